@@ -1,0 +1,1 @@
+"""Cards, embedded photographs, degradations and the training stream."""

@@ -1,0 +1,160 @@
+"""Names to methods: the built-in catalogue, installed plug-ins, and strict options.
+
+A method is referred to as ``name`` or ``name:option=value:option=value``, so that variants
+of one method stand side by side in a table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from harness.errors import UsageError, did_you_mean
+from harness.method import CheckContext, MethodCard, OptionError
+
+_BUILT_IN = "methods.catalogue"
+ENTRY_POINT_GROUP = "harness.methods"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Known methods, other names for them, and plug-ins that failed, with the reason."""
+
+    cards: Mapping[str, MethodCard]
+    aliases: Mapping[str, str]
+    broken: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method with the options that a person set; ``id`` is how it was asked for."""
+
+    id: str
+    card: MethodCard
+    overrides: Mapping[str, str]
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """Return all methods: built in, and from entry points of the group ``harness.methods``.
+
+    An entry point names a :class:`MethodCard`. One that cannot be imported is listed with its
+    reason and spoils nothing else.
+    """
+    module = importlib.import_module(_BUILT_IN)
+    cards: dict[str, MethodCard] = dict(module.METHODS)
+    broken: dict[str, str] = {}
+    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in cards:
+            broken[point.name] = f"{point.value}: the name is taken by a built-in method"
+            continue
+        try:
+            card = point.load()
+        except Exception as error:  # a plug-in may fail in any way
+            broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+            continue
+        if isinstance(card, MethodCard):
+            cards[point.name] = card
+        else:
+            broken[point.name] = f"{point.value} is not a MethodCard"
+    return Catalogue(cards=cards, aliases=dict(module.ALIASES), broken=broken)
+
+
+def find(reference: str) -> MethodChoice:
+    """Resolve ``name[:option=value]*``.
+
+    Raises:
+        UsageError: unknown method, a broken plug-in, or something that is no ``option=value``.
+    """
+    known = catalogue()
+    asked, *settings = (part.strip() for part in reference.split(":"))
+    name = known.aliases.get(asked, asked)
+    if name in known.broken:
+        raise UsageError(f"method '{asked}' cannot be used: {known.broken[name]}")
+    if name not in known.cards:
+        names = [n for n, card in known.cards.items() if card.role != "auxiliary"]
+        raise UsageError(f"unknown method '{asked}'; {did_you_mean(asked, names)}")
+    card = known.cards[name]
+    if card.role == "auxiliary":
+        raise UsageError(
+            f"'{asked}' is trained for other methods and restores nothing; "
+            "ask for a method that needs it, such as "
+            + ", ".join(n for n, c in known.cards.items() if name in c.requires)
+        )
+    overrides = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{setting}' in '{reference}' is not option=value")
+        overrides[key] = value
+    canonical = ":".join([name, *(f"{k}={v}" for k, v in sorted(overrides.items()))])
+    return MethodChoice(id=canonical, card=card, overrides=overrides)
+
+
+def resolve_options(choice: MethodChoice, size: str, context: CheckContext) -> Any:
+    """Return the options of ``choice`` at a recipe's size, checked against the setting.
+
+    Precedence: the type's defaults, the card's, the size's, the person's.
+
+    Raises:
+        UsageError: unknown option or size, wrong type, or a contradiction, each by name.
+    """
+    card = choice.card
+    known = [field.name for field in dataclasses.fields(card.options)]
+    for key in choice.overrides:
+        if key not in known:
+            raise UsageError(f"{card.name} has no option '{key}'; {did_you_mean(key, known)}")
+    if card.sizes and size not in card.sizes and size != "full" and card.role != "auxiliary":
+        raise UsageError(f"{card.name} has no size '{size}'; {did_you_mean(size, card.sizes)}")
+    values: dict[str, Any] = {**card.defaults, **card.sizes.get(size, {})}
+    values |= {key: _from_text(text) for key, text in choice.overrides.items()}
+    try:
+        options = parse_options(card, values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{choice.id}: option {where}: {first['msg']}") from error
+    if card.check is not None:
+        try:
+            card.check(options, context)
+        except OptionError as error:
+            raise UsageError(f"{choice.id}: {error}") from error
+    return options
+
+
+def parse_options(card: MethodCard, values: Mapping[str, Any]) -> Any:
+    """Build the card's options type from plain values (also from a stored spec)."""
+    return _adapter(card.options).validate_python(dict(values))
+
+
+def options_as_json(options: Any) -> dict[str, Any]:
+    """Return options as JSON values, every default written."""
+    dumped: dict[str, Any] = _adapter(type(options)).dump_python(options, mode="json")
+    return dumped
+
+
+@functools.cache
+def _adapter(options: type) -> TypeAdapter[Any]:
+    # Stdlib dataclasses take their pydantic configuration from this attribute.
+    options.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+    return TypeAdapter(options)
+
+
+def _from_text(text: str) -> Any:
+    """Read a value from a flag: ``none`` is None, commas make a list, the rest is parsed."""
+    if text.lower() == "none":
+        return None
+    return text.split(",") if "," in text else text
+
+
+def load_builder(card: MethodCard) -> Any:
+    """Import the function that builds the network; this imports torch."""
+    module, _, function = card.build.partition(":")
+    return getattr(importlib.import_module(module), function)

@@ -1,0 +1,376 @@
+"""Typed, frozen specs, their canonical JSON and its hash.
+
+Everything that changes a number is a field of a spec, and the hash of a spec is the
+identity of what it describes: of trained weights (:class:`TrainSpec`) or of a scored
+test (:class:`ScoreSpec`). YAML and flags are parsed into these classes once, strictly;
+nothing inside the program passes dictionaries of options along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from harness.errors import UsageError, did_you_mean
+
+Range = tuple[float, float]
+"""Closed interval a parameter is drawn from uniformly; equal ends mean a fixed value."""
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def canonical_json(spec: Spec) -> str:
+    """Return the one JSON text of ``spec``: sorted keys, no spaces, every default written."""
+    return json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def spec_hash(spec: Spec) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(spec).encode()).hexdigest()[:16]
+
+
+# --- degradations -----------------------------------------------------------------
+
+
+class NoiseRange(Spec):
+    """White Gaussian noise; ``sigma_255`` in grey levels of 8-bit images."""
+
+    kind: Literal["noise"]
+    sigma_255: Range
+
+
+class HazeRange(Spec):
+    """Atmospheric scattering: ``I = J t + A (1 - t)``, ``t = exp(-beta d)``, ``d`` in [0, 1]."""
+
+    kind: Literal["haze"]
+    beta: Range
+    airlight: Range
+
+
+class RainRange(Spec):
+    """Additive streaks: seeds per pixel, length and width in pixels, angle from vertical."""
+
+    kind: Literal["rain"]
+    density: Range
+    length_px: Range
+    width_px: Range
+    angle_deg: Range
+    strength: Range
+
+
+DegradationRange = Annotated[NoiseRange | HazeRange | RainRange, Field(discriminator="kind")]
+
+
+# --- setting cards ----------------------------------------------------------------
+
+
+class Task(Spec):
+    """What a prompt answers to; ``family`` groups tasks of one kind of degradation."""
+
+    name: str
+    family: str
+    degradation: DegradationRange
+    share: float = Field(gt=0)
+
+
+class Column(Spec):
+    """One column of the table: test images of one task, ``draws`` degradations of each."""
+
+    name: str
+    task: str
+    label: str
+    latex_label: str
+    group: str
+    draws: int = Field(ge=1)
+
+
+class LeavesSpec(Spec):
+    """Dead-leaves images: occluding shapes whose radii follow ``r ** -exponent``.
+
+    ``radius_px`` bounds the radii, ``canvas_px`` is the side of one generated image and
+    ``crops_per_canvas`` says how many training samples share it.
+    """
+
+    canvas_px: int = Field(ge=32)
+    crops_per_canvas: int = Field(ge=1)
+    radius_px: Range
+    exponent: float
+    textured: float = Field(ge=0, le=1)
+
+
+class Twin(Spec):
+    """The synthetic twin: photographs per split, by their names in the catalogue."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    leaves_share: float = Field(ge=0, le=1)
+    leaves: LeavesSpec
+
+
+class Preparation(Spec):
+    """How a pair is made; never how it is scored.
+
+    ``noise_rounding`` is how noisy images become 8-bit: the published three-task code casts,
+    which truncates. Haze and rain are rounded, as images saved to a file are.
+    """
+
+    id: str
+    crop_multiple: int = Field(ge=1)
+    noise_rounding: Literal["truncate", "round", "none"]
+
+
+class Protocol(Spec):
+    """How a restored image is scored against the clean one."""
+
+    id: str
+    metrics: tuple[str, ...]
+    border_px: int = Field(ge=0)
+    quantise: bool
+
+
+class Setting(Spec):
+    """One benchmark setting as its card describes it."""
+
+    name: str
+    version: int
+    title: str
+    sources: tuple[str, ...]
+    average: Literal["mean-of-columns"]
+    tasks: tuple[Task, ...]
+    columns: tuple[Column, ...]
+    twin: Twin
+    preparation: Preparation
+    protocol: Protocol
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Setting:
+        tasks = [task.name for task in self.tasks]
+        for kind, names in (("task", tasks), ("column", [c.name for c in self.columns])):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a {kind} name stands twice")
+        for column in self.columns:
+            if column.task not in tasks:
+                raise ValueError(
+                    f"column '{column.name}' names task '{column.task}', which is not in the card"
+                )
+        split = (*self.twin.train, *self.twin.validation, *self.twin.test)
+        if len(set(split)) != len(split):
+            raise ValueError("a photograph stands in two splits or twice in one")
+        return self
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the tasks in the order of the card: the order of classifier outputs."""
+        return tuple(task.name for task in self.tasks)
+
+    def task(self, name: str) -> Task:
+        """Return the task called ``name``."""
+        return next(task for task in self.tasks if task.name == name)
+
+
+# --- recipes ----------------------------------------------------------------------
+
+
+class Optimisation(Spec):
+    """Everything of a training run that changes its numbers, apart from data and method.
+
+    ``batch`` is global; ``micro_batch`` splits it to save memory. The learning rate at
+    step ``s`` is held for ``lr_hold_steps`` steps: with ``u = s // hold`` it rises linearly,
+    ``lr * u / (W - 1)`` for the first ``W = warmup_steps / hold`` units, then follows a
+    cosine to ``lr_min`` at ``horizon_steps`` (which may lie beyond the last step).
+    """
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    micro_batch: int | None = Field(default=None, ge=1)
+    patch_px: int = Field(ge=16)
+    lr: float = Field(gt=0)
+    lr_min: float = Field(ge=0)
+    warmup_steps: int = Field(ge=0)
+    horizon_steps: int = Field(ge=1)
+    lr_hold_steps: int = Field(default=1, ge=1)
+    betas: tuple[float, float]
+    weight_decay: float = Field(ge=0)
+    grad_clip_norm: float | None = Field(default=None, gt=0)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    augmentation: Literal["dihedral", "dihedral-without-identity"]
+    task_sampling: Literal["balanced", "shares"]
+    validate_every_steps: int = Field(ge=1)
+    scored_checkpoint: Literal["last", "best-on-validation"]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Optimisation:
+        if self.micro_batch is not None and self.batch % self.micro_batch:
+            raise ValueError(
+                f"batch {self.batch} is not a multiple of micro_batch {self.micro_batch}"
+            )
+        if self.patch_px % 16:
+            raise ValueError(f"patch_px {self.patch_px} is not a multiple of 16")
+        return self
+
+
+class TestAmount(Spec):
+    """How much of the twin's test set is scored: all of it unless a recipe is for trials."""
+
+    __test__ = False  # pytest would take the name for a test class
+
+    photographs: int | None = Field(default=None, ge=1)
+    centre_px: int | None = Field(default=None, ge=32)
+    draws: int | None = Field(default=None, ge=1)
+
+
+class Operation(Spec):
+    """What changes no number: how often to save, and what a step is expected to take."""
+
+    checkpoint_every_steps: int = Field(ge=1)
+    expected_step_s: float = Field(gt=0)
+    expected_on: str
+
+
+class Recipe(Spec):
+    """A named way to train and test: network size, optimisation and amount of testing."""
+
+    name: str
+    summary: str
+    size: str
+    train: Optimisation
+    auxiliary: Optimisation
+    test: TestAmount
+    operation: Operation
+
+
+# --- what is trained, what is scored ------------------------------------------------
+
+
+class Photograph(Spec):
+    """One photograph as it is used: name in the catalogue and hash of the file's bytes."""
+
+    name: str
+    sha256: str
+
+
+class TrainingData(Spec):
+    """What the training stream is made of."""
+
+    tasks: tuple[Task, ...]
+    train: tuple[Photograph, ...]
+    validation: tuple[Photograph, ...]
+    leaves_share: float
+    leaves: LeavesSpec
+    preparation: Preparation
+    generator_version: int
+
+
+class TrainSpec(Spec):
+    """All that determines trained weights; its hash is their id."""
+
+    method: str
+    method_version: int
+    options: dict[str, JsonValue]
+    data: TrainingData
+    train: Optimisation | None
+    seed: int
+    requires: dict[str, str]
+
+
+class TestSet(Spec):
+    """The images that are scored and how each pair is made."""
+
+    __test__ = False
+
+    setting: str
+    setting_version: int
+    columns: tuple[Column, ...]
+    tasks: tuple[Task, ...]
+    photographs: tuple[Photograph, ...]
+    centre_px: int | None
+    preparation: Preparation
+    generator_version: int
+
+
+class ScoreSpec(Spec):
+    """Weights on a test set under a protocol; its hash names the rows."""
+
+    weights: str
+    test: TestSet
+    protocol: Protocol
+
+
+# --- the border: YAML ---------------------------------------------------------------
+
+S = TypeVar("S", bound=Spec)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; raise :class:`UsageError` that names the file if it is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold a mapping of keys to values")
+    return content
+
+
+def parse(model: type[S], content: dict[str, Any], where: str) -> S:
+    """Build ``model`` from ``content``; ``where`` (a file or flag) stands in the error."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{where}: {explain(model, error)}") from error
+
+
+def explain(model: type[BaseModel], error: ValidationError) -> str:
+    """Return one sentence on the first problem of ``error``, with the nearest right key."""
+    first = error.errors()[0]
+    keys = [str(part) for part in first["loc"]]
+    where = ".".join(keys) or "the whole"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{where}'; {did_you_mean(keys[-1], _known_keys(model, keys[:-1]))}"
+    if first["type"] == "missing":
+        return f"key '{where}' is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"'{where}': {message[0].lower()}{message[1:]}" if keys else message
+
+
+def _known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Return the field names at ``path`` (list positions and union tags are skipped)."""
+    models: list[type[BaseModel]] = [model]
+    for key in path:
+        for candidate in list(models):
+            field = candidate.model_fields.get(key)
+            if field is not None:
+                models = _models_in(field.annotation)
+                break
+        else:
+            tagged = [m for m in models if _tag(m) == key]
+            models = tagged or models
+    return [name for m in models for name in m.model_fields]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    kind = model.model_fields.get("kind")
+    values = getattr(kind.annotation, "__args__", ()) if kind is not None else ()
+    return str(values[0]) if values else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    found: list[type[BaseModel]] = []
+    for part in getattr(annotation, "__args__", ()):
+        found += _models_in(part)
+    return found

@@ -1,0 +1,1 @@
+"""The rows on disk: one line per image and metric, and the folders of cells."""

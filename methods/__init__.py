@@ -1,0 +1,1 @@
+"""The methods: networks, prompts and objectives, one module each."""

@@ -1,0 +1,203 @@
+"""Restormer's blocks, shared by the networks built from them.
+
+Follows Zamir et al., "Restormer", CVPR 2022 (arXiv 2111.09881), repository
+swz30/Restormer, with the same state-dict keys. The layout is free: with channels-last
+input every permutation below is a view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.options import RestormerOptions
+
+
+class _Affine(nn.Module):
+    """Holds weight and bias under the published key ``body``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+
+class LayerNorm(nn.Module):
+    """Normalises each pixel over its channels, with weight and bias (eps 1e-5)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = _Affine(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        y = F.layer_norm(
+            x.permute(0, 2, 3, 1), (x.shape[1],), self.body.weight, self.body.bias, eps=1e-5
+        )
+        return y.permute(0, 3, 1, 2)
+
+
+class ChannelAttention(nn.Module):
+    """MDTA: attention between channels, its logits cosine similarities over all pixels."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(channels, channels * 3, 1, bias=False)
+        self.qkv_dwconv = nn.Conv2d(
+            channels * 3, channels * 3, 3, padding=1, groups=channels * 3, bias=False
+        )
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        n, c, h, w = x.shape
+        mixed = self.qkv_dwconv(self.qkv(x)).permute(0, 2, 3, 1)
+        # (3, N, heads, pixels, channels per head)
+        q, k, v = mixed.reshape(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        # One product of the raw maps, divided by their norms, instead of two normalised copies.
+        q_norm = torch.linalg.vector_norm(q, dim=-2).clamp_min(1e-12).unsqueeze(-1)
+        k_norm = torch.linalg.vector_norm(k, dim=-2).clamp_min(1e-12).unsqueeze(-2)
+        logits = q.transpose(-2, -1) @ k / (q_norm * k_norm)
+        attention = (logits * self.temperature).softmax(dim=-1)
+        out = v @ attention.transpose(-2, -1)
+        out = out.permute(0, 2, 1, 3).reshape(n, h, w, c).permute(0, 3, 1, 2)
+        return self.project_out(out)
+
+
+class GatedFeedForward(nn.Module):
+    """GDFN: a depth-wise convolution whose one half gates the other through GELU."""
+
+    def __init__(self, channels: int, expansion: float) -> None:
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.project_in = nn.Conv2d(channels, hidden * 2, 1, bias=False)
+        self.dwconv = nn.Conv2d(hidden * 2, hidden * 2, 3, padding=1, groups=hidden * 2, bias=False)
+        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        gate, value = self.dwconv(self.project_in(x)).chunk(2, dim=1)
+        return self.project_out(F.gelu(gate) * value)
+
+
+class TransformerBlock(nn.Module):
+    """Restormer's block: channel attention, then the gated feed-forward, both residual."""
+
+    def __init__(self, channels: int, heads: int, expansion: float) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm(channels)
+        self.attn = ChannelAttention(channels, heads)
+        self.norm2 = LayerNorm(channels)
+        self.ffn = GatedFeedForward(channels, expansion)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.ffn(self.norm2(x))
+
+
+class _PatchEmbed(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x)
+
+
+class Downsample(nn.Module):
+    """Halves the sides and doubles the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, 2C, H/2, W/2)."""
+        return self.body(x)
+
+
+class Upsample(nn.Module):
+    """Doubles the sides and halves the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels * 2, 3, padding=1, bias=False), nn.PixelShuffle(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C/2, 2H, 2W)."""
+        return self.body(x)
+
+
+def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a point-wise convolution without bias."""
+    return nn.Conv2d(inputs, outputs, 1, bias=False)
+
+
+def stack(channels: int, heads: int, count: int, options: RestormerOptions) -> nn.Sequential:
+    """Return ``count`` transformer blocks."""
+    return nn.Sequential(
+        *(TransformerBlock(channels, heads, options.ffn_expansion) for _ in range(count))
+    )
+
+
+class RestormerTrunk(nn.Module):
+    """What Restormer and PromptIR share: encoder, latent, last decoder level, refinement."""
+
+    size_multiple = 8
+
+    def __init__(self, options: RestormerOptions) -> None:
+        super().__init__()
+        d, heads, blocks = options.dim, options.heads, options.blocks
+        self.patch_embed = _PatchEmbed(d)
+        self.encoder_level1 = stack(d, heads[0], blocks[0], options)
+        self.down1_2 = Downsample(d)
+        self.encoder_level2 = stack(2 * d, heads[1], blocks[1], options)
+        self.down2_3 = Downsample(2 * d)
+        self.encoder_level3 = stack(4 * d, heads[2], blocks[2], options)
+        self.down3_4 = Downsample(4 * d)
+        self.latent = stack(8 * d, heads[3], blocks[3], options)
+        self.decoder_level3 = stack(4 * d, heads[2], blocks[2], options)
+        self.up3_2 = Upsample(4 * d)
+        self.reduce_chan_level2 = conv1x1(4 * d, 2 * d)
+        self.decoder_level2 = stack(2 * d, heads[1], blocks[1], options)
+        self.up2_1 = Upsample(2 * d)
+        self.decoder_level1 = stack(2 * d, heads[0], blocks[0], options)
+        self.refinement = stack(2 * d, heads[0], options.refinement_blocks, options)
+        self.output = nn.Conv2d(2 * d, 3, 3, padding=1, bias=False)
+
+    def run_encoder(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Map (N, 3, H, W) to the outputs of the three encoder levels and of the latent."""
+        level1 = self.encoder_level1(self.patch_embed(x))
+        level2 = self.encoder_level2(self.down1_2(level1))
+        level3 = self.encoder_level3(self.down2_3(level2))
+        return level1, level2, level3, self.latent(self.down3_4(level3))
+
+    def finish(self, decoded2: Tensor, level1: Tensor, image: Tensor) -> Tensor:
+        """Run the last decoder level and refinement, and add the input image."""
+        x = self.decoder_level1(torch.cat([self.up2_1(decoded2), level1], 1))
+        return self.output(self.refinement(x)) + image
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Extend (N, C, H, W) at the bottom and right to multiples, reflecting where it can."""
+    height, width = image.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    if not bottom and not right:
+        return image
+    mode = "reflect" if bottom < height and right < width else "replicate"
+    return F.pad(image, (0, right, 0, bottom), mode=mode)
+
+
+def channels_last(x: Tensor) -> Any:
+    """Return ``x`` in channels-last memory, the layout the blocks are fastest in."""
+    return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,170 @@
+"""Options of the built-in methods. Imports no torch: the plan reads and checks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.method import CheckContext, OptionError
+
+LEVELS = ("level3", "level2", "level1")
+"""Places where PromptIR's prompts go in, from the deepest up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """For methods that have nothing to choose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestormerOptions:
+    """Size of a Restormer: published values are the defaults."""
+
+    dim: int = 48
+    blocks: tuple[int, int, int, int] = (4, 6, 6, 8)
+    refinement_blocks: int = 4
+    heads: tuple[int, int, int, int] = (1, 2, 4, 8)
+    ffn_expansion: float = 2.66
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptIROptions(RestormerOptions):
+    """PromptIR and everything that its prompts and objective may be.
+
+    Attributes:
+        prompts: number of prompts at each level.
+        prompt_patch_px: training patch for which the prompts have the features' own size.
+        prompt_init: ``uniform`` draws every value from U(0, 1) as published;
+            ``channel-normal`` gives each prompt one N(0, 1) value per channel, so that
+            prompts differ in what the decoder can read from the start.
+        chooser: ``router`` (learned), ``true-task`` (told) or ``classifier`` (recognised).
+        top_k: how many prompts of the softmax are kept; None keeps all (dense).
+        renormalise: whether kept weights are scaled to sum to one (published CPL: no).
+        balance_weight: weight, per level, of prompts x sum(share x mean probability).
+        unused_convolutions: whether the six convolutions that the published PromptIR holds
+            and never uses are there, as in its checkpoints.
+        cpr_weight: weight of contrastive prompt regularisation; 0 turns it off.
+        cpr_form: ``ratio``, ``difference`` or ``margin`` (see methods/contrastive.py).
+        cpr_features: ``pixels``, or ``vgg16`` at relu1_2, relu2_2 and relu3_3.
+        cpr_negatives: ``unselected`` (one prompt that was not kept), ``mixture`` (all that
+            were not kept, by their probabilities) or ``other-task`` (the routing of a
+            sample of another task in the batch).
+        cpr_count: negatives per sample.
+        cpr_push: weight of the push in ``difference``.
+        cpr_margin: margin of ``margin``, in units of the features' mean absolute difference.
+        cpr_gradient: ``full`` lets gradients through the negatives, ``detached`` does not.
+        cpr_warmup_steps: steps over which the weight grows linearly from zero.
+    """
+
+    prompts: int = 5
+    prompt_patch_px: int = 128
+    prompt_init: Literal["uniform", "channel-normal"] = "uniform"
+    chooser: Literal["router", "true-task", "classifier"] = "router"
+    top_k: int | None = None
+    renormalise: bool = False
+    balance_weight: float = 0.0
+    unused_convolutions: bool = False
+    cpr_weight: float = 0.0
+    cpr_form: Literal["ratio", "difference", "margin"] = "margin"
+    cpr_features: Literal["pixels", "vgg16"] = "pixels"
+    cpr_negatives: Literal["unselected", "mixture", "other-task"] = "other-task"
+    cpr_count: int = 1
+    cpr_push: float = 0.1
+    cpr_margin: float = 0.05
+    cpr_gradient: Literal["full", "detached"] = "full"
+    cpr_warmup_steps: int = 0
+
+    @property
+    def prompt_dims(self) -> dict[str, int]:
+        """Channels of the prompts per level: 320, 128, 64 at the published width of 48."""
+        return {
+            level: max(8, round(self.dim * factor / 3 / 8) * 8)
+            for level, factor in zip(LEVELS, (20, 8, 4), strict=True)
+        }
+
+    @property
+    def prompt_sizes(self) -> dict[str, int]:
+        """Side of the prompts per level: 16, 32, 64 at the published patch of 128."""
+        return {level: self.prompt_patch_px // d for level, d in zip(LEVELS, (8, 4, 2), strict=True)}
+
+    @property
+    def kept(self) -> int:
+        """Number of prompts with a weight above zero."""
+        return self.prompts if self.top_k is None else self.top_k
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierOptions:
+    """Size of the task classifier: channels of its four stages."""
+
+    channels: tuple[int, int, int, int] = (32, 64, 96, 128)
+
+
+def check_restormer(options: RestormerOptions, context: CheckContext) -> None:
+    """Refuse widths that the attention heads do not divide."""
+    widths = [options.dim * factor for factor in (1, 2, 4, 8)]
+    for width, heads in zip(widths, options.heads, strict=True):
+        if width % heads:
+            raise OptionError(f"dim={options.dim} gives {width} channels for {heads} heads")
+    if any(count < 1 for count in (*options.blocks, options.refinement_blocks, *options.heads)):
+        raise OptionError("blocks, refinement_blocks and heads must be at least 1")
+
+
+def check_promptir(options: PromptIROptions, context: CheckContext) -> None:
+    """Refuse contradictions between routing, negatives, tasks and batch, each by name."""
+    check_restormer(options, context)
+    if options.prompts < 2:
+        raise OptionError(f"prompts={options.prompts} leaves nothing to choose; use at least 2")
+    if options.prompt_patch_px < 16 or options.prompt_patch_px % 8:
+        raise OptionError(
+            f"prompt_patch_px={options.prompt_patch_px} must be a multiple of 8, at least 16"
+        )
+    if options.top_k is not None and not 1 <= options.top_k <= options.prompts:
+        raise OptionError(f"top_k={options.top_k} must lie between 1 and prompts={options.prompts}")
+    if options.chooser != "router" and options.prompts < len(context.tasks):
+        raise OptionError(
+            f"chooser={options.chooser} needs a prompt per task: prompts={options.prompts} "
+            f"for {len(context.tasks)} tasks"
+        )
+    for name in ("balance_weight", "cpr_weight", "cpr_push", "cpr_margin", "cpr_warmup_steps"):
+        if getattr(options, name) < 0:
+            raise OptionError(f"{name}={getattr(options, name)} must not be negative")
+    if options.balance_weight and options.chooser != "router":
+        raise OptionError(
+            f"balance_weight balances a router, and chooser={options.chooser} has none"
+        )
+    if options.cpr_weight:
+        _check_negatives(options, context)
+
+
+def _check_negatives(options: PromptIROptions, context: CheckContext) -> None:
+    kind, count = options.cpr_negatives, options.cpr_count
+    if count < 1:
+        raise OptionError("cpr_count must be at least 1; cpr_weight=0 turns CPR off")
+    if kind == "other-task":
+        if context.micro_batch < 2:
+            raise OptionError(
+                "cpr_negatives=other-task takes the routing of another sample, and a micro-batch "
+                "of 1 has none"
+            )
+        if len(context.tasks) < 2:
+            raise OptionError("cpr_negatives=other-task needs a setting of at least two tasks")
+        return
+    if options.chooser != "router":
+        raise OptionError(
+            f"cpr_negatives={kind} is defined by a router's choice, and "
+            f"chooser={options.chooser} has none; use cpr_negatives=other-task"
+        )
+    unselected = options.prompts - options.kept
+    if unselected == 0:
+        raise OptionError(
+            f"cpr_negatives={kind} needs prompts that are not selected, and a router that keeps "
+            f"all {options.prompts} selects every one; set top_k or use cpr_negatives=other-task"
+        )
+    if kind == "mixture" and count != 1:
+        raise OptionError("cpr_negatives=mixture is one negative; set cpr_count=1")
+    if kind == "unselected" and count > unselected:
+        raise OptionError(
+            f"cpr_count={count} is more than the {unselected} prompts that "
+            f"prompts={options.prompts} and top_k={options.kept} leave unselected"
+        )
