@@ -1,0 +1,47 @@
+"""Where cards lie, and reading them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import harness
+from harness.data.photographs import check_split
+from harness.errors import HarnessError, UsageError, did_you_mean
+from harness.spec import Setting, parse, read_yaml
+
+_NOT_SETTINGS = {"photographs"}
+
+
+def cards_folder() -> Path:
+    """Return the folder of cards: inside the wheel, or ``datasets/`` of a checkout.
+
+    Raises:
+        HarnessError: the installation holds no cards.
+    """
+    package = Path(harness.__file__).parent
+    for folder in (package / "cards", package.parent / "datasets"):
+        if (folder / "photographs.yaml").is_file():
+            return folder
+    raise HarnessError(f"no cards beside {package}; install the package again with pip")
+
+
+def setting_names() -> list[str]:
+    """Return the names of all settings that have a card."""
+    return sorted(p.stem for p in cards_folder().glob("*.yaml") if p.stem not in _NOT_SETTINGS)
+
+
+def load_setting(name: str) -> Setting:
+    """Read and check the card of ``name``.
+
+    Raises:
+        UsageError: no such setting, or a card with an unknown key or a split by halves.
+    """
+    if name not in setting_names():
+        raise UsageError(f"unknown setting '{name}'; {did_you_mean(name, setting_names())}")
+    path = cards_folder() / f"{name}.yaml"
+    setting = parse(Setting, read_yaml(path), str(path))
+    if setting.name != name:
+        raise UsageError(f"{path} names itself '{setting.name}'; name and file must agree")
+    twin = setting.twin
+    check_split(cards_folder(), twin.train, twin.validation, twin.test)
+    return setting

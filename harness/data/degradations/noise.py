@@ -1,0 +1,34 @@
+"""Gaussian noise as the published three-task code adds it.
+
+PromptIR (va1shn9v/PromptIR, utils/degradation_utils.py) adds N(0, sigma) to 8-bit values,
+clips to [0, 255] and casts to uint8, which truncates: the mean falls by half a grey level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.spec import NoiseRange
+
+
+def add_noise(
+    clean: NDArray[np.float32],
+    ranges: NoiseRange,
+    rngs: Sequence[np.random.Generator],
+    rounding: Literal["truncate", "round", "none"],
+) -> NDArray[np.float32]:
+    """Add noise of standard deviation ``sigma_255`` grey levels to (N, 3, H, W) in [0, 1]."""
+    noise = np.empty_like(clean)
+    for row, rng in zip(noise, rngs, strict=True):
+        sigma = np.float32(rng.uniform(*ranges.sigma_255))
+        row[...] = sigma * rng.standard_normal(row.shape, dtype=np.float32)
+    noisy = np.clip(np.rint(clean * np.float32(255)) + noise, 0, 255)
+    if rounding == "truncate":
+        noisy = np.floor(noisy)
+    elif rounding == "round":
+        noisy = np.rint(noisy)
+    return (noisy / np.float32(255)).astype(np.float32)
