@@ -22,14 +22,14 @@ def canvas(spec: LeavesSpec, photographs: Sequence[Image8], rng: np.random.Gener
     """Return one (canvas_px, canvas_px, 3) uint8 image; depends on ``rng`` alone.
 
     Painted back to front, from large shapes on average to whatever the law gives: the area
-    painted is six times the canvas, which leaves a share of about exp(-6) of the ground, and
+    painted is four times the canvas, which leaves a share of about exp(-4) of the ground, and
     the ground itself is a piece of a photograph.
     """
     side = spec.canvas_px
     image = _patch(photographs, side, side, rng).astype(np.float32)
     low, high = spec.radius_px
     painted = 0.0
-    while painted < 6 * side * side:
+    while painted < 4 * side * side:
         radius = _power_law(low, min(high, side / 2), spec.exponent, rng)
         painted += np.pi * radius * radius
         centre = rng.uniform(-0.1 * side, 1.1 * side, 2)

@@ -1,0 +1,80 @@
+"""Test and validation pairs of a synthetic twin, made one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.degradations import degrade
+from harness.data.keys import generator
+from harness.data.photographs import load
+from harness.spec import Column, Preparation, Task
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One degraded image and its clean original, both (H, W, 3) float32 in [0, 1].
+
+    ``image`` names photograph and draw; it is unique within ``column``.
+    """
+
+    column: str
+    task: str
+    image: str
+    photograph: str
+    degraded: Float
+    clean: Float
+
+
+def centre_crop(image: NDArray[np.uint8], multiple: int, side: int | None) -> NDArray[np.uint8]:
+    """Cut (H, W, 3) about its centre to multiples of ``multiple``, at most ``side`` each.
+
+    The odd pixel goes to the bottom and right, as in the published ``crop_img``
+    (PromptIR, utils/image_utils.py).
+    """
+    kept = []
+    for length in image.shape[:2]:
+        size = (length if side is None else min(length, side)) // multiple * multiple
+        start = (length - size) // 2
+        kept.append(slice(start, start + size))
+    return image[kept[0], kept[1]]
+
+
+def pair_names(columns: Sequence[Column], photographs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (column, image) of every pair, in order, without making any."""
+    for column in columns:
+        for name in photographs:
+            for number in range(column.draws):
+                yield column.name, f"{name}#{number}"
+
+
+def make_pair(
+    cards: Path,
+    split: str,
+    column: Column,
+    tasks: Sequence[Task],
+    image: str,
+    preparation: Preparation,
+    side: int | None,
+) -> Pair:
+    """Make the pair ``image`` of ``column``; its degradation is keyed by those names alone."""
+    photograph, _, number = image.partition("#")
+    task = next(task for task in tasks if task.name == column.task)
+    clean = centre_crop(load(cards, photograph), preparation.crop_multiple, side)
+    unit = (clean.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
+    rng = generator(split, preparation.id, column.name, photograph, int(number))
+    degraded = degrade(unit, task.degradation, [rng], preparation.noise_rounding)
+    return Pair(
+        column=column.name,
+        task=task.name,
+        image=image,
+        photograph=photograph,
+        degraded=np.ascontiguousarray(degraded[0].transpose(1, 2, 0)),
+        clean=np.ascontiguousarray(unit[0].transpose(1, 2, 0)),
+    )

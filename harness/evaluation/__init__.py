@@ -1,0 +1,1 @@
+"""Protocols, metrics, scoring of methods, and probes of their prompts."""
