@@ -110,18 +110,16 @@ def _ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> fl
 
 def _windowed(maps: Wide, weights: Wide) -> Wide:
     """Filter the last two axes with the separable window, valid positions only."""
-    for axis in (-1, -2):
-        length = maps.shape[axis] - len(weights) + 1
+    from scipy.ndimage import correlate1d, uniform_filter1d
+
+    reach = len(weights) // 2
+    inner = slice(reach, -reach)
+    for axis in (-2, -1):
         if np.ptp(weights) == 0:
-            # A running sum: one addition and one subtraction a pixel.
-            total = np.cumsum(maps, axis=axis)
-            total = np.concatenate([np.zeros_like(total.take([0], axis)), total], axis)
-            ends = np.arange(length) + len(weights)
-            maps = (total.take(ends, axis) - total.take(ends - len(weights), axis)) * weights[0]
+            maps = uniform_filter1d(maps, len(weights), axis=axis)
         else:
-            shifted = (maps.take(np.arange(length) + k, axis) * w for k, w in enumerate(weights))
-            maps = np.sum(np.stack(list(shifted)), axis=0)
-    return maps
+            maps = correlate1d(maps, weights, axis=axis)
+    return maps[..., inner, inner]
 
 
 def _same_shape(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:

@@ -63,28 +63,29 @@ def named_metric(name: str, own: Iterable[str] = ()) -> Metric:
 def _create(name: str) -> Any:
     import pyiqa
 
-    try:
+    def build(**options: str) -> Any:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return pyiqa.create_metric(name, device="cpu", **_colour_space(name))
+            return pyiqa.create_metric(name, device="cpu", **options)
+
+    try:
+        model = build()
     except Exception as error:  # pyiqa's downloads fail in many ways, one per host and library
         import torch
 
+        first_line = str(error).strip().split("\n")[0]
         raise HarnessError(
             f"metric '{name}' needs weights that are neither on this machine nor to be downloaded "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); run it "
-            "once on a machine with network and copy its folders "
-            f"{torch.hub.get_dir()}/pyiqa and ~/.cache/huggingface, or leave it out of --metrics"
+            f"({type(error).__name__}: {first_line}); run it once on a machine with network and "
+            f"copy its folders {torch.hub.get_dir()}/pyiqa and ~/.cache/huggingface, or leave it "
+            "out of --metrics"
         ) from error
+    return build(color_space="ycbcr") if _converts_colours(model.net) else model
 
 
-def _colour_space(name: str) -> dict[str, str]:
-    """Return the options that force YCbCr, for metrics that convert colours."""
-    from pyiqa.default_model_configs import DEFAULT_CONFIGS
-    from pyiqa.utils.registry import ARCH_REGISTRY
-
-    kind = DEFAULT_CONFIGS[name]["metric_opts"].get("type")
-    architecture = ARCH_REGISTRY.get(kind) if kind else None
-    if architecture is None:
-        return {}
-    accepted = inspect.signature(architecture.__init__).parameters
-    return {"color_space": "ycbcr"} if "color_space" in accepted else {}
+def _converts_colours(network: Any) -> bool:
+    """Tell whether a metric scores luma, by the attributes that pyiqa's networks keep."""
+    if hasattr(network, "color_space"):
+        return True
+    # PSNR hands its options on unseen.
+    accepted = inspect.signature(type(network).__init__).parameters
+    return bool(getattr(network, "test_y_channel", False)) and "kwargs" in accepted
