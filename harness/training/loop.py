@@ -1,0 +1,281 @@
+"""The training loop: steps, validation, checkpoints, and a clean way to stop and go on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from harness.data.keys import integer_seed
+from harness.data.stream import Samples, TrainingStream
+from harness.errors import CellError, Interrupted
+from harness.evaluation.validation import Validation
+from harness.method import Batch, Method
+from harness.spec import Operation, Optimisation, TrainSpec, spec_hash
+from harness.store.cells import CellFolder
+from harness.store.files import write_json
+from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
+from harness.training.progress import Progress, left
+from harness.training.schedule import learning_rate
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how a cell is computed; nothing here is meant to change a number."""
+
+    device: str
+    threads: int
+    loader_workers: int
+
+
+class _Steps(Dataset[Samples]):
+    def __init__(self, stream: TrainingStream, first: int, total: int) -> None:
+        self.stream, self.first, self.total = stream, first, total
+
+    def __len__(self) -> int:
+        return self.total - self.first
+
+    def __getitem__(self, index: int) -> Samples:
+        return self.stream.batch(self.first + index)
+
+
+def batches(stream: TrainingStream, first: int, machine: Machine) -> Iterator[Samples]:
+    """Yield batches from step ``first`` on, in order, made ahead by loader workers if any."""
+    steps = _Steps(stream, first, stream.train.steps)
+    loader = DataLoader(
+        steps, batch_size=None, num_workers=machine.loader_workers, collate_fn=_as_is
+    )
+    yield from loader
+
+
+def _as_is(samples: Samples) -> Samples:
+    return samples
+
+
+def train(
+    method: Method,
+    spec: TrainSpec,
+    stream: TrainingStream,
+    validation: Validation,
+    folder: CellFolder,
+    operation: Operation,
+    machine: Machine,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Train ``method`` to the end, from its checkpoint if there is one, and write its weights.
+
+    Returns:
+        The record of the training: wall time, steps, the scored step, validation scores.
+
+    Raises:
+        CellError: the loss is not finite; the last good checkpoint is kept.
+        Interrupted: ``stop`` said so; a checkpoint of the last step is written.
+    """
+    if spec.train is None:
+        raise ValueError(f"{spec.method} has nothing to train")
+    return _Training(
+        method, spec, spec.train, stream, validation, folder, operation, machine, progress, stop
+    ).run()
+
+
+class _Training:
+    """State of one training; exists because a step, a save and a resume share most of it."""
+
+    def __init__(
+        self,
+        method: Method,
+        spec: TrainSpec,
+        train: Optimisation,
+        stream: TrainingStream,
+        validation: Validation,
+        folder: CellFolder,
+        operation: Operation,
+        machine: Machine,
+        progress: Progress,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.method, self.spec, self.train, self.stream = method, spec, train, stream
+        self.validation, self.folder, self.operation = validation, folder, operation
+        self.machine, self.progress, self.stop = machine, progress, stop
+        self.weights_id = spec_hash(spec)
+        self.device = torch.device(machine.device)
+        method.to(self.device)
+        _channels_last(method)
+        self.trainable = [p for p in method.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            self.trainable, lr=train.lr, betas=train.betas, weight_decay=train.weight_decay
+        )
+        self.step = 0
+        self.ema = self._copy() if train.ema_decay is not None else None
+        self.best: dict[str, Tensor] | None = None
+        self.best_score: float | None = None
+        self.best_step: int | None = None
+        self.validation_text = ""
+        self.wall_s = 0.0
+        self.began = time.monotonic()
+
+    def run(self) -> dict[str, Any]:
+        if self.folder.checkpoint.exists():
+            self._resume()
+        self.began = time.monotonic()
+        steps, every = self.train.steps, self.train.validate_every_steps
+        for samples in batches(self.stream, self.step, self.machine):
+            loss = self._optimise(samples)
+            self.step += 1
+            done = self.step == steps
+            if self.step % every == 0 or done:
+                self._validate()
+            self.progress.step(self.step, steps, loss, self.validation_text)
+            if not done and self.stop():
+                self._save()
+                raise Interrupted(f"{self.spec.method} stopped at step {self.step} of {steps}")
+            if not done and self.step % self.operation.checkpoint_every_steps == 0:
+                self._save()
+        return self._finish()
+
+    def _optimise(self, samples: Samples) -> float:
+        """Take one step and return the total loss."""
+        train = self.train
+        self.method.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(train, samples.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        micro = train.micro_batch or train.batch
+        parts = train.batch // micro
+        total, terms = 0.0, dict[str, float]()
+        for part in range(parts):
+            chosen = slice(part * micro, (part + 1) * micro)
+            batch = Batch(
+                degraded=torch.from_numpy(samples.degraded[chosen]).to(self.device),
+                clean=torch.from_numpy(samples.clean[chosen]).to(self.device),
+                tasks=samples.tasks[chosen],
+                step=samples.step,
+            )
+            rng = torch.Generator().manual_seed(
+                integer_seed("losses", self.spec.seed, samples.step, part)
+            )
+            with self._autocast():
+                losses = self.method.losses(batch, rng)
+                loss = torch.stack([term.float() for term in losses.values()]).sum() / parts
+            for name, term in losses.items():
+                terms[name] = terms.get(name, 0.0) + float(term.detach()) / parts
+            total += float(loss.detach())
+            self._check_finite(total, terms, "loss")
+            loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.trainable, train.grad_clip_norm or float("inf"), foreach=True
+        )
+        self._check_finite(float(norm), terms, "gradient")
+        self.optimiser.step()
+        if self.ema is not None and train.ema_decay is not None:
+            for key, value in self.method.state_dict().items():
+                self.ema[key].lerp_(value.to(self.ema[key].dtype), 1 - train.ema_decay)
+        return total
+
+    def _autocast(self) -> Any:
+        if self.train.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _check_finite(self, value: float, terms: dict[str, float], what: str) -> None:
+        if value == value and abs(value) != float("inf"):
+            return
+        parts = ", ".join(f"{name} {term:g}" for name, term in terms.items())
+        kept = (
+            f"the last good checkpoint is {self.folder.checkpoint}"
+            if self.folder.checkpoint.exists()
+            else "no checkpoint was written yet"
+        )
+        raise CellError(
+            f"{self.spec.method}: the {what} is not finite at step {self.step + 1} ({parts}); "
+            f"{kept}; lower the learning rate or the weight of the term in a recipe or option"
+        )
+
+    def _validate(self) -> None:
+        scored = self.ema if self.ema is not None else None
+        kept = self._copy() if scored is not None else None
+        if scored is not None:
+            self.method.load_state_dict(scored)
+        outcome = self.validation.score(self.method, self.device)
+        if kept is not None:
+            self.method.load_state_dict(kept)
+        self.validation_text = outcome.text
+        if self.best_score is None or outcome.score > self.best_score:
+            self.best_score, self.best_step = outcome.score, self.step
+            if self.train.scored_checkpoint == "best-on-validation":
+                self.best = {k: v.clone() for k, v in (scored or self._copy()).items()}
+        line = {"step": self.step, "score": outcome.score, "per_task": dict(outcome.per_task)}
+        # A resumed run repeats lines of steps after its checkpoint; readers take the last.
+        with self.folder.validation.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {key: value.detach().clone() for key, value in self.method.state_dict().items()}
+
+    def _save(self) -> None:
+        self.wall_s += time.monotonic() - self.began
+        self.began = time.monotonic()
+        state = TrainingState(
+            step=self.step,
+            model=self.method.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            ema=self.ema,
+            best=self.best,
+            best_score=self.best_score,
+            best_step=self.best_step,
+            validation=self.validation_text,
+            threads=self.machine.threads,
+            wall_s=self.wall_s,
+        )
+        save_state(self.folder.checkpoint, self.weights_id, self.spec.method, state)
+
+    def _resume(self) -> None:
+        state = load_state(self.folder.checkpoint, self.weights_id, self.spec.method)
+        self.method.load_state_dict(dict(state.model))
+        self.optimiser.load_state_dict(dict(state.optimiser))
+        self.step, self.wall_s = state.step, state.wall_s
+        self.ema = dict(state.ema) if state.ema is not None else None
+        self.best = dict(state.best) if state.best is not None else None
+        self.best_score, self.best_step = state.best_score, state.best_step
+        self.validation_text = state.validation
+        self.progress.say(f"goes on from step {self.step} of {self.train.steps}")
+        if state.threads != self.machine.threads:
+            self.progress.say(
+                f"was trained with {state.threads} threads and goes on with "
+                f"{self.machine.threads}: the result may differ in the last digits from that of "
+                "an uninterrupted run"
+            )
+
+    def _finish(self) -> dict[str, Any]:
+        scored = self.best if self.train.scored_checkpoint == "best-on-validation" else self.ema
+        step = self.best_step if self.best is not None else self.step
+        weights = scored if scored is not None else self.method.state_dict()
+        self.wall_s += time.monotonic() - self.began
+        record = {
+            "steps": self.train.steps,
+            "scored_step": step,
+            "wall_s": round(self.wall_s, 2),
+            "step_s": round(self.wall_s / self.train.steps, 4),
+            "best_validation": self.best_score,
+            "best_validation_step": self.best_step,
+        }
+        save_weights(self.folder.weights, weights, self.weights_id, self.spec.method)
+        write_json(self.folder.record, record)
+        self.folder.checkpoint.unlink(missing_ok=True)
+        self.progress.say(f"trained {self.train.steps} steps in {left(self.wall_s)}")
+        return record
+
+
+def _channels_last(method: Method) -> None:
+    """Store convolution weights in the layout that the networks' activations have."""
+    for parameter in method.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
