@@ -259,7 +259,10 @@ class _Training:
         step = self.best_step if self.best is not None else self.step
         weights = scored if scored is not None else self.method.state_dict()
         self.wall_s += time.monotonic() - self.began
+        self.method.load_state_dict(dict(weights))
+        outcome = self.validation.score(self.method, self.device)
         record = {
+            "validation_per_task": dict(outcome.per_task),
             "steps": self.train.steps,
             "scored_step": step,
             "wall_s": round(self.wall_s, 2),

@@ -20,9 +20,6 @@ from harness.spec import DegradationRange, HazeRange, NoiseRange
 Float = NDArray[np.float32]
 Rounding = Literal["truncate", "round", "none"]
 
-GENERATOR_VERSION = 1
-"""Raised whenever the same key gives other pixels; it is part of every hash."""
-
 
 def degrade(
     clean: Float,

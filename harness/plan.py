@@ -1,0 +1,267 @@
+"""The plan: methods x seeds on a setting become cells; some cells need others.
+
+Planning imports no torch: it hashes specs and looks at what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.data.cards import cards_folder, load_setting
+from harness.data.degradations.version import GENERATOR_VERSION
+from harness.data.pairs import pair_names
+from harness.data.photographs import describe
+from harness.data.recipes import load_recipe
+from harness.errors import UsageError
+from harness.method import CheckContext
+from harness.registry import MethodChoice, catalogue, find, options_as_json, resolve_options
+from harness.spec import (
+    Column,
+    Optimisation,
+    Recipe,
+    ScoreSpec,
+    Setting,
+    TestSet,
+    TrainingData,
+    TrainSpec,
+    spec_hash,
+)
+from harness.store.cells import CellFolder
+from harness.store.rows import Row, read
+
+Status = Literal["cached", "to score", "unfinished", "missing"]
+
+_SCORE_S = 0.5
+"""Rough time to restore and score one image with a small network."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and its scoring.
+
+    Attributes:
+        choice: the method as asked for.
+        spec: what determines the weights.
+        weights_id: its hash.
+        score: what is scored under which protocol; None for auxiliary cells.
+        requires: cells whose weights this one builds on, by method name.
+        folder: where it is stored.
+    """
+
+    choice: MethodChoice
+    spec: TrainSpec
+    weights_id: str
+    score: ScoreSpec | None
+    requires: tuple[Cell, ...]
+    folder: CellFolder
+
+    @property
+    def label(self) -> str:
+        """Return what a person calls the cell."""
+        return f"{self.choice.id} seed {self.spec.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one command computes; ``cells`` are scored, ``auxiliary`` trained before them."""
+
+    setting: Setting
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+    auxiliary: tuple[Cell, ...]
+    columns: tuple[Column, ...]
+    metrics: tuple[str, ...]
+    out: Path
+
+    @property
+    def method_ids(self) -> list[str]:
+        """Return method ids in the order of the table, references of the engine first."""
+        return list(dict.fromkeys(cell.choice.id for cell in self.cells))
+
+
+def make_plan(
+    methods: Sequence[str],
+    setting_name: str,
+    recipe_name: str,
+    seeds: Sequence[int],
+    metrics: Sequence[str],
+    out: Path,
+) -> Plan:
+    """Build the plan of ``run``; the degraded input is always part of it.
+
+    Raises:
+        UsageError: an unknown name, or options that contradict each other.
+    """
+    setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
+    data, test, columns = _data(setting), _test(setting, recipe), _columns(setting, recipe)
+    untrained = [n for n, card in catalogue().cards.items() if not card.trained]
+    choices = [find(name) for name in dict.fromkeys([*untrained, *methods])]
+    cells: list[Cell] = []
+    auxiliary: dict[str, Cell] = {}
+    for choice in {c.id: c for c in choices}.values():
+        for seed in seeds if choice.card.trained else seeds[:1]:
+            needed = []
+            for name in choice.card.requires:
+                helper = MethodChoice(name, catalogue().cards[name], {})
+                cell = _cell(helper, setting, recipe, recipe.auxiliary, data, seed, (), None, out)
+                needed.append(auxiliary.setdefault(cell.weights_id, cell))
+            cells.append(
+                _cell(choice, setting, recipe, recipe.train, data, seed, tuple(needed), test, out)
+            )
+    return Plan(
+        setting=setting,
+        recipe=recipe,
+        seeds=tuple(seeds),
+        cells=tuple(cells),
+        auxiliary=tuple(auxiliary.values()),
+        columns=columns,
+        metrics=tuple(dict.fromkeys([*setting.protocol.metrics, *metrics])),
+        out=out,
+    )
+
+
+def _cell(
+    choice: MethodChoice,
+    setting: Setting,
+    recipe: Recipe,
+    train: Optimisation,
+    data: TrainingData,
+    seed: int,
+    requires: tuple[Cell, ...],
+    test: TestSet | None,
+    out: Path,
+) -> Cell:
+    context = CheckContext(setting.task_names, train.micro_batch or train.batch)
+    options: Any = resolve_options(choice, recipe.size, context)
+    trained = choice.card.trained
+    spec = TrainSpec(
+        method=choice.card.name,
+        method_version=choice.card.version,
+        options=options_as_json(options),
+        data=data,
+        train=train if trained else None,
+        seed=seed if trained else 0,
+        requires={cell.spec.method: cell.weights_id for cell in requires},
+    )
+    weights_id = spec_hash(spec)
+    return Cell(
+        choice=choice,
+        spec=spec,
+        weights_id=weights_id,
+        score=ScoreSpec(weights=weights_id, test=test, protocol=setting.protocol)
+        if test is not None
+        else None,
+        requires=requires,
+        folder=CellFolder.of(out, choice.id, spec.seed, weights_id),
+    )
+
+
+def _data(setting: Setting) -> TrainingData:
+    cards, twin = cards_folder(), setting.twin
+    return TrainingData(
+        tasks=setting.tasks,
+        train=tuple(describe(cards, name) for name in twin.train),
+        validation=tuple(describe(cards, name) for name in twin.validation),
+        leaves_share=twin.leaves_share,
+        leaves=twin.leaves,
+        preparation=setting.preparation,
+        generator_version=GENERATOR_VERSION,
+    )
+
+
+def _columns(setting: Setting, recipe: Recipe) -> tuple[Column, ...]:
+    most = recipe.test.draws
+    if most is None:
+        return setting.columns
+    return tuple(c.model_copy(update={"draws": min(c.draws, most)}) for c in setting.columns)
+
+
+def _test(setting: Setting, recipe: Recipe) -> TestSet:
+    cards = cards_folder()
+    return TestSet(
+        setting=setting.name,
+        setting_version=setting.version,
+        columns=_columns(setting, recipe),
+        tasks=setting.tasks,
+        photographs=tuple(
+            describe(cards, name) for name in setting.twin.test[: recipe.test.photographs]
+        ),
+        centre_px=recipe.test.centre_px,
+        preparation=setting.preparation,
+        generator_version=GENERATOR_VERSION,
+    )
+
+
+def expected_images(plan: Plan) -> dict[str, list[str]]:
+    """Return column -> names of the images that a complete row of the table stands on."""
+    test = next(cell.score.test for cell in plan.cells if cell.score is not None)
+    images: dict[str, list[str]] = {column.name: [] for column in test.columns}
+    for column, image in pair_names(test.columns, [p.name for p in test.photographs]):
+        images[column].append(image)
+    return images
+
+
+def stored_rows(cell: Cell) -> list[Row]:
+    """Return the rows of ``cell`` under its own score, from its folder."""
+    if cell.score is None or not cell.folder.rows.exists():
+        return []
+    score_id = spec_hash(cell.score)
+    return [row for row in read([cell.folder.rows]) if row.score == score_id]
+
+
+def status(cell: Cell, plan: Plan) -> Status:
+    """Return what of ``cell`` is stored."""
+    trained = cell.folder.weights.exists() or not cell.choice.card.trained
+    if not trained:
+        return "unfinished" if cell.folder.checkpoint.exists() else "missing"
+    if cell.score is None:
+        return "cached"
+    have = {(row.column, row.image, row.metric) for row in stored_rows(cell)}
+    complete = all(
+        (column, image, metric_id(name)) in have
+        for column, images in expected_images(plan).items()
+        for image in images
+        for name in plan.metrics
+    )
+    return "cached" if complete and cell.folder.probes.exists() else "to score"
+
+
+def metric_id(name: str) -> str:
+    """Return the id under which a metric's rows are stored; pyiqa's carry a prefix."""
+    from harness.evaluation.metrics import METRICS
+
+    return name if name in METRICS or name.startswith("pyiqa:") else f"pyiqa:{name}"
+
+
+def estimated_s(cell: Cell, plan: Plan) -> float:
+    """Return a rough time for what of ``cell`` is missing, from the recipe's measured step."""
+    state = status(cell, plan)
+    if state == "cached":
+        return 0.0
+    training = 0.0
+    if cell.spec.train is not None and state in ("missing", "unfinished"):
+        step_s = plan.recipe.operation.expected_step_s * cell.choice.card.relative_cost
+        training = cell.spec.train.steps * step_s
+    images = 0 if cell.score is None else sum(len(i) for i in expected_images(plan).values())
+    return training + _SCORE_S * images
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``0,1,2`` or ``0-4``.
+
+    Raises:
+        UsageError: something else stands there.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(f"--seeds '{text}' is not like 0,1,2 or 0-4")
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise UsageError(f"--seeds '{text}' names no seed, or one twice")
+    return tuple(seeds)

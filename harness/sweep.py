@@ -1,0 +1,291 @@
+"""Runs the cells of a plan: joblib workers, claims, clean stops, one failure at a time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.data.cards import cards_folder
+from harness.errors import HarnessError, Interrupted
+from harness.plan import Cell, Plan, status, stored_rows
+from harness.store.files import read_json, write_json
+from harness.store.rows import append
+from harness.training.progress import Progress, progress_for
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a sweep may use: workers side by side, a device, and loader workers per cell."""
+
+    jobs: int
+    device: str
+    loader_workers: int
+
+    @property
+    def threads(self) -> int:
+        """Return the compute threads of one worker."""
+        return max(1, _cores() // self.jobs)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """How one cell ended: ``error`` is a sentence, empty if all is well."""
+
+    label: str
+    error: str = ""
+    interrupted: bool = False
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_plan(plan: Plan, resources: Resources) -> list[CellResult]:
+    """Compute whatever of ``plan`` is missing and return how each computed cell ended.
+
+    Cells that others need come first. A cell that fails spoils only what needs it.
+    """
+    results: list[CellResult] = []
+    for cells in (plan.auxiliary, plan.cells):
+        todo = [cell for cell in cells if status(cell, plan) != "cached"]
+        if todo:
+            results += _run(todo, plan, resources)
+        if any(result.interrupted for result in results):
+            break
+    return results
+
+
+def _run(cells: Sequence[Cell], plan: Plan, resources: Resources) -> list[CellResult]:
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    stop_file = plan.out / f".stop-{os.getpid()}"
+    jobs = min(resources.jobs, len(cells))
+    try:
+        with _stop_on_signals(stop_file):
+            work = (delayed(compute)(cell, plan, resources, stop_file, jobs > 1) for cell in cells)
+            return list(Parallel(n_jobs=jobs, backend="loky" if jobs > 1 else "sequential")(work))
+    except TerminatedWorkerError as error:
+        raise HarnessError(
+            "a worker was killed, most likely for lack of memory; run the same command again with "
+            "fewer --jobs, and it goes on from the last checkpoints"
+        ) from error
+    finally:
+        stop_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stop_on_signals(stop_file: Path) -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into a request that all workers see; the second kills."""
+
+    def ask(number: int, frame: Any) -> None:
+        if stop_file.exists():
+            os._exit(128 + number)
+        stop_file.touch()
+        print("stopping after this step; again to kill", file=sys.stderr, flush=True)
+
+    previous = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def compute(
+    cell: Cell, plan: Plan, resources: Resources, stop_file: Path, in_worker: bool
+) -> CellResult:
+    """Train and score one cell, as far as its folder does not hold it already."""
+    if in_worker:
+        # The terminal sends Ctrl-C to the workers too; the parent tells them through the file.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if stop_file.exists():
+        return CellResult(cell.label, interrupted=True)
+    progress = progress_for(cell.label, live=not in_worker)
+    try:
+        _compute(cell, plan, resources, stop_file.exists, progress)
+    except Interrupted:
+        return CellResult(cell.label, interrupted=True)
+    except HarnessError as error:
+        return CellResult(cell.label, error=str(error))
+    finally:
+        progress.close()
+    return CellResult(cell.label)
+
+
+def _compute(
+    cell: Cell,
+    plan: Plan,
+    resources: Resources,
+    stop: Callable[[], bool],
+    progress: Progress,
+) -> None:
+    import torch
+
+    torch.set_num_threads(resources.threads)
+    folder = cell.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with _claim(cell, progress, stop):
+        folder.write_spec(cell.spec)
+        if cell.choice.card.trained and not folder.weights.exists():
+            _train(cell, plan, resources, progress, stop)
+        if cell.score is not None and status(cell, plan) != "cached":
+            _score(cell, plan, resources, progress, stop)
+
+
+@contextmanager
+def _claim(cell: Cell, progress: Progress, stop: Callable[[], bool]) -> Iterator[None]:
+    """Hold the cell against other processes; wait, and say so, while another computes it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(cell.folder.lock)
+    said = False
+    while True:
+        try:
+            lock.acquire(timeout=1)
+            break
+        except Timeout:
+            if stop():
+                raise Interrupted(f"{cell.label} was waiting for another process") from None
+            if not said:
+                progress.say("another process computes this cell; waiting for it")
+                said = True
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(cell: Cell) -> Any:
+    """Build the cell's network; what it requires is loaded from the cells that trained it."""
+    from harness.training.build import build
+    from harness.training.checkpoint import load_weights
+
+    required = {}
+    for needed in cell.requires:
+        if not needed.folder.weights.exists():
+            raise HarnessError(f"{cell.label} needs {needed.label}, which was not trained")
+        module = _build(needed)
+        weights = load_weights(needed.folder.weights, needed.weights_id, needed.choice.id)
+        module.load_state_dict(weights)
+        required[needed.spec.method] = module.eval()
+    return build(cell.choice.card, cell.spec, required)
+
+
+def _train(
+    cell: Cell, plan: Plan, resources: Resources, progress: Progress, stop: Callable[[], bool]
+) -> None:
+    from harness.data.stream import TrainingStream
+    from harness.evaluation.validation import Validation
+    from harness.training.loop import Machine, train
+
+    if cell.spec.train is None:
+        return
+    cards = cards_folder()
+    method = _build(cell)
+    record = train(
+        method,
+        cell.spec,
+        TrainingStream(cards, cell.spec.data, cell.spec.train, cell.spec.seed),
+        Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
+        cell.folder,
+        plan.recipe.operation,
+        Machine(resources.device, resources.threads, resources.loader_workers),
+        progress,
+        stop,
+    )
+    parameters = sum(p.numel() for p in method.parameters())
+    write_json(
+        cell.folder.record, {**record, "parameters": parameters, **_circumstances(resources)}
+    )
+
+
+def _score(
+    cell: Cell, plan: Plan, resources: Resources, progress: Progress, stop: Callable[[], bool]
+) -> None:
+    import torch
+
+    from harness.evaluation.evaluate import Subject, evaluate
+    from harness.evaluation.metrics import resolve_metrics
+    from harness.evaluation.probes import probe_prompts
+    from harness.method import Prompted
+    from harness.training.checkpoint import load_weights
+
+    if cell.score is None:
+        return
+    card = cell.choice.card
+    method = _build(cell)
+    if card.trained:
+        weights = load_weights(cell.folder.weights, cell.weights_id, cell.choice.id)
+        method.load_state_dict(weights)
+    device = torch.device(resources.device)
+    method.to(device).eval()
+    subject = Subject(method, cell.choice.id, cell.spec.seed, card.given_true_task, device)
+    done = {(row.column, row.image, row.metric) for row in stored_rows(cell)}
+    metrics = resolve_metrics(plan.metrics)
+    cards = cards_folder()
+    began = time.monotonic()
+    for rows in evaluate(subject, cell.score, metrics, cards, done, progress.scored):
+        append(cell.folder.rows, rows)
+        if stop():
+            raise Interrupted(f"{cell.label} stopped while it was scored")
+    probes: dict[str, Any] = {}
+    if isinstance(method, Prompted):
+        probe = probe_prompts(method, cell.score.test, cards, card.given_true_task, device)
+        probes = {"prompts": probe.as_json()}
+    for needed in cell.requires:
+        accuracy = read_json(needed.folder.record)["validation_per_task"]
+        probes.setdefault("classifiers", {})[needed.spec.method] = accuracy
+    probes["score_wall_s"] = round(time.monotonic() - began, 2)
+    write_json(cell.folder.probes, probes)
+
+
+def _circumstances(resources: Resources) -> dict[str, Any]:
+    """Return what a number was made with: versions, machine, memory, commit."""
+    import numpy
+    import torch
+
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "versions": {
+            "harness": harness.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+        },
+        "git_commit": _git_commit(),
+        "platform": platform.platform(),
+        "device": resources.device,
+        "threads": resources.threads,
+        "jobs": resources.jobs,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+    }
+
+
+def _git_commit() -> str | None:
+    """Return the commit of a checkout, with ``+`` if files differ from it; None in a wheel."""
+    root = Path(harness.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", "-C", str(root), *command], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+" if changes else "")
