@@ -1,0 +1,40 @@
+"""``harness data``: settings, and whether their data is there."""
+
+from __future__ import annotations
+
+
+def data() -> None:
+    """List the settings and the photographs that their synthetic twins are made of."""
+    from tabulate import tabulate
+
+    from harness.data.cards import cards_folder, load_setting, setting_names
+    from harness.data.photographs import catalogue, load
+    from harness.errors import HarnessError
+
+    cards = cards_folder()
+    problems = []
+    for name in setting_names():
+        setting = load_setting(name)
+        twin = setting.twin
+        lines = []
+        for split, photographs in (
+            ("train", twin.train),
+            ("validation", twin.validation),
+            ("test", twin.test),
+        ):
+            for photograph in photographs:
+                entry = catalogue(cards)[photograph]
+                try:
+                    height, width = load(cards, photograph).shape[:2]
+                    state = f"{width}x{height}"
+                except HarnessError as error:
+                    problems.append(str(error))
+                    state = "missing or damaged"
+                lines.append([split, photograph, entry.about, entry.distribution, state])
+        ready = "ready" if not problems else "not ready"
+        print(f"{name} (version {setting.version}): {setting.title}")
+        print("columns: " + ", ".join(f"{c.name} ({c.task})" for c in setting.columns))
+        print(f"synthetic twin: {ready}; photographs are read from installed packages")
+        print(tabulate(lines, headers=["split", "photograph", "what it shows", "from", "size"]))
+    if problems:
+        raise HarnessError("; ".join(problems))

@@ -1,0 +1,142 @@
+"""``harness run``: train what is missing, score it, print the table."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.plan import Plan
+
+DEFAULT_OUT = Path("results/runs")
+
+Methods = Annotated[
+    str,
+    typer.Option(
+        help="Methods, comma-separated; options after colons: cpl:cpr_form=ratio:top_k=2 "
+        "(a comma inside an option's value is written ';')."
+    ),
+]
+SettingName = Annotated[str, typer.Option("--setting", help="Setting card.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="mini, smoke, paper, or a YAML file of your own.")
+]
+Seeds = Annotated[str, typer.Option(help="Seeds: 0,1,2 or 0-4.")]
+Out = Annotated[Path, typer.Option(help="Folder for cells and tables.")]
+Metrics = Annotated[
+    str, typer.Option(help="More metrics, by full name or pyiqa's: lpips,niqe. Comma-separated.")
+]
+
+
+def run(
+    methods: Methods = "cpl,promptir",
+    setting: SettingName = "three-task",
+    recipe: RecipeName = "mini",
+    seeds: Seeds = "0",
+    metrics: Metrics = "",
+    out: Out = DEFAULT_OUT,
+    jobs: Annotated[int, typer.Option(min=1, help="Cells computed side by side.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes per cell.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
+) -> None:
+    """Train and score methods on a setting, and print the table.
+
+    What is stored is never computed again; what was cut off goes on where it stopped.
+    """
+    from harness.errors import HarnessError, Interrupted
+    from harness.plan import status
+
+    plan = plan_from(methods, setting, recipe, seeds, metrics, out)
+    if dry_run:
+        print(describe(plan, jobs))
+        return
+    failed = []
+    if any(status(cell, plan) != "cached" for cell in plan.cells):
+        from harness.evaluation.metrics import resolve_metrics
+        from harness.store.files import check_writable
+        from harness.sweep import Resources, run_plan
+
+        check_writable(out)
+        resolve_metrics(plan.metrics)
+        resources = Resources(jobs=jobs, device=_device(device), loader_workers=workers)
+        print(describe(plan, jobs), file=sys.stderr)
+        results = run_plan(plan, resources)
+        if any(result.interrupted for result in results):
+            command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
+            raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
+        failed = [result for result in results if result.error]
+    show(plan, out)
+    if failed:
+        details = "; ".join(f"{result.label}: {result.error}" for result in failed)
+        raise HarnessError(f"{len(failed)} of {len(plan.cells)} cells failed: {details}")
+
+
+def plan_from(
+    methods: str, setting: str, recipe: str, seeds: str, metrics: str, out: Path
+) -> Plan:
+    """Build the plan from flags; shared by ``run`` and ``table``."""
+    from harness.errors import UsageError
+    from harness.plan import make_plan, parse_seeds
+
+    names = [name.strip().replace(";", ",") for name in methods.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--methods names no method; python -m harness methods lists them")
+    extra = [name.strip() for name in metrics.split(",") if name.strip()]
+    return make_plan(names, setting, recipe, parse_seeds(seeds), extra, out)
+
+
+def show(plan: Plan, out: Path) -> None:
+    """Print table and prompt report, write the files, and say where they are."""
+    from harness.reporting.prompts import prompt_report
+    from harness.reporting.result import probed, table_of, write_files
+    from harness.reporting.tables import terminal
+
+    table = table_of(plan)
+    print(terminal(table, colour=sys.stdout.isatty()))
+    report = prompt_report(probed(plan.cells))
+    if report:
+        print(f"\n{report}")
+    print("\nwritten: " + ", ".join(str(path) for path in write_files(table, out / "tables")))
+
+
+def describe(plan: Plan, jobs: int) -> str:
+    """Return the plan as text: cells, what is stored of each, and the time to expect."""
+    from tabulate import tabulate
+
+    from harness.plan import estimated_s, status
+    from harness.training.progress import left
+
+    cells = [*plan.auxiliary, *plan.cells]
+    lines = [
+        [cell.choice.id, cell.spec.seed, status(cell, plan), left(estimated_s(cell, plan)),
+         cell.folder.path.name]
+        for cell in cells
+    ]
+    total = sum(estimated_s(cell, plan) for cell in cells) / min(jobs, len(cells))
+    text = tabulate(lines, headers=["method", "seed", "state", "expected", "cell"])
+    return (
+        f"{text}\nsetting {plan.setting.name} (synthetic twin), recipe {plan.recipe.name}: about "
+        f"{left(total)} on {plan.recipe.operation.expected_on}"
+    )
+
+
+def _device(name: str) -> str:
+    from harness.errors import UsageError
+
+    if name == "cpu":
+        return name
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"--device {name} cannot be used ({reason}); use cpu or auto") from error
+    return name

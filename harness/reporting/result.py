@@ -1,0 +1,93 @@
+"""From a plan's stored cells to its table and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.evaluation.metrics import METRICS, Metric
+from harness.plan import Cell, Plan, expected_images, metric_id, stored_rows
+from harness.reporting.prompts import ProbedCell, notes
+from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
+from harness.store.files import read_json, write_text
+
+
+def table_of(plan: Plan) -> Table:
+    """Return the table of a plan from what is stored; what is not stored is absent."""
+    rows = [row for cell in plan.cells for row in stored_rows(cell)]
+    lines = []
+    for method in plan.method_ids:
+        cells = [cell for cell in plan.cells if cell.choice.id == method]
+        card = cells[0].choice.card
+        told = ("is told the true task of every image; a reference, not ranked",)
+        lines.append(
+            MethodLine(
+                id=method,
+                label=":".join([card.label, *(f"{k}={v}" for k, v in _overrides(cells[0]))]),
+                reference=card.role == "reference",
+                notes=(*(told if card.given_true_task else ()), *notes(probed(cells))),
+            )
+        )
+    request = TableRequest(
+        title=plan.setting.title,
+        setting=plan.setting.name,
+        dataset="synthetic-twin",
+        preparation=plan.setting.preparation.id,
+        protocol=plan.setting.protocol.id,
+        recipe=plan.recipe.name,
+        columns=plan.columns,
+        metrics=tuple(_display(name) for name in plan.metrics),
+        methods=tuple(lines),
+        seeds=plan.seeds,
+        images=expected_images(plan),
+    )
+    return summarise(rows, request)
+
+
+def probed(cells: Sequence[Cell]) -> list[ProbedCell]:
+    """Return the stored probes of cells, those without any left out."""
+    return [
+        ProbedCell(cell.label, read_json(cell.folder.probes))
+        for cell in cells
+        if cell.folder.probes.exists()
+    ]
+
+
+def write_files(table: Table, folder: Path) -> list[Path]:
+    """Write the table as CSV, Markdown and LaTeX and return the paths."""
+    from harness.reporting.latex import latex
+    from harness.reporting.tables import csv, markdown
+
+    stem = f"{table.request.setting}-{table.request.recipe}"
+    texts = {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)}
+    paths = []
+    for suffix, text in texts.items():
+        path = folder / f"{stem}{suffix}"
+        write_text(path, text)
+        paths.append(path)
+    return paths
+
+
+def _overrides(cell: Cell) -> list[tuple[str, str]]:
+    return sorted(cell.choice.overrides.items())
+
+
+def _display(name: str) -> Metric:
+    """Return how a metric is shown; rows of pyiqa's metrics are shown without loading it."""
+    if name in METRICS:
+        return METRICS[name]
+    return _stored_metric(metric_id(name))
+
+
+def _stored_metric(identifier: str) -> Metric:
+    short = identifier.removeprefix("pyiqa:")
+    lower = any(short.startswith(known) for known in _LOWER_IS_BETTER)
+    return Metric(identifier, short.upper(), "", 4, not lower, _not_computed)
+
+
+_LOWER_IS_BETTER = ("lpips", "dists", "niqe", "piqe", "brisque", "ilniqe", "pi", "gmsd", "nlpd",
+                    "mad", "fid", "ckdn", "stlpips", "pieapp", "topiq_fr-lower", "wadiqam-lower")
+
+
+def _not_computed(restored: object, clean: object) -> float:
+    raise RuntimeError("a stored metric is shown, not computed")
