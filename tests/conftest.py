@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.data.cards import cards_folder, load_setting
+from harness.spec import Setting
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def cards() -> Path:
+    return cards_folder()
+
+
+@pytest.fixture(scope="session")
+def setting() -> Setting:
+    return load_setting("three-task")
+
+
+@pytest.fixture
+def harness_command() -> Run:
+    """Run the command line in a process of its own, as a person does."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, **environment},
+        )
+
+    return run

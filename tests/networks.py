@@ -1,0 +1,67 @@
+"""Tiny networks and the published rule for seeded weights, shared by tests."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.method import Batch, BuildContext, CheckContext, MethodCard
+from harness.registry import MethodChoice, catalogue, load_builder, resolve_options
+
+TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
+CARDS = list(catalogue().cards.values())
+RESTORERS = [card for card in CARDS if card.role != "auxiliary"]
+TRAINED = [card for card in CARDS if card.trained]
+
+
+def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
+    """Build a method at the size `tiny`, with what it requires untrained."""
+    card = catalogue().cards[name]
+    required = {needed: build_tiny(needed, seed) for needed in card.requires}
+    options = resolve_options(
+        MethodChoice(name, card, overrides), "tiny", CheckContext(TASKS, len(TASKS))
+    )
+    torch.manual_seed(seed)
+    return load_builder(card)(BuildContext(options, TASKS, required))
+
+
+def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.rand(len(TASKS), 3, side, side, generator=generator)
+    noise = 0.1 * torch.randn(clean.shape, generator=generator)
+    return Batch(degraded=(clean + noise).clamp(0, 1), clean=clean, tasks=TASKS, step=step)
+
+
+def restore(card: MethodCard, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
+    tasks = tuple(TASKS[first_task : first_task + len(image)]) if card.given_true_task else None
+    with torch.no_grad():
+        return method.eval().restore(image, tasks)
+
+
+def _generator(key: str, seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(zlib.crc32(key.encode()) + seed))
+
+
+def seeded_input(shape: list[int], seed: int) -> Tensor:
+    return torch.from_numpy(_generator("input", seed).random(shape).astype(np.float32))
+
+
+def seed_weights(module: torch.nn.Module, seed: int) -> None:
+    """Fill a module by the rule under which the parity figures were measured."""
+    state = {}
+    for key, value in module.state_dict().items():
+        rng, shape = _generator(key, seed), tuple(value.shape)
+        if key.endswith("prompt_param"):
+            drawn = 2 * rng.random(shape)
+        elif len(shape) >= 2:
+            drawn = rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
+        elif key.endswith("weight"):
+            drawn = 1 + 0.1 * rng.standard_normal(shape)
+        else:
+            drawn = 0.1 * rng.standard_normal(shape)
+        state[key] = torch.from_numpy(drawn.astype(np.float32))
+    module.load_state_dict(state)

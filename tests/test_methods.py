@@ -1,0 +1,121 @@
+"""What every registered method must do; a new one is covered the moment it is registered."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from harness.method import MethodCard, Prompted
+from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore
+
+SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
+
+
+def by_name(card: MethodCard) -> str:
+    return card.name
+
+
+@pytest.mark.parametrize("card", RESTORERS, ids=by_name)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_restores_any_size(card: MethodCard, size: tuple[int, int]) -> None:
+    image = torch.rand(1, 3, *size)
+    restored = restore(card, build_tiny(card.name), image)
+    assert restored.shape == image.shape
+    assert torch.isfinite(restored).all()
+
+
+@pytest.mark.parametrize("card", RESTORERS, ids=by_name)
+def test_batch_of_three_equals_three_single_runs(card: MethodCard) -> None:
+    method = build_tiny(card.name)
+    images = torch.rand(3, 3, 24, 40, generator=torch.Generator().manual_seed(3))
+    together = restore(card, method, images)
+    single = torch.cat([restore(card, method, images[i : i + 1], i) for i in range(3)])
+    torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("card", TRAINED, ids=by_name)
+def test_state_dict_round_trip(card: MethodCard) -> None:
+    method, other = build_tiny(card.name, seed=0), build_tiny(card.name, seed=1)
+    image = torch.rand(1, 3, 32, 32)
+    other.load_state_dict(method.state_dict(), strict=True)
+    assert torch.equal(restore(card, method, image), restore(card, other, image))
+
+
+@pytest.mark.parametrize("card", TRAINED, ids=by_name)
+def test_gradient_reaches_every_trained_parameter(card: MethodCard) -> None:
+    method = build_tiny(card.name).train()
+    reached: set[str] = set()
+    # A sparse router leaves prompts out of one batch; over several, the whole bank is one tensor.
+    losses = method.losses(batch(), torch.Generator().manual_seed(0))
+    torch.stack(list(losses.values())).sum().backward()
+    for name, parameter in method.named_parameters():
+        if parameter.requires_grad and parameter.grad is not None:
+            reached.add(name)
+    trained = {n for n, p in method.named_parameters() if p.requires_grad}
+    assert reached == trained - {n for n in trained if "chnl_reduce" in n or "noise_channel" in n}
+
+
+@pytest.mark.parametrize("card", TRAINED, ids=by_name)
+def test_a_few_steps_lower_the_loss(card: MethodCard) -> None:
+    method = build_tiny(card.name).train()
+    optimiser = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=3e-3)
+    totals = []
+    for _ in range(8):
+        terms = method.losses(batch(), torch.Generator().manual_seed(0))
+        total = torch.stack(list(terms.values())).sum()
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(float(total))
+    assert min(totals[4:]) < totals[0]
+
+
+@pytest.mark.parametrize("card", TRAINED, ids=by_name)
+def test_losses_depend_on_the_generator_alone(card: MethodCard) -> None:
+    method = build_tiny(card.name).train()
+    first, second = (
+        method.losses(batch(), torch.Generator().manual_seed(7)) for _ in range(2)
+    )
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+PROMPTED = [c for c in RESTORERS if isinstance(build_tiny(c.name), Prompted)]
+
+
+def test_prompted_methods_are_those_with_prompts() -> None:
+    assert {c.name for c in PROMPTED} == {c.name for c in RESTORERS if c.prompting != "none"}
+
+
+@pytest.mark.parametrize("card", PROMPTED, ids=by_name)
+def test_override_forces_the_prompt(card: MethodCard) -> None:
+    method = build_tiny(card.name).eval()
+    image = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        features = method.encode(image)
+        forced = torch.eye(method.prompts)[[0, 0]]
+        decoded = method.decode(features, dict.fromkeys(method.levels, forced))
+        other = method.decode(features, dict.fromkeys(method.levels, forced.roll(1, -1)))
+    assert list(decoded.routing) == list(method.levels)
+    assert all(torch.equal(r.weights, forced) for r in decoded.routing.values())
+    assert not decoded.auxiliary, "terms of a forced decode must be dropped"
+    assert not torch.equal(decoded.restored, other.restored)
+
+
+def test_oracle_refuses_to_guess() -> None:
+    with pytest.raises(ValueError, match="no tasks were given"):
+        build_tiny("oracle").restore(torch.rand(1, 3, 16, 16))
+
+
+def test_oracle_gives_each_task_its_prompt() -> None:
+    chosen = build_tiny("oracle").choose(torch.rand(2, 3, 16, 16), (TASKS[3], TASKS[1]))
+    assert all(w.argmax(-1).tolist() == [3, 1] for w in chosen.values())
+
+
+def test_explicit_follows_its_frozen_classifier() -> None:
+    method = build_tiny("explicit").train()
+    image = torch.rand(4, 3, 32, 32)
+    decided = method.classifier.classify(image).argmax(-1)
+    assert all(torch.equal(w.argmax(-1), decided) for w in method.choose(image, None).values())
+    assert not method.classifier.training
+    assert not any(p.requires_grad for p in method.classifier.parameters())
