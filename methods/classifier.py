@@ -37,7 +37,9 @@ class DegradationClassifier(nn.Module):
         pooled = []
         for convolution in self.convolutions:
             x = F.leaky_relu(convolution(x), 0.1)
-            pooled += [x.mean(dim=(-2, -1)), x.flatten(2).std(dim=-1)]
+            variance, mean = torch.var_mean(x, dim=(-2, -1), correction=0)
+            # The root has no gradient at zero, where a constant map would put it.
+            pooled += [mean, (variance + 1e-6).sqrt()]
         logits: Tensor = self.head(torch.cat(pooled, dim=-1))
         return logits
 

@@ -30,11 +30,19 @@ class PromptModule(nn.Module):
             vectors = torch.randn(1, options.prompts, dim, 1, 1)
             initial = vectors.expand(-1, -1, -1, side, side).clone()
         self.prompt_param = nn.Parameter(initial)
-        self.linear_layer = nn.Linear(features, options.prompts)
+        # Without a router's choice there is nothing for a router to learn.
+        routed = options.chooser == "router"
+        self.linear_layer = nn.Linear(features, options.prompts) if routed else None
         self.conv3x3 = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
 
     def route(self, x: Tensor) -> Routing:
-        """Weigh the prompts by the mean feature of (N, C, H, W)."""
+        """Weigh the prompts by the mean feature of (N, C, H, W).
+
+        Raises:
+            ValueError: something other than a router chooses, and no choice was given.
+        """
+        if self.linear_layer is None:
+            raise ValueError("this prompt module has no router; give it the prompts to use")
         probabilities = self.linear_layer(x.mean(dim=(-2, -1))).softmax(dim=-1)
         if self.top_k is None:
             return Routing(weights=probabilities, probabilities=probabilities)

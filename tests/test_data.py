@@ -1,0 +1,247 @@
+"""Photographs, dead leaves, degradations, the training stream and test pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from harness.data import photographs
+from harness.data.degradations import degrade
+from harness.data.degradations.depth import depth_maps
+from harness.data.degradations.haze import scatter
+from harness.data.degradations.rain import streak
+from harness.data.keys import generator, integer_seed
+from harness.data.leaves import canvas
+from harness.data.pairs import centre_crop, make_pair, pair_names
+from harness.data.recipes import load_recipe
+from harness.data.stream import TrainingStream, turn
+from harness.errors import HarnessError, UsageError
+from harness.plan import make_plan
+from harness.spec import NoiseRange, Setting, TrainingData
+
+
+def test_keys_depend_on_parts_types_and_order() -> None:
+    def draw(*parts: str | int) -> float:
+        return float(generator(*parts).random())
+
+    assert draw("a", 1) == draw("a", 1)
+    assert len({draw("a", 1), draw("a", "1"), draw("a1"), draw(1, "a"), draw("a", 2)}) == 5
+    assert draw("golden", 7) == pytest.approx(GOLDEN_KEY, abs=1e-12)
+    assert 0 <= integer_seed("a") < 2**63
+
+
+GOLDEN_KEY = float(generator("golden", 7).random())
+
+
+# --- photographs --------------------------------------------------------------------
+
+
+def test_all_photographs_are_readable_colour(cards: Path) -> None:
+    for name in photographs.catalogue(cards):
+        image = photographs.load(cards, name)
+        assert image.dtype == np.uint8
+        assert image.shape[2] == 3
+        assert min(image.shape[:2]) >= 300
+        assert np.ptp(image.astype(int), axis=2).max() > 20, "a grey image among natural scenes"
+
+
+def test_split_is_by_scene(setting: Setting, cards: Path) -> None:
+    twin = setting.twin
+    assert len(twin.test) >= 4
+    entries = photographs.catalogue(cards)
+    scenes = [{entries[n].scene for n in part} for part in (twin.train, twin.validation, twin.test)]
+    assert not (scenes[0] & scenes[1] or scenes[0] & scenes[2] or scenes[1] & scenes[2])
+    with pytest.raises(UsageError, match="scene 'motorcycle' stands in train and in test"):
+        photographs.check_split(cards, ("motorcycle_left",), (), ("motorcycle_right",))
+    with pytest.raises(UsageError, match="did you mean 'astronaut'"):
+        photographs.check_split(cards, ("astronut",), (), ())
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "photographs.yaml").write_text(
+        "photographs:\n  - {name: x, package: skimage, distribution: scikit-image, "
+        "path: data/none.png, scene: x, about: x}\n"
+    )
+    with pytest.raises(HarnessError, match=r"'x' is missing.*pip install .*scikit-image"):
+        photographs.locate(tmp_path, "x")
+
+
+def test_damaged_images_are_named(tmp_path: Path, cards: Path) -> None:
+    whole = photographs.locate(cards, "chelsea").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("no image")
+    for name in ("cut.png", "text.png", "absent.png"):
+        with pytest.raises(HarnessError, match=name):
+            photographs.read_image(tmp_path / name)
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "grey.png")
+    assert photographs.read_image(tmp_path / "grey.png").shape == (4, 5, 3)
+
+
+# --- dead leaves --------------------------------------------------------------------
+
+
+def test_leaves_are_keyed_and_varied(setting: Setting, cards: Path) -> None:
+    spec = setting.twin.leaves.model_copy(update={"canvas_px": 64})
+    sources = [photographs.load(cards, n) for n in setting.twin.train]
+    first, again, other = (canvas(spec, sources, generator("leaves", k)) for k in (0, 0, 1))
+    assert first.shape == (64, 64, 3)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, again)
+    assert np.abs(first.astype(int) - other).mean() > 10
+    assert first.std() > 15
+
+
+# --- degradations -------------------------------------------------------------------
+
+KINDS = ["denoise15", "denoise50", "dehaze", "derain"]
+
+
+def clean_batch(count: int, height: int = 24, width: int = 32) -> np.ndarray:
+    values = generator("clean", count).integers(0, 256, (count, 3, height, width))
+    return (values / 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(deadline=None, max_examples=8)
+@given(keys=st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
+def test_a_sample_does_not_see_its_batch(setting: Setting, name: str, keys: list[int]) -> None:
+    ranges, clean = setting.task(name).degradation, clean_batch(len(keys))
+    together = degrade(clean, ranges, [generator("k", k) for k in keys], "truncate")
+    for i, key in enumerate(keys):
+        alone = degrade(clean[i : i + 1], ranges, [generator("k", key)], "truncate")
+        assert np.array_equal(together[i], alone[0])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_degraded_images_are_8_bit_and_in_range(setting: Setting, name: str) -> None:
+    clean = clean_batch(3)
+    rngs = [generator("r", k) for k in range(3)]
+    degraded = degrade(clean, setting.task(name).degradation, rngs, "truncate")
+    assert degraded.shape == clean.shape
+    assert degraded.dtype == np.float32
+    assert degraded.min() >= 0
+    assert degraded.max() <= 1
+    np.testing.assert_allclose(degraded * 255, np.rint(degraded * 255), atol=1e-3)
+    assert not np.array_equal(degraded, clean)
+
+
+@pytest.mark.parametrize(("rounding", "shift"), [("truncate", -0.5), ("round", 0.0), ("none", 0.0)])
+def test_noise_has_its_deviation_and_truncation_shifts_by_half(rounding: str, shift: float) -> None:
+    clean = np.full((1, 3, 256, 256), 128 / 255, np.float32)
+    noise_25 = NoiseRange(kind="noise", sigma_255=(25, 25))
+    noisy = degrade(clean, noise_25, [generator("n")], rounding)  # type: ignore[arg-type]
+    error = (noisy - clean) * 255
+    assert error.std() == pytest.approx(25, rel=0.01)
+    assert error.mean() == pytest.approx(shift, abs=0.2)
+
+
+def test_haze_follows_the_scattering_model() -> None:
+    clean = np.full((1, 3, 1, 2), 0.2, np.float32)
+    depth = np.array([[[0.0, 1.0]]], np.float32)
+    hazy = scatter(clean, depth, np.array([1.0], np.float32), np.array([[0.9] * 3], np.float32))
+    assert hazy[0, 0, 0, 0] == pytest.approx(0.2)
+    assert hazy[0, 0, 0, 1] == pytest.approx(0.2 * np.exp(-1) + 0.9 * (1 - np.exp(-1)), rel=1e-5)
+
+
+def test_depth_is_never_a_plane_and_varies() -> None:
+    count, height, width = 40, 64, 96
+    maps = depth_maps(height, width, [generator("depth", k) for k in range(count)])
+    assert maps.min() >= 0.05
+    assert maps.max() <= 1
+    y, x = np.mgrid[:height, :width]
+    plane = np.stack([y.ravel(), x.ravel(), np.ones(y.size)], axis=1)
+    for depth in maps:
+        rest = depth.ravel() - plane @ np.linalg.lstsq(plane, depth.ravel(), rcond=None)[0]
+        assert rest.std() > 0.01
+    assert np.std([m.mean() for m in maps]) > 0.05
+
+
+def test_rain_only_brightens_and_follows_its_angle(setting: Setting) -> None:
+    clean = clean_batch(2) * np.float32(0.5)
+    rngs = [generator("rain", k) for k in range(2)]
+    rainy = degrade(clean, setting.task("derain").degradation, rngs, "truncate")
+    assert (rainy >= clean - 0.5 / 255 - 1e-6).all()
+    line = streak(12, length=16, width=1, angle_deg=0)
+    assert line[12, 12] == pytest.approx(1, abs=0.01)
+    assert line[5, 12] > 0.5, "an angle of zero is vertical"
+    assert line[12, 5] < 0.01
+
+
+# --- the stream ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def stream(cards: Path) -> TrainingStream:
+    plan = make_plan(["promptir"], "three-task", "smoke", [3], [], Path("unused"))
+    spec = plan.cells[-1].spec
+    assert spec.train is not None
+    return TrainingStream(cards, spec.data, spec.train, spec.seed)
+
+
+def test_batches_are_a_function_of_the_step(stream: TrainingStream) -> None:
+    forward = [stream.batch(step) for step in (0, 1, 5)]
+    backward = [stream.batch(step) for step in (5, 1, 0)][::-1]
+    for a, b in zip(forward, backward, strict=True):
+        assert a.tasks == b.tasks
+        assert np.array_equal(a.degraded, b.degraded)
+        assert np.array_equal(a.clean, b.clean)
+    assert not np.array_equal(forward[0].clean, forward[1].clean)
+
+
+def test_balanced_sampling_gives_every_task_its_turn(stream: TrainingStream) -> None:
+    names = sorted(task.name for task in stream.data.tasks)
+    assert all(sorted(stream.batch(step).tasks) == names for step in range(4))
+
+
+def test_sampling_by_shares_follows_the_card(stream: TrainingStream) -> None:
+    train = stream.train.model_copy(update={"task_sampling": "shares"})
+    by_share = TrainingStream(stream.cards, stream.data, train, 0)
+    drawn = [by_share._task(i) for i in range(3000)]
+    assert drawn.count("dehaze") / 3000 == pytest.approx(72135 / 142431, abs=0.03)
+    assert drawn.count("derain") / 3000 == pytest.approx(24000 / 142431, abs=0.03)
+
+
+def test_published_augmentation_never_leaves_a_patch_as_it_is(stream: TrainingStream) -> None:
+    marker = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
+    turned = {turn(marker, mode).tobytes() for mode in range(8)}
+    assert len(turned) == 8
+    assert turn(marker, 0).tobytes() == marker.tobytes()
+    assert load_recipe("paper").train.augmentation == "dihedral-without-identity"
+
+
+def test_training_data_names_no_test_photograph(setting: Setting) -> None:
+    plan = make_plan(["promptir"], "three-task", "mini", [0], [], Path("unused"))
+    data: TrainingData = plan.cells[-1].spec.data
+    used = {p.name for p in (*data.train, *data.validation)}
+    assert not used & set(setting.twin.test)
+
+
+# --- pairs --------------------------------------------------------------------------
+
+
+@given(height=st.integers(16, 80), width=st.integers(16, 80), multiple=st.sampled_from([1, 8, 16]))
+def test_centre_crop_follows_the_published_rule(height: int, width: int, multiple: int) -> None:
+    image = np.arange(height * width * 3, dtype=np.uint32).reshape(height, width, 3)
+    cut = centre_crop(image, multiple, None)  # type: ignore[arg-type]
+    top, left = height % multiple // 2, width % multiple // 2
+    expected = image[top : height - (height % multiple - top), left : width - (width % multiple - left)]
+    assert np.array_equal(cut, expected)
+
+
+def test_pairs_are_keyed_by_names_alone(setting: Setting, cards: Path) -> None:
+    column = next(c for c in setting.columns if c.name == "dehaze")
+
+    def pair(image: str) -> np.ndarray:
+        made = make_pair(cards, "test", column, setting.tasks, image, setting.preparation, 64)
+        assert made.clean.shape == made.degraded.shape == (64, 64, 3)
+        return made.degraded
+
+    assert np.array_equal(pair("chelsea#0"), pair("chelsea#0"))
+    assert not np.array_equal(pair("chelsea#0"), pair("chelsea#1"))
+    names = list(pair_names(setting.columns, setting.twin.test))
+    assert len(names) == len(set(names)) == sum(c.draws for c in setting.columns) * 4

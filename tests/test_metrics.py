@@ -1,0 +1,151 @@
+"""Metrics against golden values, scikit-image, hand computations and pyiqa."""
+
+from __future__ import annotations
+
+import urllib.error
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from harness.errors import HarnessError, UsageError
+from harness.evaluation import metrics as m
+from harness.evaluation.named import named_metric
+from harness.evaluation.protocols import score_pair
+from harness.spec import Protocol
+
+METRICS = sorted(m.METRICS)
+
+
+def images(seed: int = 0, height: int = 40, width: int = 52) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    clean = rng.random((height, width, 3))
+    return np.clip(clean + 0.1 * rng.standard_normal(clean.shape), 0, 1), clean
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rgb_metrics_equal_scikit_image(seed: int) -> None:
+    a, b = images(seed)
+    kwargs = {"data_range": 1, "channel_axis": -1}
+    assert m.psnr_rgb(a, b) == pytest.approx(peak_signal_noise_ratio(b, a, data_range=1), abs=1e-9)
+    assert m.ssim_rgb_uniform7(a, b) == pytest.approx(structural_similarity(b, a, **kwargs), abs=1e-9)
+    gauss = structural_similarity(b, a, gaussian_weights=True, **kwargs)
+    assert m.ssim_rgb_gauss11(a, b) == pytest.approx(gauss, abs=1e-9)
+
+
+def test_luma_of_black_grey_and_white() -> None:
+    values = np.array([[[0.0] * 3, [1.0] * 3, [0.5] * 3, [1.0, 0, 0]]])
+    np.testing.assert_allclose(m.luma601(values)[0], [16, 235, 125.5, 81.481], atol=1e-9)
+
+
+def test_psnr_by_hand() -> None:
+    clean = np.zeros((8, 8, 3))
+    assert m.psnr_rgb(clean + 0.1, clean) == pytest.approx(20.0)
+    expected = 20 * np.log10(255 / (0.1 * 219))
+    assert m.psnr_y601(clean + 0.1, clean) == pytest.approx(expected)
+
+
+def test_ssim_y601_by_direct_loops() -> None:
+    a, b = images(1, 14, 13)
+    x, y = m.luma601(a), m.luma601(b)
+    window = np.outer(*[np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)] * 2)
+    window /= window.sum()
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    values = []
+    for top in range(14 - 10):
+        for left in range(13 - 10):
+            p, q = (i[top : top + 11, left : left + 11] for i in (x, y))
+            mp, mq = (window * p).sum(), (window * q).sum()
+            vp, vq = (window * p * p).sum() - mp**2, (window * q * q).sum() - mq**2
+            cov = (window * p * q).sum() - mp * mq
+            values.append(
+                (2 * mp * mq + c1) * (2 * cov + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
+            )
+    assert m.ssim_y601_gauss11(a, b) == pytest.approx(np.mean(values), abs=1e-10)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_identical_images(name: str) -> None:
+    clean = images()[1]
+    value = m.METRICS[name].function(clean, clean)
+    assert value == (float("inf") if "psnr" in name else pytest.approx(1))
+
+
+@pytest.mark.parametrize("name", METRICS)
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 1000))
+def test_metrics_are_symmetric_and_never_nan(name: str, seed: int) -> None:
+    a, b = images(seed, 16, 17)
+    forth, back = (m.METRICS[name].function(x, y) for x, y in ((a, b), (b, a)))
+    assert forth == pytest.approx(back, rel=1e-9)
+    assert np.isfinite(forth)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_sizes_that_differ_are_refused(name: str) -> None:
+    a, b = images()
+    with pytest.raises(HarnessError, match="differ in size"):
+        m.METRICS[name].function(a[:-1], b)
+
+
+def test_an_image_smaller_than_the_window_is_refused() -> None:
+    a, b = images(0, 6, 20)
+    with pytest.raises(HarnessError, match="20x6 pixels is smaller"):
+        m.ssim_rgb_uniform7(a, b)
+
+
+def protocol(**values: object) -> Protocol:
+    plain = {"id": "p", "metrics": ("psnr_rgb",), "border_px": 0, "quantise": False}
+    return Protocol(**{**plain, **values})  # type: ignore[arg-type]
+
+
+def test_protocol_clamps_quantises_and_removes_the_border() -> None:
+    clean = np.full((20, 20, 3), 0.5, np.float32)
+    restored = clean + np.float32(0.001)
+    restored[0] = 9.0
+    found = [m.METRICS["psnr_rgb"]]
+    plain = score_pair(restored, clean, protocol(), found)["psnr_rgb"]
+    assert plain == pytest.approx(10 * np.log10(1 / (0.25 / 20 + 1e-6 * 19 / 20)), rel=1e-3)
+    inner = score_pair(restored, clean, protocol(border_px=2), found)["psnr_rgb"]
+    assert inner == pytest.approx(60, abs=0.1)
+    level = np.rint(0.5 * 255) / 255
+    rounded = score_pair(restored, clean, protocol(border_px=2, quantise=True), found)["psnr_rgb"]
+    assert rounded == pytest.approx(-20 * np.log10(level - 0.5), rel=1e-3)
+    with pytest.raises(HarnessError, match="removes 10 pixels"):
+        score_pair(restored, clean, protocol(border_px=10), found)
+
+
+# --- pyiqa --------------------------------------------------------------------------
+
+
+def test_pyiqa_luma_is_forced_to_ycbcr() -> None:
+    a, b = images(0, 64, 64)
+    assert named_metric("psnry").function(a, b) == pytest.approx(m.psnr_y601(a, b), abs=1e-3)
+    # pyiqa rounds luma and clamps negative contrast, hence the tolerance; YIQ is 0.01 away.
+    assert named_metric("ssim").function(a, b) == pytest.approx(m.ssim_y601_gauss11(a, b), abs=1e-3)
+
+
+def test_pyiqa_direction_and_prefix() -> None:
+    (gmsd,) = m.resolve_metrics(["pyiqa:gmsd"])
+    assert gmsd.id == "pyiqa:gmsd"
+    assert not gmsd.higher_is_better
+    a, b = images(0, 64, 64)
+    assert gmsd.function(a, b) > gmsd.function(b, b)
+
+
+def test_missing_weights_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyiqa
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(pyiqa, "create_metric", fail)
+    with pytest.raises(HarnessError, match=r"'lpips' needs weights .* leave it out of --metrics"):
+        named_metric("lpips")
+
+
+def test_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'psnr_rgb'"):
+        m.resolve_metrics(["psnr_rbg"])
