@@ -101,7 +101,8 @@ def wrong_prompts(
         unselected = (weights == 0).to(weights.dtype)
         total = weights.sum(dim=-1, keepdim=True)
         if options.cpr_negatives == "mixture":
-            mixed = _probabilities(routed) * unselected
+            # A router that is certain leaves nothing to the others: then they share alike.
+            mixed = (_probabilities(routed) + 1e-6) * unselected
             overrides[0][level] = total * mixed / mixed.sum(dim=-1, keepdim=True)
             continue
         keys = torch.rand(weights.shape, generator=rng).to(weights.device) + unselected

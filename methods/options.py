@@ -113,6 +113,13 @@ def check_restormer(options: RestormerOptions, context: CheckContext) -> None:
 def check_promptir(options: PromptIROptions, context: CheckContext) -> None:
     """Refuse contradictions between routing, negatives, tasks and batch, each by name."""
     check_restormer(options, context)
+    for level, factor in zip(LEVELS, (8, 4, 2), strict=True):
+        width = options.dim * factor + options.prompt_dims[level]
+        if width % options.heads[2]:
+            raise OptionError(
+                f"dim={options.dim} gives {width} channels with prompts at {level}, which the "
+                f"{options.heads[2]} heads there do not divide; use a multiple of 8"
+            )
     if options.prompts < 2:
         raise OptionError(f"prompts={options.prompts} leaves nothing to choose; use at least 2")
     if options.prompt_patch_px < 16 or options.prompt_patch_px % 8:

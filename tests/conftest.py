@@ -6,10 +6,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+import torch
 
 from harness.data.cards import cards_folder, load_setting
 from harness.spec import Setting
+
+# The networks of the tests are too small for a second thread to help, and on a shared machine
+# threads that wait for each other cost more than the work.
+torch.set_num_threads(1)
+
+hypothesis.settings.register_profile("machine", deadline=None)
+hypothesis.settings.load_profile("machine")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -107,7 +107,7 @@ def clean_batch(count: int, height: int = 24, width: int = 32) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(keys=st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
 def test_a_sample_does_not_see_its_batch(setting: Setting, name: str, keys: list[int]) -> None:
     ranges, clean = setting.task(name).degradation, clean_batch(len(keys))

@@ -74,7 +74,7 @@ def test_identical_images(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000))
 def test_metrics_are_symmetric_and_never_nan(name: str, seed: int) -> None:
     a, b = images(seed, 16, 17)

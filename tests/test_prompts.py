@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_mixture_weighs_what_was_not_chosen_by_probability() -> None:
         assert routed.probabilities is not None
         left = routed.probabilities * (routed.weights == 0)
         expected = left / left.sum(-1, keepdim=True) * routed.weights.sum(-1, keepdim=True)
-        torch.testing.assert_close(override[level], expected)
+        torch.testing.assert_close(override[level], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_other_task_takes_routing_of_a_sample_of_another_task() -> None:
@@ -114,7 +115,16 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
         "cpl", cpr_form=form, cpr_negatives=negatives, cpr_weight="1", balance_weight="0",
         cpr_margin="0.2", top_k="1",
     ).train()
-    fixed = batch(side=16)
+    # Samples as different as those of different tasks, and a router that tells them apart:
+    # where all are routed alike, the routing of another task is no wrong prompt.
+    gains = torch.linspace(0.1, 1, len(TASKS)).view(-1, 1, 1, 1)
+    plain = batch(side=16)
+    fixed = replace(plain, degraded=plain.degraded * gains)
+    with torch.no_grad():
+        for module in (method.prompt1, method.prompt2, method.prompt3):
+            module.linear_layer.weight *= 100
+        routed = method.decode(method.encode(fixed.degraded)).routing
+    assert any(len(set(r.weights.argmax(-1).tolist())) > 1 for r in routed.values())
 
     def measure() -> tuple[float, float]:
         with torch.no_grad():
@@ -188,7 +198,7 @@ REFUSED = [
     ({"chooser": "classifier", "prompts": 4}, "prompts=4 for 5 tasks"),
     ({"balance_weight": 0.1, "chooser": "true-task"}, "balance_weight"),
     ({"prompts": 1}, "prompts=1"),
-    ({"dim": 20}, "dim=20"),
+    ({"dim": 5}, "dim=5"),
     ({"cpr_weight": -1.0}, "must not be negative"),
 ]
 
@@ -246,4 +256,4 @@ def test_real_vgg_weights_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(VGG16_FILE))
     method = build_tiny("cpl", cpr_features="vgg16", cpr_margin="5").train()
     terms = method.losses(batch(), torch.Generator().manual_seed(0))
-    assert float(terms["cpr"]) > 0
+    assert float(terms["cpr"].detach()) > 0

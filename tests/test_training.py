@@ -1,0 +1,207 @@
+"""Training: bit-exact resume, workers, interruption, bad losses, wrong checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.data.stream import TrainingStream
+from harness.errors import CellError, HarnessError, Interrupted
+from harness.evaluation.validation import Validation
+from harness.plan import Cell, Plan, make_plan
+from harness.sweep import _build
+from harness.training.checkpoint import load_state, load_weights, save_weights
+from harness.training.loop import Machine, train
+from harness.training.progress import PlainProgress
+
+RECIPE = """
+base: smoke
+train: {steps: 6, warmup_steps: 1, horizon_steps: 6, validate_every_steps: 2, %s}
+auxiliary: {steps: 2}
+operation: {checkpoint_every_steps: 2}
+"""
+
+
+def plan_of(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE % extra)
+    return make_plan([method], "three-task", str(recipe), [0], [], folder)
+
+
+def run(
+    plan: Plan,
+    cards: Path,
+    stop: Callable[[], bool] = lambda: False,
+    workers: int = 0,
+    damage: Callable[[Any], None] | None = None,
+) -> dict[str, torch.Tensor]:
+    cell: Cell = plan.cells[-1]
+    cell.folder.path.mkdir(parents=True, exist_ok=True)
+    assert cell.spec.train is not None
+    method = _build(cell)
+    if damage is not None:
+        damage(method)
+    train(
+        method,
+        cell.spec,
+        TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
+        Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
+        cell.folder,
+        plan.recipe.operation,
+        Machine("cpu", 1, workers),
+        PlainProgress("test"),
+        stop,
+    )
+    return load_file(cell.folder.weights)
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    calls = iter(range(10**6))
+    return lambda: next(calls) >= steps - 1
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize(
+    ("method", "extra"),
+    [
+        ("cpl", "batch: 5"),
+        ("restormer", "batch: 5, ema_decay: 0.9"),
+        ("cpr", "batch: 10, micro_batch: 5, scored_checkpoint: best-on-validation"),
+        ("promptir", "batch: 5, precision: bf16, grad_clip_norm: null"),
+    ],
+)
+def test_resume_is_bit_exact(tmp_path: Path, cards: Path, method: str, extra: str) -> None:
+    whole = run(plan_of(tmp_path / "whole", method, extra), cards)
+    cut = plan_of(tmp_path / "cut", method, extra)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            run(cut, cards, stop=stop_after(2))
+    assert cut.cells[-1].folder.checkpoint.exists()
+    assert_same(run(cut, cards), whole)
+    assert not cut.cells[-1].folder.checkpoint.exists()
+
+
+def test_workers_change_nothing(tmp_path: Path, cards: Path) -> None:
+    alone = run(plan_of(tmp_path / "none", "promptir"), cards)
+    assert_same(run(plan_of(tmp_path / "two", "promptir"), cards, workers=2), alone)
+
+
+def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path, cards: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill_at_step_4() -> Callable[[], bool]:
+        calls = iter(range(100))
+
+        def stop() -> bool:
+            if next(calls) == 2:  # after step 3, one after the checkpoint of step 2
+                raise Killed
+            return False
+
+        return stop
+
+    whole = run(plan_of(tmp_path / "whole", "promptir"), cards)
+    cut = plan_of(tmp_path / "cut", "promptir")
+    with pytest.raises(Killed):
+        run(cut, cards, stop=kill_at_step_4())
+    cell = cut.cells[-1]
+    assert load_state(cell.folder.checkpoint, cell.weights_id, "promptir").step == 2
+    assert_same(run(cut, cards), whole)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+    tmp_path: Path, cards: Path
+) -> None:
+    plan = plan_of(tmp_path, "promptir")
+    with pytest.raises(Interrupted):
+        run(plan, cards, stop=stop_after(3))
+    cell = plan.cells[-1]
+    good = cell.folder.checkpoint.read_bytes()
+
+    def damage(method: Any) -> None:
+        original = method.losses
+        method.losses = lambda batch, rng: {
+            k: v * float("nan") if batch.step == 4 else v for k, v in original(batch, rng).items()
+        }
+
+    with pytest.raises(CellError, match=r"not finite at step 5 \(l1 nan\).*checkpoint.pt"):
+        run(plan, cards, damage=damage)
+    kept = load_state(cell.folder.checkpoint, cell.weights_id, "promptir")
+    assert kept.step == 4
+    assert all(torch.isfinite(v).all() for v in kept.model.values())
+    assert good
+
+
+def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path, cards: Path) -> None:
+    one, other = plan_of(tmp_path / "a", "promptir"), plan_of(tmp_path / "b", "cpl")
+    with pytest.raises(Interrupted):
+        run(one, cards, stop=stop_after(1))
+    target = other.cells[-1].folder
+    target.path.mkdir(parents=True)
+    shutil.copy(one.cells[-1].folder.checkpoint, target.checkpoint)
+    with pytest.raises(HarnessError, match=r"belongs to promptir .* not to cpl"):
+        run(other, cards)
+    target.checkpoint.write_bytes(target.checkpoint.read_bytes()[:1000])
+    with pytest.raises(HarnessError, match=r"checkpoint.pt cannot be read.*delete it"):
+        run(other, cards)
+
+
+def test_weights_of_another_method_or_damaged_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, {"a": torch.ones(2)}, "id-1", "promptir")
+    assert torch.equal(load_weights(path, "id-1", "promptir")["a"], torch.ones(2))
+    with pytest.raises(HarnessError, match=r"belong to promptir \(id-1\), not to cpl"):
+        load_weights(path, "id-2", "cpl")
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(HarnessError, match="cannot be read"):
+        load_weights(path, "id-1", "promptir")
+
+
+def test_a_checkpoint_is_never_unpickled(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "harm",))
+
+    torch.save({"weights_id": "x", "method": "m", "format": 1, "evil": Evil()}, tmp_path / "c.pt")
+    with pytest.raises(HarnessError, match="cannot be read"):
+        load_state(tmp_path / "c.pt", "x", "m")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_resume_under_other_threads_is_warned_of(
+    tmp_path: Path, cards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(tmp_path, "restormer")
+    with pytest.raises(Interrupted):
+        run(plan, cards, stop=stop_after(1))
+    cell = plan.cells[-1]
+    content = torch.load(cell.folder.checkpoint, weights_only=True)
+    torch.save({**content, "threads": 64}, cell.folder.checkpoint)
+    run(plan, cards)
+    assert "was trained with 64 threads" in capsys.readouterr().err
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trains_on_cuda(tmp_path: Path, cards: Path) -> None:
+    plan = plan_of(tmp_path, "cpl", "batch: 5, precision: bf16")
+    cell = plan.cells[-1]
+    cell.folder.path.mkdir(parents=True)
+    assert cell.spec.train is not None
+    train(
+        _build(cell), cell.spec, TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
+        Validation(cards, cell.spec.data, False), cell.folder, plan.recipe.operation,
+        Machine("cuda", 1, 0), PlainProgress("test"), lambda: False,
+    )
+    assert all(torch.isfinite(v).all() for v in load_file(cell.folder.weights).values())
