@@ -1,0 +1,222 @@
+"""The command line end to end, as a person uses it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.conftest import Run
+
+METHODS = "cpl,promptir,explicit,oracle"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run with `smoke`, shared by the tests that look at what it left."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "--methods", METHODS, "--recipe", "smoke",
+         "--out", str(out)],
+        capture_output=True, text=True, timeout=400, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (out / "stdout.txt").write_text(done.stdout)
+    return out
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\nsys.argv = ['harness', '--help']\nfrom harness.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'pandas', 'numpy', 'pyiqa', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_run_prints_and_writes_the_table(finished: Path) -> None:
+    text = (finished / "stdout.txt").read_text()
+    for word in ("Degraded input", "CPL", "PromptIR, oracle", "σ=15", "Dehaze", "Average",
+                 "synthetic twin", "wrong prompt costs", "classifier accuracy on validation"):
+        assert word in text
+    with (finished / "tables/three-task-smoke.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    methods = {line["method"] for line in lines}
+    assert methods == {"degraded-input", "cpl", "promptir", "explicit", "oracle"}
+    assert {line["column"] for line in lines} == {
+        "denoise15", "denoise25", "denoise50", "dehaze", "derain", "average"
+    }
+    assert all(line["images_scored"] == line["images_expected"] for line in lines)
+    ranked = {line["method"] for line in lines if line["rank"]}
+    assert not ranked & {"oracle", "degraded-input"}
+    for suffix in (".md", ".tex"):
+        assert (finished / f"tables/three-task-smoke{suffix}").stat().st_size > 500
+
+
+def test_cells_hold_what_made_them(finished: Path) -> None:
+    (cell,) = (finished / "cells").glob("cpl-s0-*")
+    record = json.loads((cell / "record.json").read_text())
+    assert record["versions"].keys() >= {"harness", "torch", "python"}
+    assert record["peak_bytes"] > 10**8
+    assert record["wall_s"] > 0
+    spec = json.loads((cell / "spec.json").read_text())
+    assert (spec["method"], spec["options"]["top_k"], spec["seed"]) == ("cpl", 1, 0)
+    assert not (cell / "checkpoint.pt").exists()
+    rows = [json.loads(line) for line in (cell / "rows.jsonl").read_text().splitlines()]
+    assert len(rows) == 5 * 2 * 2
+    assert {row["protocol"] for row in rows} == {"rgb-float-uniform7"}
+
+
+def test_a_repeated_run_computes_nothing(finished: Path, harness_command: Run) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (finished / "cells").rglob("*")}
+    code = (
+        "import sys\nfrom harness.cli import main\nmain_error = None\n"
+        "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code\n"
+        "assert 'torch' not in sys.modules, 'a cached run must not load torch'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "--methods", METHODS, "--recipe", "smoke",
+         "--out", str(finished)],
+        capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (finished / "stdout.txt").read_text()
+    assert {p: p.stat().st_mtime_ns for p in (finished / "cells").rglob("*")} == before
+    table = harness_command("table", "--methods", METHODS, "--recipe", "smoke", "--out", str(finished))
+    assert table.stdout == done.stdout
+
+
+def test_another_metric_trains_nothing(finished: Path, harness_command: Run) -> None:
+    weights = {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
+    done = harness_command("run", "--methods", "promptir", "--recipe", "smoke", "--out",
+                           str(finished), "--metrics", "psnr_y601,gmsd")
+    assert done.returncode == 0, done.stderr
+    assert "GMSD" in done.stdout
+    assert "PSNR (Y)" in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")} == weights
+
+
+def test_jobs_change_nothing(finished: Path, tmp_path: Path, harness_command: Run) -> None:
+    """Workers get their share of the threads; with one core each the last digits may differ."""
+    done = harness_command("run", "--methods", "cpl,promptir", "--recipe", "smoke", "--jobs", "2",
+                           "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for method in ("cpl", "promptir"):
+        (one,) = (finished / "cells").glob(f"{method}-s0-*")
+        (two,) = (tmp_path / "cells").glob(f"{method}-s0-*")
+        assert one.name == two.name
+        a, b = (load_file(c / "weights.safetensors") for c in (one, two))
+        assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-2
+
+
+def test_dry_run_touches_nothing(tmp_path: Path, harness_command: Run) -> None:
+    out = tmp_path / "out"
+    done = harness_command("run", "--dry-run", "--methods", "explicit", "--out", str(out))
+    assert done.returncode == 0
+    assert "task-classifier" in done.stdout
+    assert "missing" in done.stdout
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--methods", "promptr"], "unknown method 'promptr'; did you mean 'promptir'"),
+        (["run", "--setting", "three-tsk"], "unknown setting 'three-tsk'; did you mean 'three-task'"),
+        (["run", "--recipe", "mni"], "unknown recipe 'mni'; did you mean 'mini'"),
+        (["run", "--methods", "cpl:topk=2"], "cpl has no option 'topk'; did you mean 'top_k'"),
+        (["run", "--methods", "cpr:cpr_negatives=unselected"], "keeps all 5 selects every one"),
+        (["run", "--methods", ","], "names no method"),
+        (["run", "--seeds", "x"], "--seeds 'x'"),
+        (["run", "--recipe", "absent.yaml"], "absent.yaml cannot be read"),
+        (["methods", "cpll"], "did you mean 'cpl'"),
+    ],
+)
+def test_unknown_names_exit_2_with_the_nearest(
+    arguments: list[str], message: str, harness_command: Run
+) -> None:
+    done = harness_command(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_other_bad_input_exits_1(tmp_path: Path, harness_command: Run) -> None:
+    (tmp_path / "file").write_text("")
+    done = harness_command("run", "--recipe", "smoke", "--out", str(tmp_path / "file" / "x"))
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    done = harness_command("table", "--out", str(tmp_path / "empty"))
+    assert done.returncode == 1
+    assert "holds no scores" in done.stderr
+
+
+def test_an_unknown_metric_is_refused_before_training(tmp_path: Path, harness_command: Run) -> None:
+    done = harness_command("run", "--recipe", "smoke", "--out", str(tmp_path), "--metrics", "lpisp")
+    assert done.returncode == 2
+    assert "unknown metric 'lpisp'" in done.stderr
+    assert not list(tmp_path.rglob("weights.safetensors"))
+
+
+def test_debug_shows_the_traceback(harness_command: Run) -> None:
+    done = harness_command("--debug", "run", "--methods", "x")
+    assert "Traceback" in done.stderr
+
+
+def test_methods_and_data_are_listed(harness_command: Run) -> None:
+    done = harness_command("methods")
+    assert all(name in done.stdout for name in ("promptir", "oracle", "cpl", "restormer"))
+    assert "task-classifier" not in done.stdout
+    assert "cpr_form" in harness_command("methods", "cpl").stdout
+    data = harness_command("data")
+    assert data.returncode == 0
+    assert "synthetic twin: ready" in data.stdout
+
+
+LONG = "base: smoke\ntrain: {steps: 4000, horizon_steps: 4000}\noperation: {checkpoint_every_steps: 5}\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_goes_on(how: signal.Signals, tmp_path: Path, harness_command: Run) -> None:
+    recipe = tmp_path / "long.yaml"
+    recipe.write_text(LONG)
+    out = tmp_path / "out"
+    arguments = ["run", "--methods", "promptir", "--recipe", str(recipe), "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.rglob("checkpoint.pt")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, how)
+    stderr = process.communicate(timeout=60)[1]
+    (checkpoint,) = out.rglob("checkpoint.pt")
+    if how == signal.SIGKILL:
+        assert process.returncode == -how
+    else:
+        assert process.returncode == 130
+        assert "Go on with: python -m harness run --methods promptir" in stderr
+    # The cell goes on from its checkpoint: shorten nothing, only look that it does.
+    again = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    assert again.stderr is not None
+    seen = ""
+    for line in again.stderr:
+        seen += line
+        if "goes on from step" in line:
+            break
+    again.kill()
+    again.communicate()
+    assert "goes on from step" in seen
+    assert checkpoint.exists()

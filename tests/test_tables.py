@@ -1,0 +1,226 @@
+"""Summaries, tables as text, LaTeX through a real pdflatex, and the prompt report."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import HarnessError
+from harness.evaluation.metrics import METRICS
+from harness.evaluation.probes import collapsed, wrong_prompt_cost_db
+from harness.reporting.latex import escape, latex
+from harness.reporting.prompts import ProbedCell, notes, prompt_report
+from harness.reporting.summary import AVERAGE, MethodLine, Table, TableRequest, summarise
+from harness.reporting.tables import csv, markdown, terminal
+from harness.spec import Setting
+from harness.store.rows import Row
+
+NASTY = r"a_b%c&d#e{f}g\h~i^j|k<l>$m"
+
+
+def request(setting: Setting, **changes: object) -> TableRequest:
+    plain = TableRequest(
+        title="A title with 100% & more_",
+        setting="three-task",
+        dataset="synthetic-twin",
+        preparation="prep",
+        protocol="prot",
+        recipe="mini_x",
+        columns=setting.columns,
+        metrics=(METRICS["psnr_rgb"], METRICS["ssim_rgb_uniform7"]),
+        methods=(
+            MethodLine("input", "Degraded input", reference=True),
+            MethodLine("a", "A", reference=False),
+            MethodLine("b", NASTY, reference=False, notes=("a note", "another_note")),
+            MethodLine("c", "C", reference=False, notes=("a note",)),
+        ),
+        seeds=(0, 1),
+        images={c.name: ("x#0", "y#0") for c in setting.columns},
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def rows_for(setting: Setting) -> list[Row]:
+    """PSNR of method a is 30 + seed, of b 31 + seed, of c 29 + seed, plus 2 on image y."""
+    found = []
+    for method, base in (("input", 20.0), ("a", 30.0), ("b", 31.0), ("c", 29.0)):
+        for seed in (0,) if method == "input" else (0, 1):
+            for column in setting.columns:
+                for image, more in (("x#0", 0.0), ("y#0", 2.0)):
+                    for metric, value in (
+                        ("psnr_rgb", base + seed + more),
+                        ("ssim_rgb_uniform7", base / 100),
+                    ):
+                        found.append(
+                            Row(f"w-{method}-{seed}", "s", method, seed, "three-task",
+                                "synthetic-twin", column.name, image, metric, "prep", "prot", value)
+                        )
+    return found
+
+
+def table_for(setting: Setting) -> Table:
+    return summarise(rows_for(setting), request(setting))
+
+
+def test_values_spread_and_ranks(setting: Setting) -> None:
+    table = table_for(setting)
+    entry = table.entry("a", "derain", "psnr_rgb")
+    assert entry is not None
+    assert entry.value == pytest.approx(31.5)
+    assert entry.spread == pytest.approx(np.std([31, 32], ddof=1))
+    assert (entry.scored, entry.expected, entry.rank) == (4, 4, 2)
+    ranks = {m: table.entry(m, "derain", "psnr_rgb") for m in ("input", "a", "b", "c")}
+    assert [e.rank if e else None for e in ranks.values()] == [None, 2, 1, None]
+    average = table.entry("b", AVERAGE, "psnr_rgb")
+    assert average is not None
+    assert average.value == pytest.approx(32.5)
+
+
+def test_order_of_rows_changes_nothing(setting: Setting) -> None:
+    rows = rows_for(setting)
+    random.Random(0).shuffle(rows)
+    assert csv(summarise(rows, request(setting))) == csv(table_for(setting))
+
+
+def test_missing_is_never_zero_and_never_a_smaller_average(setting: Setting) -> None:
+    rows = [r for r in rows_for(setting) if not (r.method == "b" and r.column == "dehaze")]
+    table = summarise(rows, request(setting))
+    assert table.entry("b", "dehaze", "psnr_rgb") is None
+    assert table.entry("b", AVERAGE, "psnr_rgb") is None
+    average = table.entry("a", AVERAGE, "psnr_rgb")
+    assert average is not None
+    assert average.rank == 1
+    assert "--" in terminal(table, colour=False)
+
+
+def test_incomplete_columns_say_so_and_are_not_ranked(setting: Setting) -> None:
+    rows = [r for r in rows_for(setting)
+            if not (r.method == "b" and r.column == "dehaze" and r.image == "y#0" and r.seed == 1)]
+    table = summarise(rows, request(setting))
+    entry = table.entry("b", "dehaze", "psnr_rgb")
+    assert entry is not None
+    assert (entry.scored, entry.expected, entry.rank) == (3, 4, None)
+    assert table.entry("b", AVERAGE, "psnr_rgb") is None
+    assert "(3/4)" in markdown(table)
+
+
+def test_equal_shown_digits_share_the_rank(setting: Setting) -> None:
+    rows = [dataclasses.replace(r, value=31.0000001 + r.seed + 2 * (r.image == "y#0"))
+            if r.method == "a" and r.metric == "psnr_rgb" else r for r in rows_for(setting)]
+    table = summarise(rows, request(setting))
+    ranks = [table.entry(m, "derain", "psnr_rgb") for m in "abc"]
+    assert [e.rank if e else None for e in ranks] == [1, 1, None]
+
+
+def test_two_protocols_are_never_mixed(setting: Setting) -> None:
+    rows = rows_for(setting)
+    rows[5] = dataclasses.replace(rows[5], protocol="other")
+    with pytest.raises(HarnessError, match="protocol 'other' stand among those of 'prot'"):
+        summarise(rows, request(setting))
+
+
+def test_two_values_of_one_image_are_refused_and_equal_ones_counted_once(setting: Setting) -> None:
+    rows = rows_for(setting)
+    assert csv(summarise([*rows, rows[0]], request(setting))) == csv(table_for(setting))
+    with pytest.raises(HarnessError, match="two values of psnr_rgb on x#0"):
+        summarise([*rows, dataclasses.replace(rows[0], value=1.0)], request(setting))
+
+
+def test_no_rows_give_an_empty_table(setting: Setting) -> None:
+    assert summarise([], request(setting)).entries == {}
+
+
+def test_terminal_and_markdown_mark_best_and_second(setting: Setting) -> None:
+    table = table_for(setting)
+    coloured, plain, text = terminal(table, True), terminal(table, False), markdown(table)
+    assert "\x1b[1m32.50±0.71\x1b[0m" in coloured
+    assert "\x1b[4m31.50±0.71\x1b[0m" in coloured
+    assert "\x1b" not in plain
+    assert "32.50±0.71*" in plain
+    assert "**32.50±0.71**" in text
+    assert "<u>31.50±0.71</u>" in text
+    assert "synthetic twin" in plain.replace("\n", " ")
+    body = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in body}) == 1
+
+
+def test_latex_has_marks_and_escapes(setting: Setting) -> None:
+    text = latex(table_for(setting))
+    assert r"\textbf{32.50$\pm$0.71}" in text
+    assert r"\underline{31.50$\pm$0.71}" in text
+    assert r"\multicolumn{3}{c}{Denoising}" in text
+    assert r"a\_b\%c\&d\#e\{f\}g\textbackslash{}h" in text
+
+
+@given(text=st.text(max_size=60))
+def test_escaping_leaves_no_special_character(text: str) -> None:
+    rest = escape(text)
+    for command in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", "$^{",
+                    r"\textless{}", r"\textgreater{}", r"\textbar{}", "{}-"):
+        rest = rest.replace(command, "")
+    assert not re.search(r"(?<!\\)[%&#_]", rest)
+    assert "\n" not in rest
+
+
+def test_latex_compiles_as_it_is(setting: Setting, tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
+    extra = dataclasses.replace(METRICS["psnr_y601"], id="pyiqa:lpips", label="LPIPS_x")
+    metrics = (*request(setting).metrics, extra)
+    rows = rows_for(setting)
+    rows += [dataclasses.replace(r, metric="pyiqa:lpips", value=0.1) for r in rows
+             if r.metric == "psnr_rgb"]
+    table = summarise(rows, request(setting, metrics=metrics))
+    document = (
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+        f"{latex(table)}\\end{{document}}\n"
+    )
+    (tmp_path / "t.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "t.pdf").stat().st_size > 1000
+    assert "Overfull" not in done.stdout, "the table is wider than the page"
+
+
+# --- prompts ---------------------------------------------------------------------------
+
+
+def probe(usage: dict[str, dict[str, list[float]]], is_collapsed: bool) -> dict[str, object]:
+    return {"tasks": ["x", "y"], "usage": usage, "psnr_db": [], "wrong_prompt_cost_db": 1.5,
+            "collapsed": is_collapsed}
+
+
+def test_cost_of_a_wrong_prompt_counts_other_families_alone() -> None:
+    psnr_db = np.array([[30.0, 10.0, 26.0], [10.0, 30.0, 28.0], [20.0, 22.0, 25.0]])
+    assert wrong_prompt_cost_db(psnr_db, ["noise", "noise", "haze"]) == pytest.approx((4 + 2 + 4) / 3)
+    assert wrong_prompt_cost_db(psnr_db, ["noise"] * 3) == 0
+
+
+def test_collapse_is_seen() -> None:
+    one = {"level1": {"x": [0.95, 0.05], "y": [1.0, 0.0]}}
+    two = {"level1": {"x": [0.95, 0.05], "y": [0.0, 1.0]}}
+    soft = {"level1": {"x": [0.6, 0.4], "y": [0.6, 0.4]}}
+    assert [collapsed(u) for u in (one, two, soft)] == [True, False, False]
+    assert notes([ProbedCell("c", {"prompts": probe(one, True)})])[0].startswith("prompts collapsed")
+    report = prompt_report([ProbedCell("c", {"prompts": probe(one, True)})])
+    assert "COLLAPSED" in report
+    assert "+1.50 dB" in report
+
+
+def test_a_weak_classifier_marks_the_row() -> None:
+    cell = ProbedCell("c", {"classifiers": {"task-classifier": {"x": 0.95, "y": 0.75}},
+                            "prompts": probe({"level1": {"x": [1, 0], "y": [0, 1]}}, False)})
+    assert notes([cell]) == ("classifier below 0.9 on validation: y 0.75",)
+    assert "x 0.95, y 0.75" in prompt_report([cell])
