@@ -87,7 +87,7 @@ def _vgg_state() -> dict[str, Tensor]:
     if not path.is_file():
         raise OptionError(
             f"cpr_features=vgg16 needs VGG16 weights and {path} is not there; on a machine with "
-            "network run: python -c \"import torchvision; "
+            'network run: python -c "import torchvision; '
             "torchvision.models.vgg16(weights='IMAGENET1K_V1')\" and copy the file, set "
             f"{VGG16_VARIABLE} to a .pth or .safetensors file, or use cpr_features=pixels"
         )

@@ -85,7 +85,9 @@ class PromptIROptions(RestormerOptions):
     @property
     def prompt_sizes(self) -> dict[str, int]:
         """Side of the prompts per level: 16, 32, 64 at the published patch of 128."""
-        return {level: self.prompt_patch_px // d for level, d in zip(LEVELS, (8, 4, 2), strict=True)}
+        return {
+            level: self.prompt_patch_px // d for level, d in zip(LEVELS, (8, 4, 2), strict=True)
+        }
 
     @property
     def kept(self) -> int:

@@ -24,9 +24,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with `smoke`, shared by the tests that look at what it left."""
     out = tmp_path_factory.mktemp("run") / "out"
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", "--methods", METHODS, "--recipe", "smoke",
-         "--out", str(out)],
-        capture_output=True, text=True, timeout=400, check=False,
+        [
+            sys.executable,
+            "-m",
+            "harness",
+            "run",
+            "--methods",
+            METHODS,
+            "--recipe",
+            "smoke",
+            "--out",
+            str(out),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     (out / "stdout.txt").write_text(done.stdout)
@@ -45,15 +58,29 @@ def test_help_does_not_import_torch() -> None:
 
 def test_run_prints_and_writes_the_table(finished: Path) -> None:
     text = (finished / "stdout.txt").read_text()
-    for word in ("Degraded input", "CPL", "PromptIR, oracle", "σ=15", "Dehaze", "Average",
-                 "synthetic twin", "wrong prompt costs", "classifier accuracy on validation"):
+    for word in (
+        "Degraded input",
+        "CPL",
+        "PromptIR, oracle",
+        "σ=15",
+        "Dehaze",
+        "Average",
+        "synthetic twin",
+        "wrong prompt costs",
+        "classifier accuracy on validation",
+    ):
         assert word in text
     with (finished / "tables/three-task-smoke.csv").open() as file:
         lines = list(csv.DictReader(file))
     methods = {line["method"] for line in lines}
     assert methods == {"degraded-input", "cpl", "promptir", "explicit", "oracle"}
     assert {line["column"] for line in lines} == {
-        "denoise15", "denoise25", "denoise50", "dehaze", "derain", "average"
+        "denoise15",
+        "denoise25",
+        "denoise50",
+        "dehaze",
+        "derain",
+        "average",
     }
     assert all(line["images_scored"] == line["images_expected"] for line in lines)
     ranked = {line["method"] for line in lines if line["rank"]}
@@ -84,21 +111,44 @@ def test_a_repeated_run_computes_nothing(finished: Path, harness_command: Run) -
         "assert 'torch' not in sys.modules, 'a cached run must not load torch'\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "run", "--methods", METHODS, "--recipe", "smoke",
-         "--out", str(finished)],
-        capture_output=True, text=True, check=False,
+        [
+            sys.executable,
+            "-c",
+            code,
+            "run",
+            "--methods",
+            METHODS,
+            "--recipe",
+            "smoke",
+            "--out",
+            str(finished),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (finished / "stdout.txt").read_text()
     assert {p: p.stat().st_mtime_ns for p in (finished / "cells").rglob("*")} == before
-    table = harness_command("table", "--methods", METHODS, "--recipe", "smoke", "--out", str(finished))
+    table = harness_command(
+        "table", "--methods", METHODS, "--recipe", "smoke", "--out", str(finished)
+    )
     assert table.stdout == done.stdout
 
 
 def test_another_metric_trains_nothing(finished: Path, harness_command: Run) -> None:
     weights = {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")}
-    done = harness_command("run", "--methods", "promptir", "--recipe", "smoke", "--out",
-                           str(finished), "--metrics", "psnr_y601,gmsd")
+    done = harness_command(
+        "run",
+        "--methods",
+        "promptir",
+        "--recipe",
+        "smoke",
+        "--out",
+        str(finished),
+        "--metrics",
+        "psnr_y601,gmsd",
+    )
     assert done.returncode == 0, done.stderr
     assert "GMSD" in done.stdout
     assert "PSNR (Y)" in done.stdout
@@ -107,8 +157,17 @@ def test_another_metric_trains_nothing(finished: Path, harness_command: Run) -> 
 
 def test_jobs_change_nothing(finished: Path, tmp_path: Path, harness_command: Run) -> None:
     """Workers get their share of the threads; with one core each the last digits may differ."""
-    done = harness_command("run", "--methods", "cpl,promptir", "--recipe", "smoke", "--jobs", "2",
-                           "--out", str(tmp_path))
+    done = harness_command(
+        "run",
+        "--methods",
+        "cpl,promptir",
+        "--recipe",
+        "smoke",
+        "--jobs",
+        "2",
+        "--out",
+        str(tmp_path),
+    )
     assert done.returncode == 0, done.stderr
     for method in ("cpl", "promptir"):
         (one,) = (finished / "cells").glob(f"{method}-s0-*")
@@ -131,7 +190,10 @@ def test_dry_run_touches_nothing(tmp_path: Path, harness_command: Run) -> None:
     ("arguments", "message"),
     [
         (["run", "--methods", "promptr"], "unknown method 'promptr'; did you mean 'promptir'"),
-        (["run", "--setting", "three-tsk"], "unknown setting 'three-tsk'; did you mean 'three-task'"),
+        (
+            ["run", "--setting", "three-tsk"],
+            "unknown setting 'three-tsk'; did you mean 'three-task'",
+        ),
         (["run", "--recipe", "mni"], "unknown recipe 'mni'; did you mean 'mini'"),
         (["run", "--methods", "cpl:topk=2"], "cpl has no option 'topk'; did you mean 'top_k'"),
         (["run", "--methods", "cpr:cpr_negatives=unselected"], "keeps all 5 selects every one"),
@@ -183,7 +245,11 @@ def test_methods_and_data_are_listed(harness_command: Run) -> None:
     assert "synthetic twin: ready" in data.stdout
 
 
-LONG = "base: smoke\ntrain: {steps: 4000, horizon_steps: 4000}\noperation: {checkpoint_every_steps: 5}\n"
+LONG = """
+base: smoke
+train: {steps: 4000, horizon_steps: 4000}
+operation: {checkpoint_every_steps: 5}
+"""
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

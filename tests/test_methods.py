@@ -68,9 +68,7 @@ def test_a_few_steps_lower_the_loss(card: MethodCard) -> None:
 @pytest.mark.parametrize("card", TRAINED, ids=by_name)
 def test_losses_depend_on_the_generator_alone(card: MethodCard) -> None:
     method = build_tiny(card.name).train()
-    first, second = (
-        method.losses(batch(), torch.Generator().manual_seed(7)) for _ in range(2)
-    )
+    first, second = (method.losses(batch(), torch.Generator().manual_seed(7)) for _ in range(2))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
 

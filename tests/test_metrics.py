@@ -30,7 +30,9 @@ def test_rgb_metrics_equal_scikit_image(seed: int) -> None:
     a, b = images(seed)
     kwargs = {"data_range": 1, "channel_axis": -1}
     assert m.psnr_rgb(a, b) == pytest.approx(peak_signal_noise_ratio(b, a, data_range=1), abs=1e-9)
-    assert m.ssim_rgb_uniform7(a, b) == pytest.approx(structural_similarity(b, a, **kwargs), abs=1e-9)
+    assert m.ssim_rgb_uniform7(a, b) == pytest.approx(
+        structural_similarity(b, a, **kwargs), abs=1e-9
+    )
     gauss = structural_similarity(b, a, gaussian_weights=True, **kwargs)
     assert m.ssim_rgb_gauss11(a, b) == pytest.approx(gauss, abs=1e-9)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,10 @@ def test_channel_normal_prompts_differ_in_their_channel_means() -> None:
     torch.manual_seed(0)
     spread = {
         kind: PromptModule(16, "level1", options(prompt_init=kind))
-        .prompt_param[0].mean((-2, -1)).std(0).mean()
+        .prompt_param[0]
+        .mean((-2, -1))
+        .std(0)
+        .mean()
         for kind in ("uniform", "channel-normal")
     }
     assert spread["channel-normal"] > 10 * spread["uniform"]
@@ -70,7 +72,9 @@ def routing(k: int, seed: int = 0, samples: int = 5) -> dict[str, Routing]:
 def test_unselected_negatives_are_distinct_and_were_not_chosen(k: int, seed: int) -> None:
     chosen, count = routing(k, seed), 5 - k
     overrides = wrong_prompts(
-        chosen, TASKS, options(cpr_negatives="unselected", cpr_count=count, top_k=k),
+        chosen,
+        TASKS,
+        options(cpr_negatives="unselected", cpr_count=count, top_k=k),
         torch.Generator().manual_seed(seed),
     )
     assert len(overrides) == count
@@ -112,19 +116,19 @@ def test_other_task_takes_routing_of_a_sample_of_another_task() -> None:
 def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, negatives: str) -> None:
     """On a fixed batch: CPR falls, and wrong-minus-right error grows."""
     method = build_tiny(
-        "cpl", cpr_form=form, cpr_negatives=negatives, cpr_weight="1", balance_weight="0",
-        cpr_margin="0.2", top_k="1",
+        "cpl",
+        cpr_form=form,
+        cpr_negatives=negatives,
+        cpr_weight="0.1",
+        balance_weight="0",
+        cpr_margin="0.2",
+        top_k="1",
     ).train()
-    # Samples as different as those of different tasks, and a router that tells them apart:
-    # where all are routed alike, the routing of another task is no wrong prompt.
-    gains = torch.linspace(0.1, 1, len(TASKS)).view(-1, 1, 1, 1)
-    plain = batch(side=16)
-    fixed = replace(plain, degraded=plain.degraded * gains)
-    with torch.no_grad():
-        for module in (method.prompt1, method.prompt2, method.prompt3):
-            module.linear_layer.weight *= 100
-        routed = method.decode(method.encode(fixed.degraded)).routing
-    assert any(len(set(r.weights.argmax(-1).tolist())) > 1 for r in routed.values())
+    fixed = batch(side=16)
+    # Task i has expert i, throughout: what is tested is the loss, not where a router drifts.
+    own = Routing(weights=torch.eye(5), probabilities=(3 * torch.eye(5)).softmax(-1))
+    for module in (method.prompt1, method.prompt2, method.prompt3):
+        module.route = lambda x: own
 
     def measure() -> tuple[float, float]:
         with torch.no_grad():
@@ -141,11 +145,10 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
         error = torch.stack([(w - fixed.clean).abs().mean() for w in wrong]).mean()
         return float(value), float(error - (right.restored - fixed.clean).abs().mean())
 
-    # The router is held, so that "wrong" means the same prompts before and after.
     trained = [p for n, p in method.named_parameters() if "linear_layer" not in n]
     optimiser = torch.optim.Adam(trained, lr=2e-3)
     before = measure()
-    for _ in range(25):
+    for _ in range(40):
         terms = method.losses(fixed, torch.Generator().manual_seed(0))
         optimiser.zero_grad()
         (terms["cpr"] + terms["l1"]).backward()
@@ -167,7 +170,9 @@ def test_compare_matches_a_hand_computation() -> None:
 
 def test_detached_negatives_get_no_gradient() -> None:
     for gradient, reached in (("full", True), ("detached", False)):
-        method = build_tiny("cpl", cpr_gradient=gradient, cpr_margin="1", balance_weight="0").train()
+        method = build_tiny(
+            "cpl", cpr_gradient=gradient, cpr_margin="1", balance_weight="0"
+        ).train()
         features = method.encode(batch().degraded)
         right = method.decode(features)
         cpr = method.contrast(

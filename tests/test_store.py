@@ -16,8 +16,20 @@ from harness.store.cells import CellFolder
 from harness.store.files import check_writable, write_atomically, write_json
 from harness.store.rows import Row, append, read
 
-ROW = Row("w", "s", "cpl:top_k=2", 0, "three-task", "synthetic-twin", "derain", "china#0",
-          "psnr_rgb", "prep", "prot", 31.25)
+ROW = Row(
+    "w",
+    "s",
+    "cpl:top_k=2",
+    0,
+    "three-task",
+    "synthetic-twin",
+    "derain",
+    "china#0",
+    "psnr_rgb",
+    "prep",
+    "prot",
+    31.25,
+)
 
 
 def test_rows_come_back(tmp_path: Path) -> None:
@@ -29,7 +41,9 @@ def test_rows_come_back(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(1, 200))
-def test_a_line_cut_off_loses_itself_alone(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_line_cut_off_loses_itself_alone(
+    cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     append(path, [ROW, ROW])
     whole = path.read_bytes()

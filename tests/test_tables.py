@@ -61,8 +61,20 @@ def rows_for(setting: Setting) -> list[Row]:
                         ("ssim_rgb_uniform7", base / 100),
                     ):
                         found.append(
-                            Row(f"w-{method}-{seed}", "s", method, seed, "three-task",
-                                "synthetic-twin", column.name, image, metric, "prep", "prot", value)
+                            Row(
+                                f"w-{method}-{seed}",
+                                "s",
+                                method,
+                                seed,
+                                "three-task",
+                                "synthetic-twin",
+                                column.name,
+                                image,
+                                metric,
+                                "prep",
+                                "prot",
+                                value,
+                            )
                         )
     return found
 
@@ -103,8 +115,11 @@ def test_missing_is_never_zero_and_never_a_smaller_average(setting: Setting) -> 
 
 
 def test_incomplete_columns_say_so_and_are_not_ranked(setting: Setting) -> None:
-    rows = [r for r in rows_for(setting)
-            if not (r.method == "b" and r.column == "dehaze" and r.image == "y#0" and r.seed == 1)]
+    rows = [
+        r
+        for r in rows_for(setting)
+        if not (r.method == "b" and r.column == "dehaze" and r.image == "y#0" and r.seed == 1)
+    ]
     table = summarise(rows, request(setting))
     entry = table.entry("b", "dehaze", "psnr_rgb")
     assert entry is not None
@@ -114,8 +129,12 @@ def test_incomplete_columns_say_so_and_are_not_ranked(setting: Setting) -> None:
 
 
 def test_equal_shown_digits_share_the_rank(setting: Setting) -> None:
-    rows = [dataclasses.replace(r, value=31.0000001 + r.seed + 2 * (r.image == "y#0"))
-            if r.method == "a" and r.metric == "psnr_rgb" else r for r in rows_for(setting)]
+    rows = [
+        dataclasses.replace(r, value=31.0000001 + r.seed + 2 * (r.image == "y#0"))
+        if r.method == "a" and r.metric == "psnr_rgb"
+        else r
+        for r in rows_for(setting)
+    ]
     table = summarise(rows, request(setting))
     ranks = [table.entry(m, "derain", "psnr_rgb") for m in "abc"]
     assert [e.rank if e else None for e in ranks] == [1, 1, None]
@@ -155,17 +174,25 @@ def test_terminal_and_markdown_mark_best_and_second(setting: Setting) -> None:
 
 def test_latex_has_marks_and_escapes(setting: Setting) -> None:
     text = latex(table_for(setting))
-    assert r"\textbf{32.50$\pm$0.71}" in text
-    assert r"\underline{31.50$\pm$0.71}" in text
+    assert r"\textbf{32.50{\tiny$\pm$0.71}}" in text
+    assert r"\underline{31.50{\tiny$\pm$0.71}}" in text
     assert r"\multicolumn{3}{c}{Denoising}" in text
-    assert r"a\_b\%c\&d\#e\{f\}g\textbackslash{}h" in text
+    assert r"a\_\allowbreak{}b\%c\&d\#e\{f\}g\textbackslash{}h" in text
 
 
 @given(text=st.text(max_size=60))
 def test_escaping_leaves_no_special_character(text: str) -> None:
     rest = escape(text)
-    for command in (r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}", "$^{",
-                    r"\textless{}", r"\textgreater{}", r"\textbar{}", "{}-"):
+    for command in (
+        r"\textbackslash{}",
+        r"\textasciitilde{}",
+        r"\textasciicircum{}",
+        "$^{",
+        r"\textless{}",
+        r"\textgreater{}",
+        r"\textbar{}",
+        "{}-",
+    ):
         rest = rest.replace(command, "")
     assert not re.search(r"(?<!\\)[%&#_]", rest)
     assert "\n" not in rest
@@ -177,8 +204,11 @@ def test_latex_compiles_as_it_is(setting: Setting, tmp_path: Path) -> None:
     extra = dataclasses.replace(METRICS["psnr_y601"], id="pyiqa:lpips", label="LPIPS_x")
     metrics = (*request(setting).metrics, extra)
     rows = rows_for(setting)
-    rows += [dataclasses.replace(r, metric="pyiqa:lpips", value=0.1) for r in rows
-             if r.metric == "psnr_rgb"]
+    rows += [
+        dataclasses.replace(r, metric="pyiqa:lpips", value=0.1)
+        for r in rows
+        if r.metric == "psnr_rgb"
+    ]
     table = summarise(rows, request(setting, metrics=metrics))
     document = (
         "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
@@ -187,7 +217,10 @@ def test_latex_compiles_as_it_is(setting: Setting, tmp_path: Path) -> None:
     (tmp_path / "t.tex").write_text(document)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 1000
@@ -198,13 +231,20 @@ def test_latex_compiles_as_it_is(setting: Setting, tmp_path: Path) -> None:
 
 
 def probe(usage: dict[str, dict[str, list[float]]], is_collapsed: bool) -> dict[str, object]:
-    return {"tasks": ["x", "y"], "usage": usage, "psnr_db": [], "wrong_prompt_cost_db": 1.5,
-            "collapsed": is_collapsed}
+    return {
+        "tasks": ["x", "y"],
+        "usage": usage,
+        "psnr_db": [],
+        "wrong_prompt_cost_db": 1.5,
+        "collapsed": is_collapsed,
+    }
 
 
 def test_cost_of_a_wrong_prompt_counts_other_families_alone() -> None:
     psnr_db = np.array([[30.0, 10.0, 26.0], [10.0, 30.0, 28.0], [20.0, 22.0, 25.0]])
-    assert wrong_prompt_cost_db(psnr_db, ["noise", "noise", "haze"]) == pytest.approx((4 + 2 + 4) / 3)
+    assert wrong_prompt_cost_db(psnr_db, ["noise", "noise", "haze"]) == pytest.approx(
+        (4 + 2 + 4) / 3
+    )
     assert wrong_prompt_cost_db(psnr_db, ["noise"] * 3) == 0
 
 
@@ -213,14 +253,21 @@ def test_collapse_is_seen() -> None:
     two = {"level1": {"x": [0.95, 0.05], "y": [0.0, 1.0]}}
     soft = {"level1": {"x": [0.6, 0.4], "y": [0.6, 0.4]}}
     assert [collapsed(u) for u in (one, two, soft)] == [True, False, False]
-    assert notes([ProbedCell("c", {"prompts": probe(one, True)})])[0].startswith("prompts collapsed")
+    assert notes([ProbedCell("c", {"prompts": probe(one, True)})])[0].startswith(
+        "prompts collapsed"
+    )
     report = prompt_report([ProbedCell("c", {"prompts": probe(one, True)})])
     assert "COLLAPSED" in report
     assert "+1.50 dB" in report
 
 
 def test_a_weak_classifier_marks_the_row() -> None:
-    cell = ProbedCell("c", {"classifiers": {"task-classifier": {"x": 0.95, "y": 0.75}},
-                            "prompts": probe({"level1": {"x": [1, 0], "y": [0, 1]}}, False)})
+    cell = ProbedCell(
+        "c",
+        {
+            "classifiers": {"task-classifier": {"x": 0.95, "y": 0.75}},
+            "prompts": probe({"level1": {"x": [1, 0], "y": [0, 1]}}, False),
+        },
+    )
     assert notes([cell]) == ("classifier below 0.9 on validation: y 0.75",)
     assert "x 0.95, y 0.75" in prompt_report([cell])

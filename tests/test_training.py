@@ -98,7 +98,7 @@ def test_workers_change_nothing(tmp_path: Path, cards: Path) -> None:
 
 
 def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path, cards: Path) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill_at_step_4() -> Callable[[], bool]:
@@ -106,14 +106,14 @@ def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path, cards
 
         def stop() -> bool:
             if next(calls) == 2:  # after step 3, one after the checkpoint of step 2
-                raise Killed
+                raise KilledError
             return False
 
         return stop
 
     whole = run(plan_of(tmp_path / "whole", "promptir"), cards)
     cut = plan_of(tmp_path / "cut", "promptir")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(cut, cards, stop=kill_at_step_4())
     cell = cut.cells[-1]
     assert load_state(cell.folder.checkpoint, cell.weights_id, "promptir").step == 2
@@ -200,8 +200,14 @@ def test_trains_on_cuda(tmp_path: Path, cards: Path) -> None:
     cell.folder.path.mkdir(parents=True)
     assert cell.spec.train is not None
     train(
-        _build(cell), cell.spec, TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
-        Validation(cards, cell.spec.data, False), cell.folder, plan.recipe.operation,
-        Machine("cuda", 1, 0), PlainProgress("test"), lambda: False,
+        _build(cell),
+        cell.spec,
+        TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
+        Validation(cards, cell.spec.data, False),
+        cell.folder,
+        plan.recipe.operation,
+        Machine("cuda", 1, 0),
+        PlainProgress("test"),
+        lambda: False,
     )
     assert all(torch.isfinite(v).all() for v in load_file(cell.folder.weights).values())

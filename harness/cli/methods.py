@@ -29,5 +29,6 @@ def methods(
     card = find(name).card
     print(f"{card.name}: {card.summary}\nfollows {card.source}" if card.source else card.summary)
     options = options_as_json(parse_options(card, card.defaults))
-    print(tabulate(options.items(), headers=["option", "default at full size"],
-                   disable_numparse=True))
+    print(
+        tabulate(options.items(), headers=["option", "default at full size"], disable_numparse=True)
+    )

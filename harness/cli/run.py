@@ -76,9 +76,7 @@ def run(
         raise HarnessError(f"{len(failed)} of {len(plan.cells)} cells failed: {details}")
 
 
-def plan_from(
-    methods: str, setting: str, recipe: str, seeds: str, metrics: str, out: Path
-) -> Plan:
+def plan_from(methods: str, setting: str, recipe: str, seeds: str, metrics: str, out: Path) -> Plan:
     """Build the plan from flags; shared by ``run`` and ``table``."""
     from harness.errors import UsageError
     from harness.plan import make_plan, parse_seeds
@@ -113,8 +111,13 @@ def describe(plan: Plan, jobs: int) -> str:
 
     cells = [*plan.auxiliary, *plan.cells]
     lines = [
-        [cell.choice.id, cell.spec.seed, status(cell, plan), left(estimated_s(cell, plan)),
-         cell.folder.path.name]
+        [
+            cell.choice.id,
+            cell.spec.seed,
+            status(cell, plan),
+            left(estimated_s(cell, plan)),
+            cell.folder.path.name,
+        ]
         for cell in cells
     ]
     total = sum(estimated_s(cell, plan) for cell in cells) / min(jobs, len(cells))

@@ -78,8 +78,10 @@ def _shape(
         theta = np.arctan2(v, u)
         amplitudes = rng.uniform(-0.15, 0.15, 3)
         phases = rng.uniform(0, 2 * np.pi, 3)
-        wobble = sum(a * np.sin((k + 2) * theta + p) for k, (a, p) in
-                     enumerate(zip(amplitudes, phases, strict=True)))
+        wobble = sum(
+            a * np.sin((k + 2) * theta + p)
+            for k, (a, p) in enumerate(zip(amplitudes, phases, strict=True))
+        )
         inside = radius * (1 + wobble) - np.hypot(u, v)
     softness = rng.uniform(0.5, 1.0)
     return np.clip(inside / softness + 0.5, 0, 1).astype(np.float32)
@@ -114,7 +116,9 @@ def _patch(
     step = int(rng.integers(1, 3))
     rows = rng.integers(photograph.shape[0]) + step * np.arange(height)
     columns = rng.integers(photograph.shape[1]) + step * np.arange(width)
-    return photograph[_mirror(rows, photograph.shape[0])[:, None], _mirror(columns, photograph.shape[1])]
+    return photograph[
+        _mirror(rows, photograph.shape[0])[:, None], _mirror(columns, photograph.shape[1])
+    ]
 
 
 def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -59,8 +59,15 @@ def probe_prompts(
     matrices, weights = [], []
     for photograph in test.photographs:
         pairs = [
-            make_pair(cards, "test", columns[task], test.tasks, f"{photograph.name}#0",
-                      test.preparation, _SIDE_PX)
+            make_pair(
+                cards,
+                "test",
+                columns[task],
+                test.tasks,
+                f"{photograph.name}#0",
+                test.preparation,
+                _SIDE_PX,
+            )
             for task in tasks
         ]
         degraded = torch.stack(

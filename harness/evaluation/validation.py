@@ -79,9 +79,7 @@ class Validation:
         for number, task in enumerate(self.data.tasks):
             rngs = [generator("validation-crop", task.name, k) for k in range(_CROPS)]
             clean = np.concatenate([self._crop(rng) for rng in rngs])
-            degraded = degrade(
-                clean, task.degradation, rngs, self.data.preparation.noise_rounding
-            )
+            degraded = degrade(clean, task.degradation, rngs, self.data.preparation.noise_rounding)
             with torch.no_grad():
                 decided = method.classify(torch.from_numpy(degraded).to(device)).argmax(dim=-1)
             result[task.name] = float((decided == number).float().mean())

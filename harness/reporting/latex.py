@@ -39,6 +39,10 @@ _SPECIAL = {
 }
 
 
+_DECIMALS = 3
+"""Papers of the field print SSIM with three decimals; full precision is in the CSV."""
+
+
 def escape(text: str) -> str:
     """Return ``text`` so that pdfLaTeX prints it; what it cannot print becomes ``?``."""
     parts = []
@@ -63,7 +67,7 @@ def latex(table: Table) -> str:
         rf"  \caption{{{escape(caption(table, 'best bold, second underlined'))}}}",
         rf"  \label{{tab:{re.sub(r'[^a-zA-Z0-9-]+', '-', table.request.setting)}}}",
         r"  \footnotesize",
-        r"  \setlength{\tabcolsep}{4pt}",
+        r"  \setlength{\tabcolsep}{3pt}",
         rf"  \begin{{tabular}}{{@{{}}l{'c' * len(columns)}c@{{}}}}",
         r"    \toprule",
         *_heads(columns),
@@ -73,7 +77,9 @@ def latex(table: Table) -> str:
         if position:
             lines.append(r"    \midrule")
         title = " over ".join(metric.label for metric in metrics)
-        lines.append(rf"    \multicolumn{{{len(columns) + 2}}}{{@{{}}l}}{{\emph{{{escape(title)}}}}} \\")
+        lines.append(
+            rf"    \multicolumn{{{len(columns) + 2}}}{{@{{}}l}}{{\emph{{{escape(title)}}}}} \\"
+        )
         for line in table.request.methods:
             lines += [_line(table, line, metric, first=metric is metrics[0]) for metric in metrics]
             if len(metrics) > 1 and line is not table.request.methods[-1]:
@@ -85,6 +91,11 @@ def latex(table: Table) -> str:
         lines.append(rf"  \par\smallskip\parbox{{\linewidth}}{{\scriptsize {text}}}")
     lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
+
+
+def _small_spread(text: str) -> str:
+    value, sign, spread = text.partition("±")
+    return rf"{escape(value)}{{\tiny$\pm${escape(spread)}}}" if sign else escape(text)
 
 
 def _heads(columns: tuple[Column, ...]) -> list[str]:
@@ -107,11 +118,13 @@ def _line(table: Table, line: MethodLine, metric: Metric, first: bool) -> str:
     cells = []
     for column in [*(c.name for c in table.request.columns), AVERAGE]:
         entry = table.entry(line.id, column, metric.id)
-        text = "--" if entry is None else escape(number(entry, metric))
+        text = "--" if entry is None else _small_spread(number(entry, metric, _DECIMALS))
         if entry is not None and entry.rank == 1:
             text = rf"\textbf{{{text}}}"
         elif entry is not None and entry.rank == 2:
             text = rf"\underline{{{text}}}"
         cells.append(text)
-    name = escape(marked_label(table, line)) if first else ""
+    # Long names break after the signs between options instead of widening the table.
+    label = re.sub(r"([:=]|\\_)", r"\1\\allowbreak{}", escape(marked_label(table, line)))
+    name = rf"\parbox[t]{{0.2\linewidth}}{{\raggedright {label}}}" if first else ""
     return f"    {name} & {' & '.join(cells)} \\\\"

@@ -25,8 +25,11 @@ def notes(cells: Sequence[ProbedCell]) -> tuple[str, ...]:
         found.append("prompts collapsed: one expert serves all tasks at every level")
     for cell in cells:
         for accuracy in cell.probes.get("classifiers", {}).values():
-            low = [f"{task} {value:.2f}" for task, value in accuracy.items()
-                   if value < CLASSIFIER_FLOOR]
+            low = [
+                f"{task} {value:.2f}"
+                for task, value in accuracy.items()
+                if value < CLASSIFIER_FLOOR
+            ]
             if low:
                 found.append(f"classifier below {CLASSIFIER_FLOOR} on validation: {', '.join(low)}")
     return tuple(dict.fromkeys(found))

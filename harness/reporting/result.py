@@ -85,8 +85,24 @@ def _stored_metric(identifier: str) -> Metric:
     return Metric(identifier, short.upper(), "", 4, not lower, _not_computed)
 
 
-_LOWER_IS_BETTER = ("lpips", "dists", "niqe", "piqe", "brisque", "ilniqe", "pi", "gmsd", "nlpd",
-                    "mad", "fid", "ckdn", "stlpips", "pieapp", "topiq_fr-lower", "wadiqam-lower")
+_LOWER_IS_BETTER = (
+    "lpips",
+    "dists",
+    "niqe",
+    "piqe",
+    "brisque",
+    "ilniqe",
+    "pi",
+    "gmsd",
+    "nlpd",
+    "mad",
+    "fid",
+    "ckdn",
+    "stlpips",
+    "pieapp",
+    "topiq_fr-lower",
+    "wadiqam-lower",
+)
 
 
 def _not_computed(restored: object, clean: object) -> float:

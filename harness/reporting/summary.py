@@ -117,8 +117,11 @@ def _frame(rows: Sequence[Row], request: TableRequest) -> pd.DataFrame:
     frame = pd.DataFrame(wanted)
     if frame.empty:
         return frame
-    for key, one in (("preparation", request.preparation), ("protocol", request.protocol),
-                     ("dataset", request.dataset)):
+    for key, one in (
+        ("preparation", request.preparation),
+        ("protocol", request.protocol),
+        ("dataset", request.dataset),
+    ):
         others = set(frame[key]) - {one}
         if others:
             raise HarnessError(
@@ -184,8 +187,9 @@ def _ranked(
     methods = [line.id for line in request.methods if not line.reference]
     for metric in request.metrics:
         for column in [*(c.name for c in request.columns), AVERAGE]:
-            found = {m: ranked[m, column, metric.id] for m in methods
-                     if (m, column, metric.id) in ranked}
+            found = {
+                m: ranked[m, column, metric.id] for m in methods if (m, column, metric.id) in ranked
+            }
             shown = {m: round(e.value, metric.decimals) for m, e in found.items() if e.complete}
             if len(shown) < 2:
                 continue

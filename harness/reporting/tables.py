@@ -108,13 +108,14 @@ def _notes(table: Table) -> list[str]:
     return list(dict.fromkeys(note for line in table.request.methods for note in line.notes))
 
 
-def number(entry: Entry | None, metric: Metric) -> str:
+def number(entry: Entry | None, metric: Metric, most_decimals: int = 9) -> str:
     """Return a value as text: ``--`` if absent, with spread and ``(scored/expected)``."""
     if entry is None:
         return "--"
-    text = f"{entry.value:.{metric.decimals}f}"
+    decimals = min(metric.decimals, most_decimals)
+    text = f"{entry.value:.{decimals}f}"
     if entry.spread is not None:
-        text += f"±{entry.spread:.{metric.decimals}f}"
+        text += f"±{entry.spread:.{decimals}f}"
     return text if entry.complete else f"{text} ({entry.scored}/{entry.expected})"
 
 

@@ -53,7 +53,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise HarnessError(f"{path} cannot be read ({error}); move it away and run again") from error
+        raise HarnessError(
+            f"{path} cannot be read ({error}); move it away and run again"
+        ) from error
 
 
 def check_writable(folder: Path) -> None:

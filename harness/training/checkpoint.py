@@ -62,9 +62,7 @@ def load_state(path: Path, weights_id: str, method: str) -> TrainingState:
     return state
 
 
-def save_weights(
-    path: Path, weights: Mapping[str, Tensor], weights_id: str, method: str
-) -> None:
+def save_weights(path: Path, weights: Mapping[str, Tensor], weights_id: str, method: str) -> None:
     """Write weights as safetensors, with cell and method in the metadata, atomically."""
     from safetensors.torch import save
 

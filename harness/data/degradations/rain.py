@@ -47,9 +47,7 @@ def add_rain(clean: Float, ranges: RainRange, rngs: Sequence[np.random.Generator
         drop[rows, columns] = strength * rng.uniform(0.3, 1.0, count)
         kernel[...] = streak(reach, length, width_px, angle)
     size = [scipy.fft.next_fast_len(n, real=True) for n in shape]
-    layer = scipy.fft.irfft2(
-        scipy.fft.rfft2(drops, size) * scipy.fft.rfft2(kernels, size), size
-    )
+    layer = scipy.fft.irfft2(scipy.fft.rfft2(drops, size) * scipy.fft.rfft2(kernels, size), size)
     # Circular convolution is right where no streak can wrap: past the kernel's own size.
     layer = layer[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
     return np.clip(clean + np.maximum(layer, 0)[:, None], 0, 1).astype(np.float32)
