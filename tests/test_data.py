@@ -24,7 +24,6 @@ from harness.errors import HarnessError, UsageError
 from harness.plan import make_plan
 from harness.spec import NoiseRange, Setting, TrainingData
 
-
 GOLDEN = 0.5549249124593238
 
 

@@ -24,7 +24,7 @@ from harness.reporting.tables import csv, markdown, terminal
 from harness.spec import Setting
 from harness.store.rows import Row
 
-NASTY = r"a_b%c&d#e{f}g\h~i^j|k<l>$m"
+NASTY = r"a_b%c&d#e {f}g\h ~i^j |k<l>$m"
 
 
 def request(setting: Setting, **changes: object) -> TableRequest:
@@ -177,7 +177,7 @@ def test_latex_has_marks_and_escapes(setting: Setting) -> None:
     assert r"\textbf{32.50{\tiny$\pm$0.71}}" in text
     assert r"\underline{31.50{\tiny$\pm$0.71}}" in text
     assert r"\multicolumn{3}{c}{Denoising}" in text
-    assert r"a\_\allowbreak{}b\%c\&d\#e\{f\}g\textbackslash{}h" in text
+    assert r"a\_\allowbreak{}b\%c\&d\#e \{f\}g\textbackslash{}h" in text
 
 
 @given(text=st.text(max_size=60))
