@@ -39,17 +39,22 @@ def main() -> None:
             error = np.mean((pictures[-1] - clean) ** 2)
             print(f"{name:>12} {task.name:>10} {-10 * np.log10(error):6.2f} dB")
         rows.append(np.hstack(pictures))
+    save(np.vstack(rows), arguments.out)
+
     training = [load(cards, name) for name in setting.twin.train]
     leaves = setting.twin.leaves
-    drawn = [canvas(leaves, training, generator("gallery", k)) / 255 for k in range(3)]
-    depths = depth_maps(SIDE, SIDE, [generator("gallery-depth", k) for k in range(3)])
-    rows.append(
-        np.hstack(
-            [image[:SIDE, :SIDE] for image in drawn]
-            + [np.repeat(depth[..., None], 3, axis=-1) for depth in depths]
-        )
-    )
-    Image.fromarray((np.vstack(rows) * 255).astype(np.uint8)).save(arguments.out)
+    drawn = [canvas(leaves, training, generator("gallery", k)) / 255 for k in range(5)]
+    side = leaves.canvas_px
+    depths = depth_maps(side, side, [generator("gallery-depth", k) for k in range(5)])
+    grey = [np.repeat(depth[..., None], 3, axis=-1) for depth in depths]
+    made = arguments.out.with_stem(arguments.out.stem + "-generated")
+    save(np.vstack([np.hstack(drawn), np.hstack(grey)]), made)
+
+
+def save(picture: np.ndarray, path: Path) -> None:
+    """Write (H, W, 3) in [0, 1] as 8-bit PNG."""
+    Image.fromarray(np.rint(picture * 255).astype(np.uint8)).save(path)
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

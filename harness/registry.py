@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -136,14 +136,15 @@ def parse_options(card: MethodCard, values: Mapping[str, Any]) -> Any:
 
 def options_as_json(options: Any) -> dict[str, Any]:
     """Return options as JSON values, every default written."""
-    dumped: dict[str, Any] = _adapter(type(options)).dump_python(options, mode="json")
+    kind: Hashable = type(options)
+    dumped: dict[str, Any] = _adapter(kind).dump_python(options, mode="json")
     return dumped
 
 
 @functools.cache
-def _adapter(options: type) -> TypeAdapter[Any]:
+def _adapter(options: Any) -> TypeAdapter[Any]:
     # Stdlib dataclasses take their pydantic configuration from this attribute.
-    options.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+    options.__pydantic_config__ = ConfigDict(extra="forbid")
     return TypeAdapter(options)
 
 

@@ -174,8 +174,8 @@ def test_terminal_and_markdown_mark_best_and_second(setting: Setting) -> None:
 
 def test_latex_has_marks_and_escapes(setting: Setting) -> None:
     text = latex(table_for(setting))
-    assert r"\textbf{32.50{\tiny$\pm$0.71}}" in text
-    assert r"\underline{31.50{\tiny$\pm$0.71}}" in text
+    assert r"\textbf{32.50}{\tiny$\pm$0.71}" in text
+    assert r"\underline{31.50}{\tiny$\pm$0.71}" in text
     assert r"\multicolumn{3}{c}{Denoising}" in text
     assert r"a\_\allowbreak{}b\%c\&d\#e \{f\}g\textbackslash{}h" in text
 

@@ -91,7 +91,7 @@ def plan_from(methods: str, setting: str, recipe: str, seeds: str, metrics: str,
 def show(plan: Plan, out: Path) -> None:
     """Print table and prompt report, write the files, and say where they are."""
     from harness.reporting.prompts import prompt_report
-    from harness.reporting.result import probed, table_of, write_files
+    from harness.results import probed, table_of, write_files
     from harness.reporting.tables import terminal
 
     table = table_of(plan)

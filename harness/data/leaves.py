@@ -84,7 +84,7 @@ def _shape(
         )
         inside = radius * (1 + wobble) - np.hypot(u, v)
     softness = rng.uniform(0.5, 1.0)
-    return np.clip(inside / softness + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(inside / softness + 0.5, 0, 1), dtype=np.float32)
 
 
 def _fill(
@@ -100,25 +100,26 @@ def _fill(
         patch = _patch(photographs, height, width, rng).astype(np.float32)
         own = patch.mean(axis=(0, 1))
         keep = rng.uniform(0, 1)
-        return (patch - own) * rng.uniform(0.4, 1.2) + keep * own + (1 - keep) * colour
+        surface = (patch - own) * rng.uniform(0.4, 1.2) + keep * own + (1 - keep) * colour
+        return np.asarray(surface, dtype=np.float32)
     slope = rng.uniform(-30, 30, 2)
     ramp = (
         slope[0] * np.linspace(-1, 1, height)[:, None] + slope[1] * np.linspace(-1, 1, width)[None]
     )
-    return (colour + ramp[..., None]).astype(np.float32)
+    return np.asarray(colour + ramp[..., None], dtype=np.float32)
 
 
 def _patch(
     photographs: Sequence[Image8], height: int, width: int, rng: np.random.Generator
 ) -> Image8:
     """Cut a random piece; what sticks out of a small photograph is mirrored."""
-    photograph = photographs[rng.integers(len(photographs))]
+    photograph = photographs[int(rng.integers(len(photographs)))]
     step = int(rng.integers(1, 3))
     rows = rng.integers(photograph.shape[0]) + step * np.arange(height)
     columns = rng.integers(photograph.shape[1]) + step * np.arange(width)
-    return photograph[
-        _mirror(rows, photograph.shape[0])[:, None], _mirror(columns, photograph.shape[1])
-    ]
+    rows, columns = (_mirror(i, n) for i, n in zip((rows, columns), photograph.shape, strict=False))
+    patch: Image8 = photograph[rows[:, None], columns]
+    return patch
 
 
 def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -66,6 +66,7 @@ def latex(table: Table) -> str:
         r"  \centering",
         rf"  \caption{{{escape(caption(table, 'best bold, second underlined'))}}}",
         rf"  \label{{tab:{re.sub(r'[^a-zA-Z0-9-]+', '-', table.request.setting)}}}",
+        r"  \par\smallskip",
         r"  \footnotesize",
         r"  \setlength{\tabcolsep}{3pt}",
         rf"  \begin{{tabular}}{{@{{}}l{'c' * len(columns)}c@{{}}}}",
@@ -93,9 +94,12 @@ def latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _small_spread(text: str) -> str:
+def _cell(text: str, rank: int | None) -> str:
+    """Mark the value by its rank; its spread stays small and plain."""
     value, sign, spread = text.partition("±")
-    return rf"{escape(value)}{{\tiny$\pm${escape(spread)}}}" if sign else escape(text)
+    command = {1: r"\textbf", 2: r"\underline"}.get(rank or 0, "")
+    shown = rf"{command}{{{escape(value)}}}" if command else escape(value)
+    return rf"{shown}{{\tiny$\pm${escape(spread)}}}" if sign else shown
 
 
 def _heads(columns: tuple[Column, ...]) -> list[str]:
@@ -118,13 +122,8 @@ def _line(table: Table, line: MethodLine, metric: Metric, first: bool) -> str:
     cells = []
     for column in [*(c.name for c in table.request.columns), AVERAGE]:
         entry = table.entry(line.id, column, metric.id)
-        text = "--" if entry is None else _small_spread(number(entry, metric, _DECIMALS))
-        if entry is not None and entry.rank == 1:
-            text = rf"\textbf{{{text}}}"
-        elif entry is not None and entry.rank == 2:
-            text = rf"\underline{{{text}}}"
-        cells.append(text)
+        cells.append(_cell(number(entry, metric, _DECIMALS), entry.rank if entry else None))
     # Long names break after the signs between options instead of widening the table.
     label = re.sub(r"([:=]|\\_)", r"\1\\allowbreak{}", escape(marked_label(table, line)))
-    name = rf"\parbox[t]{{0.2\linewidth}}{{\raggedright {label}}}" if first else ""
+    name = rf"\parbox[t]{{0.17\linewidth}}{{\raggedright {label}}}" if first else ""
     return f"    {name} & {' & '.join(cells)} \\\\"

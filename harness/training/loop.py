@@ -55,7 +55,7 @@ def batches(stream: TrainingStream, first: int, machine: Machine) -> Iterator[Sa
     yield from loader
 
 
-def _as_is(samples: Samples) -> Samples:
+def _as_is(samples: Any) -> Any:
     return samples
 
 

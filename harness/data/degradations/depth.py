@@ -39,7 +39,7 @@ def _depth(height: int, width: int, rng: np.random.Generator) -> Float:
     scene = near / (below + near) + _relief(y, x, rng.uniform(0.05, 0.2), rng)
     for _ in range(rng.integers(3, 8)):
         _place_object(scene, y, x, rng)
-    return np.clip(scene, 0.05, 1.0).astype(np.float32)
+    return np.asarray(np.clip(scene, 0.05, 1.0), dtype=np.float32)
 
 
 def _relief(y: Float, x: Float, amplitude: float, rng: np.random.Generator) -> Float:
@@ -52,7 +52,8 @@ def _relief(y: Float, x: Float, amplitude: float, rng: np.random.Generator) -> F
 def _interpolation(position: Float) -> Float:
     """Return the (n, grid + 1) matrix of linear weights at positions in [0, 1]."""
     place = np.clip(position, 0, 1) * _GRID
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(_GRID + 1))).astype(np.float32)
+    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(_GRID + 1)))
+    return np.asarray(weights, dtype=np.float32)
 
 
 def _place_object(scene: Float, y: Float, x: Float, rng: np.random.Generator) -> None:

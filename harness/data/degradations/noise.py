@@ -26,9 +26,10 @@ def add_noise(
     for row, rng in zip(noise, rngs, strict=True):
         sigma = np.float32(rng.uniform(*ranges.sigma_255))
         row[...] = sigma * rng.standard_normal(row.shape, dtype=np.float32)
-    noisy = np.clip(np.rint(clean * np.float32(255)) + noise, 0, 255)
+    noisy: NDArray[np.float32] = np.clip(np.rint(clean * np.float32(255)) + noise, 0, 255)
     if rounding == "truncate":
         noisy = np.floor(noisy)
     elif rounding == "round":
         noisy = np.rint(noisy)
-    return (noisy / np.float32(255)).astype(np.float32)
+    noisy /= np.float32(255)
+    return noisy

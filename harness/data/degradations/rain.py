@@ -50,7 +50,8 @@ def add_rain(clean: Float, ranges: RainRange, rngs: Sequence[np.random.Generator
     layer = scipy.fft.irfft2(scipy.fft.rfft2(drops, size) * scipy.fft.rfft2(kernels, size), size)
     # Circular convolution is right where no streak can wrap: past the kernel's own size.
     layer = layer[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
-    return np.clip(clean + np.maximum(layer, 0)[:, None], 0, 1).astype(np.float32)
+    rainy = np.clip(clean + np.maximum(layer, 0)[:, None], 0, 1)
+    return np.asarray(rainy, dtype=np.float32)
 
 
 def streak(reach: int, length: float, width: float, angle_deg: float) -> Float:
@@ -64,4 +65,4 @@ def streak(reach: int, length: float, width: float, angle_deg: float) -> Float:
     # A pixel averages over its own area, which widens the thinnest streaks.
     profile = np.exp(-0.5 * across**2 / (sigma**2 + 1 / 12))
     ends = np.clip((length / 2 - np.abs(along)) / (0.15 * length) + 0.5, 0, 1)
-    return (profile * ends).astype(np.float32)
+    return np.asarray(profile * ends, dtype=np.float32)
