@@ -36,7 +36,7 @@ def table_of(plan: Plan) -> Table:
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
         columns=plan.columns,
-        metrics=tuple(_display(name) for name in plan.metrics),
+        metrics=tuple(_display(name, plan) for name in plan.metrics),
         methods=tuple(lines),
         seeds=plan.seeds,
         images=expected_images(plan),
@@ -72,37 +72,16 @@ def _overrides(cell: Cell) -> list[tuple[str, str]]:
     return sorted(cell.choice.overrides.items())
 
 
-def _display(name: str) -> Metric:
-    """Return how a metric is shown; rows of pyiqa's metrics are shown without loading it."""
+def _display(name: str, plan: Plan) -> Metric:
+    """Return how a metric is shown; pyiqa's are shown without loading the library."""
     if name in METRICS:
         return METRICS[name]
-    return _stored_metric(metric_id(name))
-
-
-def _stored_metric(identifier: str) -> Metric:
-    short = identifier.removeprefix("pyiqa:")
-    lower = any(short.startswith(known) for known in _LOWER_IS_BETTER)
-    return Metric(identifier, short.upper(), "", 4, not lower, _not_computed)
-
-
-_LOWER_IS_BETTER = (
-    "lpips",
-    "dists",
-    "niqe",
-    "piqe",
-    "brisque",
-    "ilniqe",
-    "pi",
-    "gmsd",
-    "nlpd",
-    "mad",
-    "fid",
-    "ckdn",
-    "stlpips",
-    "pieapp",
-    "topiq_fr-lower",
-    "wadiqam-lower",
-)
+    identifier = metric_id(name)
+    directions: dict[str, bool] = {}
+    for cell in probed(plan.cells):
+        directions |= cell.probes["higher_is_better"]
+    label = identifier.removeprefix("pyiqa:").upper()
+    return Metric(identifier, label, "", 4, directions.get(identifier, True), _not_computed)
 
 
 def _not_computed(restored: object, clean: object) -> float:

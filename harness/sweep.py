@@ -240,10 +240,14 @@ def _score(
         append(cell.folder.rows, rows)
         if stop():
             raise Interrupted(f"{cell.label} stopped while it was scored")
-    probes: dict[str, Any] = {}
+    known = read_json(cell.folder.probes) if cell.folder.probes.exists() else {}
+    directions = {metric.id: metric.higher_is_better for metric in metrics}
+    probes: dict[str, Any] = {
+        "higher_is_better": {**known.get("higher_is_better", {}), **directions}
+    }
     if isinstance(method, Prompted):
         probe = probe_prompts(method, cell.score.test, cards, card.given_true_task, device)
-        probes = {"prompts": probe.as_json()}
+        probes["prompts"] = probe.as_json()
     for needed in cell.requires:
         accuracy = read_json(needed.folder.record)["validation_per_task"]
         probes.setdefault("classifiers", {})[needed.spec.method] = accuracy

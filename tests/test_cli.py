@@ -151,6 +151,8 @@ def test_another_metric_trains_nothing(finished: Path, harness_command: Run) -> 
     )
     assert done.returncode == 0, done.stderr
     assert "GMSD" in done.stdout
+    probes = json.loads(next(finished.glob("cells/promptir-s0-*/probes.json")).read_text())
+    assert probes["higher_is_better"]["pyiqa:gmsd"] is False
     assert "PSNR (Y)" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")} == weights
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from harness.data import photographs
 from harness.data.degradations import degrade
-from harness.data.degradations.depth import depth_maps
 from harness.data.degradations.haze import scatter
 from harness.data.degradations.rain import streak
 from harness.data.keys import generator, integer_seed
@@ -145,19 +144,6 @@ def test_haze_follows_the_scattering_model() -> None:
     hazy = scatter(clean, depth, np.array([1.0], np.float32), np.array([[0.9] * 3], np.float32))
     assert hazy[0, 0, 0, 0] == pytest.approx(0.2)
     assert hazy[0, 0, 0, 1] == pytest.approx(0.2 * np.exp(-1) + 0.9 * (1 - np.exp(-1)), rel=1e-5)
-
-
-def test_depth_is_never_a_plane_and_varies() -> None:
-    count, height, width = 40, 64, 96
-    maps = depth_maps(height, width, [generator("depth", k) for k in range(count)])
-    assert maps.min() >= 0.05
-    assert maps.max() <= 1
-    y, x = np.mgrid[:height, :width]
-    plane = np.stack([y.ravel(), x.ravel(), np.ones(y.size)], axis=1)
-    for depth in maps:
-        rest = depth.ravel() - plane @ np.linalg.lstsq(plane, depth.ravel(), rcond=None)[0]
-        assert rest.std() > 0.01
-    assert np.std([m.mean() for m in maps]) > 0.05
 
 
 def test_rain_only_brightens_and_follows_its_angle(setting: Setting) -> None:

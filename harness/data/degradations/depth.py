@@ -26,8 +26,9 @@ def depth_maps(height: int, width: int, rngs: Sequence[np.random.Generator]) -> 
 
 
 def _depth(height: int, width: int, rng: np.random.Generator) -> Float:
-    # The window's place in a scene of unit side; whole scenes are as frequent as details.
-    zoom = rng.uniform(0.35, 1.0)
+    # The window's place in a scene of unit side. A small image is taken for a crop of a larger
+    # one: at 256 pixels and above it shows 35 to 100 % of a scene's side, at 64 half of that.
+    zoom = rng.uniform(0.35, 1.0) * min(1.0, (min(height, width) / 256) ** 0.5)
     top, left = rng.uniform(0, 1 - zoom, 2)
     y = (top + zoom * (np.arange(height) + 0.5) / height)[:, None].astype(np.float32)
     x = (left + zoom * (np.arange(width) + 0.5) / width)[None].astype(np.float32)
@@ -43,17 +44,17 @@ def _depth(height: int, width: int, rng: np.random.Generator) -> Float:
 
 
 def _relief(y: Float, x: Float, amplitude: float, rng: np.random.Generator) -> Float:
-    """Interpolate random heights bilinearly over the scene."""
+    """Interpolate random heights smoothly over the scene."""
     grid = rng.standard_normal((_GRID + 1, _GRID + 1)).astype(np.float32) * np.float32(amplitude)
     rows, columns = _interpolation(y[:, 0]), _interpolation(x[0])
     return rows @ grid @ columns.T
 
 
 def _interpolation(position: Float) -> Float:
-    """Return the (n, grid + 1) matrix of linear weights at positions in [0, 1]."""
+    """Return the (n, grid + 1) matrix of weights at positions in [0, 1], without creases."""
     place = np.clip(position, 0, 1) * _GRID
-    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(_GRID + 1)))
-    return np.asarray(weights, dtype=np.float32)
+    near = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(_GRID + 1)))
+    return np.asarray(near * near * (3 - 2 * near), dtype=np.float32)
 
 
 def _place_object(scene: Float, y: Float, x: Float, rng: np.random.Generator) -> None:

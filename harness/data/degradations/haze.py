@@ -27,7 +27,7 @@ def add_haze(
     ]
     beta = np.array([d[0] for d in drawn], dtype=np.float32)
     light = np.array([d[1] + d[2] for d in drawn], dtype=np.float32).clip(0, 1)
-    depth = depth_maps(*clean.shape[-2:], rngs)
+    depth = depth_maps(clean.shape[2], clean.shape[3], rngs)
     return scatter(clean, depth, beta, light)
 
 

@@ -64,5 +64,5 @@ def streak(reach: int, length: float, width: float, angle_deg: float) -> Float:
     sigma = width / 2.355
     # A pixel averages over its own area, which widens the thinnest streaks.
     profile = np.exp(-0.5 * across**2 / (sigma**2 + 1 / 12))
-    ends = np.clip((length / 2 - np.abs(along)) / (0.15 * length) + 0.5, 0, 1)
+    ends = np.clip((length / 2 - np.abs(along)) / (0.5 * length) + 0.25, 0, 1)
     return np.asarray(profile * ends, dtype=np.float32)
