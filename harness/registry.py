@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -136,8 +136,7 @@ def parse_options(card: MethodCard, values: Mapping[str, Any]) -> Any:
 
 def options_as_json(options: Any) -> dict[str, Any]:
     """Return options as JSON values, every default written."""
-    kind: Hashable = type(options)
-    dumped: dict[str, Any] = _adapter(kind).dump_python(options, mode="json")
+    dumped: dict[str, Any] = _adapter(options.__class__).dump_python(options, mode="json")
     return dumped
 
 

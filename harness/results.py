@@ -40,6 +40,7 @@ def table_of(plan: Plan) -> Table:
         methods=tuple(lines),
         seeds=plan.seeds,
         images=expected_images(plan),
+        centre_px=plan.recipe.test.centre_px,
     )
     return summarise(rows, request)
 

@@ -174,6 +174,8 @@ class RestormerTrunk(nn.Module):
         self.decoder_level1 = stack(2 * d, heads[0], blocks[0], options)
         self.refinement = stack(2 * d, heads[0], options.refinement_blocks, options)
         self.output = nn.Conv2d(2 * d, 3, 3, padding=1, bias=False)
+        with torch.no_grad():
+            self.output.weight *= options.output_gain
 
     def run_encoder(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Map (N, 3, H, W) to the outputs of the three encoder levels and of the latent."""

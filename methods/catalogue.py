@@ -19,8 +19,14 @@ _CPL = "arXiv 2504.09973; Aitical/CPLIR"
 
 # `small` is for minutes on two CPU cores, `tiny` for seconds.
 _NETWORK: dict[str, dict[str, Any]] = {
-    "tiny": {"dim": 8, "blocks": (1, 1, 1, 1), "refinement_blocks": 1, "heads": (1, 1, 2, 2)},
-    "small": {"dim": 16, "blocks": (1, 1, 1, 2), "refinement_blocks": 1},
+    "tiny": {
+        "dim": 8,
+        "blocks": (1, 1, 1, 1),
+        "refinement_blocks": 1,
+        "heads": (1, 1, 2, 2),
+        "output_gain": 0.1,
+    },
+    "small": {"dim": 16, "blocks": (1, 1, 1, 2), "refinement_blocks": 1, "output_gain": 0.1},
     "full": {},
 }
 _PROMPTED = {

@@ -18,13 +18,19 @@ class NoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RestormerOptions:
-    """Size of a Restormer: published values are the defaults."""
+    """Size of a Restormer: published values are the defaults.
+
+    ``output_gain`` scales the initial weights of the last convolution. The network adds its
+    output to the input image, so a small gain starts it near the identity, from which a short
+    training gets further; 1 is the published start.
+    """
 
     dim: int = 48
     blocks: tuple[int, int, int, int] = (4, 6, 6, 8)
     refinement_blocks: int = 4
     heads: tuple[int, int, int, int] = (1, 2, 4, 8)
     ffn_expansion: float = 2.66
+    output_gain: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,8 @@ RANGES: dict[str, DegradationRange] = {
 # Every eighth pixel of the middle row, green channel, in grey levels.
 GOLDEN = {
     "noise": [38, 47, 68, 112, 72, 106, 110, 168],
-    "haze": [101, 112, 144, 169, 171, 169, 171, 183],
-    "rain": [40, 183, 70, 86, 101, 116, 131, 147],
+    "haze": [130, 144, 157, 168, 177, 184, 193, 202],
+    "rain": [40, 183, 70, 86, 105, 116, 131, 147],
 }
 
 

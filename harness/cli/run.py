@@ -91,8 +91,8 @@ def plan_from(methods: str, setting: str, recipe: str, seeds: str, metrics: str,
 def show(plan: Plan, out: Path) -> None:
     """Print table and prompt report, write the files, and say where they are."""
     from harness.reporting.prompts import prompt_report
-    from harness.results import probed, table_of, write_files
     from harness.reporting.tables import terminal
+    from harness.results import probed, table_of, write_files
 
     table = table_of(plan)
     print(terminal(table, colour=sys.stdout.isatty()))

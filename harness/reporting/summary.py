@@ -29,7 +29,8 @@ class MethodLine:
 class TableRequest:
     """What a table shows, and what it stands on.
 
-    ``images`` maps each column to the images that a complete value needs.
+    ``images`` maps each column to the images that a complete value needs; ``centre_px`` is the
+    side of what was cut from their centre, None for whole images.
     """
 
     title: str
@@ -43,6 +44,7 @@ class TableRequest:
     methods: tuple[MethodLine, ...]
     seeds: tuple[int, ...]
     images: Mapping[str, Sequence[str]]
+    centre_px: int | None = None
 
 
 @dataclass(frozen=True)

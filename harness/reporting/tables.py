@@ -84,12 +84,13 @@ def caption(table: Table, marks: str) -> str:
     source = "synthetic twin" if request.dataset == "synthetic-twin" else request.dataset
     counts = ", ".join(f"{c.label} {len(request.images[c.name])}" for c in request.columns)
     seeds = ", ".join(str(seed) for seed in request.seeds)
+    cut = f" (centre {request.centre_px} px)" if request.centre_px else ""
     spread = "; ± is the standard deviation over seeds" if len(request.seeds) > 1 else ""
     return (
         f"{request.title}. Setting {request.setting}, {source}; recipe {request.recipe}; "
         f"{metrics}, protocol {request.protocol}, preparation {request.preparation}; "
         f"seed{'s' if len(request.seeds) > 1 else ''} {seeds}{spread}. "
-        f"Images scored: {counts}. Average: mean of the columns; {marks}."
+        f"Images scored{cut}: {counts}. Average: mean of the columns; {marks}."
     )
 
 

@@ -73,6 +73,6 @@ def _place_object(scene: Float, y: Float, x: Float, rng: np.random.Generator) ->
     else:
         crown = 0.6 - np.hypot(dy + 0.5, dx)
         inside = np.maximum(crown, np.minimum(0.12 - np.abs(dx), 1 - np.abs(dy)))
-    softness = max(0.02, float(abs(y[1, 0] - y[0, 0])) / size)
+    softness = max(0.12, float(abs(y[1, 0] - y[0, 0])) / size)
     mask = np.clip(inside / softness + 0.5, 0, 1) * (depth < scene)
     scene += mask * (depth - scene)
