@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import harness
 from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
 from harness.plan import Cell, Plan, status, stored_rows
-from harness.store.files import read_json, write_json
+from harness.store.files import read_json, write_json, write_text
 from harness.store.rows import append
 from harness.training.progress import Progress, progress_for
 
@@ -119,6 +120,11 @@ def compute(
         return CellResult(cell.label, interrupted=True)
     except HarnessError as error:
         return CellResult(cell.label, error=str(error))
+    except Exception as error:  # a defect in one method must not cost the other cells
+        trace = cell.folder.path / "traceback.txt"
+        write_text(trace, traceback.format_exc())
+        reason = str(error).split("\n")[0]
+        return CellResult(cell.label, error=f"{type(error).__name__}: {reason}; see {trace}")
     finally:
         progress.close()
     return CellResult(cell.label)
@@ -188,23 +194,21 @@ def _train(
 ) -> None:
     from harness.data.stream import TrainingStream
     from harness.evaluation.validation import Validation
-    from harness.training.loop import Machine, train
+    from harness.training.loop import Job, Machine, train
 
     if cell.spec.train is None:
         return
     cards = cards_folder()
     method = _build(cell)
-    record = train(
-        method,
-        cell.spec,
-        TrainingStream(cards, cell.spec.data, cell.spec.train, cell.spec.seed),
-        Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
-        cell.folder,
-        plan.recipe.operation,
-        Machine(resources.device, resources.threads, resources.loader_workers),
-        progress,
-        stop,
+    job = Job(
+        spec=cell.spec,
+        stream=TrainingStream(cards, cell.spec.data, cell.spec.train, cell.spec.seed),
+        validation=Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
+        folder=cell.folder,
+        operation=plan.recipe.operation,
+        machine=Machine(resources.device, resources.threads, resources.loader_workers),
     )
+    record = train(method, job, progress, stop)
     parameters = sum(p.numel() for p in method.parameters())
     write_json(
         cell.folder.record, {**record, "parameters": parameters, **_circumstances(resources)}

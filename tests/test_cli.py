@@ -232,6 +232,27 @@ def test_an_unknown_metric_is_refused_before_training(tmp_path: Path, harness_co
     assert not list(tmp_path.rglob("weights.safetensors"))
 
 
+def test_a_failing_cell_spoils_no_other(tmp_path: Path, harness_command: Run) -> None:
+    """VGG features without weights fail when the cell is built; the other cell is in the table."""
+    done = harness_command(
+        "run",
+        "--methods",
+        "cpl:cpr_features=vgg16,promptir",
+        "--recipe",
+        "smoke",
+        "--out",
+        str(tmp_path),
+        HARNESS_VGG16_WEIGHTS=str(tmp_path / "none.pth"),
+    )
+    assert done.returncode == 1
+    assert "1 of 3 cells failed: cpl:cpr_features=vgg16 seed 0" in done.stderr
+    assert "none.pth is not there" in done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("│ PromptIR")]
+    assert "--" not in line
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("│ CPL:cpr_features")]
+    assert "--" in line
+
+
 def test_debug_shows_the_traceback(harness_command: Run) -> None:
     done = harness_command("--debug", "run", "--methods", "x")
     assert "Traceback" in done.stderr

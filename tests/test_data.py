@@ -153,7 +153,7 @@ def test_rain_only_brightens_and_follows_its_angle(setting: Setting) -> None:
     assert (rainy >= clean - 0.5 / 255 - 1e-6).all()
     line = streak(12, length=16, width=1, angle_deg=0)
     assert line[12, 12] == pytest.approx(1, abs=0.01)
-    assert line[5, 12] > 0.5, "an angle of zero is vertical"
+    assert line[5, 12] > 0.3, "an angle of zero is vertical"
     assert line[12, 5] < 0.01
 
 

@@ -61,7 +61,7 @@ def test_a_few_steps_lower_the_loss(card: MethodCard) -> None:
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
-        totals.append(float(total))
+        totals.append(float(total.detach()))
     assert min(totals[4:]) < totals[0]
 
 

@@ -17,7 +17,7 @@ from harness.evaluation.validation import Validation
 from harness.plan import Cell, Plan, make_plan
 from harness.sweep import _build
 from harness.training.checkpoint import load_state, load_weights, save_weights
-from harness.training.loop import Machine, train
+from harness.training.loop import Job, Machine, train
 from harness.training.progress import PlainProgress
 
 RECIPE = """
@@ -35,6 +35,19 @@ def plan_of(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
     return make_plan([method], "three-task", str(recipe), [0], [], folder)
 
 
+def job_of(plan: Plan, cards: Path, device: str, workers: int) -> Job:
+    cell = plan.cells[-1]
+    assert cell.spec.train is not None
+    return Job(
+        spec=cell.spec,
+        stream=TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
+        validation=Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
+        folder=cell.folder,
+        operation=plan.recipe.operation,
+        machine=Machine(device, 1, workers),
+    )
+
+
 def run(
     plan: Plan,
     cards: Path,
@@ -44,21 +57,10 @@ def run(
 ) -> dict[str, torch.Tensor]:
     cell: Cell = plan.cells[-1]
     cell.folder.path.mkdir(parents=True, exist_ok=True)
-    assert cell.spec.train is not None
     method = _build(cell)
     if damage is not None:
         damage(method)
-    train(
-        method,
-        cell.spec,
-        TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
-        Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
-        cell.folder,
-        plan.recipe.operation,
-        Machine("cpu", 1, workers),
-        PlainProgress("test"),
-        stop,
-    )
+    train(method, job_of(plan, cards, "cpu", workers), PlainProgress("test"), stop)
     return load_file(cell.folder.weights)
 
 
@@ -198,16 +200,6 @@ def test_trains_on_cuda(tmp_path: Path, cards: Path) -> None:
     plan = plan_of(tmp_path, "cpl", "batch: 5, precision: bf16")
     cell = plan.cells[-1]
     cell.folder.path.mkdir(parents=True)
-    assert cell.spec.train is not None
-    train(
-        _build(cell),
-        cell.spec,
-        TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
-        Validation(cards, cell.spec.data, False),
-        cell.folder,
-        plan.recipe.operation,
-        Machine("cuda", 1, 0),
-        PlainProgress("test"),
-        lambda: False,
-    )
+    job = job_of(plan, cards, "cuda", 0)
+    train(_build(cell), job, PlainProgress("test"), lambda: False)
     assert all(torch.isfinite(v).all() for v in load_file(cell.folder.weights).values())

@@ -47,3 +47,13 @@ def main() -> None:
         # The reader of our output went away; nothing is wrong.
         sys.stderr.close()
         raise SystemExit(0) from None
+    except Exception as error:
+        if _DEBUG:
+            raise
+        reason = str(error).split("\n")[0]
+        print(
+            f"harness: unexpected {type(error).__name__}: {reason}; python -m harness --debug "
+            "shows where",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None

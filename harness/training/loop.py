@@ -18,7 +18,7 @@ from harness.data.stream import Samples, TrainingStream
 from harness.errors import CellError, Interrupted
 from harness.evaluation.validation import Validation
 from harness.method import Batch, Method
-from harness.spec import Operation, Optimisation, TrainSpec, spec_hash
+from harness.spec import Operation, TrainSpec, spec_hash
 from harness.store.cells import CellFolder
 from harness.store.files import write_json
 from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
@@ -33,6 +33,18 @@ class Machine:
     device: str
     threads: int
     loader_workers: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: what determines its result, where it is kept, and what it runs on."""
+
+    spec: TrainSpec
+    stream: TrainingStream
+    validation: Validation
+    folder: CellFolder
+    operation: Operation
+    machine: Machine
 
 
 class _Steps(Dataset[Samples]):
@@ -59,17 +71,7 @@ def _as_is(samples: Any) -> Any:
     return samples
 
 
-def train(
-    method: Method,
-    spec: TrainSpec,
-    stream: TrainingStream,
-    validation: Validation,
-    folder: CellFolder,
-    operation: Operation,
-    machine: Machine,
-    progress: Progress,
-    stop: Callable[[], bool],
-) -> dict[str, Any]:
+def train(method: Method, job: Job, progress: Progress, stop: Callable[[], bool]) -> dict[str, Any]:
     """Train ``method`` to the end, from its checkpoint if there is one, and write its weights.
 
     Returns:
@@ -79,34 +81,22 @@ def train(
         CellError: the loss is not finite; the last good checkpoint is kept.
         Interrupted: ``stop`` said so; a checkpoint of the last step is written.
     """
-    if spec.train is None:
-        raise ValueError(f"{spec.method} has nothing to train")
-    return _Training(
-        method, spec, spec.train, stream, validation, folder, operation, machine, progress, stop
-    ).run()
+    return _Training(method, job, progress, stop).run()
 
 
 class _Training:
     """State of one training; exists because a step, a save and a resume share most of it."""
 
     def __init__(
-        self,
-        method: Method,
-        spec: TrainSpec,
-        train: Optimisation,
-        stream: TrainingStream,
-        validation: Validation,
-        folder: CellFolder,
-        operation: Operation,
-        machine: Machine,
-        progress: Progress,
-        stop: Callable[[], bool],
+        self, method: Method, job: Job, progress: Progress, stop: Callable[[], bool]
     ) -> None:
-        self.method, self.spec, self.train, self.stream = method, spec, train, stream
-        self.validation, self.folder, self.operation = validation, folder, operation
-        self.machine, self.progress, self.stop = machine, progress, stop
-        self.weights_id = spec_hash(spec)
-        self.device = torch.device(machine.device)
+        self.method, self.progress, self.stop = method, progress, stop
+        self.spec, self.train, self.stream = job.spec, job.stream.train, job.stream
+        self.validation, self.folder = job.validation, job.folder
+        self.operation, self.machine = job.operation, job.machine
+        train = self.train
+        self.weights_id = spec_hash(self.spec)
+        self.device = torch.device(self.machine.device)
         method.to(self.device)
         _channels_last(method)
         self.trainable = [p for p in method.parameters() if p.requires_grad]

@@ -46,13 +46,14 @@ class PlainProgress:
     every_s: float = 15.0
     _began: float = field(default_factory=time.monotonic)
     _first: int | None = None
-    _last_s: float = float("-inf")
+    _last_s: float = 0.0
 
     def step(self, done: int, total: int, loss: float, validation: str) -> None:
         """Print step, loss, validation and time left."""
-        if self._first is None:
-            self._first, self._began = done - 1, time.monotonic()
         now = time.monotonic()
+        if self._first is None:
+            # One step tells no rate; the first line comes after the first interval.
+            self._first, self._began, self._last_s = done, now, now
         if now - self._last_s < self.every_s and done < total:
             return
         self._last_s = now
