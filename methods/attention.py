@@ -42,7 +42,6 @@ def _heads(x: Tensor, heads: int) -> list[Tensor]:
 
 def _small(qkv: Tensor, temperature: Tensor) -> _Small:
     q, k, _ = _slices(qkv)
-    n, _, c = q.shape
     heads = temperature.shape[0]
     # bfloat16 maps: the similarities are few, and are kept in float32.
     wide = torch.promote_types(qkv.dtype, torch.float32)
@@ -106,21 +105,19 @@ class _Attend(torch.autograd.Function):
         # Through a norm: -(sum of d_cosine x cosine) / norm^2 times the map itself; a clamped
         # norm is a constant.
         through = d_cosine * cosine
-        d_qkv = torch.empty_like(qkv)
-        d_q, d_k, d_v = _slices(d_qkv)
-        for target, own, dim, square, norm in (
-            (d_q, q, -1, q_square, q_norm),
-            (d_k, k, -2, k_square, k_norm),
-        ):
+        factors = []
+        for dim, square, norm in ((-1, q_square, q_norm), (-2, k_square, k_norm)):
             factor = -(through.sum(dim=dim) / norm.square()).flatten(1)
-            factor = torch.where(square.sqrt() < _EPSILON, torch.zeros_like(factor), factor)
-            torch.mul(own, factor.to(qkv.dtype).unsqueeze(1), out=target)
+            factors.append(factor.masked_fill(square.sqrt() < _EPSILON, 0))
+        factors.append(torch.zeros_like(factors[0]))  # the place of the values' gradient
+        d_qkv = qkv * torch.cat(factors, dim=-1).to(qkv.dtype).unsqueeze(1)
+        d_q, d_k, d_v = _slices(d_qkv)
         for head in range(heads):
             gram = d_gram[:, head]
             parts = [_heads(x, heads)[head] for x in (q, k, d_q, d_k)]
             parts[2].baddbmm_(parts[1], gram.transpose(1, 2))
             parts[3].baddbmm_(parts[0], gram)
-        torch.bmm(gradient, folded, out=d_v)
+        d_v.baddbmm_(gradient, folded, beta=0)
         return d_qkv, d_temperature.to(temperature.dtype), d_weight.to(weight.dtype)
 
 

@@ -16,7 +16,8 @@ d+ is d(output, clean), d- is d(output, negative).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ class PromptContrast(nn.Module):
         """Return the weighted CPR term of a batch; zero where no negative is defined in it.
 
         Args:
-            decode: the network's decoder.
+            decode: the network's decoder, with gradients to what the negatives teach.
             features: the positive pass's encoder features, shared by the negatives.
             decoded: the positive pass.
             batch: clean images and, for negatives of another task, the tasks.
@@ -57,8 +58,7 @@ class PromptContrast(nn.Module):
         """
         negatives: list[Tensor] = []
         for override in wrong_prompts(decoded.routing, batch.tasks, self.options, rng):
-            with torch.set_grad_enabled(self.options.cpr_gradient == "full"):
-                negatives.append(decode(features, override).restored)
+            negatives.append(decode(features, override).restored)
         if not negatives:
             return decoded.restored.new_zeros(())
         ramp = self.options.cpr_warmup_steps
@@ -83,6 +83,19 @@ class PromptContrast(nn.Module):
     @staticmethod
     def _distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
         return torch.stack([(x - y).abs().mean() for x, y in zip(a, b, strict=True)])
+
+
+@contextmanager
+def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Keep ``parameters`` out of graphs recorded meanwhile; earlier graphs still train them."""
+    held = [p for p in parameters if p.requires_grad]
+    for parameter in held:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
 
 
 def wrong_prompts(

@@ -58,7 +58,8 @@ class PromptIROptions(RestormerOptions):
         cpr_count: negatives per sample.
         cpr_push: weight of the push in ``difference``.
         cpr_margin: margin of ``margin``, in units of the features' mean absolute difference.
-        cpr_gradient: ``full`` lets gradients through the negatives, ``detached`` does not.
+        cpr_gradient: what a negative's pass teaches: ``full`` trains all of its decoder and
+            the features it starts from, ``prompts`` the prompts alone, ``detached`` nothing.
         cpr_warmup_steps: steps over which the weight grows linearly from zero.
     """
 
@@ -77,7 +78,7 @@ class PromptIROptions(RestormerOptions):
     cpr_count: int = 1
     cpr_push: float = 0.1
     cpr_margin: float = 0.05
-    cpr_gradient: Literal["full", "detached"] = "full"
+    cpr_gradient: Literal["full", "prompts", "detached"] = "full"
     cpr_warmup_steps: int = 0
 
     @property

@@ -8,7 +8,7 @@ counts are literals, which are derived from the width here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from methods.blocks import (
     conv1x1,
     pad_to_multiple,
 )
-from methods.contrastive import PromptContrast
+from methods.contrastive import PromptContrast, frozen
 from methods.options import LEVELS, PromptIROptions
 from methods.prompts import PromptModule, balance
 
@@ -40,6 +40,11 @@ class Features:
     latent: Tensor
     height: int
     width: int
+
+    def detach(self) -> Features:
+        """Return the same values, through which no gradient flows."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Features(*(v.detach() if isinstance(v, Tensor) else v for v in values))
 
 
 class PromptIR(RestormerTrunk):
@@ -124,6 +129,17 @@ class PromptIR(RestormerTrunk):
             auxiliary=self._auxiliary(routing),
         )
 
+    def decode_negative(self, features: Features, override: Override) -> Decoded:
+        """Decode under wrong prompts; gradients reach what ``cpr_gradient`` names."""
+        if self.options.cpr_gradient == "full":
+            return self.decode(features, override)
+        if self.options.cpr_gradient == "detached":
+            with torch.no_grad():
+                return self.decode(features, override)
+        prompts = {id(p.prompt_param) for p in (self.prompt1, self.prompt2, self.prompt3)}
+        with frozen(p for p in self.parameters() if id(p) not in prompts):
+            return self.decode(features.detach(), override)
+
     def _auxiliary(self, routing: dict[str, Routing]) -> dict[str, Tensor]:
         weight = self.options.balance_weight
         routed = [r.probabilities for r in routing.values() if r.probabilities is not None]
@@ -159,7 +175,7 @@ class PromptIR(RestormerTrunk):
         decoded = self.decode(features, self.choose(batch.degraded, batch.tasks))
         terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
         if self.contrast is not None:
-            terms["cpr"] = self.contrast(self.decode, features, decoded, batch, rng)
+            terms["cpr"] = self.contrast(self.decode_negative, features, decoded, batch, rng)
         return terms
 
 

@@ -168,20 +168,26 @@ def test_compare_matches_a_hand_computation() -> None:
     assert float(far.compare(output, clean, [wrong])) == 0
 
 
-def test_detached_negatives_get_no_gradient() -> None:
-    for gradient, reached in (("full", True), ("detached", False)):
-        method = build_tiny(
-            "cpl", cpr_gradient=gradient, cpr_margin="1", balance_weight="0"
-        ).train()
-        features = method.encode(batch().degraded)
-        right = method.decode(features)
-        cpr = method.contrast(
-            method.decode, features, right, batch(), torch.Generator().manual_seed(0)
-        )
-        cpr.backward()
-        grad = method.prompt3.prompt_param.grad[0].abs().flatten(1).sum(-1)
-        used = right.routing["level3"].weights.sum(0) > 0
-        assert bool((grad[~used] > 0).any()) is reached
+@pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
+def test_negatives_teach_what_the_option_names(autocast: bool) -> None:
+    def gradients(reach: str) -> dict[str, torch.Tensor]:
+        method = build_tiny("cpl", cpr_gradient=reach, cpr_margin="1", balance_weight="0").train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = torch.stack(
+                list(method.losses(batch(), torch.Generator().manual_seed(0)).values())
+            )
+        loss.sum().backward()
+        assert all(p.requires_grad for p in method.parameters())
+        return {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
+
+    full, prompts, detached = (gradients(reach) for reach in ("full", "prompts", "detached"))
+    assert full.keys() == prompts.keys() == detached.keys()
+    for name, gradient in prompts.items():
+        # The prompts learn from the negatives as under `full`, all else as under `detached`.
+        like, unlike = (full, detached) if "prompt_param" in name else (detached, full)
+        torch.testing.assert_close(gradient, like[name], rtol=1e-5, atol=1e-7)
+        if "linear_layer" not in name:  # no negative teaches the router
+            assert not torch.equal(gradient, unlike[name]), name
 
 
 def test_warm_up_grows_linearly() -> None:

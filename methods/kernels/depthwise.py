@@ -22,7 +22,12 @@ _COMPUTE = {torch.bfloat16: torch.float32}
 
 def native(x: Tensor) -> bool:
     """Return whether the compiled kernels take this map."""
-    return x.device.type == "cpu" and x.dtype in _NAMES and kernels().library is not None
+    return x.device.type == "cpu" and x.dtype in _NAMES and _loaded()
+
+
+@torch.compiler.assume_constant_result
+def _loaded() -> bool:
+    return kernels().library is not None
 
 
 def depthwise(x: Tensor, weight: Tensor, gated: bool) -> Tensor:

@@ -1,0 +1,241 @@
+"""The fast paths compute what the plain ones do: outputs, gradients, everywhere they run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from methods import blocks
+from methods.attention import attend, attend_plainly
+from methods.blocks import TransformerBlock
+from methods.kernels import native
+from methods.kernels.depthwise import depthwise, plain
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 2e-2}
+DTYPES = [torch.float32, torch.float64, torch.bfloat16]
+no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+needs_kernels = pytest.mark.skipif(
+    native.kernels().library is None, reason=f"no compiled kernels: {native.kernels().reason}"
+)
+
+
+def close(fast: Tensor, reference: Tensor, dtype: torch.dtype) -> None:
+    """Compare relative to the reference's largest value: sums cancel in single ones."""
+    scale = float(reference.detach().abs().max()) or 1.0
+    assert fast.shape == reference.shape
+    assert float((fast.detach().double() - reference.detach().double()).abs().max()) <= TOLERANCE[dtype] * scale
+
+
+def both_ways(
+    fast: Callable[..., Tensor], reference: Callable[..., Tensor], dtype: torch.dtype, *shapes: object
+) -> None:
+    """Compare outputs and all gradients; the reference runs in float64 on the same values."""
+    torch.manual_seed(3)
+    given = [torch.randn(*shape).to(dtype).requires_grad_() for shape in shapes]  # type: ignore[misc]
+    wide = [x.detach().double().requires_grad_() for x in given]
+    out, expected = fast(*given), reference(*wide)
+    close(out, expected, dtype)
+    weights = torch.randn(expected.shape).to(dtype)
+    for gradient, right in zip(
+        torch.autograd.grad(out, given, weights),
+        torch.autograd.grad(expected, wide, weights.double()),
+        strict=True,
+    ):
+        close(gradient, right, dtype)
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1, 1, 2), (1, 1, 9, 8), (1, 7, 1, 10), (2, 17, 5, 34), (1, 33, 71, 26), (3, 16, 32, 16)],
+    ids=str,
+)
+def test_depthwise_equals_torch(
+    shape: tuple[int, int, int, int], gated: bool, dtype: torch.dtype
+) -> None:
+    both_ways(
+        lambda x, w: depthwise(x, w, gated),
+        lambda x, w: plain(x, w, gated),
+        dtype,
+        shape,
+        (shape[-1], 1, 3, 3),
+    )
+
+
+@needs_kernels
+def test_gate_is_exact_in_the_tails() -> None:
+    x = torch.linspace(-30, 30, 4001).reshape(1, 1, -1, 1)
+    x = torch.cat([x, torch.ones_like(x)], dim=-1)
+    centre = torch.zeros(2, 1, 3, 3)
+    centre[:, :, 1, 1] = 1
+    expected = torch.nn.functional.gelu(x[..., :1].double())
+    assert float((depthwise(x, centre, True).double() - expected).abs().max()) < 5e-6
+
+
+@needs_kernels
+def test_depthwise_does_not_depend_on_threads() -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(2, 40, 24, 20, requires_grad=True), torch.randn(20, 1, 3, 3)
+    w.requires_grad_()
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            out = depthwise(x, w, True)
+            found.append([out, *torch.autograd.grad(out.sum(), (x, w))])
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@needs_kernels
+def test_depthwise_takes_maps_that_are_not_contiguous_and_skips_unwanted_gradients() -> None:
+    x = torch.randn(1, 6, 5, 9).permute(0, 2, 3, 1)[..., :4]
+    weight = torch.randn(4, 1, 3, 3, requires_grad=True)
+    out = depthwise(x, weight, False)
+    close(out, plain(x.double(), weight.double(), False), torch.float32)
+    (only,) = torch.autograd.grad(out.sum(), weight)
+    assert only.shape == weight.shape
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("n", "pixels", "channels", "heads"), [(1, 5, 4, 2), (2, 35, 24, 3)])
+def test_attention_equals_the_published_form(
+    n: int, pixels: int, channels: int, heads: int, dtype: torch.dtype
+) -> None:
+    both_ways(
+        attend,
+        attend_plainly,
+        dtype,
+        (n, pixels, 3 * channels),
+        (heads, 1, 1),
+        (channels + 1, channels),
+    )
+
+
+def test_attention_of_empty_channels_is_finite_as_published() -> None:
+    qkv = torch.randn(1, 9, 12, dtype=torch.float64)
+    qkv[..., 0] = 0
+    temperature, weight = torch.ones(1, 1, 1).double(), torch.eye(4).double()
+    found = []
+    for path in (attend, attend_plainly):
+        given = qkv.clone().requires_grad_()
+        out = path(given, temperature, weight)
+        found.append((out, torch.autograd.grad(out.square().sum(), given)[0]))
+    (out, gradient), (expected, right) = found
+    close(out, expected, torch.float64)
+    # At a norm of zero the slope is 1e12 of the others: those are compared.
+    close(gradient[..., 1:], right[..., 1:], torch.float64)
+    assert bool(gradient.isfinite().all())
+
+
+@pytest.fixture
+def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Return a switch that takes every fast path out of the blocks."""
+
+    def switch() -> None:
+        monkeypatch.setattr(blocks, "depthwise", plain)
+        monkeypatch.setattr(blocks, "attend", attend_plainly)
+
+    yield switch
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("shape", [(1, 16, 13, 7), (2, 16, 8, 24)], ids=str)
+def test_block_equals_its_plain_self(
+    shape: tuple[int, ...], autocast: bool, plain_blocks: Callable[[], None]
+) -> None:
+    torch.manual_seed(1)
+    block = TransformerBlock(shape[1], heads=2, expansion=2.66)
+    x = torch.randn(shape, requires_grad=True)
+
+    def run() -> list[Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            out = block(x)
+        return [out, *torch.autograd.grad(out.float().square().sum(), (x, *block.parameters()))]
+
+    fast = run()
+    plain_blocks()
+    for found, expected in zip(fast, run(), strict=True):
+        close(found, expected, torch.bfloat16 if autocast else torch.float32)
+
+
+def test_block_compiles_whole() -> None:
+    torch.manual_seed(1)
+    block = TransformerBlock(8, heads=2, expansion=2.0)
+    x = torch.randn(1, 8, 6, 5, requires_grad=True)
+    compiled = torch.compile(block, fullgraph=True, backend="aot_eager")
+    found, expected = ([y, *torch.autograd.grad(y.square().sum(), x)] for y in (compiled(x), block(x)))
+    for a, b in zip(found, expected, strict=True):
+        close(a, b, torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [({"HARNESS_KERNELS": "off"}, "HARNESS_KERNELS=off"), ({"PATH": ""}, "no C++ compiler")],
+    ids=["switched off", "no compiler"],
+)
+def test_without_kernels_the_plain_path_runs(environment: dict[str, str], reason: str) -> None:
+    program = (
+        "import torch; from methods.blocks import TransformerBlock; "
+        "from methods.kernels.native import kernels; "
+        "TransformerBlock(8, 1, 2.0)(torch.rand(1, 8, 5, 5)).sum().backward(); "
+        "print(kernels().library, kernels().reason)"
+    )
+    import os
+
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    given.pop("CXX", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"None {reason}")
+
+
+def test_a_failing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("CXX", "false")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(native.SWITCH, raising=False)
+    found = native.kernels.__wrapped__()
+    assert found.library is None
+    assert "false failed" in found.reason
+
+
+@pytest.mark.cuda
+@no_gpu
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+def test_block_on_cuda_equals_the_cpu(precision: torch.dtype) -> None:
+    torch.manual_seed(1)
+    block, x = TransformerBlock(16, heads=2, expansion=2.66), torch.randn(2, 16, 24, 24)
+    expected = block(x)
+    expected.square().sum().backward()
+    right = [p.grad.clone() for p in block.parameters() if p.grad is not None]
+    block.zero_grad()
+    block.cuda()
+    with torch.autocast("cuda", torch.bfloat16, enabled=precision == torch.bfloat16):
+        out = block(x.cuda().contiguous(memory_format=torch.channels_last))
+    out.float().square().sum().backward()
+    tolerated = torch.bfloat16 if precision == torch.bfloat16 else torch.float32
+    close(out.cpu(), expected, tolerated)
+    for parameter, gradient in zip(block.parameters(), right, strict=True):
+        assert parameter.grad is not None
+        close(parameter.grad.cpu(), gradient, tolerated)
+
+
+@pytest.mark.cuda
+@no_gpu
+def test_block_on_cuda_compiles() -> None:
+    torch.manual_seed(1)
+    block = TransformerBlock(16, heads=2, expansion=2.66).cuda()
+    x = torch.randn(1, 16, 24, 24, device="cuda")
+    close(torch.compile(block)(x).cpu(), block(x).cpu(), torch.float32)
