@@ -69,5 +69,3 @@ def _replace(module: nn.Module, options: PromptIROptions) -> None:
             setattr(module, name, _PublishedPrompts(child))
         else:
             _replace(child, options)
-
-

@@ -19,6 +19,7 @@ from typing import Any
 import harness
 from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
+from harness.machine import cores, prepare_process
 from harness.plan import Cell, Plan, status, stored_rows
 from harness.store.files import read_json, write_json, write_text
 from harness.store.rows import append
@@ -36,7 +37,7 @@ class Resources:
     @property
     def threads(self) -> int:
         """Return the compute threads of one worker."""
-        return max(1, _cores() // self.jobs)
+        return max(1, cores() // self.jobs)
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,6 @@ class CellResult:
     label: str
     error: str = ""
     interrupted: bool = False
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_plan(plan: Plan, resources: Resources) -> list[CellResult]:
@@ -137,9 +134,7 @@ def _compute(
     stop: Callable[[], bool],
     progress: Progress,
 ) -> None:
-    import torch
-
-    torch.set_num_threads(resources.threads)
+    prepare_process(resources.threads)
     folder = cell.folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with _claim(cell, progress, stop):
@@ -240,7 +235,9 @@ def _score(
     metrics = resolve_metrics(plan.metrics)
     cards = cards_folder()
     began = time.monotonic()
-    for rows in evaluate(subject, cell.score, metrics, cards, done, progress.scored):
+    for rows in evaluate(
+        subject, cell.score, metrics, cards, done, progress.scored, resources.threads
+    ):
         append(cell.folder.rows, rows)
         if stop():
             raise Interrupted(f"{cell.label} stopped while it was scored")

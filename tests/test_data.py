@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.data import photographs
+from harness.data.crops import turn
 from harness.data.degradations import degrade
 from harness.data.degradations.haze import scatter
 from harness.data.degradations.rain import streak
@@ -18,7 +19,7 @@ from harness.data.keys import generator, integer_seed
 from harness.data.leaves import canvas
 from harness.data.pairs import centre_crop, make_pair, pair_names
 from harness.data.recipes import load_recipe
-from harness.data.stream import TrainingStream, turn
+from harness.data.stream import TrainingStream
 from harness.errors import HarnessError, UsageError
 from harness.plan import make_plan
 from harness.spec import NoiseRange, Setting, TrainingData

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -29,11 +29,17 @@ def close(fast: Tensor, reference: Tensor, dtype: torch.dtype) -> None:
     """Compare relative to the reference's largest value: sums cancel in single ones."""
     scale = float(reference.detach().abs().max()) or 1.0
     assert fast.shape == reference.shape
-    assert float((fast.detach().double() - reference.detach().double()).abs().max()) <= TOLERANCE[dtype] * scale
+    assert (
+        float((fast.detach().double() - reference.detach().double()).abs().max())
+        <= TOLERANCE[dtype] * scale
+    )
 
 
 def both_ways(
-    fast: Callable[..., Tensor], reference: Callable[..., Tensor], dtype: torch.dtype, *shapes: object
+    fast: Callable[..., Tensor],
+    reference: Callable[..., Tensor],
+    dtype: torch.dtype,
+    *shapes: object,
 ) -> None:
     """Compare outputs and all gradients; the reference runs in float64 on the same values."""
     torch.manual_seed(3)
@@ -140,14 +146,14 @@ def test_attention_of_empty_channels_is_finite_as_published() -> None:
 
 
 @pytest.fixture
-def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a switch that takes every fast path out of the blocks."""
 
     def switch() -> None:
         monkeypatch.setattr(blocks, "depthwise", plain)
         monkeypatch.setattr(blocks, "attend", attend_plainly)
 
-    yield switch
+    return switch
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
@@ -175,7 +181,9 @@ def test_block_compiles_whole() -> None:
     block = TransformerBlock(8, heads=2, expansion=2.0)
     x = torch.randn(1, 8, 6, 5, requires_grad=True)
     compiled = torch.compile(block, fullgraph=True, backend="aot_eager")
-    found, expected = ([y, *torch.autograd.grad(y.square().sum(), x)] for y in (compiled(x), block(x)))
+    found, expected = (
+        [y, *torch.autograd.grad(y.square().sum(), x)] for y in (compiled(x), block(x))
+    )
     for a, b in zip(found, expected, strict=True):
         close(a, b, torch.float32)
 
@@ -192,7 +200,6 @@ def test_without_kernels_the_plain_path_runs(environment: dict[str, str], reason
         "TransformerBlock(8, 1, 2.0)(torch.rand(1, 8, 5, 5)).sum().backward(); "
         "print(kernels().library, kernels().reason)"
     )
-    import os
 
     given = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
     given.pop("CXX", None)

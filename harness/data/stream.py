@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.crops import crop_alike, to_unit
 from harness.data.degradations import degrade
 from harness.data.keys import generator
 from harness.data.leaves import canvas
@@ -51,10 +52,7 @@ class TrainingStream:
         size, side = self.train.batch, self.train.patch_px
         names = [self._task(step * size + slot) for slot in range(size)]
         rngs = [generator("train", self.seed, step, slot) for slot in range(size)]
-        clean = np.stack(
-            [self._crop(step * size + slot, rng) for slot, rng in enumerate(rngs)]
-        ).astype(np.float32) / np.float32(255)
-        clean = np.ascontiguousarray(clean.transpose(0, 3, 1, 2))
+        clean = to_unit([self._crop(step * size + slot, rng) for slot, rng in enumerate(rngs)])
         degraded = np.empty((size, 3, side, side), dtype=np.float32)
         for task in self.data.tasks:
             slots = [slot for slot, name in enumerate(names) if name == task.name]
@@ -80,7 +78,6 @@ class TrainingStream:
 
     def _crop(self, index: int, rng: np.random.Generator) -> Image8:
         """Cut and turn a patch of a photograph or of a dead-leaves image."""
-        side = self.train.patch_px
         if rng.random() < self.data.leaves_share:
             spec = self.data.leaves
             window = index // (spec.crops_per_canvas * _CANVASES_AT_ONCE)
@@ -90,20 +87,8 @@ class TrainingStream:
         else:
             chosen = self.data.train[int(rng.integers(len(self.data.train)))]
             image = load(self.cards, chosen.name)
-        top = int(rng.integers(image.shape[0] - side + 1))
-        left = int(rng.integers(image.shape[1] - side + 1))
-        mode = int(rng.integers(0 if self.train.augmentation == "dihedral" else 1, 8))
-        return turn(image[top : top + side, left : left + side], mode)
-
-
-def turn(image: Image8, mode: int) -> Image8:
-    """Apply one of the eight symmetries of the square to (H, W, C).
-
-    Numbered as in the published code (PromptIR, utils/image_utils.py): ``mode // 2`` quarter
-    turns, then upside down for odd modes; 0 is the identity.
-    """
-    turned = np.rot90(image, mode // 2)
-    return np.flipud(turned) if mode % 2 else turned
+        dihedral = self.train.augmentation == "dihedral"
+        return crop_alike([image], self.train.patch_px, rng, dihedral)[0]
 
 
 @functools.lru_cache(maxsize=2 * _CANVASES_AT_ONCE)

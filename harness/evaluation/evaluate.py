@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.data.pairs import Pair, make_pair, pair_names
 from harness.evaluation.metrics import Metric
-from harness.evaluation.protocols import score_pair
+from harness.evaluation.protocols import score_pairs
 from harness.method import Method
 from harness.spec import ScoreSpec, spec_hash
 from harness.store.rows import Row
@@ -40,37 +41,63 @@ def evaluate(
     cards: Path,
     done: Done,
     progress: Callable[[int, int], None],
+    workers: int,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of one image at a time, of those metrics that are not ``done``."""
+    """Yield the rows of one image at a time, of those metrics that are not ``done``.
+
+    Pairs are made and scored ``workers`` at once; in between the method has the machine alone,
+    since its threads and these would slow each other down.
+    """
     subject.method.eval()
-    test, score_id = spec.test, spec_hash(spec)
+    test = spec.test
     columns = {column.name: column for column in test.columns}
     names = list(pair_names(test.columns, [p.name for p in test.photographs]))
-    for number, (column, image) in enumerate(names, start=1):
-        wanted = [m for m in metrics if (column, image, m.id) not in done]
-        if wanted:
-            pair = make_pair(
-                cards, "test", columns[column], test.tasks, image, test.preparation, test.centre_px
-            )
-            values = score_pair(restore(subject, pair), pair.clean, spec.protocol, wanted)
-            yield [
-                Row(
-                    weights=spec.weights,
-                    score=score_id,
-                    method=subject.method_id,
-                    seed=subject.seed,
-                    setting=test.setting,
-                    dataset=DATASET,
-                    column=column,
-                    image=image,
-                    metric=metric,
-                    preparation=test.preparation.id,
-                    protocol=spec.protocol.id,
-                    value=value,
-                )
-                for metric, value in values.items()
-            ]
-        progress(number, len(names))
+    wanted = {name: [m for m in metrics if (*name, m.id) not in done] for name in names}
+
+    def make(name: tuple[str, str]) -> Pair:
+        column, image = name
+        return make_pair(
+            cards, "test", columns[column], test.tasks, image, test.preparation, test.centre_px
+        )
+
+    missing = [name for name in names if wanted[name]]
+    finished = len(names) - len(missing)
+    with ThreadPoolExecutor(workers) as pool:
+        for group in batched(missing, 2 * workers):
+            pairs = list(pool.map(make, group))
+            restored = [restore(subject, pair) for pair in pairs]
+            chosen = [wanted[name] for name in group]
+            scores = score_pairs(restored, [p.clean for p in pairs], spec.protocol, chosen, pool)
+            for pair, values in zip(pairs, scores, strict=True):
+                yield _rows(subject, spec, pair, values)
+                finished += 1
+                progress(finished, len(names))
+
+
+def _rows(subject: Subject, spec: ScoreSpec, pair: Pair, values: Mapping[str, float]) -> list[Row]:
+    return [
+        Row(
+            weights=spec.weights,
+            score=spec_hash(spec),
+            method=subject.method_id,
+            seed=subject.seed,
+            setting=spec.test.setting,
+            dataset=DATASET,
+            column=pair.column,
+            image=pair.image,
+            metric=metric,
+            preparation=spec.test.preparation.id,
+            protocol=spec.protocol.id,
+            value=value,
+        )
+        for metric, value in values.items()
+    ]
+
+
+def batched(names: Sequence[tuple[str, str]], size: int) -> Iterator[Sequence[tuple[str, str]]]:
+    """Yield consecutive groups of at most ``size``."""
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
 
 
 def restore(subject: Subject, pair: Pair) -> NDArray[np.float32]:

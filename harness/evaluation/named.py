@@ -57,7 +57,7 @@ def named_metric(name: str, own: Iterable[str] = ()) -> Metric:
         return value
 
     better = not model.lower_better
-    return Metric(f"pyiqa:{name}", name.upper(), "", 4, better, measure)
+    return Metric(f"pyiqa:{name}", name.upper(), "", 4, better, measure, concurrent=False)
 
 
 def _create(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -37,3 +38,27 @@ def score_pair(
         inner = slice(border, -border)
         restored, clean = restored[inner, inner], clean[inner, inner]
     return {metric.id: metric.function(restored, clean) for metric in metrics}
+
+
+def score_pairs(
+    restored: Sequence[Image],
+    clean: Sequence[Image],
+    protocol: Protocol,
+    metrics: Sequence[Sequence[Metric]],
+    pool: ThreadPoolExecutor,
+) -> list[dict[str, float]]:
+    """Return what :func:`score_pair` returns of each pair, measured in the threads of ``pool``.
+
+    ``metrics`` are those of each pair. Metrics that are not concurrent run here, one by one.
+    """
+    inside = [[m for m in of_pair if m.concurrent] for of_pair in metrics]
+    pending = [
+        pool.submit(score_pair, a, b, protocol, of_pair)
+        for a, b, of_pair in zip(restored, clean, inside, strict=True)
+    ]
+    scores = [future.result() for future in pending]
+    for values, a, b, of_pair in zip(scores, restored, clean, metrics, strict=True):
+        alone = [m for m in of_pair if not m.concurrent]
+        if alone:
+            values |= score_pair(a, b, protocol, alone)
+    return scores

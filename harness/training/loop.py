@@ -101,7 +101,11 @@ class _Training:
         _channels_last(method)
         self.trainable = [p for p in method.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            self.trainable, lr=train.lr, betas=train.betas, weight_decay=train.weight_decay
+            self.trainable,
+            lr=train.lr,
+            betas=train.betas,
+            weight_decay=train.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
         )
         self.step = 0
         self.ema = self._copy() if train.ema_decay is not None else None

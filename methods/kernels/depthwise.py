@@ -45,9 +45,9 @@ def depthwise(x: Tensor, weight: Tensor, gated: bool) -> Tensor:
 
 def plain(x: Tensor, weight: Tensor, gated: bool) -> Tensor:
     """Compute ``depthwise`` from torch's operators."""
-    y = F.conv2d(
-        x.permute(0, 3, 1, 2), weight.to(x.dtype), padding=1, groups=x.shape[-1]
-    ).permute(0, 2, 3, 1)
+    y = F.conv2d(x.permute(0, 3, 1, 2), weight.to(x.dtype), padding=1, groups=x.shape[-1]).permute(
+        0, 2, 3, 1
+    )
     if not gated:
         return y
     gate, value = y.chunk(2, dim=-1)
