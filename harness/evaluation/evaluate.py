@@ -63,7 +63,7 @@ def evaluate(
     missing = [name for name in names if wanted[name]]
     finished = len(names) - len(missing)
     with ThreadPoolExecutor(workers) as pool:
-        for group in batched(missing, 2 * workers):
+        for group in batched(missing, 4 * workers):
             pairs = list(pool.map(make, group))
             restored = [restore(subject, pair) for pair in pairs]
             chosen = [wanted[name] for name in group]

@@ -19,6 +19,7 @@ Image = NDArray[np.floating]
 Wide = NDArray[np.float64]
 
 _K1, _K2 = 0.01, 0.03
+_BAND_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Metric:
 
 def psnr_rgb(restored: Image, clean: Image) -> float:
     """Return 10 log10(1 / MSE) in dB over all pixels and channels; infinite if identical."""
-    return _psnr(restored.astype(np.float64), clean.astype(np.float64), peak=1.0)
+    return _psnr(restored, clean, peak=1.0)
 
 
 def psnr_y601(restored: Image, clean: Image) -> float:
@@ -80,9 +81,10 @@ def ssim_y601_gauss11(restored: Image, clean: Image) -> float:
     return _ssim(luma601(restored), luma601(clean), _gauss11(), peak=255.0, unbiased=1.0)
 
 
-def _psnr(a: Wide, b: Wide, peak: float) -> float:
+def _psnr(a: Image, b: Image, peak: float) -> float:
     _same_shape(a, b)
-    error = float(np.mean((a - b) ** 2))
+    difference = np.subtract(a, b, dtype=np.float64)
+    error = float(np.mean(np.square(difference, out=difference)))
     return float("inf") if error == 0 else float(10 * np.log10(peak * peak / error))
 
 
@@ -100,6 +102,20 @@ def _ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> fl
             f"an image of {a.shape[1]}x{a.shape[0]} pixels is smaller than the SSIM window "
             f"of {len(weights)}; score larger images"
         )
+    # In bands of rows, so that what is computed stays in the cache and large images cost no
+    # memory; a band overlaps the next by what its windows reach.
+    over = len(weights) - 1
+    rows = max(len(weights), _BAND_BYTES // (8 * a[0].size))
+    total = 0.0
+    for top in range(0, a.shape[0] - over, rows):
+        band = slice(top, top + rows + over)
+        total += _ssim_sum(a[band], b[band], weights, peak, unbiased)
+    windows = (a.shape[0] - over) * (a.shape[1] - over) * (a.shape[2] if a.ndim == 3 else 1)
+    return total / windows
+
+
+def _ssim_sum(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> float:
+    """Return the sum of SSIM over the positions where the window lies inside."""
     x, y = (i.astype(np.float64) for i in (a, b))
     # The variances enter as a sum alone, so four maps are filtered and not five.
     mean_x, mean_y = _windowed(x, weights), _windowed(y, weights)
@@ -109,7 +125,8 @@ def _ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> fl
     x += y
     squares = _windowed(x, weights)
     c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
-    # Written into what is there: fresh maps of this size cost more than the arithmetic.
+    # Written into what is there, borders included: fresh maps, and maps with gaps between
+    # their rows, cost more than the arithmetic.
     products = mean_x * mean_y
     xy -= products
     xy *= 2 * unbiased
@@ -126,20 +143,19 @@ def _ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> fl
     xy *= products
     squares *= mean_x
     xy /= squares
-    return float(np.mean(xy))
+    reach = len(weights) // 2
+    return float(xy[reach:-reach, reach:-reach].sum())
 
 
 def _windowed(map_: Wide, weights: Wide) -> Wide:
-    """Filter (H, W) or (H, W, C) with the separable window, valid positions only."""
+    """Filter (H, W) or (H, W, C) with the separable window; mirrored at the borders."""
     import cv2
 
-    reach = len(weights) // 2
-    inner = slice(reach, -reach)
     if np.ptp(weights) == 0:
         filtered = cv2.boxFilter(map_, cv2.CV_64F, (len(weights), len(weights)))
     else:
         filtered = cv2.sepFilter2D(map_, cv2.CV_64F, weights, weights)
-    return np.asarray(filtered, dtype=np.float64)[inner, inner]
+    return np.asarray(filtered, dtype=np.float64)
 
 
 def _same_shape(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:
