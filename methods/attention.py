@@ -12,6 +12,7 @@ queries, keys and values together with zeros, one for each slice, and add them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,26 @@ _EPSILON = 1e-12  # torch.nn.functional.normalize's, which the published code ca
 
 
 @dataclass(frozen=True)
-class _Small:
-    """Everything of the forward pass that does not grow with the image."""
+class _Sums:
+    """Sums over pixels: squares (N, C) of queries and keys, and their products per head."""
 
-    q_square: Tensor  # (N, C), squared norms over the pixels
+    q_square: Tensor
     k_square: Tensor
+    gram: Tensor  # (N, heads, C / heads, C / heads)
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(
+            self.q_square + other.q_square,
+            self.k_square + other.k_square,
+            self.gram + other.gram,
+        )
+
+
+@dataclass(frozen=True)
+class _Small:
+    """What follows from the sums; nothing of it grows with the image."""
+
+    sums: _Sums
     cosine: Tensor  # (N, heads, C / heads, C / heads)
     attention: Tensor
 
@@ -40,17 +56,21 @@ def _heads(x: Tensor, heads: int) -> list[Tensor]:
     return list(x.chunk(heads, dim=-1))
 
 
-def _small(qkv: Tensor, temperature: Tensor) -> _Small:
+def _sums(qkv: Tensor, heads: int) -> _Sums:
     q, k, _ = _slices(qkv)
-    heads = temperature.shape[0]
     # bfloat16 maps: the similarities are few, and are kept in float32.
     wide = torch.promote_types(qkv.dtype, torch.float32)
-    q_square, k_square = (_square_sum(x).to(wide) for x in (q, k))
     pairs = zip(_heads(q, heads), _heads(k, heads), strict=True)
     gram = torch.stack([torch.bmm(a.transpose(1, 2), b) for a, b in pairs], dim=1).to(wide)
-    q_norm, k_norm = (_norms(s, heads) for s in (q_square, k_square))
-    cosine = gram / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
-    return _Small(q_square, k_square, cosine, (cosine * temperature.to(wide)).softmax(dim=-1))
+    return _Sums(_square_sum(q), _square_sum(k), gram)
+
+
+def _small(sums: _Sums, temperature: Tensor) -> _Small:
+    heads = temperature.shape[0]
+    q_norm, k_norm = (_norms(s, heads) for s in (sums.q_square, sums.k_square))
+    cosine = sums.gram / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
+    attention = (cosine * temperature.to(cosine.dtype)).softmax(dim=-1)
+    return _Small(sums, cosine, attention)
 
 
 def _square_sum(x: Tensor) -> Tensor:
@@ -73,10 +93,11 @@ def _fold(weight: Tensor, attention: Tensor) -> Tensor:
 class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
-        small = _small(qkv, temperature)
+        small = _small(_sums(qkv, temperature.shape[0]), temperature)
         folded = _fold(weight.to(qkv.dtype), small.attention)
         ctx.save_for_backward(
-            qkv, temperature, weight, small.q_square, small.k_square, small.cosine, small.attention
+            *(qkv, temperature, weight, small.sums.q_square, small.sums.k_square),
+            *(small.cosine, small.attention),
         )
         return torch.bmm(_slices(qkv)[2], folded.transpose(1, 2))
 
@@ -135,6 +156,32 @@ def attend(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     with torch.autocast(qkv.device.type, enabled=False):
         out: Tensor = _Attend.apply(qkv, temperature, weight)  # type: ignore[no-untyped-call]
     return out
+
+
+def attend_by_parts(
+    parts: Iterable[Tensor], pixels: int, temperature: Tensor, weight: Tensor
+) -> Tensor:
+    """Compute ``attend`` without gradients from consecutive runs of its ``pixels``.
+
+    Queries and keys of one part at a time are held, and the values of all.
+    """
+    heads = temperature.shape[0]
+    with torch.autocast(temperature.device.type, enabled=False):
+        values: Tensor | None = None
+        sums: _Sums | None = None
+        begin = 0
+        for qkv in parts:
+            v = _slices(qkv)[2]
+            if values is None:
+                values = v.new_empty(v.shape[0], pixels, v.shape[2])
+            values[:, begin : begin + v.shape[1]] = v
+            begin += v.shape[1]
+            of_part = _sums(qkv, heads)
+            sums = of_part if sums is None else sums + of_part
+        if values is None or sums is None:
+            raise ValueError("attention over no pixels")
+        folded = _fold(weight.to(values.dtype), _small(sums, temperature).attention)
+        return torch.bmm(values, folded.transpose(1, 2))
 
 
 def attend_plainly(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:

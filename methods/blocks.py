@@ -7,15 +7,44 @@ runs along the last axis, attention is products of matrices, and nothing is tran
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.attention import attend
+from methods.attention import attend, attend_by_parts
 from methods.kernels.depthwise import depthwise
 from methods.options import RestormerOptions
+
+_BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}
+"""Size of the widest map inside a band; on a CPU it stays in the last cache."""
+_LEAST_BAND_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows of a map that are computed together: ``rows`` come out, ``read`` goes in.
+
+    ``kept`` are those rows of what was read that come out: all but the halo of a 3x3 kernel.
+    """
+
+    rows: slice
+    read: slice
+    kept: slice
+
+
+def bands(x: Tensor, channels: int) -> Iterator[Band]:
+    """Cut (N, H, W, C) into bands whose inner maps have ``channels`` channels."""
+    n, height, width, _ = x.shape
+    most = _BAND_ELEMENTS.get(x.device.type, _BAND_ELEMENTS["cuda"])
+    count = max(_LEAST_BAND_ROWS, most // (n * width * channels))
+    for top in range(0, height, count):
+        bottom = min(height, top + count)
+        first, last = max(0, top - 1), min(height, bottom + 1)
+        yield Band(slice(top, bottom), slice(first, last), slice(top - first, bottom - first))
 
 
 class _Affine(nn.Module):
@@ -51,11 +80,22 @@ class ChannelAttention(nn.Module):
         )
         self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, H, W, C) to the same shape."""
-        mixed = depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
-        out = attend(mixed.flatten(1, 2), self.temperature, self.project_out.weight.flatten(1))
+    def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Map (N, H, W, C) to the same shape, normalised by ``norm`` first."""
+        weight = self.project_out.weight.flatten(1)
+        if torch.is_grad_enabled():
+            out = attend(self._mix(norm(x)).flatten(1, 2), self.temperature, weight)
+        else:
+            parts = (
+                self._mix(norm(x[:, band.read]))[:, band.kept].flatten(1, 2)
+                for band in bands(x, self.qkv.out_channels)
+            )
+            pixels = x.shape[1] * x.shape[2]
+            out = attend_by_parts(parts, pixels, self.temperature, weight)
         return out.unflatten(1, x.shape[1:3])
+
+    def _mix(self, x: Tensor) -> Tensor:
+        return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
 
 
 class GatedFeedForward(nn.Module):
@@ -102,8 +142,16 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
         y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.attn(self.norm1(y))
-        y = y + self.ffn(self.norm2(y))
+        y = y + self.attn(y, self.norm1)
+        if torch.is_grad_enabled():
+            y = y + self.ffn(self.norm2(y))
+        else:
+            # A band at a time: without gradients to keep maps for, the widest are never whole.
+            out = torch.empty_like(y)
+            for band in bands(y, self.ffn.project_in.out_channels):
+                update = self.ffn(self.norm2(y[:, band.read]))[:, band.kept]
+                torch.add(y[:, band.rows], update, out=out[:, band.rows])
+            y = out
         return y.permute(0, 3, 1, 2)
 
 

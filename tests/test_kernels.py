@@ -157,6 +157,27 @@ def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("shape", [(1, 16, 1, 3), (1, 16, 23, 7), (2, 16, 17, 24)], ids=str)
+def test_block_in_bands_equals_the_whole(
+    shape: tuple[int, ...], autocast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    block, x = TransformerBlock(shape[1], heads=2, expansion=2.66), torch.randn(shape)
+    dtype = torch.bfloat16 if autocast else torch.float32
+    if not autocast:
+        block, x, dtype = block.double(), x.double(), torch.float64
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        whole = block(x)
+        for rows in (1, 4, 7, 100):
+            monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", rows)
+            monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+            with torch.no_grad():
+                found = block(x)
+            assert found.dtype == whole.dtype
+            close(found, whole, dtype)
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("shape", [(1, 16, 13, 7), (2, 16, 8, 24)], ids=str)
 def test_block_equals_its_plain_self(
     shape: tuple[int, ...], autocast: bool, plain_blocks: Callable[[], None]

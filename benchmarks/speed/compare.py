@@ -8,12 +8,12 @@ each turn, and the median and quartiles are over turns.
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from benchmarks.speed import subjects
@@ -40,18 +40,26 @@ class Measured:
         return statistics.median(self.seconds)
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _resident(field: str) -> int:
+    """Return VmRSS or VmHWM (its peak) of this process; Linux alone keeps them."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
+
+
+def _reset_peak() -> None:
+    """Start the peak at what is resident now: a process inherits its parent's."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _serve(subject: Subject, pipe: Connection) -> None:
     work = getattr(subjects, subject.maker)(*subject.arguments, **dict(subject.options))
-    before = _peak_bytes()
+    _reset_peak()
+    before = _resident("VmRSS")
     pipe.send("ready")
     while pipe.recv() == "go":
         began = time.perf_counter()
         work()
-        pipe.send((time.perf_counter() - began, _peak_bytes() - before))
+        pipe.send((time.perf_counter() - began, _resident("VmHWM") - before))
 
 
 def measure(entrants: Mapping[str, Subject], turns: int, warm_up: int = 1) -> dict[str, Measured]:

@@ -111,7 +111,7 @@ def _ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> fl
         band = slice(top, top + rows + over)
         total += _ssim_sum(a[band], b[band], weights, peak, unbiased)
     windows = (a.shape[0] - over) * (a.shape[1] - over) * (a.shape[2] if a.ndim == 3 else 1)
-    return total / windows
+    return float(total / windows)
 
 
 def _ssim_sum(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> float:
@@ -144,7 +144,7 @@ def _ssim_sum(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -
     squares *= mean_x
     xy /= squares
     reach = len(weights) // 2
-    return float(xy[reach:-reach, reach:-reach].sum())
+    return float(np.sum(xy[reach:-reach, reach:-reach]))
 
 
 def _windowed(map_: Wide, weights: Wide) -> Wide:
