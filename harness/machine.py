@@ -32,6 +32,15 @@ def prepare_process(threads: int) -> None:
         keep_freed_memory()
 
 
+def computes_bf16(device: str) -> bool:
+    """Return whether the device has bfloat16 arithmetic; without, it is emulated, slowly."""
+    import torch
+
+    if torch.device(device).type != "cpu":
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def keep_freed_memory() -> bool:
     """Have the GNU C library keep large freed blocks; return whether it agreed."""
     try:

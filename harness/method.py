@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_circumstances: dict[str, str] = {}
+
+
+def note_circumstance(name: str, value: str) -> None:
+    """Say how this process computes what a method asks for, for the record of its numbers."""
+    _circumstances[name] = value
+
+
+def circumstances() -> dict[str, str]:
+    """Return what was noted so far, such as whether compiled kernels ran."""
+    return dict(_circumstances)
+
+
 class OptionError(ValueError):
     """Options that contradict each other or the setting; the text says which and why."""
 

@@ -20,6 +20,7 @@ import harness
 from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
 from harness.machine import cores, prepare_process
+from harness.method import circumstances
 from harness.plan import Cell, Plan, status, stored_rows
 from harness.store.files import read_json, write_json, write_text
 from harness.store.rows import append
@@ -270,6 +271,7 @@ def _circumstances(resources: Resources) -> dict[str, Any]:
             "torch": torch.__version__,
             "numpy": numpy.__version__,
         },
+        "computed_with": circumstances(),
         "git_commit": _git_commit(),
         "platform": platform.platform(),
         "device": resources.device,

@@ -19,7 +19,9 @@ from methods.attention import attend, attend_by_parts
 from methods.kernels.depthwise import depthwise
 from methods.options import RestormerOptions
 
-_BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}
+_WHOLE_ELEMENTS = 2**25
+"""Widest map that is computed whole: bands cost a few percent, and pay where memory does."""
+_BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**25}
 """Size of the widest map inside a band; on a CPU it stays in the last cache."""
 _LEAST_BAND_ROWS = 16
 
@@ -41,6 +43,8 @@ def bands(x: Tensor, channels: int) -> Iterator[Band]:
     n, height, width, _ = x.shape
     most = _BAND_ELEMENTS.get(x.device.type, _BAND_ELEMENTS["cuda"])
     count = max(_LEAST_BAND_ROWS, most // (n * width * channels))
+    if x.numel() // x.shape[-1] * channels <= _WHOLE_ELEMENTS:
+        count = height
     for top in range(0, height, count):
         bottom = min(height, top + count)
         first, last = max(0, top - 1), min(height, bottom + 1)
@@ -106,6 +110,8 @@ class GatedFeedForward(nn.Module):
     extended by zeros to a multiple of eight for the computation; what is added stays zero.
     """
 
+    _multiple = 8
+
     def __init__(self, channels: int, expansion: float) -> None:
         super().__init__()
         hidden = int(channels * expansion)
@@ -115,7 +121,7 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to the same shape."""
-        extra = -self.project_out.in_channels % 8
+        extra = -self.project_out.in_channels % self._multiple
         mixed = pointwise(x, _extend_halves(self.project_in.weight, extra))
         gated = depthwise(mixed, _extend_halves(self.dwconv.weight, extra), gated=True)
         return pointwise(gated, F.pad(self.project_out.weight, (0, 0, 0, 0, 0, extra)))

@@ -56,11 +56,13 @@ class PromptContrast(nn.Module):
             batch: clean images and, for negatives of another task, the tasks.
             rng: source of the choice of negatives.
         """
-        negatives: list[Tensor] = []
-        for override in wrong_prompts(decoded.routing, batch.tasks, self.options, rng):
-            negatives.append(decode(features, override).restored)
-        if not negatives:
+        overrides = wrong_prompts(decoded.routing, batch.tasks, self.options, rng)
+        if not overrides:
             return decoded.restored.new_zeros(())
+        # All in one pass: narrow networks spend less on many images at once than one by one.
+        together = {level: torch.cat([o[level] for o in overrides]) for level in overrides[0]}
+        restored = decode(features.repeat(len(overrides)), together).restored
+        negatives = list(restored.chunk(len(overrides)))
         ramp = self.options.cpr_warmup_steps
         weight = self.options.cpr_weight * (min(1.0, (batch.step + 1) / ramp) if ramp else 1.0)
         return weight * self.compare(decoded.restored, batch.clean, negatives)

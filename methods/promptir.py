@@ -41,6 +41,11 @@ class Features:
     height: int
     width: int
 
+    def repeat(self, times: int) -> Features:
+        """Return the batch ``times`` times over, in turn."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Features(*(torch.cat([v] * times) if isinstance(v, Tensor) else v for v in values))
+
     def detach(self) -> Features:
         """Return the same values, through which no gradient flows."""
         values = (getattr(self, field.name) for field in fields(self))

@@ -185,7 +185,9 @@ def test_negatives_teach_what_the_option_names(autocast: bool) -> None:
     for name, gradient in prompts.items():
         # The prompts learn from the negatives as under `full`, all else as under `detached`.
         like, unlike = (full, detached) if "prompt_param" in name else (detached, full)
-        torch.testing.assert_close(gradient, like[name], rtol=1e-5, atol=1e-7)
+        # In bf16 a negative computed without a graph differs by its rounding.
+        tolerated = 0.05 if autocast else 1e-4
+        assert (gradient - like[name]).norm() <= tolerated * like[name].norm() + 1e-7, name
         if "linear_layer" not in name:  # no negative teaches the router
             assert not torch.equal(gradient, unlike[name]), name
 

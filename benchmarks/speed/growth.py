@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.speed.compare import Measured, Subject, measure
 
-_TURNS = 5
+_TURNS = 3
 
 
 @dataclass(frozen=True)

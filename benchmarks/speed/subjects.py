@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.machine import cores, prepare_process
+from harness.machine import cores, keep_freed_memory, prepare_process
 from harness.method import Batch, BuildContext, CheckContext
 from harness.registry import MethodChoice, catalogue, load_builder, resolve_options
 
@@ -27,8 +27,11 @@ def _network(method: str, size: str, options: dict[str, str]) -> Any:
     return load_builder(card)(BuildContext(chosen, TASKS, {}))
 
 
-def _ours(method: str, size: str, options: dict[str, str]) -> Any:
-    prepare_process(cores())
+def _ours(method: str, size: str, options: dict[str, str], keep_memory: bool = True) -> Any:
+    if keep_memory:
+        prepare_process(cores())
+    else:
+        torch.set_num_threads(cores())
     network = _network(method, size, options)
     for parameter in network.parameters():
         if parameter.dim() == 4:
@@ -36,10 +39,12 @@ def _ours(method: str, size: str, options: dict[str, str]) -> Any:
     return network
 
 
-def _published(size: str) -> Any:
+def _published(size: str, keep_memory: bool) -> Any:
     from benchmarks.speed.published import publish
 
     torch.set_num_threads(cores())
+    if keep_memory:
+        keep_freed_memory()
     return publish(_network("promptir", size, {"unused_convolutions": "false"}))
 
 
@@ -71,9 +76,9 @@ def _training(network: Any, batch: int, side: int, precision: str, fused: bool) 
     return step
 
 
-def published_training(size: str, batch: int, side: int) -> Work:
+def published_training(size: str, batch: int, side: int, keep_memory: bool = False) -> Work:
     """The published blocks under a plain training loop."""
-    return _training(_published(size), batch, side, "fp32", fused=False)
+    return _training(_published(size, keep_memory), batch, side, "fp32", fused=False)
 
 
 def our_training(
@@ -88,9 +93,29 @@ def our_training(
     return _training(_ours(method, size, options), batch, side, precision, fused=True)
 
 
-def published_inference(size: str, height: int, width: int) -> Work:
+def published_inference(size: str, height: int, width: int, keep_memory: bool = False) -> Work:
     """The published blocks without gradients."""
-    return _inference(_published(size), height, width)
+    return _inference(_published(size, keep_memory), height, width)
+
+
+CHANGES = ("kernels", "attention", "hidden-width", "allocator", "optimiser")
+
+
+def our_training_without(change: str, size: str, batch: int, side: int) -> Work:
+    """Ours with one of ``CHANGES`` taken back, to see what it gains."""
+    import os
+
+    from methods import blocks
+    from methods.attention import attend_plainly
+
+    if change == "kernels":
+        os.environ["HARNESS_KERNELS"] = "off"
+    elif change == "attention":
+        blocks.attend = attend_plainly  # type: ignore[assignment]
+    elif change == "hidden-width":
+        blocks.GatedFeedForward._multiple = 1
+    network = _ours("promptir", size, {}, keep_memory=change != "allocator")
+    return _training(network, batch, side, "fp32", fused=change != "optimiser")
 
 
 def our_inference(size: str, height: int, width: int, **options: str) -> Work:

@@ -17,6 +17,7 @@ from harness.data.keys import integer_seed
 from harness.data.stream import Samples, TrainingStream
 from harness.errors import CellError, Interrupted
 from harness.evaluation.validation import Validation
+from harness.machine import computes_bf16
 from harness.method import Batch, Method
 from harness.spec import Operation, TrainSpec, spec_hash
 from harness.store.cells import CellFolder
@@ -119,6 +120,11 @@ class _Training:
     def run(self) -> dict[str, Any]:
         if self.folder.checkpoint.exists():
             self._resume()
+        if self.train.precision == "bf16" and not computes_bf16(self.machine.device):
+            self.progress.say(
+                "this processor has no bf16 arithmetic, and emulates it several times slower "
+                "than fp32; use precision: fp32 in the recipe"
+            )
         self.began = time.monotonic()
         steps, every = self.train.steps, self.train.validate_every_steps
         for samples in batches(self.stream, self.step, self.machine):

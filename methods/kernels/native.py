@@ -18,6 +18,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.method import note_circumstance
+
 SWITCH = "HARNESS_KERNELS"
 _SOURCE = Path(__file__).with_name("depthwise.cpp")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
@@ -35,6 +37,12 @@ class Kernels:
 @functools.cache
 def kernels() -> Kernels:
     """Return the kernels; the environment variable HARNESS_KERNELS=off turns them off."""
+    found = _load()
+    note_circumstance("depthwise kernels", found.reason)
+    return found
+
+
+def _load() -> Kernels:
     if os.environ.get(SWITCH, "on") == "off":
         return Kernels(None, f"{SWITCH}=off")
     compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
