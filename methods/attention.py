@@ -165,21 +165,22 @@ def attend_by_parts(
 
     Queries and keys of one part at a time are held, and the values of all.
     """
-    heads = temperature.shape[0]
-    with torch.autocast(temperature.device.type, enabled=False):
-        values: Tensor | None = None
-        sums: _Sums | None = None
-        begin = 0
-        for qkv in parts:
-            v = _slices(qkv)[2]
-            if values is None:
-                values = v.new_empty(v.shape[0], pixels, v.shape[2])
-            values[:, begin : begin + v.shape[1]] = v
-            begin += v.shape[1]
+    heads, device = temperature.shape[0], temperature.device.type
+    values: Tensor | None = None
+    sums: _Sums | None = None
+    begin = 0
+    for qkv in parts:  # made here, under whatever autocast the caller has on
+        v = _slices(qkv)[2]
+        if values is None:
+            values = v.new_empty(v.shape[0], pixels, v.shape[2])
+        values[:, begin : begin + v.shape[1]] = v
+        begin += v.shape[1]
+        with torch.autocast(device, enabled=False):
             of_part = _sums(qkv, heads)
-            sums = of_part if sums is None else sums + of_part
-        if values is None or sums is None:
-            raise ValueError("attention over no pixels")
+        sums = of_part if sums is None else sums + of_part
+    if values is None or sums is None:
+        raise ValueError("attention over no pixels")
+    with torch.autocast(device, enabled=False):
         folded = _fold(weight.to(values.dtype), _small(sums, temperature).attention)
         return torch.bmm(values, folded.transpose(1, 2))
 

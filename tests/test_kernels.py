@@ -156,6 +156,16 @@ def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return switch
 
 
+def recording(seen: set[torch.dtype]) -> Callable[..., Tensor]:
+    """Return ``depthwise``, noting what precision it is given."""
+
+    def note(x: Tensor, weight: Tensor, gated: bool) -> Tensor:
+        seen.add(x.dtype)
+        return depthwise(x, weight, gated)
+
+    return note
+
+
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("shape", [(1, 16, 1, 3), (1, 16, 23, 7), (2, 16, 17, 24)], ids=str)
 def test_block_in_bands_equals_the_whole(
@@ -172,9 +182,12 @@ def test_block_in_bands_equals_the_whole(
             monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", rows)
             monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
             monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
+            widths = set[torch.dtype]()
+            monkeypatch.setattr(blocks, "depthwise", recording(widths))
             with torch.no_grad():
                 found = block(x)
             assert found.dtype == whole.dtype
+            assert widths == {dtype}
             close(found, whole, dtype)
 
 
