@@ -19,7 +19,7 @@ from methods.attention import attend, attend_by_parts
 from methods.kernels.depthwise import depthwise
 from methods.options import RestormerOptions
 
-_WHOLE_ELEMENTS = 2**25
+_WHOLE_ELEMENTS = 2**24
 """Widest map that is computed whole: bands cost a few percent, and pay where memory does."""
 _BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**25}
 """Size of the widest map inside a band; on a CPU it stays in the last cache."""

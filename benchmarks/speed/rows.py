@@ -101,7 +101,7 @@ def inference() -> list[Outcome]:
     """Inference of the full network on 480x320: time and added memory."""
     peer = Subject("published_inference", ("full", 320, 480))
     ours = Subject("our_inference", ("full", 320, 480))
-    time, found = _faster("inference", "inference, full, 480x320", 2.5, peer, ours, 7)
+    time, found = _faster("inference", "inference, full, 480x320", 2.5, peer, ours, 3)
     share = found["ours"].added_bytes / found["published"].added_bytes
     memory = Outcome(
         row="inference",
