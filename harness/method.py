@@ -55,7 +55,11 @@ class MethodCard:
             ``auxiliary`` is trained for others and not shown.
         trained: whether there is anything to train.
         given_true_task: whether it is told the true task of every image, at test too.
+        views: degraded crops that a training sample has; 2 where a contrastive loss
+            compares crops of one image.
+        stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
+        licence: licence of the authors' code and weights, as their repository states it.
     """
 
     name: str
@@ -74,7 +78,21 @@ class MethodCard:
     role: Literal["method", "reference", "auxiliary"] = "method"
     trained: bool = True
     given_true_task: bool = False
+    views: Literal[1, 2] = 1
+    stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class StageShare:
+    """A part of a method's training: its name and the share of all steps that it takes.
+
+    The optimiser and the learning rate schedule start anew with each stage; weights go on.
+    """
+
+    name: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -109,12 +127,16 @@ class Batch:
         clean: the same shape and range.
         tasks: N task names.
         step: index of the optimisation step, from 0.
+        stage: name of the training's stage; empty where there is one stage only.
+        second_view: for methods with two views, other degraded crops of the same images.
     """
 
     degraded: Tensor
     clean: Tensor
     tasks: tuple[str, ...]
     step: int
+    stage: str = ""
+    second_view: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +235,45 @@ class Prompted(Protocol):
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
+        ...
+
+
+Insert = Callable[[str, "Tensor"], "Tensor"]
+"""Takes a level's name and its features (N, C, H, W); returns what replaces them, same shape."""
+
+
+@runtime_checkable
+class PromptHost(Protocol):
+    """A network without prompts that says where prompts go in, so that CPL plugs into it.
+
+    ``insertion_channels`` gives the channels of the features at each place, by the place's
+    name and from the deepest up.
+    """
+
+    insertion_channels: Mapping[str, int]
+
+    def encode(self, degraded: Tensor) -> Any:
+        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
+
+        The result has ``detach()``, and ``repeat(count)`` along the batch.
+        """
+        ...
+
+    def decode_with(self, features: Any, insert: Insert) -> Decoded:
+        """Decode, handing the features at each place to ``insert``; ``routing`` is empty."""
+        ...
+
+
+@runtime_checkable
+class AdaptsState(Protocol):
+    """A method that reads state dicts which differ from its own in a known way."""
+
+    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return ``state`` under this module's keys, where the difference is understood.
+
+        Wrapping prefixes (``net.``, ``module.``) are gone already; what is not understood
+        stays, and is reported by the strict comparison that follows.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.method import MethodCard
 from methods.options import (
+    RESTORMER_SIZES,
     ClassifierOptions,
     NoOptions,
     PromptIROptions,
@@ -17,21 +18,9 @@ from methods.options import (
 _PROMPTIR = "Potlapalli et al., NeurIPS 2023; va1shn9v/PromptIR"
 _CPL = "arXiv 2504.09973; Aitical/CPLIR"
 
-# `small` is for minutes on two CPU cores, `tiny` for seconds.
-_NETWORK: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "dim": 8,
-        "blocks": (1, 1, 1, 1),
-        "refinement_blocks": 1,
-        "heads": (1, 1, 2, 2),
-        "output_gain": 0.1,
-    },
-    "small": {"dim": 16, "blocks": (1, 1, 1, 2), "refinement_blocks": 1, "output_gain": 0.1},
-    "full": {},
-}
 _PROMPTED = {
-    "tiny": {**_NETWORK["tiny"], "prompt_patch_px": 32},
-    "small": {**_NETWORK["small"], "prompt_patch_px": 64},
+    "tiny": {**RESTORMER_SIZES["tiny"], "prompt_patch_px": 32},
+    "small": {**RESTORMER_SIZES["small"], "prompt_patch_px": 64},
     "full": {},
 }
 _PUBLISHED_PROMPTIR = {**_PROMPTED, "full": {"unused_convolutions": True}}
@@ -81,7 +70,7 @@ _CARDS = (
         source="Zamir et al., CVPR 2022; swz30/Restormer",
         build="methods.restormer:build",
         options=RestormerOptions,
-        sizes=_NETWORK,
+        sizes=RESTORMER_SIZES,
         check=check_restormer,
         relative_cost=0.8,
     ),

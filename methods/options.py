@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.method import CheckContext, OptionError
 
 LEVELS = ("level3", "level2", "level1")
 """Places where PromptIR's prompts go in, from the deepest up."""
+
+# `small` is for minutes on two CPU cores, `tiny` for seconds.
+RESTORMER_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "dim": 8,
+        "blocks": (1, 1, 1, 1),
+        "refinement_blocks": 1,
+        "heads": (1, 1, 2, 2),
+        "output_gain": 0.1,
+    },
+    "small": {"dim": 16, "blocks": (1, 1, 1, 2), "refinement_blocks": 1, "output_gain": 0.1},
+    "full": {},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
