@@ -55,6 +55,13 @@ class MethodCard:
             ``auxiliary`` is trained for others and not shown.
         trained: whether there is anything to train.
         given_true_task: whether it is told the true task of every image, at test too.
+        insertion_points: names of the places where prompts can go in, from the deepest up, as
+            in its network's ``insertion_channels``; empty where the network is not split.
+        plug: makes the card of a network with this method's prompts from the network's own
+            card; None where the method is no such addition.
+        host: card of the network that this one's prompts were added to.
+        published: option values under which the authors' checkpoints are to be run, where
+            they differ from the defaults.
         views: degraded crops that a training sample has; 2 where a contrastive loss
             compares crops of one image.
         stages: consecutive parts of a training, if it has more than one.
@@ -78,6 +85,10 @@ class MethodCard:
     role: Literal["method", "reference", "auxiliary"] = "method"
     trained: bool = True
     given_true_task: bool = False
+    insertion_points: tuple[str, ...] = ()
+    plug: Callable[[MethodCard], MethodCard] | None = None
+    host: MethodCard | None = None
+    published: Mapping[str, Any] = field(default_factory=dict)
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
@@ -111,11 +122,13 @@ class BuildContext:
         options: an instance of the card's options type.
         tasks: task names in the order of the setting's card.
         required: trained, frozen modules of the card's ``requires``, by name.
+        host: builds the network of the card's ``host`` from its options.
     """
 
     options: Any
     tasks: tuple[str, ...]
     required: Mapping[str, Any]
+    host: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import UsageError, did_you_mean
-from harness.method import CheckContext, MethodCard, OptionError
+from harness.method import BuildContext, CheckContext, MethodCard, OptionError
 
 _BUILT_IN = "methods.catalogue"
 ENTRY_POINT_GROUP = "harness.methods"
@@ -75,18 +75,12 @@ def find(reference: str) -> MethodChoice:
     """
     known = catalogue()
     asked, *settings = (part.strip() for part in reference.split(":"))
-    name = known.aliases.get(asked, asked)
-    if name in known.broken:
-        raise UsageError(f"method '{asked}' cannot be used: {known.broken[name]}")
-    if name not in known.cards:
-        names = [n for n, card in known.cards.items() if card.role != "auxiliary"]
-        raise UsageError(f"unknown method '{asked}'; {did_you_mean(asked, names)}")
-    card = known.cards[name]
+    card = _card(asked, known)
     if card.role == "auxiliary":
         raise UsageError(
             f"'{asked}' is trained for other methods and restores nothing; "
             "ask for a method that needs it, such as "
-            + ", ".join(n for n, c in known.cards.items() if name in c.requires)
+            + ", ".join(n for n, c in known.cards.items() if card.name in c.requires)
         )
     overrides = {}
     for setting in settings:
@@ -94,8 +88,39 @@ def find(reference: str) -> MethodChoice:
         if not equals or not key:
             raise UsageError(f"'{setting}' in '{reference}' is not option=value")
         overrides[key] = value
-    canonical = ":".join([name, *(f"{k}={v}" for k, v in sorted(overrides.items()))])
+    canonical = ":".join([card.name, *(f"{k}={v}" for k, v in sorted(overrides.items()))])
     return MethodChoice(id=canonical, card=card, overrides=overrides)
+
+
+def _card(asked: str, known: Catalogue) -> MethodCard:
+    """Return the card of ``name``, or of ``host+addition``.
+
+    Raises:
+        UsageError: no such method, a broken plug-in, or a network that cannot be split.
+    """
+    name = known.aliases.get(asked, asked)
+    if name in known.broken:
+        raise UsageError(f"method '{asked}' cannot be used: {known.broken[name]}")
+    if name in known.cards:
+        return known.cards[name]
+    host_name, plus, addition_name = name.rpartition("+")
+    if plus:
+        host, addition = _card(host_name, known), _card(addition_name, known)
+        if addition.plug is None:
+            able = [n for n, card in known.cards.items() if card.plug is not None]
+            raise UsageError(
+                f"'{addition_name}' in '{asked}' cannot be added to a network; "
+                f"{did_you_mean(addition_name, able)}"
+            )
+        if not host.insertion_points:
+            able = [n for n, card in known.cards.items() if card.insertion_points]
+            raise UsageError(
+                f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
+                f"to it; networks that can: {', '.join(able)}"
+            )
+        return addition.plug(host)
+    names = [n for n, card in known.cards.items() if card.role != "auxiliary"]
+    raise UsageError(f"unknown method '{asked}'; {did_you_mean(asked, names)}")
 
 
 def resolve_options(choice: MethodChoice, size: str, context: CheckContext) -> Any:
@@ -154,7 +179,14 @@ def _from_text(text: str) -> Any:
     return text.split(",") if "," in text else text
 
 
-def load_builder(card: MethodCard) -> Any:
-    """Import the function that builds the network; this imports torch."""
+def instantiate(card: MethodCard, context: BuildContext) -> Any:
+    """Build the network of ``card``, with its host if it is an addition; this imports torch."""
+    host = card.host
+    if host is not None:
+
+        def build_host(options: Any) -> Any:
+            return instantiate(host, dataclasses.replace(context, options=options))
+
+        context = dataclasses.replace(context, host=build_host)
     module, _, function = card.build.partition(":")
-    return getattr(importlib.import_module(module), function)
+    return getattr(importlib.import_module(module), function)(context)

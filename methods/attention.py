@@ -12,7 +12,7 @@ queries, keys and values together with zeros, one for each slice, and add them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,10 +65,13 @@ def _sums(qkv: Tensor, heads: int) -> _Sums:
     return _Sums(_square_sum(q), _square_sum(k), gram)
 
 
-def _small(sums: _Sums, temperature: Tensor) -> _Small:
-    heads = temperature.shape[0]
+def _cosine(sums: _Sums, heads: int) -> Tensor:
     q_norm, k_norm = (_norms(s, heads) for s in (sums.q_square, sums.k_square))
-    cosine = sums.gram / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
+    return sums.gram / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
+
+
+def _small(sums: _Sums, temperature: Tensor) -> _Small:
+    cosine = _cosine(sums, temperature.shape[0])
     attention = (cosine * temperature.to(cosine.dtype)).softmax(dim=-1)
     return _Small(sums, cosine, attention)
 
@@ -80,7 +83,8 @@ def _square_sum(x: Tensor) -> Tensor:
 
 
 def _norms(square: Tensor, heads: int) -> Tensor:
-    return square.sqrt().clamp_min(_EPSILON).unflatten(-1, (heads, -1))
+    # Clamped before the root, whose gradient at zero is infinite.
+    return square.clamp_min(_EPSILON**2).sqrt().unflatten(-1, (heads, -1))
 
 
 def _fold(weight: Tensor, attention: Tensor) -> Tensor:
@@ -158,12 +162,30 @@ def attend(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     return out
 
 
+Weigh = Callable[[Tensor], Tensor]
+"""Maps logits (N, heads, C, C) to attention of the same shape, in place of a softmax."""
+
+
+def attend_with(weigh: Weigh, qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
+    """Compute ``attend`` with ``weigh`` in place of the softmax, through autograd."""
+    heads = temperature.shape[0]
+    with torch.autocast(qkv.device.type, enabled=False):
+        logits = _cosine(_sums(qkv, heads), heads) * temperature
+        folded = _fold(weight.to(qkv.dtype), weigh(logits))
+        return torch.bmm(_slices(qkv)[2], folded.transpose(1, 2))
+
+
 def attend_by_parts(
-    parts: Iterable[Tensor], pixels: int, temperature: Tensor, weight: Tensor
+    parts: Iterable[Tensor],
+    pixels: int,
+    temperature: Tensor,
+    weight: Tensor,
+    weigh: Weigh | None = None,
 ) -> Tensor:
     """Compute ``attend`` without gradients from consecutive runs of its ``pixels``.
 
-    Queries and keys of one part at a time are held, and the values of all.
+    Queries and keys of one part at a time are held, and the values of all. ``weigh`` takes
+    the place of the softmax as in ``attend_with``.
     """
     heads, device = temperature.shape[0], temperature.device.type
     values: Tensor | None = None
@@ -181,8 +203,11 @@ def attend_by_parts(
     if values is None or sums is None:
         raise ValueError("attention over no pixels")
     with torch.autocast(device, enabled=False):
-        folded = _fold(weight.to(values.dtype), _small(sums, temperature).attention)
-        return torch.bmm(values, folded.transpose(1, 2))
+        if weigh is None:
+            attention = _small(sums, temperature).attention
+        else:
+            attention = weigh(_cosine(sums, heads) * temperature)
+        return torch.bmm(values, _fold(weight.to(values.dtype), attention).transpose(1, 2))
 
 
 def attend_plainly(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:

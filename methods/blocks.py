@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from methods.attention import attend, attend_by_parts
 from methods.kernels.depthwise import depthwise
-from methods.options import RestormerOptions
 
 _WHOLE_ELEMENTS = 2**24
 """Widest map that is computed whole: bands cost a few percent, and pay where memory does."""
@@ -30,7 +29,7 @@ _LEAST_BAND_ROWS = 16
 class Band:
     """Rows of a map that are computed together: ``rows`` come out, ``read`` goes in.
 
-    ``kept`` are those rows of what was read that come out: all but the halo of a 3x3 kernel.
+    ``kept`` are those rows of what was read that come out: all but the halo of the kernels.
     """
 
     rows: slice
@@ -38,8 +37,11 @@ class Band:
     kept: slice
 
 
-def bands(x: Tensor, channels: int) -> Iterator[Band]:
-    """Cut (N, H, W, C) into bands whose inner maps have ``channels`` channels."""
+def bands(x: Tensor, channels: int, halo: int = 1) -> Iterator[Band]:
+    """Cut (N, H, W, C) into bands whose inner maps have ``channels`` channels.
+
+    ``halo`` is how many rows on either side an output row depends on.
+    """
     n, height, width, _ = x.shape
     most = _BAND_ELEMENTS.get(x.device.type, _BAND_ELEMENTS["cuda"])
     count = max(_LEAST_BAND_ROWS, most // (n * width * channels))
@@ -47,7 +49,7 @@ def bands(x: Tensor, channels: int) -> Iterator[Band]:
         count = height
     for top in range(0, height, count):
         bottom = min(height, top + count)
-        first, last = max(0, top - 1), min(height, bottom + 1)
+        first, last = max(0, top - halo), min(height, bottom + halo)
         yield Band(slice(top, bottom), slice(first, last), slice(top - first, bottom - first))
 
 
@@ -170,15 +172,6 @@ def pointwise(x: Tensor, weight: Tensor) -> Tensor:
     return F.conv2d(x.permute(0, 3, 1, 2), weight).permute(0, 2, 3, 1)
 
 
-class _PatchEmbed(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, 3, padding=1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
-
-
 class Downsample(nn.Module):
     """Halves the sides and doubles the channels."""
 
@@ -210,53 +203,6 @@ class Upsample(nn.Module):
 def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     """Return a point-wise convolution without bias."""
     return nn.Conv2d(inputs, outputs, 1, bias=False)
-
-
-def stack(channels: int, heads: int, count: int, options: RestormerOptions) -> nn.Sequential:
-    """Return ``count`` transformer blocks."""
-    return nn.Sequential(
-        *(TransformerBlock(channels, heads, options.ffn_expansion) for _ in range(count))
-    )
-
-
-class RestormerTrunk(nn.Module):
-    """What Restormer and PromptIR share: encoder, latent, last decoder level, refinement."""
-
-    size_multiple = 8
-
-    def __init__(self, options: RestormerOptions) -> None:
-        super().__init__()
-        d, heads, blocks = options.dim, options.heads, options.blocks
-        self.patch_embed = _PatchEmbed(d)
-        self.encoder_level1 = stack(d, heads[0], blocks[0], options)
-        self.down1_2 = Downsample(d)
-        self.encoder_level2 = stack(2 * d, heads[1], blocks[1], options)
-        self.down2_3 = Downsample(2 * d)
-        self.encoder_level3 = stack(4 * d, heads[2], blocks[2], options)
-        self.down3_4 = Downsample(4 * d)
-        self.latent = stack(8 * d, heads[3], blocks[3], options)
-        self.decoder_level3 = stack(4 * d, heads[2], blocks[2], options)
-        self.up3_2 = Upsample(4 * d)
-        self.reduce_chan_level2 = conv1x1(4 * d, 2 * d)
-        self.decoder_level2 = stack(2 * d, heads[1], blocks[1], options)
-        self.up2_1 = Upsample(2 * d)
-        self.decoder_level1 = stack(2 * d, heads[0], blocks[0], options)
-        self.refinement = stack(2 * d, heads[0], options.refinement_blocks, options)
-        self.output = nn.Conv2d(2 * d, 3, 3, padding=1, bias=False)
-        with torch.no_grad():
-            self.output.weight *= options.output_gain
-
-    def run_encoder(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Map (N, 3, H, W) to the outputs of the three encoder levels and of the latent."""
-        level1 = self.encoder_level1(self.patch_embed(x))
-        level2 = self.encoder_level2(self.down1_2(level1))
-        level3 = self.encoder_level3(self.down2_3(level2))
-        return level1, level2, level3, self.latent(self.down3_4(level3))
-
-    def finish(self, decoded2: Tensor, level1: Tensor, image: Tensor) -> Tensor:
-        """Run the last decoder level and refinement, and add the input image."""
-        x = self.decoder_level1(torch.cat([self.up2_1(decoded2), level1], 1))
-        return self.output(self.refinement(x)) + image
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

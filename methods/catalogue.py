@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from harness.method import MethodCard
+from methods.adair import card as adair
+from methods.drsformer import card as drsformer
 from methods.options import (
+    LEVELS,
+    PROMPT_SIZES,
     RESTORMER_SIZES,
     ClassifierOptions,
     NoOptions,
@@ -14,15 +18,13 @@ from methods.options import (
     check_promptir,
     check_restormer,
 )
+from methods.plug import plugs_in
 
+_ACADEMIC = "Academic Public License (non-commercial)"
 _PROMPTIR = "Potlapalli et al., NeurIPS 2023; va1shn9v/PromptIR"
 _CPL = "arXiv 2504.09973; Aitical/CPLIR"
 
-_PROMPTED = {
-    "tiny": {**RESTORMER_SIZES["tiny"], "prompt_patch_px": 32},
-    "small": {**RESTORMER_SIZES["small"], "prompt_patch_px": 64},
-    "full": {},
-}
+_PROMPTED = {size: {**values, **PROMPT_SIZES[size]} for size, values in RESTORMER_SIZES.items()}
 _PUBLISHED_PROMPTIR = {**_PROMPTED, "full": {"unused_convolutions": True}}
 
 # Prompts that start as distinct channel vectors, kept at full weight and shared out by a load
@@ -43,7 +45,7 @@ def _promptir(name: str, label: str, **details: Any) -> MethodCard:
         build="methods.promptir:build",
         options=PromptIROptions,
         check=check_promptir,
-        **{"sizes": _PROMPTED, **details},
+        **{"sizes": _PROMPTED, "licence": _ACADEMIC, **details},
     )
 
 
@@ -72,7 +74,9 @@ _CARDS = (
         options=RestormerOptions,
         sizes=RESTORMER_SIZES,
         check=check_restormer,
+        insertion_points=LEVELS,
         relative_cost=0.8,
+        licence=_ACADEMIC,
     ),
     _promptir(
         "promptir",
@@ -113,6 +117,7 @@ _CARDS = (
         objective="L1 + balance",
         source=_CPL,
         defaults=_SPARSE,
+        published={"renormalise": False},
     ),
     _promptir(
         "cpr",
@@ -132,6 +137,7 @@ _CARDS = (
         objective="L1 + balance + CPR",
         source=_CPL,
         defaults={**_SPARSE, **_CONTRAST, "cpr_negatives": "unselected"},
+        published={"renormalise": False},
         relative_cost=1.7,
     ),
     MethodCard(
@@ -147,7 +153,14 @@ _CARDS = (
         role="auxiliary",
         relative_cost=0.3,
     ),
+    *adair.CARDS,
+    *drsformer.CARDS,
 )
 
-METHODS: dict[str, MethodCard] = {card.name: card for card in _CARDS}
+# What PromptIR takes on these cards, every network that can be split takes: adair+cpl.
+_ADDED = {"cpl": "CPL", "spm": "SPM", "cpr": "CPR", "explicit": "explicit", "oracle": "oracle"}
+
+METHODS: dict[str, MethodCard] = {
+    card.name: plugs_in(card, _ADDED[card.name]) if card.name in _ADDED else card for card in _CARDS
+}
 ALIASES: dict[str, str] = {"promptir+cpl": "cpl"}

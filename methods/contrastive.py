@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from harness.method import Batch, Decoded, Override, Routing
 from methods.features import Pixels, Vgg16
-from methods.options import PromptIROptions
+from methods.options import PromptOptions
 
 _EPSILON = 1e-7
 Decode = Callable[[Any, Override], Decoded]
@@ -34,7 +34,7 @@ Decode = Callable[[Any, Override], Decoded]
 class PromptContrast(nn.Module):
     """CPR with the form, features and negatives of the options; has no parameters to train."""
 
-    def __init__(self, options: PromptIROptions) -> None:
+    def __init__(self, options: PromptOptions) -> None:
         super().__init__()
         self.options = options
         self.features = Vgg16() if options.cpr_features == "vgg16" else Pixels()
@@ -101,7 +101,7 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
 
 def wrong_prompts(
-    routing: Any, tasks: tuple[str, ...], options: PromptIROptions, rng: torch.Generator
+    routing: Any, tasks: tuple[str, ...], options: PromptOptions, rng: torch.Generator
 ) -> list[Override]:
     """Return up to ``cpr_count`` sets of prompts that the samples did not choose.
 

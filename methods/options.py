@@ -24,6 +24,13 @@ RESTORMER_SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+PROMPT_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"prompt_patch_px": 32},
+    "small": {"prompt_patch_px": 64},
+    "full": {},
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
     """For methods that have nothing to choose."""
@@ -47,8 +54,8 @@ class RestormerOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptIROptions(RestormerOptions):
-    """PromptIR and everything that its prompts and objective may be.
+class PromptOptions:
+    """Everything that prompts and their objective may be, whatever network they stand in.
 
     Attributes:
         prompts: number of prompts at each level.
@@ -60,8 +67,6 @@ class PromptIROptions(RestormerOptions):
         top_k: how many prompts of the softmax are kept; None keeps all (dense).
         renormalise: whether kept weights are scaled to sum to one (published CPL: no).
         balance_weight: weight, per level, of prompts x sum(share x mean probability).
-        unused_convolutions: whether the six convolutions that the published PromptIR holds
-            and never uses are there, as in its checkpoints.
         cpr_weight: weight of contrastive prompt regularisation; 0 turns it off.
         cpr_form: ``ratio``, ``difference`` or ``margin`` (see methods/contrastive.py).
         cpr_features: ``pixels``, or ``vgg16`` at relu1_2, relu2_2 and relu3_3.
@@ -83,7 +88,6 @@ class PromptIROptions(RestormerOptions):
     top_k: int | None = None
     renormalise: bool = False
     balance_weight: float = 0.0
-    unused_convolutions: bool = False
     cpr_weight: float = 0.0
     cpr_form: Literal["ratio", "difference", "margin"] = "margin"
     cpr_features: Literal["pixels", "vgg16"] = "pixels"
@@ -93,6 +97,23 @@ class PromptIROptions(RestormerOptions):
     cpr_margin: float = 0.05
     cpr_gradient: Literal["full", "prompts", "detached"] = "full"
     cpr_warmup_steps: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Number of prompts with a weight above zero."""
+        return self.prompts if self.top_k is None else self.top_k
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptIROptions(RestormerOptions, PromptOptions):
+    """PromptIR and everything that its prompts and objective may be.
+
+    Attributes:
+        unused_convolutions: whether the six convolutions that the published PromptIR holds
+            and never uses are there, as in its checkpoints.
+    """
+
+    unused_convolutions: bool = False
 
     @property
     def prompt_dims(self) -> dict[str, int]:
@@ -109,11 +130,6 @@ class PromptIROptions(RestormerOptions):
             level: self.prompt_patch_px // d for level, d in zip(LEVELS, (8, 4, 2), strict=True)
         }
 
-    @property
-    def kept(self) -> int:
-        """Number of prompts with a weight above zero."""
-        return self.prompts if self.top_k is None else self.top_k
-
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions:
@@ -122,18 +138,26 @@ class ClassifierOptions:
     channels: tuple[int, int, int, int] = (32, 64, 96, 128)
 
 
+def check_levels(
+    dim: int, blocks: tuple[int, int, int, int], heads: tuple[int, int, int, int]
+) -> None:
+    """Refuse levels without blocks, and widths that the attention heads do not divide."""
+    if any(count < 1 for count in (dim, *blocks, *heads)):
+        raise OptionError("dim, blocks and heads must be at least 1")
+    for factor, of_level in zip((1, 2, 4, 8), heads, strict=True):
+        if dim * factor % of_level:
+            raise OptionError(f"dim={dim} gives {dim * factor} channels for {of_level} heads")
+
+
 def check_restormer(options: RestormerOptions, context: CheckContext) -> None:
-    """Refuse widths that the attention heads do not divide."""
-    widths = [options.dim * factor for factor in (1, 2, 4, 8)]
-    for width, heads in zip(widths, options.heads, strict=True):
-        if width % heads:
-            raise OptionError(f"dim={options.dim} gives {width} channels for {heads} heads")
-    if any(count < 1 for count in (*options.blocks, options.refinement_blocks, *options.heads)):
-        raise OptionError("blocks, refinement_blocks and heads must be at least 1")
+    """Refuse sizes at which a Restormer cannot be built."""
+    check_levels(options.dim, options.blocks, options.heads)
+    if options.refinement_blocks < 1:
+        raise OptionError("refinement_blocks must be at least 1")
 
 
 def check_promptir(options: PromptIROptions, context: CheckContext) -> None:
-    """Refuse contradictions between routing, negatives, tasks and batch, each by name."""
+    """Refuse sizes at which PromptIR cannot be built, and contradictions of its prompts."""
     check_restormer(options, context)
     for level, factor in zip(LEVELS, (8, 4, 2), strict=True):
         width = options.dim * factor + options.prompt_dims[level]
@@ -142,6 +166,11 @@ def check_promptir(options: PromptIROptions, context: CheckContext) -> None:
                 f"dim={options.dim} gives {width} channels with prompts at {level}, which the "
                 f"{options.heads[2]} heads there do not divide; use a multiple of 8"
             )
+    check_prompts(options, context)
+
+
+def check_prompts(options: PromptOptions, context: CheckContext) -> None:
+    """Refuse contradictions between prompts, negatives, tasks and batch, each by name."""
     if options.prompts < 2:
         raise OptionError(f"prompts={options.prompts} leaves nothing to choose; use at least 2")
     if options.prompt_patch_px < 16 or options.prompt_patch_px % 8:
@@ -166,7 +195,7 @@ def check_promptir(options: PromptIROptions, context: CheckContext) -> None:
         _check_negatives(options, context)
 
 
-def _check_negatives(options: PromptIROptions, context: CheckContext) -> None:
+def _check_negatives(options: PromptOptions, context: CheckContext) -> None:
     kind, count = options.cpr_negatives, options.cpr_count
     if count < 1:
         raise OptionError("cpr_count must be at least 1; cpr_weight=0 turns CPR off")

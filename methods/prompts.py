@@ -13,15 +13,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Routing
-from methods.options import PromptIROptions
+from methods.options import PromptOptions
 
 
 class PromptModule(nn.Module):
-    """One level's prompts; keys as published (``prompt_param``, ``linear_layer``, ``conv3x3``)."""
+    """One level's prompts; keys as published (``prompt_param``, ``linear_layer``, ``conv3x3``).
 
-    def __init__(self, features: int, level: str, options: PromptIROptions) -> None:
+    Args:
+        features: channels of the features that are routed.
+        dim: channels of the prompts.
+        side: height and width of the prompts.
+        options: their number, start and choice.
+    """
+
+    def __init__(self, features: int, dim: int, side: int, options: PromptOptions) -> None:
         super().__init__()
-        dim, side = options.prompt_dims[level], options.prompt_sizes[level]
         self.top_k = options.top_k
         self.renormalise = options.renormalise
         if options.prompt_init == "uniform":

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.method import Batch, BuildContext
-from methods.blocks import RestormerTrunk, Upsample, channels_last, conv1x1, pad_to_multiple
+from harness.method import Batch, BuildContext, Decoded, Insert
+from methods.blocks import Upsample, conv1x1
 from methods.options import RestormerOptions
+from methods.trunk import Features, RestormerTrunk, as_is
 
 
 class Restormer(RestormerTrunk):
@@ -23,16 +24,15 @@ class Restormer(RestormerTrunk):
         d = options.dim
         self.up4_3 = Upsample(8 * d)
         self.reduce_chan_level3 = conv1x1(8 * d, 4 * d)
+        self.insertion_channels = {"level3": 8 * d, "level2": 4 * d, "level1": 2 * d}
+
+    def decode_with(self, features: Features, insert: Insert) -> Decoded:
+        """Decode, handing the latent and two decoder levels to ``insert``."""
+        return Decoded(self.decode_trunk(features, insert), {}, {})
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
-        height, width = degraded.shape[-2:]
-        image = channels_last(pad_to_multiple(degraded, self.size_multiple))
-        level1, level2, level3, latent = self.run_encoder(image)
-        x = self.reduce_chan_level3(torch.cat([self.up4_3(latent), level3], 1))
-        x = self.up3_2(self.decoder_level3(x))
-        x = self.decoder_level2(self.reduce_chan_level2(torch.cat([x, level2], 1)))
-        return self.finish(x, level1, image)[..., :height, :width]
+        return self.decode_trunk(self.encode(degraded), as_is)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the mean absolute error."""

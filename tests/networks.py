@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.method import Batch, BuildContext, CheckContext, MethodCard
-from harness.registry import MethodChoice, catalogue, load_builder, resolve_options
+from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
 CARDS = list(catalogue().cards.values())
@@ -20,13 +20,13 @@ TRAINED = [card for card in CARDS if card.trained]
 
 def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     """Build a method at the size `tiny`, with what it requires untrained."""
-    card = catalogue().cards[name]
+    card = catalogue().cards[name] if name in catalogue().cards else find(name).card
     required = {needed: build_tiny(needed, seed) for needed in card.requires}
     options = resolve_options(
         MethodChoice(name, card, overrides), "tiny", CheckContext(TASKS, len(TASKS))
     )
     torch.manual_seed(seed)
-    return load_builder(card)(BuildContext(options, TASKS, required))
+    return instantiate(card, BuildContext(options, TASKS, required))
 
 
 def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
@@ -42,12 +42,26 @@ def restore(card: MethodCard, method: Any, image: Tensor, first_task: int = 0) -
         return method.eval().restore(image, tasks)
 
 
+def restore_by_name(name: str, method: Any, image: Tensor) -> Tensor:
+    return restore(find(name).card, method, image)
+
+
+def single_runs(name: str, method: Any, images: Tensor) -> Tensor:
+    """Restore the images one by one."""
+    card = find(name).card
+    return torch.cat([restore(card, method, images[i : i + 1], i) for i in range(len(images))])
+
+
 def _generator(key: str, seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(zlib.crc32(key.encode()) + seed))
 
 
 def seeded_input(shape: list[int], seed: int) -> Tensor:
     return torch.from_numpy(_generator("input", seed).random(shape).astype(np.float32))
+
+
+def seeded_normal(key: str, shape: list[int], seed: int) -> Tensor:
+    return torch.from_numpy(_generator(key, seed).standard_normal(shape).astype(np.float32))
 
 
 def seed_weights(module: torch.nn.Module, seed: int) -> None:

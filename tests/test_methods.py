@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.method import MethodCard, Prompted
-from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore
+from harness.errors import UsageError
+from harness.method import MethodCard, Prompted, PromptHost
+from harness.registry import find
+from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
 SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
 
@@ -29,7 +31,7 @@ def test_batch_of_three_equals_three_single_runs(card: MethodCard) -> None:
     method = build_tiny(card.name)
     images = torch.rand(3, 3, 24, 40, generator=torch.Generator().manual_seed(3))
     together = restore(card, method, images)
-    single = torch.cat([restore(card, method, images[i : i + 1], i) for i in range(3)])
+    single = single_runs(card.name, method, images)
     torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)
 
 
@@ -108,7 +110,86 @@ def test_oracle_gives_each_task_its_prompt() -> None:
 def test_explicit_follows_its_frozen_classifier() -> None:
     method = build_tiny("explicit").train()
     image = torch.rand(4, 3, 32, 32)
-    decided = method.classifier.classify(image).argmax(-1)
+    decided = method.prompting.classifier.classify(image).argmax(-1)
     assert all(torch.equal(w.argmax(-1), decided) for w in method.choose(image, None).values())
-    assert not method.classifier.training
-    assert not any(p.requires_grad for p in method.classifier.parameters())
+    assert not method.prompting.classifier.training
+    assert not any(p.requires_grad for p in method.prompting.classifier.parameters())
+
+
+HOSTS = [c for c in RESTORERS if c.insertion_points]
+ADDITIONS = [c for c in RESTORERS if c.plug is not None]
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=by_name)
+def test_hosts_offer_the_places_that_their_cards_name(host: MethodCard) -> None:
+    method = build_tiny(host.name).eval()
+    assert isinstance(method, PromptHost)
+    assert tuple(method.insertion_channels) == host.insertion_points
+    image = torch.rand(2, 3, 33, 47)
+    seen: dict[str, int] = {}
+
+    def note(level: str, x: torch.Tensor) -> torch.Tensor:
+        seen[level] = x.shape[1]
+        return x
+
+    with torch.no_grad():
+        features = method.encode(image)
+        restored = method.decode_with(features, note).restored
+        twice = method.decode_with(features.repeat(2), note).restored
+    assert seen == dict(method.insertion_channels)
+    torch.testing.assert_close(restored, restore(host, method, image))
+    torch.testing.assert_close(twice, restored.repeat(2, 1, 1, 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=by_name)
+def test_what_is_inserted_is_used(host: MethodCard) -> None:
+    method, image = build_tiny(host.name).eval(), torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        features = method.encode(image)
+        plain = method.decode_with(features, lambda level, x: x).restored
+        for place in host.insertion_points:
+            other = method.decode_with(features, lambda level, x, p=place: x + (level == p))
+            assert not torch.equal(plain, other.restored), place
+
+
+@pytest.mark.parametrize("addition", ADDITIONS, ids=by_name)
+def test_additions_plug_into_a_host(addition: MethodCard) -> None:
+    name = f"restormer+{addition.name}"
+    card, method = find(name).card, build_tiny(name).train()
+    losses = method.losses(batch(), torch.Generator().manual_seed(0))
+    assert ("cpr" in losses) == ("CPR" in addition.objective)
+    torch.stack(list(losses.values())).sum().backward()
+    reached = {n for n, p in method.named_parameters() if p.grad is not None}
+    assert reached == {n for n, p in method.named_parameters() if p.requires_grad}
+    image = torch.rand(1, 3, 17, 24)
+    assert restore(card, method, image).shape == image.shape
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=by_name)
+def test_cpl_plugs_into_every_host(host: MethodCard) -> None:
+    method = build_tiny(f"{host.name}+cpl").train()
+    assert isinstance(method, Prompted)
+    assert method.levels == host.insertion_points
+    losses = method.losses(batch(), torch.Generator().manual_seed(0))
+    assert {"l1", "balance", "cpr"} <= set(losses)
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None for p in method.parameters() if p.requires_grad)
+    image = torch.rand(2, 3, 24, 40)
+    with torch.no_grad():
+        features = method.eval().encode(image)
+        forced = torch.eye(method.prompts)[[0, 0]]
+        decoded = method.decode(features, dict.fromkeys(method.levels, forced))
+        other = method.decode(features, dict.fromkeys(method.levels, forced.roll(1, -1)))
+    assert not decoded.auxiliary
+    assert not torch.equal(decoded.restored, other.restored)
+
+
+def test_what_cannot_be_split_or_added_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="drsformer cannot be split"):
+        find("drsformer+cpl")
+    with pytest.raises(UsageError, match=r"'restormer' in 'adair.restormer' cannot be added"):
+        find("adair+restormer")
+    with pytest.raises(UsageError, match="no option 'cpr_wieght'; did you mean 'cpr_weight'"):
+        build_tiny("adair+cpl", cpr_wieght="1")
+    assert find("promptir+cpl").card.name == "cpl"
+    assert find("adair+cpl:top_k=2").id == "adair+cpl:top_k=2"

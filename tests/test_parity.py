@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from methods.adair.card import AdaIROptions
+from methods.adair.frequency import FrequencyBlock
+from methods.adair.network import AdaIR
+from methods.drsformer.card import DRSformerOptions
+from methods.drsformer.network import DRSformer
 from methods.options import PromptIROptions, RestormerOptions
 from methods.promptir import PromptIR
 from methods.restormer import Restormer
-from tests.networks import TASKS, seed_weights, seeded_input
+from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal
 
 FIGURES = Path(__file__).parent / "parity"
 NETWORKS = {
@@ -20,31 +27,58 @@ NETWORKS = {
     "cplir_top1": lambda: PromptIR(PromptIROptions(top_k=1), TASKS),
     "cplir_top2": lambda: PromptIR(PromptIROptions(top_k=2), TASKS),
     "mioir_restormer": lambda: Restormer(RestormerOptions()),
+    "adair": lambda: AdaIR(AdaIROptions()),
+    "drsformer": lambda: DRSformer(DRSformerOptions()),
 }
+MODULES = {"adair_fre3"}
 
 
-def test_every_figure_has_a_network() -> None:
-    assert {path.stem for path in FIGURES.glob("*.json")} == set(NETWORKS)
+def load(name: str) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((FIGURES / f"{name}.json").read_text())
+    return figures
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_network_equals_the_published_one(name: str) -> None:
-    figures = json.loads((FIGURES / f"{name}.json").read_text())
-    network = NETWORKS[name]()
-    shapes = sorted((key, list(value.shape)) for key, value in network.state_dict().items())
+def assert_same_state(module: torch.nn.Module, figures: dict[str, Any]) -> None:
+    shapes = sorted((key, list(value.shape)) for key, value in module.state_dict().items())
     text = json.dumps(shapes, separators=(",", ":"))
     assert len(shapes) == figures["tensors"]
     assert hashlib.sha256(text.encode()).hexdigest() == figures["state_dict_sha256"]
-    assert sum(p.numel() for p in network.parameters()) == figures["parameters"]
+    assert sum(p.numel() for p in module.parameters()) == figures["parameters"]
 
-    seed_weights(network, figures["seed"])
-    with torch.no_grad():
-        output = network.eval().restore(seeded_input(figures["input_shape"], figures["seed"]))
-    expected = figures["output"]
-    stride = expected["stride"]
-    samples = output[0, :, ::stride, ::stride]
+
+def assert_same_output(output: Tensor, expected: dict[str, Any]) -> None:
+    stride, channel_stride = expected["stride"], expected.get("channel_stride", 1)
+    samples = output[0, ::channel_stride, ::stride, ::stride]
     published = torch.tensor(expected["samples"])
     assert samples.shape == published.shape
     assert (samples - published).norm() / published.norm() < 1e-4
     assert float(output.mean()) == pytest.approx(expected["mean"], rel=1e-4)
     assert float(output.std()) == pytest.approx(expected["std"], rel=1e-4)
+
+
+def test_every_figure_has_a_network() -> None:
+    assert {path.stem for path in FIGURES.glob("*.json")} == set(NETWORKS) | MODULES
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_network_equals_the_published_one(name: str) -> None:
+    figures, network = load(name), NETWORKS[name]()
+    assert_same_state(network, figures)
+    seed_weights(network, figures["seed"])
+    with torch.no_grad():
+        output = network.eval().restore(seeded_input(figures["input_shape"], figures["seed"]))
+    assert_same_output(output, figures["output"])
+
+
+def test_frequency_block_equals_the_published_one_where_its_low_band_is_not_empty() -> None:
+    figures = load("adair_fre3")
+    block = FrequencyBlock(96, heads=4)
+    assert_same_state(block, figures)
+    seed_weights(block, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    features = seeded_normal("feature", figures["output"]["shape"], figures["seed"])
+    with torch.no_grad():
+        assert_same_output(block(image, features), figures["output"])
+        bands = block.split(block.conv1(image).permute(0, 2, 3, 1))
+    for band, name in zip(bands, ("low", "high"), strict=True):
+        assert float(band.mean()) == pytest.approx(figures[f"{name}_branch_mean"], rel=1e-4)

@@ -26,7 +26,7 @@ def options(**values: object) -> PromptIROptions:
 @given(k=st.integers(1, 5), renormalise=st.booleans(), seed=st.integers(0, 50))
 def test_top_k_keeps_the_largest(k: int, renormalise: bool, seed: int) -> None:
     torch.manual_seed(seed)
-    module = PromptModule(16, "level1", options(top_k=k, renormalise=renormalise))
+    module = PromptModule(16, 8, 4, options(top_k=k, renormalise=renormalise))
     routing = module.route(torch.randn(3, 16, 4, 4))
     assert routing.probabilities is not None
     kept = routing.weights > 0
@@ -43,7 +43,7 @@ def test_top_k_keeps_the_largest(k: int, renormalise: bool, seed: int) -> None:
 def test_channel_normal_prompts_differ_in_their_channel_means() -> None:
     torch.manual_seed(0)
     spread = {
-        kind: PromptModule(16, "level1", options(prompt_init=kind))
+        kind: PromptModule(16, 8, 16, options(prompt_init=kind))
         .prompt_param[0]
         .mean((-2, -1))
         .std(0)
@@ -135,11 +135,11 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
             features = method.encode(fixed.degraded)
             right = method.decode(features)
             generator = torch.Generator().manual_seed(0)
-            value = method.contrast(method.decode, features, right, fixed, generator)
+            value = method.prompting.contrast(method.decode, features, right, fixed, generator)
             wrong = [
                 method.decode(features, override).restored
                 for override in wrong_prompts(
-                    right.routing, TASKS, method.options, torch.Generator().manual_seed(0)
+                    right.routing, TASKS, method.prompting.options, torch.Generator().manual_seed(0)
                 )
             ]
         error = torch.stack([(w - fixed.clean).abs().mean() for w in wrong]).mean()

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from harness.method import Routing
 from methods.blocks import TransformerBlock, pad_to_multiple
 from methods.options import PromptIROptions
-from methods.promptir import Features, PromptIR
+from methods.promptir import PromptIR
 from methods.prompts import PromptModule
+from methods.trunk import Features
 
 
 class _PublishedPrompts(nn.Module):
@@ -49,9 +50,9 @@ class PublishedPromptIR(PromptIR):
 
 def publish(network: PromptIR) -> PublishedPromptIR:
     """Return the published network with the weights of ``network``."""
-    peer = PublishedPromptIR(network.options, network.tasks)
+    peer = PublishedPromptIR(network.prompting.options, network.prompting.tasks)
     peer.load_state_dict(network.state_dict())
-    _replace(peer, network.options)
+    _replace(peer, network.prompting.options)
     peer.load_state_dict(network.state_dict())
     return peer
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.machine import cores, keep_freed_memory, prepare_process
 from harness.method import Batch, BuildContext, CheckContext
-from harness.registry import MethodChoice, catalogue, load_builder, resolve_options
+from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
 Work = Callable[[], object]
@@ -24,7 +24,7 @@ def _network(method: str, size: str, options: dict[str, str]) -> Any:
         MethodChoice(method, card, options), size, CheckContext(TASKS, len(TASKS))
     )
     torch.manual_seed(0)
-    return load_builder(card)(BuildContext(chosen, TASKS, {}))
+    return instantiate(card, BuildContext(chosen, TASKS, {}))
 
 
 def _ours(method: str, size: str, options: dict[str, str], keep_memory: bool = True) -> Any:

@@ -10,7 +10,7 @@ import torch
 from harness.data.keys import integer_seed
 from harness.errors import CellError
 from harness.method import BuildContext, Method, MethodCard, OptionError
-from harness.registry import load_builder, parse_options
+from harness.registry import instantiate, parse_options
 from harness.spec import TrainSpec
 
 
@@ -28,7 +28,7 @@ def build(card: MethodCard, spec: TrainSpec, required: Mapping[str, Any]) -> Met
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed("initial-weights", spec.seed))
         try:
-            method = load_builder(card)(context)
+            method = instantiate(card, context)
         except OptionError as error:
             raise CellError(f"{card.name}: {error}") from error
     return cast(Method, method)

@@ -1,0 +1,1 @@
+"""AdaIR: all-in-one restoration by mining and modulating frequencies."""

@@ -1,0 +1,1 @@
+"""DRSformer: deraining by sparse attention and a mixture of convolutions."""

@@ -1,0 +1,137 @@
+"""DRSformer's transformer block: attention that keeps the strongest channels, mixed scales.
+
+Follows Chen et al., "Learning A Sparse Transformer Network for Effective Image Deraining",
+CVPR 2023 (arXiv 2303.11950), repository cschenxiang/DRSformer,
+basicsr/models/archs/DRSformer_arch.py, with the same state-dict keys. Inside a block maps are
+(N, H, W, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.attention import attend_by_parts, attend_with
+from methods.blocks import LayerNorm, bands, conv1x1, pointwise
+from methods.kernels.depthwise import depthwise
+
+_KEPT_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))
+_INITIAL_SCALE = 0.2
+
+
+class SparseAttention(nn.Module):
+    """Top-k sparse attention (TKSA) between channels.
+
+    Of each row of similarities, the largest half, 2/3, 3/4 and 4/5 are kept (rounded down), each
+    choice has a softmax of its own, and the four are added with learned scales.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = conv1x1(channels, channels * 3)
+        self.qkv_dwconv = nn.Conv2d(
+            channels * 3, channels * 3, 3, padding=1, groups=channels * 3, bias=False
+        )
+        self.project_out = conv1x1(channels, channels)
+        self.attn1 = nn.Parameter(torch.full((1,), _INITIAL_SCALE))
+        self.attn2 = nn.Parameter(torch.full((1,), _INITIAL_SCALE))
+        self.attn3 = nn.Parameter(torch.full((1,), _INITIAL_SCALE))
+        self.attn4 = nn.Parameter(torch.full((1,), _INITIAL_SCALE))
+
+    def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
+        """Map (N, H, W, C) to the same shape, normalised by ``norm`` first."""
+        weight = self.project_out.weight.flatten(1)
+        if torch.is_grad_enabled():
+            qkv = self._mix(norm(x)).flatten(1, 2)
+            out = attend_with(self.weigh, qkv, self.temperature, weight)
+        else:
+            parts = (
+                self._mix(norm(x[:, band.read]))[:, band.kept].flatten(1, 2)
+                for band in bands(x, self.qkv.out_channels)
+            )
+            pixels = x.shape[1] * x.shape[2]
+            out = attend_by_parts(parts, pixels, self.temperature, weight, self.weigh)
+        return out.unflatten(1, x.shape[1:3])
+
+    def weigh(self, logits: Tensor) -> Tensor:
+        """Map logits (N, heads, C, C) to attention of the same shape; rows sum to the scales."""
+        channels = logits.shape[-1]
+        # The place of every logit in its row, from 0 for the largest.
+        places = logits.argsort(dim=-1, descending=True).argsort(dim=-1)
+        scales = (self.attn1, self.attn2, self.attn3, self.attn4)
+        choices = []
+        for (part, whole), scale in zip(_KEPT_SHARES, scales, strict=True):
+            kept = logits.masked_fill(places >= channels * part // whole, -torch.inf)
+            choices.append(scale.to(logits.dtype) * kept.softmax(dim=-1))
+        return torch.stack(choices).sum(dim=0)
+
+    def _mix(self, x: Tensor) -> Tensor:
+        return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
+
+
+class MixedFeedForward(nn.Module):
+    """Mixed-scale feed-forward (MSFN): 3x3 and 5x5 filters that exchange halves in between.
+
+    The second filters take two channels to one. The pairs are neighbours after the halves were
+    joined, so that all but the middle pair of an odd hidden width are of one scale, as published.
+    """
+
+    halo = 4
+    """Rows on either side that an output row depends on: two 5x5 filters in a row."""
+
+    def __init__(self, channels: int, expansion: float) -> None:
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.project_in = conv1x1(channels, hidden * 2)
+        self.dwconv3x3 = _grouped(hidden * 2, hidden * 2, 3)
+        self.dwconv5x5 = _grouped(hidden * 2, hidden * 2, 5)
+        self.dwconv3x3_1 = _grouped(hidden * 2, hidden, 3)
+        self.dwconv5x5_1 = _grouped(hidden * 2, hidden, 5)
+        self.project_out = conv1x1(hidden * 2, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, H, W, C) to the same shape."""
+        x = pointwise(x, self.project_in.weight)
+        first3, second3 = _filter(x, self.dwconv3x3).chunk(2, dim=-1)
+        first5, second5 = _filter(x, self.dwconv5x5).chunk(2, dim=-1)
+        out3 = _filter(torch.cat([first3, first5], dim=-1), self.dwconv3x3_1)
+        out5 = _filter(torch.cat([second3, second5], dim=-1), self.dwconv5x5_1)
+        return pointwise(torch.cat([out3, out5], dim=-1), self.project_out.weight)
+
+
+def _grouped(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=outputs, bias=False)
+
+
+def _filter(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    return F.relu(conv(x.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+
+
+class SparseBlock(nn.Module):
+    """Sparse transformer block (STB): attention, then the feed-forward, both residual."""
+
+    def __init__(self, channels: int, heads: int, expansion: float) -> None:
+        super().__init__()
+        self.norm1 = LayerNorm(channels)
+        self.attn = SparseAttention(channels, heads)
+        self.norm2 = LayerNorm(channels)
+        self.ffn = MixedFeedForward(channels, expansion)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
+        y = x.permute(0, 2, 3, 1).contiguous()
+        y = y + self.attn(y, self.norm1)
+        if torch.is_grad_enabled():
+            y = y + self.ffn(self.norm2(y))
+        else:
+            # As in Restormer's block: without gradients, the widest maps are never whole.
+            out = torch.empty_like(y)
+            for band in bands(y, 2 * self.ffn.project_in.out_channels, self.ffn.halo):
+                update = self.ffn(self.norm2(y[:, band.read]))[:, band.kept]
+                torch.add(y[:, band.rows], update, out=out[:, band.rows])
+            y = out
+        return y.permute(0, 3, 1, 2)
