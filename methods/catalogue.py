@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.method import MethodCard
+from methods.moceir import card as moceir
 from methods.options import (
     RESTORMER_SIZES,
     ClassifierOptions,
@@ -147,6 +148,7 @@ _CARDS = (
         role="auxiliary",
         relative_cost=0.3,
     ),
+    *moceir.CARDS,
 )
 
 METHODS: dict[str, MethodCard] = {card.name: card for card in _CARDS}

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from methods.moceir.card import MoCEIROptions
+from methods.moceir.network import MoCEIR
 from methods.options import PromptIROptions, RestormerOptions
 from methods.promptir import PromptIR
 from methods.restormer import Restormer
@@ -20,6 +22,8 @@ NETWORKS = {
     "cplir_top1": lambda: PromptIR(PromptIROptions(top_k=1), TASKS),
     "cplir_top2": lambda: PromptIR(PromptIROptions(top_k=2), TASKS),
     "mioir_restormer": lambda: Restormer(RestormerOptions()),
+    "moceir": lambda: MoCEIR(MoCEIROptions()),
+    "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
 }
 
 
@@ -48,3 +52,16 @@ def test_network_equals_the_published_one(name: str) -> None:
     assert (samples - published).norm() / published.norm() < 1e-4
     assert float(output.mean()) == pytest.approx(expected["mean"], rel=1e-4)
     assert float(output.std()) == pytest.approx(expected["std"], rel=1e-4)
+
+
+@pytest.mark.parametrize("with_complexity", [False, True])
+def test_balance_of_experts_equals_the_published_one(with_complexity: bool) -> None:
+    figures = json.loads((FIGURES / "moceir_s.json").read_text())
+    options = MoCEIROptions(dim=32, with_complexity=with_complexity, balance_weight=1.0)
+    network = MoCEIR(options).train()
+    seed_weights(network, figures["seed"])
+    with torch.no_grad():
+        features = network.encode(seeded_input([4, 3, 64, 64], figures["seed"]))
+        balance = network.decode_with(features, lambda level, x: x).auxiliary["balance"]
+    expected = figures["balance_loss"][f"with_complexity_{str(with_complexity).lower()}"]
+    assert float(balance) == pytest.approx(expected, rel=1e-4)
