@@ -238,8 +238,11 @@ class Prompted(Protocol):
     levels: tuple[str, ...]
     prompts: int
 
-    def encode(self, degraded: Tensor) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included."""
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
+        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
+
+        ``rng`` is given in training, for networks with noise of their own.
+        """
         ...
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
@@ -265,10 +268,11 @@ class PromptHost(Protocol):
 
     insertion_channels: Mapping[str, int]
 
-    def encode(self, degraded: Tensor) -> Any:
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
 
-        The result has ``detach()``, and ``repeat(count)`` along the batch.
+        ``rng`` is given in training, for networks with noise of their own. The result has
+        ``detach()``, and ``repeat(count)`` along the batch.
         """
         ...
 

@@ -77,14 +77,14 @@ class LayerNorm(nn.Module):
 class ChannelAttention(nn.Module):
     """MDTA: attention between channels, its logits cosine similarities over all pixels."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, bias: bool = False) -> None:
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = nn.Conv2d(channels, channels * 3, 1, bias=False)
+        self.qkv = nn.Conv2d(channels, channels * 3, 1, bias=bias)
         self.qkv_dwconv = nn.Conv2d(
-            channels * 3, channels * 3, 3, padding=1, groups=channels * 3, bias=False
+            channels * 3, channels * 3, 3, padding=1, groups=channels * 3, bias=bias
         )
-        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Map (N, H, W, C) to the same shape, normalised by ``norm`` first."""
@@ -98,10 +98,13 @@ class ChannelAttention(nn.Module):
             )
             pixels = x.shape[1] * x.shape[2]
             out = attend_by_parts(parts, pixels, self.temperature, weight)
+        if self.project_out.bias is not None:
+            out = out + self.project_out.bias.to(out.dtype)
         return out.unflatten(1, x.shape[1:3])
 
     def _mix(self, x: Tensor) -> Tensor:
-        return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
+        mixed = pointwise(x, self.qkv.weight, self.qkv.bias)
+        return depthwise(mixed, self.qkv_dwconv.weight, gated=False, bias=self.qkv_dwconv.bias)
 
 
 class GatedFeedForward(nn.Module):
@@ -114,27 +117,32 @@ class GatedFeedForward(nn.Module):
 
     _multiple = 8
 
-    def __init__(self, channels: int, expansion: float) -> None:
+    def __init__(self, channels: int, expansion: float, bias: bool = False) -> None:
         super().__init__()
         hidden = int(channels * expansion)
-        self.project_in = nn.Conv2d(channels, hidden * 2, 1, bias=False)
-        self.dwconv = nn.Conv2d(hidden * 2, hidden * 2, 3, padding=1, groups=hidden * 2, bias=False)
-        self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.project_in = nn.Conv2d(channels, hidden * 2, 1, bias=bias)
+        self.dwconv = nn.Conv2d(hidden * 2, hidden * 2, 3, padding=1, groups=hidden * 2, bias=bias)
+        self.project_out = nn.Conv2d(hidden, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to the same shape."""
         extra = -self.project_out.in_channels % self._multiple
-        mixed = pointwise(x, _extend_halves(self.project_in.weight, extra))
-        gated = depthwise(mixed, _extend_halves(self.dwconv.weight, extra), gated=True)
-        return pointwise(gated, F.pad(self.project_out.weight, (0, 0, 0, 0, 0, extra)))
+        inner, inner_bias = _extend_halves(self.project_in, extra)
+        taps, taps_bias = _extend_halves(self.dwconv, extra)
+        gated = depthwise(pointwise(x, inner, inner_bias), taps, gated=True, bias=taps_bias)
+        outer = F.pad(self.project_out.weight, (0, 0, 0, 0, 0, extra))
+        return pointwise(gated, outer, self.project_out.bias)
 
 
-def _extend_halves(weight: Tensor, extra: int) -> Tensor:
-    """Append ``extra`` zero rows to each half of the first axis of a (2h, I, K, K) weight."""
+def _extend_halves(layer: nn.Conv2d, extra: int) -> tuple[Tensor, Tensor | None]:
+    """Return weight (2h, I, K, K) and bias (2h,), ``extra`` zeros appended to each half."""
+    weight, bias = layer.weight, layer.bias
     if not extra:
-        return weight
-    halves = weight.unflatten(0, (2, -1))
-    return F.pad(halves, (0, 0, 0, 0, 0, 0, 0, extra)).flatten(0, 1)
+        return weight, bias
+    weight = F.pad(weight.unflatten(0, (2, -1)), (0, 0, 0, 0, 0, 0, 0, extra)).flatten(0, 1)
+    if bias is not None:
+        bias = F.pad(bias.unflatten(0, (2, -1)), (0, extra)).flatten()
+    return weight, bias
 
 
 class TransformerBlock(nn.Module):
@@ -151,25 +159,40 @@ class TransformerBlock(nn.Module):
         """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
         y = x.permute(0, 2, 3, 1).contiguous()
         y = y + self.attn(y, self.norm1)
-        if torch.is_grad_enabled():
-            y = y + self.ffn(self.norm2(y))
-        else:
-            # A band at a time: without gradients to keep maps for, the widest are never whole.
-            out = torch.empty_like(y)
-            for band in bands(y, self.ffn.project_in.out_channels):
-                update = self.ffn(self.norm2(y[:, band.read]))[:, band.kept]
-                torch.add(y[:, band.rows], update, out=out[:, band.rows])
-            y = out
-        return y.permute(0, 3, 1, 2)
+        return add_feed_forward(y, self.norm2, self.ffn).permute(0, 3, 1, 2)
 
 
-def pointwise(x: Tensor, weight: Tensor) -> Tensor:
-    """Apply a 1x1 convolution (O, C, 1, 1) without bias to (N, H, W, C).
+def add_feed_forward(y: Tensor, norm: LayerNorm, ffn: GatedFeedForward) -> Tensor:
+    """Return ``y + ffn(norm(y))`` for (N, H, W, C)."""
+    if torch.is_grad_enabled():
+        return y + ffn(norm(y))
+    # A band at a time: without gradients to keep maps for, the widest are never whole.
+    out = torch.empty_like(y)
+    for band in bands(y, ffn.project_in.out_channels):
+        update = ffn(norm(y[:, band.read]))[:, band.kept]
+        torch.add(y[:, band.rows], update, out=out[:, band.rows])
+    return out
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Apply a 1x1 convolution (O, C, 1, 1) to (N, H, W, C).
 
     As a convolution of the channels-last view and not as a matrix product: oneDNN's kernels
     are faster than the BLAS library's on tall, narrow matrices, in both directions.
     """
-    return F.conv2d(x.permute(0, 3, 1, 2), weight).permute(0, 2, 3, 1)
+    return F.conv2d(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1)
+
+
+class PatchEmbed(nn.Module):
+    """Lifts an image to the network's width."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to (N, dim, H, W)."""
+        return self.proj(x)
 
 
 class Downsample(nn.Module):

@@ -7,6 +7,7 @@ from typing import Any
 from harness.method import MethodCard
 from methods.adair import card as adair
 from methods.drsformer import card as drsformer
+from methods.moceir import card as moceir
 from methods.options import (
     LEVELS,
     PROMPT_SIZES,
@@ -155,6 +156,7 @@ _CARDS = (
     ),
     *adair.CARDS,
     *drsformer.CARDS,
+    *moceir.CARDS,
 )
 
 # What PromptIR takes on these cards, every network that can be split takes: adair+cpl.

@@ -74,9 +74,9 @@ class Plugged(nn.Module):
         )
         self.prompting = Prompting(options, tasks, classifier)
 
-    def encode(self, degraded: Tensor) -> Any:
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Encode (N, 3, H, W) in [0, 1] of any size."""
-        return self.host.encode(degraded)
+        return self.host.encode(degraded, rng)
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
@@ -88,7 +88,11 @@ class Plugged(nn.Module):
             return out
 
         decoded = self.host.decode_with(features, insert)
-        auxiliary = {} if override else {**decoded.auxiliary, **self.prompting.auxiliary(routing)}
+        if override:
+            return Decoded(decoded.restored, routing, {})
+        # Host and prompts may both balance a router: their terms keep apart.
+        of_host = {f"host_{name}": term for name, term in decoded.auxiliary.items()}
+        auxiliary = {**of_host, **self.prompting.auxiliary(routing)}
         return Decoded(decoded.restored, routing, auxiliary)
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:

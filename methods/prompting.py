@@ -74,7 +74,7 @@ class Prompting(nn.Module):
 
     def losses(self, network: Prompted, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return L1, auxiliary terms, and CPR under prompts that were not chosen."""
-        features = network.encode(batch.degraded)
+        features = network.encode(batch.degraded, rng)
         decoded = network.decode(features, network.choose(batch.degraded, batch.tasks))
         terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
         if self.contrast is not None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harness.method import Insert
 from methods.blocks import (
     Downsample,
+    PatchEmbed,
     TransformerBlock,
     Upsample,
     channels_last,
@@ -50,15 +51,6 @@ class Features:
         return Features(*(v.detach() if isinstance(v, Tensor) else v for v in values))
 
 
-class _PatchEmbed(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, 3, padding=1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
-
-
 class RestormerTrunk(nn.Module):
     """What the networks after Restormer share: encoder, latent, last decoder level, refinement.
 
@@ -80,7 +72,7 @@ class RestormerTrunk(nn.Module):
             built = (block(channels, heads, options.ffn_expansion) for _ in range(count))
             return nn.Sequential(*built)
 
-        self.patch_embed = _PatchEmbed(d)
+        self.patch_embed = PatchEmbed(d)
         self.encoder_level1 = stack(d, heads[0], blocks[0])
         self.down1_2 = Downsample(d)
         self.encoder_level2 = stack(2 * d, heads[1], blocks[1])
@@ -103,8 +95,8 @@ class RestormerTrunk(nn.Module):
         """Map (N, 3, H, W) to the first level's features."""
         return self.patch_embed(image)
 
-    def encode(self, degraded: Tensor) -> Features:
-        """Encode (N, 3, H, W) in [0, 1] of any size."""
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Features:
+        """Encode (N, 3, H, W) in [0, 1] of any size; nothing here is random."""
         image = channels_last(pad_to_multiple(degraded, self.size_multiple))
         return Features(image, *self.run_encoder(image), *degraded.shape[-2:])
 

@@ -77,6 +77,33 @@ def test_depthwise_equals_torch(
 
 
 @needs_kernels
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 2), (2, 17, 5, 34), (1, 33, 71, 26)], ids=str)
+def test_depthwise_with_a_bias_equals_torch(
+    shape: tuple[int, int, int, int], gated: bool, dtype: torch.dtype
+) -> None:
+    both_ways(
+        lambda x, w, b: depthwise(x, w, gated, b),
+        lambda x, w, b: plain(x, w, gated, b),
+        dtype,
+        shape,
+        (shape[-1], 1, 3, 3),
+        (shape[-1],),
+    )
+
+
+@needs_kernels
+def test_depthwise_skips_unwanted_gradients_about_a_bias() -> None:
+    x, weight, bias = torch.randn(1, 6, 5, 4), torch.randn(4, 1, 3, 3), torch.randn(4)
+    (only,) = torch.autograd.grad(depthwise(x, weight, False, bias.requires_grad_()).sum(), bias)
+    assert torch.equal(only, torch.full((4,), 30.0))
+    x.requires_grad_()
+    (only,) = torch.autograd.grad(depthwise(x, weight, True, bias.detach()).sum(), x)
+    assert only.shape == x.shape
+
+
+@needs_kernels
 def test_gate_is_exact_in_the_tails() -> None:
     x = torch.linspace(-30, 30, 4001).reshape(1, 1, -1, 1)
     x = torch.cat([x, torch.ones_like(x)], dim=-1)
@@ -159,9 +186,9 @@ def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def recording(seen: set[torch.dtype]) -> Callable[..., Tensor]:
     """Return ``depthwise``, noting what precision it is given."""
 
-    def note(x: Tensor, weight: Tensor, gated: bool) -> Tensor:
+    def note(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None = None) -> Tensor:
         seen.add(x.dtype)
-        return depthwise(x, weight, gated)
+        return depthwise(x, weight, gated, bias)
 
     return note
 

@@ -16,6 +16,8 @@ from methods.adair.frequency import FrequencyBlock
 from methods.adair.network import AdaIR
 from methods.drsformer.card import DRSformerOptions
 from methods.drsformer.network import DRSformer
+from methods.moceir.card import MoCEIROptions
+from methods.moceir.network import MoCEIR
 from methods.options import PromptIROptions, RestormerOptions
 from methods.promptir import PromptIR
 from methods.restormer import Restormer
@@ -29,6 +31,8 @@ NETWORKS = {
     "mioir_restormer": lambda: Restormer(RestormerOptions()),
     "adair": lambda: AdaIR(AdaIROptions()),
     "drsformer": lambda: DRSformer(DRSformerOptions()),
+    "moceir": lambda: MoCEIR(MoCEIROptions()),
+    "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
 }
 MODULES = {"adair_fre3"}
 
@@ -82,3 +86,16 @@ def test_frequency_block_equals_the_published_one_where_its_low_band_is_not_empt
         bands = block.split(block.conv1(image).permute(0, 2, 3, 1))
     for band, name in zip(bands, ("low", "high"), strict=True):
         assert float(band.mean()) == pytest.approx(figures[f"{name}_branch_mean"], rel=1e-4)
+
+
+@pytest.mark.parametrize("with_complexity", [False, True])
+def test_balance_of_experts_equals_the_published_one(with_complexity: bool) -> None:
+    figures = json.loads((FIGURES / "moceir_s.json").read_text())
+    options = MoCEIROptions(dim=32, with_complexity=with_complexity, expert_balance_weight=1.0)
+    network = MoCEIR(options).train()
+    seed_weights(network, figures["seed"])
+    with torch.no_grad():
+        features = network.encode(seeded_input([4, 3, 64, 64], figures["seed"]))
+        balance = network.decode_with(features, lambda level, x: x).auxiliary["balance"]
+    expected = figures["balance_loss"][f"with_complexity_{str(with_complexity).lower()}"]
+    assert float(balance) == pytest.approx(expected, rel=1e-4)

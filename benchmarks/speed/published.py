@@ -8,6 +8,7 @@ have the same keys, parameters and results, and differ in how they compute them.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from spandrel_extra_arches.architectures.Restormer.__arch import restormer_arch as published
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ class _PublishedPrompts(nn.Module):
 class PublishedPromptIR(PromptIR):
     """PromptIR in planar memory with the published blocks."""
 
-    def encode(self, degraded: Tensor) -> Features:
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Features:
         image = pad_to_multiple(degraded, self.size_multiple)
         return Features(image, *self.run_encoder(image), *degraded.shape[-2:])
 

@@ -1,7 +1,8 @@
 // Depth-wise 3x3 convolution with zero padding on channels-last maps, alone or followed by
 // Restormer's gate gelu(a) * b, and their gradients.
 //
-// Maps are (images, height, width, channels), contiguous. Weights are (9, channels), tap-major.
+// Maps are (images, height, width, channels), contiguous. Weights are (9, channels), tap-major;
+// where there is a bias, it is a tenth row.
 // The innermost loop runs along a row for one vector of channels, whose nine taps stay in
 // registers; every pixel is then three loads, nine products and one store. A row is taken in
 // pieces that stay in the cache while the channels pass over them. Rows are cut into strips of
@@ -240,12 +241,33 @@ void rows_about(const In* image, int64_t y, const Map& m, const In* rows[3]) {
   }
 }
 
+// Adds a bias to a row that is still in the cache, so that a convolution without one is spared it.
+template <typename C>
+void add_bias(C* row, const C* bias, const Map& m) {
+  for (int64_t x = 0; x < m.width; ++x) {
+    C* pixel = row + x * m.channels;
+#pragma omp simd
+    for (int64_t c = 0; c < m.channels; ++c) pixel[c] += bias[c];
+  }
+}
+
+// Adds to the bias's gradient one row of output gradients.
+template <typename C>
+void accumulate_bias(const C* gradient, C* bias, const Map& m) {
+  for (int64_t x = 0; x < m.width; ++x) {
+    const C* pixel = gradient + x * m.channels;
+#pragma omp simd
+    for (int64_t c = 0; c < m.channels; ++c) bias[c] += pixel[c];
+  }
+}
+
 int64_t strips(const Map& m) { return (m.height + kStrip - 1) / kStrip; }
 
 template <typename T>
 void forward(const T* input, const compute_t<T>* taps, T* output, int64_t images, Map m,
-             bool gated, int threads) {
+             bool gated, bool biased, int threads) {
   using C = compute_t<T>;
+  const C* bias = biased ? taps + 9 * m.channels : nullptr;
   const int64_t half = m.channels / 2, out_channels = gated ? half : m.channels;
 #pragma omp parallel num_threads(threads)
   {
@@ -261,10 +283,12 @@ void forward(const T* input, const compute_t<T>* taps, T* output, int64_t images
         if constexpr (std::is_same_v<T, C>) {
           if (!gated) {
             convolve_row(rows, taps, to, m);
+            if (bias) add_bias(to, bias, m);
             continue;
           }
         }
         convolve_row(rows, taps, buffer.data(), m);
+        if (bias) add_bias(buffer.data(), bias, m);
         if (!gated) {
 #pragma omp simd
           for (int64_t i = 0; i < m.row(); ++i) store(to[i], buffer[i]);
@@ -289,8 +313,8 @@ void forward(const T* input, const compute_t<T>* taps, T* output, int64_t images
 // Writes into `out` the gradient with respect to the convolution's output in row y: given
 // (`gated` false), or recomputed through the gate, which spares keeping the convolved map.
 template <typename T>
-void output_gradient(const T* input, const compute_t<T>* taps, const T* gradient,
-                     compute_t<T>* out, int64_t y, const Map& m, bool gated) {
+void output_gradient(const T* input, const compute_t<T>* taps, const compute_t<T>* bias,
+                     const T* gradient, compute_t<T>* out, int64_t y, const Map& m, bool gated) {
   using C = compute_t<T>;
   if (!gated) {
     const T* from = gradient + y * m.row();
@@ -301,6 +325,7 @@ void output_gradient(const T* input, const compute_t<T>* taps, const T* gradient
   const T* rows[3];
   rows_about(input, y, m, rows);
   convolve_row(rows, taps, out, m);
+  if (bias) add_bias(out, bias, m);
   const int64_t half = m.channels / 2;
   for (int64_t x = 0; x < m.width; ++x) {
     C* a = out + x * m.channels;
@@ -320,11 +345,13 @@ void output_gradient(const T* input, const compute_t<T>* taps, const T* gradient
 
 template <typename T>
 void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* input_gradient,
-              compute_t<T>* taps_gradient, int64_t images, Map m, bool gated, int threads) {
+              compute_t<T>* taps_gradient, int64_t images, Map m, bool gated, bool biased,
+              int threads) {
   using C = compute_t<T>;
-  const int64_t units = images * strips(m), taps_size = 9 * m.channels;
+  const C* bias = biased ? taps + 9 * m.channels : nullptr;
+  const int64_t units = images * strips(m), taps_size = (biased ? 10 : 9) * m.channels;
   const int64_t gradient_row = gated ? m.row() / 2 : m.row();
-  std::vector<C> flipped(taps_size);
+  std::vector<C> flipped(9 * m.channels);
   for (int tap = 0; tap < 9; ++tap)
     std::copy(taps + tap * m.channels, taps + (tap + 1) * m.channels,
               flipped.begin() + (8 - tap) * m.channels);
@@ -340,10 +367,10 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
       const T* upstream = gradient + image * m.height * gradient_row;
       auto slot = [&](int64_t y) { return ring.data() + (y + 3) % 3 * m.row(); };
       for (int64_t y = std::max<int64_t>(0, top - 1); y <= std::min(m.height - 1, top); ++y)
-        output_gradient(from, taps, upstream, slot(y), y, m, gated);
+        output_gradient(from, taps, bias, upstream, slot(y), y, m, gated);
       for (int64_t y = top; y < bottom; ++y) {
         if (y + 1 < m.height)
-          output_gradient(from, taps, upstream, slot(y + 1), y + 1, m, gated);
+          output_gradient(from, taps, bias, upstream, slot(y + 1), y + 1, m, gated);
         if (input_gradient) {
           const C* rows[3] = {y > 0 ? slot(y - 1) : nullptr, slot(y),
                               y + 1 < m.height ? slot(y + 1) : nullptr};
@@ -355,7 +382,9 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
         if (taps_gradient) {
           const T* rows[3];
           rows_about(from, y, m, rows);
-          accumulate_taps(rows, slot(y), partial.data() + unit * taps_size, m);
+          C* sums = partial.data() + unit * taps_size;
+          accumulate_taps(rows, slot(y), sums, m);
+          if (bias) accumulate_bias(slot(y), sums + 9 * m.channels, m);
         }
       }
     }
@@ -370,21 +399,21 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
 }  // namespace
 
 #define EXPORT(NAME, T)                                                                        \
-  extern "C" void depthwise_forward_##NAME(const void* input, const void* taps, void* output,  \
-                                           int64_t images, int64_t height, int64_t width,      \
-                                           int64_t channels, int gated, int threads) {         \
+  extern "C" void depthwise_forward_##NAME(                                                    \
+      const void* input, const void* taps, void* output, int64_t images, int64_t height,       \
+      int64_t width, int64_t channels, int gated, int biased, int threads) {                   \
     forward(static_cast<const T*>(input), static_cast<const compute_t<T>*>(taps),              \
             static_cast<T*>(output), images, Map{height, width, channels}, gated != 0,         \
-            threads);                                                                          \
+            biased != 0, threads);                                                             \
   }                                                                                            \
   extern "C" void depthwise_backward_##NAME(                                                   \
       const void* input, const void* taps, const void* gradient, void* input_gradient,         \
       void* taps_gradient, int64_t images, int64_t height, int64_t width, int64_t channels,    \
-      int gated, int threads) {                                                                \
+      int gated, int biased, int threads) {                                                    \
     backward(static_cast<const T*>(input), static_cast<const compute_t<T>*>(taps),             \
              static_cast<const T*>(gradient), static_cast<T*>(input_gradient),                 \
              static_cast<compute_t<T>*>(taps_gradient), images, Map{height, width, channels},  \
-             gated != 0, threads);                                                             \
+             gated != 0, biased != 0, threads);                                                \
   }
 
 EXPORT(float32, float)

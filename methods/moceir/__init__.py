@@ -1,0 +1,1 @@
+"""MoCE-IR: experts of rising complexity, one of which restores each image."""
