@@ -29,6 +29,7 @@ from harness.spec import (
     TrainSpec,
     spec_hash,
 )
+from harness.stages import plan_stages
 from harness.store.cells import CellFolder
 from harness.store.rows import Row, read
 
@@ -142,8 +143,10 @@ def _cell(
         method=choice.card.name,
         method_version=choice.card.version,
         options=options_as_json(options),
-        data=data,
+        tasks=setting.task_names,
+        data=data if trained else None,
         train=train if trained else None,
+        stages=plan_stages(choice, setting, train) if trained else (),
         seed=seed if trained else 0,
         requires={cell.spec.method: cell.weights_id for cell in requires},
     )

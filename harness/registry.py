@@ -1,7 +1,8 @@
 """Names to methods: the built-in catalogue, installed plug-ins, and strict options.
 
 A method is referred to as ``name`` or ``name:option=value:option=value``, so that variants
-of one method stand side by side in a table.
+of one method stand side by side in a table. ``host+addition`` plugs one into another, and
+``name@sequential`` learns the tasks one kind after the other.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.method import BuildContext, CheckContext, MethodCard, OptionError
 
 _BUILT_IN = "methods.catalogue"
+_SEQUENTIAL = "sequential"
 ENTRY_POINT_GROUP = "harness.methods"
 
 
@@ -34,11 +36,21 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """A method with the options that a person set; ``id`` is how it was asked for."""
+    """A method with the options that a person set; ``id`` is how it was asked for.
+
+    ``sequential`` says that tasks are learnt one kind after the other.
+    """
 
     id: str
     card: MethodCard
     overrides: Mapping[str, str]
+    sequential: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return the name in tables: the card's, and what differs from it."""
+        name = self.card.label + (" (sequential)" if self.sequential else "")
+        return ":".join([name, *(f"{k}={v}" for k, v in sorted(self.overrides.items()))])
 
 
 @functools.cache
@@ -68,13 +80,18 @@ def catalogue() -> Catalogue:
 
 
 def find(reference: str) -> MethodChoice:
-    """Resolve ``name[:option=value]*``.
+    """Resolve ``name[+addition][@sequential][:option=value]*``.
 
     Raises:
         UsageError: unknown method, a broken plug-in, or something that is no ``option=value``.
     """
     known = catalogue()
-    asked, *settings = (part.strip() for part in reference.split(":"))
+    whole, *settings = (part.strip() for part in reference.split(":"))
+    asked, at, way = whole.partition("@")
+    if at and way != _SEQUENTIAL:
+        raise UsageError(
+            f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
+        )
     card = _card(asked, known)
     if card.role == "auxiliary":
         raise UsageError(
@@ -88,8 +105,12 @@ def find(reference: str) -> MethodChoice:
         if not equals or not key:
             raise UsageError(f"'{setting}' in '{reference}' is not option=value")
         overrides[key] = value
-    canonical = ":".join([card.name, *(f"{k}={v}" for k, v in sorted(overrides.items()))])
-    return MethodChoice(id=canonical, card=card, overrides=overrides)
+    if at and not card.trained:
+        raise UsageError(f"{card.name} is not trained, so not in sequence either")
+    canonical = ":".join(
+        [card.name + at + way, *(f"{k}={v}" for k, v in sorted(overrides.items()))]
+    )
+    return MethodChoice(id=canonical, card=card, overrides=overrides, sequential=bool(at))
 
 
 def _card(asked: str, known: Catalogue) -> MethodCard:

@@ -23,7 +23,7 @@ def table_of(plan: Plan) -> Table:
         lines.append(
             MethodLine(
                 id=method,
-                label=":".join([card.label, *(f"{k}={v}" for k, v in _overrides(cells[0]))]),
+                label=cells[0].choice.label,
                 reference=card.role == "reference",
                 notes=(*(told if card.given_true_task else ()), *notes(probed(cells))),
             )
@@ -67,10 +67,6 @@ def write_files(table: Table, folder: Path) -> list[Path]:
         write_text(path, text)
         paths.append(path)
     return paths
-
-
-def _overrides(cell: Cell) -> list[tuple[str, str]]:
-    return sorted(cell.choice.overrides.items())
 
 
 def _display(name: str, plan: Plan) -> Metric:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -139,7 +141,11 @@ class Protocol(Spec):
 
 
 class Setting(Spec):
-    """One benchmark setting as its card describes it."""
+    """One benchmark setting as its card describes it.
+
+    ``sequence`` orders the families of tasks for sequential learning; without it they come in
+    the order of the tasks.
+    """
 
     name: str
     version: int
@@ -147,6 +153,7 @@ class Setting(Spec):
     sources: tuple[str, ...]
     average: Literal["mean-of-columns"]
     tasks: tuple[Task, ...]
+    sequence: tuple[str, ...] = ()
     columns: tuple[Column, ...]
     twin: Twin
     preparation: Preparation
@@ -163,10 +170,22 @@ class Setting(Spec):
                 raise ValueError(
                     f"column '{column.name}' names task '{column.task}', which is not in the card"
                 )
+        families = {task.family for task in self.tasks}
+        if self.sequence and (
+            set(self.sequence) != families or len(self.sequence) != len(families)
+        ):
+            raise ValueError(
+                f"'sequence' must name each family once: {', '.join(sorted(families))}"
+            )
         split = (*self.twin.train, *self.twin.validation, *self.twin.test)
         if len(set(split)) != len(split):
             raise ValueError("a photograph stands in two splits or twice in one")
         return self
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families of tasks in the order in which sequential learning adds them."""
+        return self.sequence or tuple(dict.fromkeys(task.family for task in self.tasks))
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -272,16 +291,56 @@ class TrainingData(Spec):
     generator_version: int
 
 
+class Stage(Spec):
+    """A part of a training: optimiser and learning rate start anew with it, weights go on.
+
+    ``name`` is what the method knows it by, empty if it has one stage; ``tasks`` are sampled.
+    """
+
+    name: str
+    steps: int = Field(ge=1)
+    warmup_steps: int = Field(ge=0)
+    horizon_steps: int = Field(ge=1)
+    tasks: tuple[str, ...] = Field(min_length=1)
+
+
 class TrainSpec(Spec):
-    """All that determines trained weights; its hash is their id."""
+    """All that determines weights; its hash is their id.
+
+    Weights of this project follow from data, optimisation and seed; weights from elsewhere
+    (``source_sha256``, the hash of their file) from nothing else, and ``train`` is None.
+    ``tasks`` are in the order of the setting's card, which is that of classifiers' outputs.
+    """
 
     method: str
     method_version: int
     options: dict[str, JsonValue]
-    data: TrainingData
+    tasks: tuple[str, ...]
+    data: TrainingData | None
     train: Optimisation | None
+    stages: tuple[Stage, ...]
     seed: int
     requires: dict[str, str]
+    source_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class PlacedStage:
+    """A stage, its number from 0 and its first step in the whole training."""
+
+    stage: Stage
+    number: int
+    first_step: int
+
+
+def stage_at(stages: Sequence[Stage], step: int) -> PlacedStage:
+    """Return the stage that ``step`` (from 0) belongs to."""
+    first = 0
+    for number, stage in enumerate(stages):
+        if step < first + stage.steps:
+            return PlacedStage(stage, number, first)
+        first += stage.steps
+    raise ValueError(f"step {step} lies beyond the {first} steps of all stages")
 
 
 class TestSet(Spec):

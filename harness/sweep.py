@@ -192,14 +192,15 @@ def _train(
     from harness.evaluation.validation import Validation
     from harness.training.loop import Job, Machine, train
 
-    if cell.spec.train is None:
+    spec = cell.spec
+    if spec.train is None or spec.data is None:
         return
-    cards = cards_folder()
+    cards, card = cards_folder(), cell.choice.card
     method = _build(cell)
     job = Job(
-        spec=cell.spec,
-        stream=TrainingStream(cards, cell.spec.data, cell.spec.train, cell.spec.seed),
-        validation=Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
+        spec=spec,
+        stream=TrainingStream(cards, spec.data, spec.train, spec.seed, spec.stages, card.views),
+        validation=Validation(cards, spec.data, card.given_true_task),
         folder=cell.folder,
         operation=plan.recipe.operation,
         machine=Machine(resources.device, resources.threads, resources.loader_workers),

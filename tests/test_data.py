@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,8 @@ def stream(cards: Path) -> TrainingStream:
     plan = make_plan(["promptir"], "three-task", "smoke", [3], [], Path("unused"))
     spec = plan.cells[-1].spec
     assert spec.train is not None
-    return TrainingStream(cards, spec.data, spec.train, spec.seed)
+    assert spec.data is not None
+    return TrainingStream(cards, spec.data, spec.train, spec.seed, spec.stages)
 
 
 def test_batches_are_a_function_of_the_step(stream: TrainingStream) -> None:
@@ -186,10 +188,37 @@ def test_balanced_sampling_gives_every_task_its_turn(stream: TrainingStream) -> 
 
 def test_sampling_by_shares_follows_the_card(stream: TrainingStream) -> None:
     train = stream.train.model_copy(update={"task_sampling": "shares"})
-    by_share = TrainingStream(stream.cards, stream.data, train, 0)
-    drawn = [by_share._task(i) for i in range(3000)]
+    stages = (stream.stages[0].model_copy(update={"steps": 3000}),)
+    by_share = TrainingStream(stream.cards, stream.data, train, 0, stages)
+    drawn = [by_share._task(step, 0) for step in range(3000)]
     assert drawn.count("dehaze") / 3000 == pytest.approx(72135 / 142431, abs=0.03)
     assert drawn.count("derain") / 3000 == pytest.approx(24000 / 142431, abs=0.03)
+
+
+def test_stages_sample_their_tasks_alone(stream: TrainingStream) -> None:
+    first = stream.stages[0]
+    stages = (
+        first.model_copy(update={"steps": 4, "tasks": ("dehaze",)}),
+        first.model_copy(update={"steps": 8, "tasks": ("dehaze", "derain")}),
+    )
+    staged = replace(stream, stages=stages)
+    assert all(set(staged.batch(step).tasks) == {"dehaze"} for step in range(4))
+    later = [task for step in range(4, 12) for task in staged.batch(step).tasks]
+    assert abs(later.count("dehaze") - later.count("derain")) <= 1
+
+
+def test_second_views_are_other_crops_and_leave_the_first_as_they_are(
+    stream: TrainingStream,
+) -> None:
+    one, two = stream.batch(2), replace(stream, views=2).batch(2)
+    assert np.array_equal(one.degraded, two.degraded)
+    assert one.second_view is None
+    assert two.second_view is not None
+    assert two.second_view.shape == two.degraded.shape
+    assert not np.array_equal(two.second_view, two.degraded)
+    again = replace(stream, views=2).batch(2).second_view
+    assert again is not None
+    assert np.array_equal(two.second_view, again)
 
 
 def test_published_augmentation_never_leaves_a_patch_as_it_is(stream: TrainingStream) -> None:

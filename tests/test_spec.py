@@ -15,7 +15,9 @@ from harness.data.recipes import load_recipe, recipe_names
 from harness.errors import UsageError
 from harness.method import CheckContext
 from harness.plan import make_plan, parse_seeds
-from harness.spec import Setting, canonical_json, parse, read_yaml, spec_hash
+from harness.registry import find
+from harness.spec import Setting, Stage, canonical_json, parse, read_yaml, spec_hash, stage_at
+from harness.stages import plan_stages
 from harness.training.schedule import learning_rate
 from tests.networks import TASKS
 
@@ -204,3 +206,48 @@ def test_bad_seeds(text: str) -> None:
 def test_cards_folder_holds_no_python() -> None:
     found = [p for p in (ROOT / "datasets").rglob("*") if p.suffix in {".py", ".pyc"}]
     assert found == [], "a Python package `datasets` would shadow Hugging Face's"
+
+
+def staged(reference: str, steps: int = 12) -> tuple[Stage, ...]:
+    train = load_recipe("smoke").train.model_copy(update={"steps": steps, "horizon_steps": steps})
+    return plan_stages(find(reference), load_setting("three-task"), train)
+
+
+def test_a_method_of_one_stage_keeps_the_recipes_lengths() -> None:
+    train = load_recipe("smoke").train
+    (stage,) = plan_stages(find("promptir"), load_setting("three-task"), train)
+    assert (stage.name, stage.steps) == ("", train.steps)
+    assert (stage.warmup_steps, stage.horizon_steps) == (train.warmup_steps, train.horizon_steps)
+    assert stage.tasks == load_setting("three-task").task_names
+
+
+def test_sequential_learning_adds_one_family_a_stage_and_ends_with_all() -> None:
+    stages = staged("promptir@sequential", 1000)
+    assert [stage.steps for stage in stages] == [300, 300, 400]
+    noise = ("denoise15", "denoise25", "denoise50")
+    assert [stage.tasks for stage in stages] == [
+        noise,
+        (*noise, "dehaze"),
+        (*noise, "dehaze", "derain"),
+    ]
+    assert [stage.horizon_steps for stage in stages] == [300, 300, 400]
+
+
+@given(steps=st.integers(3, 400))
+def test_stages_give_out_all_steps(steps: int) -> None:
+    stages = staged("cpl@sequential", steps)
+    assert sum(stage.steps for stage in stages) == steps
+    placed = [stage_at(stages, step) for step in range(steps)]
+    assert [p.number for p in placed] == sorted(p.number for p in placed)
+    assert {p.number for p in placed} == {0, 1, 2}
+    with pytest.raises(ValueError, match="beyond"):
+        stage_at(stages, steps)
+
+
+def test_what_cannot_be_staged_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="trained in 3 stages, and the recipe has 2 steps"):
+        staged("promptir@sequential", 2)
+    with pytest.raises(UsageError, match=r"'@sequentiel' .* did you mean 'sequential'"):
+        find("promptir@sequentiel")
+    assert find("cpl@sequential:top_k=2").id == "cpl@sequential:top_k=2"
+    assert find("cpl@sequential:top_k=2").label == "CPL (sequential):top_k=2"

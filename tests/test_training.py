@@ -36,12 +36,14 @@ def plan_of(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
 
 
 def job_of(plan: Plan, cards: Path, device: str, workers: int) -> Job:
-    cell = plan.cells[-1]
+    cell, card = plan.cells[-1], plan.cells[-1].choice.card
+    data = cell.spec.data
     assert cell.spec.train is not None
+    assert data is not None
     return Job(
         spec=cell.spec,
-        stream=TrainingStream(cards, cell.spec.data, cell.spec.train, 0),
-        validation=Validation(cards, cell.spec.data, cell.choice.card.given_true_task),
+        stream=TrainingStream(cards, data, cell.spec.train, 0, cell.spec.stages, card.views),
+        validation=Validation(cards, data, card.given_true_task),
         folder=cell.folder,
         operation=plan.recipe.operation,
         machine=Machine(device, 1, workers),

@@ -6,6 +6,7 @@ So a resumed run sees what an uninterrupted one sees, with any number of loader 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from harness.data.degradations import degrade
 from harness.data.keys import generator
 from harness.data.leaves import canvas
 from harness.data.photographs import Image8, load
-from harness.spec import LeavesSpec, Optimisation, TrainingData
+from harness.spec import LeavesSpec, Optimisation, Stage, TrainingData, stage_at
 
 Float = NDArray[np.float32]
 
@@ -27,12 +28,16 @@ _CANVASES_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch as arrays: (N, 3, H, W) float32 in [0, 1], N task names, and the step."""
+    """A batch as arrays: (N, 3, H, W) float32 in [0, 1], N task names, and the step.
+
+    ``second_view`` holds other degraded crops of the same images, for methods that ask.
+    """
 
     degraded: Float
     clean: Float
     tasks: tuple[str, ...]
     step: int
+    second_view: Float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,48 @@ class TrainingStream:
     data: TrainingData
     train: Optimisation
     seed: int
+    stages: tuple[Stage, ...]
+    views: int = 1
 
     def batch(self, step: int) -> Samples:
         """Return batch ``step`` (from 0)."""
-        size, side = self.train.batch, self.train.patch_px
-        names = [self._task(step * size + slot) for slot in range(size)]
+        size = self.train.batch
+        names = [self._task(step, slot) for slot in range(size)]
         rngs = [generator("train", self.seed, step, slot) for slot in range(size)]
-        clean = to_unit([self._crop(step * size + slot, rng) for slot, rng in enumerate(rngs)])
-        degraded = np.empty((size, 3, side, side), dtype=np.float32)
+        images = [self._image(step * size + slot, rng) for slot, rng in enumerate(rngs)]
+        clean, degraded = self._cut(images, names, rngs)
+        second_view = None
+        if self.views == 2:
+            others = [generator("second-view", self.seed, step, slot) for slot in range(size)]
+            _, second_view = self._cut(images, names, others)
+        return Samples(degraded, clean, tuple(names), step, second_view)
+
+    def _task(self, step: int, slot: int) -> str:
+        """Choose a sample's task among those of its stage: in turn, reshuffled, or by shares."""
+        placed = stage_at(self.stages, step)
+        tasks = [task for task in self.data.tasks if task.name in placed.stage.tasks]
+        if self.train.task_sampling == "balanced":
+            index = (step - placed.first_step) * self.train.batch + slot
+            turn, place = divmod(index, len(tasks))
+            later = [placed.number] if placed.number else []
+            order = generator("task-order", self.seed, turn, *later).permutation(len(tasks))
+            return tasks[int(order[place])].name
+        shares = np.array([task.share for task in tasks])
+        rng = generator("task-share", self.seed, step * self.train.batch + slot)
+        return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))].name
+
+    def _cut(
+        self, images: Sequence[Image8], names: Sequence[str], rngs: Sequence[np.random.Generator]
+    ) -> tuple[Float, Float]:
+        """Cut a patch of each image, turn and degrade it; return (clean, degraded)."""
+        side, dihedral = self.train.patch_px, self.train.augmentation == "dihedral"
+        clean = to_unit(
+            [
+                crop_alike([image], side, rng, dihedral)[0]
+                for image, rng in zip(images, rngs, strict=True)
+            ]
+        )
+        degraded = np.empty_like(clean)
         for task in self.data.tasks:
             slots = [slot for slot, name in enumerate(names) if name == task.name]
             if slots:
@@ -63,32 +102,18 @@ class TrainingStream:
                     [rngs[slot] for slot in slots],
                     self.data.preparation.noise_rounding,
                 )
-        return Samples(degraded=degraded, clean=clean, tasks=tuple(names), step=step)
+        return clean, degraded
 
-    def _task(self, index: int) -> str:
-        """Choose the task of the run's sample ``index``: in turn, reshuffled, or by shares."""
-        tasks = self.data.tasks
-        if self.train.task_sampling == "balanced":
-            turn, place = divmod(index, len(tasks))
-            order = generator("task-order", self.seed, turn).permutation(len(tasks))
-            return tasks[int(order[place])].name
-        shares = np.array([task.share for task in tasks])
-        rng = generator("task-share", self.seed, index)
-        return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))].name
-
-    def _crop(self, index: int, rng: np.random.Generator) -> Image8:
-        """Cut and turn a patch of a photograph or of a dead-leaves image."""
+    def _image(self, index: int, rng: np.random.Generator) -> Image8:
+        """Choose a photograph or a dead-leaves image."""
         if rng.random() < self.data.leaves_share:
             spec = self.data.leaves
             window = index // (spec.crops_per_canvas * _CANVASES_AT_ONCE)
             number = window * _CANVASES_AT_ONCE + int(rng.integers(_CANVASES_AT_ONCE))
             names = tuple(photograph.name for photograph in self.data.train)
-            image = _canvas(self.cards, spec, names, self.seed, number)
-        else:
-            chosen = self.data.train[int(rng.integers(len(self.data.train)))]
-            image = load(self.cards, chosen.name)
-        dihedral = self.train.augmentation == "dihedral"
-        return crop_alike([image], self.train.patch_px, rng, dihedral)[0]
+            return _canvas(self.cards, spec, names, self.seed, number)
+        chosen = self.data.train[int(rng.integers(len(self.data.train)))]
+        return load(self.cards, chosen.name)
 
 
 @functools.lru_cache(maxsize=2 * _CANVASES_AT_ONCE)

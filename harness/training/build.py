@@ -22,7 +22,7 @@ def build(card: MethodCard, spec: TrainSpec, required: Mapping[str, Any]) -> Met
     """
     context = BuildContext(
         options=parse_options(card, spec.options),
-        tasks=tuple(task.name for task in spec.data.tasks),
+        tasks=spec.tasks,
         required=required,
     )
     with torch.random.fork_rng(devices=[]):

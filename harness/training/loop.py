@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from harness.data.keys import integer_seed
-from harness.data.stream import Samples, TrainingStream
+from harness.data.stream import Float, Samples, TrainingStream
 from harness.errors import CellError, Interrupted
 from harness.evaluation.validation import Validation
 from harness.machine import computes_bf16
 from harness.method import Batch, Method
-from harness.spec import Operation, TrainSpec, spec_hash
+from harness.spec import Operation, TrainSpec, spec_hash, stage_at
 from harness.store.cells import CellFolder
 from harness.store.files import write_json
 from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
@@ -144,9 +144,14 @@ class _Training:
     def _optimise(self, samples: Samples) -> float:
         """Take one step and return the total loss."""
         train = self.train
+        placed = stage_at(self.spec.stages, samples.step)
+        in_stage = samples.step - placed.first_step
+        if placed.number and in_stage == 0:
+            self.optimiser.state.clear()
+            self.progress.say(f"stage {placed.number + 1} of {len(self.spec.stages)} begins")
         self.method.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(train, samples.step)
+            group["lr"] = learning_rate(train, in_stage, placed.stage)
         self.optimiser.zero_grad(set_to_none=True)
         micro = train.micro_batch or train.batch
         parts = train.batch // micro
@@ -158,6 +163,8 @@ class _Training:
                 clean=torch.from_numpy(samples.clean[chosen]).to(self.device),
                 tasks=samples.tasks[chosen],
                 step=samples.step,
+                stage=placed.stage.name,
+                second_view=self._tensor(samples.second_view, chosen),
             )
             rng = torch.Generator().manual_seed(
                 integer_seed("losses", self.spec.seed, samples.step, part)
@@ -179,6 +186,9 @@ class _Training:
             for key, value in self.method.state_dict().items():
                 self.ema[key].lerp_(value.to(self.ema[key].dtype), 1 - train.ema_decay)
         return total
+
+    def _tensor(self, values: Float | None, chosen: slice) -> Tensor | None:
+        return None if values is None else torch.from_numpy(values[chosen]).to(self.device)
 
     def _autocast(self) -> Any:
         if self.train.precision == "fp32":

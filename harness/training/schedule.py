@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from harness.spec import Optimisation
+from harness.spec import Optimisation, Stage
 
 
-def learning_rate(train: Optimisation, step: int) -> float:
+def learning_rate(train: Optimisation, step: int, stage: Stage | None = None) -> float:
     """Return the rate of ``step`` (from 0): linear warm-up, then a cosine to ``lr_min``.
+
+    With ``stage``, ``step`` counts from its start and its lengths hold.
 
     With the rate held for an epoch this is the published schedule of PromptIR
     (``LinearWarmupCosineAnnealingLR``, net and train.py), whose first epoch runs at rate 0:
@@ -16,7 +18,8 @@ def learning_rate(train: Optimisation, step: int) -> float:
     """
     hold = train.lr_hold_steps
     unit = step // hold
-    warmup, horizon = train.warmup_steps // hold, train.horizon_steps // hold
+    lengths = stage or train
+    warmup, horizon = lengths.warmup_steps // hold, lengths.horizon_steps // hold
     if unit < warmup:
         return train.lr * unit / max(1, warmup - 1)
     progress = min(1.0, (unit - warmup) / max(1, horizon - warmup))
