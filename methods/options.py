@@ -182,7 +182,7 @@ def check_prompts(options: PromptOptions, context: CheckContext) -> None:
     if options.chooser != "router" and options.prompts < len(context.tasks):
         raise OptionError(
             f"chooser={options.chooser} needs a prompt per task: prompts={options.prompts} "
-            f"for {len(context.tasks)} tasks"
+            f"for {len(context.tasks)} tasks; set prompts={len(context.tasks)}"
         )
     for name in ("balance_weight", "cpr_weight", "cpr_push", "cpr_margin", "cpr_warmup_steps"):
         if getattr(options, name) < 0:

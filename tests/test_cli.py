@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from harness.data.cards import load_setting
 from tests.conftest import Run
 
 METHODS = "cpl,promptir,explicit,oracle"
@@ -266,6 +267,55 @@ def test_methods_and_data_are_listed(harness_command: Run) -> None:
     data = harness_command("data")
     assert data.returncode == 0
     assert "synthetic twin: ready" in data.stdout
+
+
+SHORT = """
+base: smoke
+train: {steps: 2, horizon_steps: 2, warmup_steps: 0, validate_every_steps: 2}
+test: {photographs: 1, centre_px: 48}
+"""
+
+
+OTHERS = ("five-task", "seven-task", "all-weather", "composite", "weatherbench")
+
+
+@pytest.fixture(scope="module")
+def short_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Path]]:
+    """Runs of the other settings, in one process: loading torch takes longer than training."""
+    folder = tmp_path_factory.mktemp("short")
+    (folder / "short.yaml").write_text(SHORT)
+    code = (
+        "import sys\nfrom harness.cli import main\nname, recipe, out = sys.argv[1:]\n"
+        "for setting in name.split(','):\n"
+        "    sys.argv[1:] = ['run', '--setting', setting, '--methods', 'promptir',\n"
+        "                    '--recipe', recipe, '--out', out + '/' + setting]\n"
+        "    try:\n        main()\n    except SystemExit as end:\n"
+        "        print('ended', setting, end.code, file=sys.stderr)\n"
+    )
+    arguments = [",".join(OTHERS), str(folder / "short.yaml"), str(folder)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    return {name: (done.stderr, folder / name) for name in OTHERS}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_setting_runs(name: str, short_runs: dict[str, tuple[str, Path]]) -> None:
+    """Three-task's runs are above; here training, scoring, probes and tables of the others."""
+    stderr, out = short_runs[name]
+    assert f"ended {name} 0" in stderr or f"ended {name} None" in stderr, stderr
+    setting = load_setting(name)
+    with (out / f"tables/{name}-short.csv").open() as file:
+        lines = [line for line in csv.DictReader(file) if line["method"] == "promptir"]
+    assert {line["column"] for line in lines} == {*(c.name for c in setting.columns), "average"}
+    assert {line["metric"] for line in lines} == set(setting.protocol.metrics)
+    assert all(line["images_scored"] == line["images_expected"] for line in lines)
+    probes = json.loads(next(out.glob("cells/promptir-*/probes.json")).read_text())
+    assert list(probes["prompts"]["tasks"]) == list(setting.task_names)
 
 
 LONG = """

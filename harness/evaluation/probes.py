@@ -19,7 +19,7 @@ from torch import Tensor
 from harness.data.pairs import make_pair
 from harness.evaluation.metrics import psnr_rgb
 from harness.method import Prompted
-from harness.spec import TestSet
+from harness.spec import Column, TestSet
 
 _SIDE_PX = 128
 _COLLAPSED = 0.9
@@ -55,7 +55,9 @@ def probe_prompts(
 ) -> PromptProbe:
     """Probe a prompted method on the photographs of ``test``."""
     tasks = [task.name for task in test.tasks]
-    columns = {c.task: c for c in test.columns}
+    # A task that is trained and not shown is probed too, keyed by its own name.
+    shown = {c.task: c for c in test.columns}
+    columns = {task: shown.get(task) or _hidden_column(task) for task in tasks}
     matrices, weights = [], []
     for photograph in test.photographs:
         pairs = [
@@ -95,6 +97,10 @@ def probe_prompts(
         wrong_prompt_cost_db=wrong_prompt_cost_db(mean, families),
         collapsed=collapsed(usage),
     )
+
+
+def _hidden_column(task: str) -> Column:
+    return Column(name=task, task=task, label=task, latex_label=task, group="", draws=1)
 
 
 def _psnrs(restored: Tensor, cleans: Sequence[Any]) -> list[float]:
