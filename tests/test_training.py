@@ -83,6 +83,7 @@ def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
         ("restormer", "batch: 5, ema_decay: 0.9"),
         ("cpr", "batch: 10, micro_batch: 5, scored_checkpoint: best-on-validation"),
         ("promptir", "batch: 5, precision: bf16, grad_clip_norm: null"),
+        ("promptir@sequential", "batch: 5"),
     ],
 )
 def test_resume_is_bit_exact(tmp_path: Path, cards: Path, method: str, extra: str) -> None:
