@@ -54,6 +54,7 @@ class MethodCard:
         role: ``method`` is ranked in tables; ``reference`` is shown, never ranked;
             ``auxiliary`` is trained for others and not shown.
         trained: whether there is anything to train.
+        needs_file: whether it can be built from a file of weights alone.
         given_true_task: whether it is told the true task of every image, at test too.
         insertion_points: names of the places where prompts can go in, from the deepest up, as
             in its network's ``insertion_channels``; empty where the network is not split.
@@ -84,6 +85,7 @@ class MethodCard:
     requires: tuple[str, ...] = ()
     role: Literal["method", "reference", "auxiliary"] = "method"
     trained: bool = True
+    needs_file: bool = False
     given_true_task: bool = False
     insertion_points: tuple[str, ...] = ()
     plug: Callable[[MethodCard], MethodCard] | None = None

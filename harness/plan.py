@@ -5,7 +5,7 @@ Planning imports no torch: it hashes specs and looks at what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from harness.spec import (
 from harness.stages import plan_stages
 from harness.store.cells import CellFolder
 from harness.store.rows import Row, read
+from harness.store.weights import file_sha256
 
 Status = Literal["cached", "to score", "unfinished", "missing"]
 
@@ -40,8 +41,16 @@ _SCORE_S = 0.5
 
 
 @dataclass(frozen=True)
+class Source:
+    """A file of weights that were not trained here, and where in it they stand, if said."""
+
+    path: Path
+    entry: str | None = None
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One training and its scoring.
+    """One training and its scoring, or weights from elsewhere and theirs.
 
     Attributes:
         choice: the method as asked for.
@@ -50,6 +59,7 @@ class Cell:
         score: what is scored under which protocol; None for auxiliary cells.
         requires: cells whose weights this one builds on, by method name.
         folder: where it is stored.
+        source: where the weights come from, if they are not trained.
     """
 
     choice: MethodChoice
@@ -58,6 +68,7 @@ class Cell:
     score: ScoreSpec | None
     requires: tuple[Cell, ...]
     folder: CellFolder
+    source: Source | None = None
 
     @property
     def label(self) -> str:
@@ -99,8 +110,7 @@ def make_plan(
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
     data, test, columns = _data(setting), _test(setting, recipe), _columns(setting, recipe)
-    untrained = [n for n, card in catalogue().cards.items() if not card.trained]
-    choices = [find(name) for name in dict.fromkeys([*untrained, *methods])]
+    choices = [find(name) for name in dict.fromkeys([*_always_shown(), *methods])]
     cells: list[Cell] = []
     auxiliary: dict[str, Cell] = {}
     for choice in {c.id: c for c in choices}.values():
@@ -113,12 +123,115 @@ def make_plan(
             cells.append(
                 _cell(choice, setting, recipe, recipe.train, data, seed, tuple(needed), test, out)
             )
+    return _plan(setting, recipe, seeds, cells, list(auxiliary.values()), columns, metrics, out)
+
+
+def make_evaluation_plan(
+    subject: Released,
+    setting_name: str,
+    recipe_name: str,
+    metrics: Sequence[str],
+    out: Path,
+) -> Plan:
+    """Build the plan of ``evaluate``: weights from elsewhere, and the degraded input.
+
+    Raises:
+        UsageError: an unknown name, options that contradict each other, or weights missing
+            that the method builds on.
+    """
+    setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
+    test, columns = _test(setting, recipe), _columns(setting, recipe)
+    context = CheckContext(setting.task_names, recipe.train.micro_batch or recipe.train.batch)
+    auxiliary = []
+    for name in subject.choice.card.requires:
+        if name not in subject.required:
+            raise UsageError(
+                f"{subject.choice.id} builds on {name}; give its weights: --required {name}=FILE"
+            )
+        card = MethodChoice(name, catalogue().cards[name], {})
+        chosen: Any = resolve_options(card, recipe.size, context, published=True)
+        source = subject.required[name]
+        auxiliary.append(
+            _released_cell(card, options_as_json(chosen), source, setting, (), None, out)
+        )
+    options = subject.options
+    if options is None:
+        chosen = resolve_options(subject.choice, recipe.size, context, published=True)
+        options = options_as_json(chosen)
+    needed = tuple(auxiliary)
+    cells = [
+        _cell(find(name), setting, recipe, recipe.train, _data(setting), 0, (), test, out)
+        for name in _always_shown()
+    ]
+    cells.append(
+        _released_cell(subject.choice, options, subject.source, setting, needed, test, out)
+    )
+    return _plan(setting, recipe, [0], cells, auxiliary, columns, metrics, out)
+
+
+@dataclass(frozen=True)
+class Released:
+    """Weights to evaluate.
+
+    Attributes:
+        choice: the method that they are weights of.
+        source: their file; None for a method that brings its own.
+        options: the method's options where the file says them, else None.
+        required: files of the methods that it builds on, by name.
+    """
+
+    choice: MethodChoice
+    source: Source
+    options: dict[str, Any] | None
+    required: Mapping[str, Source]
+
+
+def _always_shown() -> list[str]:
+    """Return the names of what is part of every table: methods without training or files."""
+    cards = catalogue().cards.items()
+    return [name for name, card in cards if not card.trained and not card.needs_file]
+
+
+def _released_cell(
+    choice: MethodChoice,
+    options: dict[str, Any],
+    source: Source,
+    setting: Setting,
+    requires: tuple[Cell, ...],
+    test: TestSet | None,
+    out: Path,
+) -> Cell:
+    spec = TrainSpec(
+        method=choice.card.name,
+        method_version=choice.card.version,
+        options=options,
+        tasks=setting.task_names,
+        data=None,
+        train=None,
+        stages=(),
+        seed=0,
+        requires={cell.spec.method: cell.weights_id for cell in requires},
+        source_sha256=file_sha256(source.path),
+    )
+    return _whole(choice, spec, setting, requires, test, out, source)
+
+
+def _plan(
+    setting: Setting,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    cells: Sequence[Cell],
+    auxiliary: Sequence[Cell],
+    columns: tuple[Column, ...],
+    metrics: Sequence[str],
+    out: Path,
+) -> Plan:
     return Plan(
         setting=setting,
         recipe=recipe,
         seeds=tuple(seeds),
         cells=tuple(cells),
-        auxiliary=tuple(auxiliary.values()),
+        auxiliary=tuple(auxiliary),
         columns=columns,
         metrics=tuple(dict.fromkeys([*setting.protocol.metrics, *metrics])),
         out=out,
@@ -150,17 +263,24 @@ def _cell(
         seed=seed if trained else 0,
         requires={cell.spec.method: cell.weights_id for cell in requires},
     )
+    return _whole(choice, spec, setting, requires, test, out, None)
+
+
+def _whole(
+    choice: MethodChoice,
+    spec: TrainSpec,
+    setting: Setting,
+    requires: tuple[Cell, ...],
+    test: TestSet | None,
+    out: Path,
+    source: Source | None,
+) -> Cell:
     weights_id = spec_hash(spec)
-    return Cell(
-        choice=choice,
-        spec=spec,
-        weights_id=weights_id,
-        score=ScoreSpec(weights=weights_id, test=test, protocol=setting.protocol)
-        if test is not None
-        else None,
-        requires=requires,
-        folder=CellFolder.of(out, choice.id, spec.seed, weights_id),
-    )
+    score = None
+    if test is not None:
+        score = ScoreSpec(weights=weights_id, test=test, protocol=setting.protocol)
+    folder = CellFolder.of(out, choice.id, spec.seed, weights_id)
+    return Cell(choice, spec, weights_id, score, requires, folder, source)
 
 
 def _data(setting: Setting) -> TrainingData:

@@ -10,9 +10,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from collections.abc import Mapping
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -23,6 +27,8 @@ from harness.method import BuildContext, CheckContext, MethodCard, OptionError
 _BUILT_IN = "methods.catalogue"
 _SEQUENTIAL = "sequential"
 ENTRY_POINT_GROUP = "harness.methods"
+PLUGINS_VARIABLE = "HARNESS_PLUGINS"
+"""Environment variable with files of methods; worker processes read it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class MethodChoice:
     overrides: Mapping[str, str]
     sequential: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Cards hold functions and types of plug-ins; another process finds them by name.
+        return _choice_again, (self.id, self.card.name, dict(self.overrides), self.sequential)
+
     @property
     def label(self) -> str:
         """Return the name in tables: the card's, and what differs from it."""
@@ -53,12 +63,34 @@ class MethodChoice:
         return ":".join([name, *(f"{k}={v}" for k, v in sorted(self.overrides.items()))])
 
 
+def _choice_again(
+    identifier: str, name: str, overrides: Mapping[str, str], sequential: bool
+) -> MethodChoice:
+    return MethodChoice(identifier, _card(name, catalogue()), overrides, sequential)
+
+
+def use_plugins(files: Sequence[Path]) -> None:
+    """Add methods from Python files, here and in processes that this one starts.
+
+    Raises:
+        UsageError: a file is not there.
+    """
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"--plugin {file} is not there")
+    if files:
+        known = os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)
+        paths = dict.fromkeys([*filter(None, known), *(str(file.resolve()) for file in files)])
+        os.environ[PLUGINS_VARIABLE] = os.pathsep.join(paths)
+        catalogue.cache_clear()
+
+
 @functools.cache
 def catalogue() -> Catalogue:
-    """Return all methods: built in, and from entry points of the group ``harness.methods``.
+    """Return all methods: built in, from entry points of ``harness.methods``, and from files.
 
-    An entry point names a :class:`MethodCard`. One that cannot be imported is listed with its
-    reason and spoils nothing else.
+    An entry point names a :class:`MethodCard`; of a file (``use_plugins``) every card at its top
+    level counts. What cannot be imported is listed with its reason and spoils nothing else.
     """
     module = importlib.import_module(_BUILT_IN)
     cards: dict[str, MethodCard] = dict(module.METHODS)
@@ -76,7 +108,43 @@ def catalogue() -> Catalogue:
             cards[point.name] = card
         else:
             broken[point.name] = f"{point.value} is not a MethodCard"
+    for path in filter(None, os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)):
+        try:
+            found = _cards_of(Path(path))
+        except Exception as error:  # a plug-in may fail in any way
+            broken[Path(path).stem] = f"{path}: {type(error).__name__}: {error}"
+            continue
+        if not found:
+            broken[Path(path).stem] = f"{path} holds no MethodCard at its top level"
+        for card in found:
+            if card.name in cards:
+                broken[Path(path).stem] = f"{path}: the name '{card.name}' is taken"
+            else:
+                cards[card.name] = card
     return Catalogue(cards=cards, aliases=dict(module.ALIASES), broken=broken)
+
+
+def _cards_of(path: Path) -> list[MethodCard]:
+    """Import a file under its own name and return its cards."""
+    name = path.stem
+    loaded = sys.modules.get(name)
+    if loaded is None:
+        if importlib.util.find_spec(name) is not None:
+            raise ImportError(f"a module called '{name}' is installed; rename the file")
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError("not a Python file")
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[name] = loaded
+        try:
+            spec.loader.exec_module(loaded)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    elif getattr(loaded, "__file__", None) != str(path):
+        raise ImportError(f"a module called '{name}' is loaded already; rename the file")
+    values = vars(loaded).values()
+    return list({v.name: v for v in values if isinstance(v, MethodCard)}.values())
 
 
 def find(reference: str) -> MethodChoice:
@@ -144,10 +212,13 @@ def _card(asked: str, known: Catalogue) -> MethodCard:
     raise UsageError(f"unknown method '{asked}'; {did_you_mean(asked, names)}")
 
 
-def resolve_options(choice: MethodChoice, size: str, context: CheckContext) -> Any:
+def resolve_options(
+    choice: MethodChoice, size: str, context: CheckContext, published: bool = False
+) -> Any:
     """Return the options of ``choice`` at a recipe's size, checked against the setting.
 
-    Precedence: the type's defaults, the card's, the size's, the person's.
+    Precedence: the type's defaults, the card's, the size's, with ``published`` those under which
+    the authors' checkpoints run, the person's.
 
     Raises:
         UsageError: unknown option or size, wrong type, or a contradiction, each by name.
@@ -160,6 +231,8 @@ def resolve_options(choice: MethodChoice, size: str, context: CheckContext) -> A
     if card.sizes and size not in card.sizes and size != "full" and card.role != "auxiliary":
         raise UsageError(f"{card.name} has no size '{size}'; {did_you_mean(size, card.sizes)}")
     values: dict[str, Any] = {**card.defaults, **card.sizes.get(size, {})}
+    if published:
+        values |= card.published
     values |= {key: _from_text(text) for key, text in choice.overrides.items()}
     try:
         options = parse_options(card, values)

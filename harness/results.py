@@ -20,12 +20,14 @@ def table_of(plan: Plan) -> Table:
         cells = [cell for cell in plan.cells if cell.choice.id == method]
         card = cells[0].choice.card
         told = ("is told the true task of every image; a reference, not ranked",)
+        source = cells[0].source
+        given = () if source is None else (f"weights of {source.path.name}, evaluated again",)
         lines.append(
             MethodLine(
                 id=method,
                 label=cells[0].choice.label,
                 reference=card.role == "reference",
-                notes=(*(told if card.given_true_task else ()), *notes(probed(cells))),
+                notes=(*(told if card.given_true_task else ()), *given, *notes(probed(cells))),
             )
         )
     request = TableRequest(

@@ -21,9 +21,9 @@ from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
 from harness.machine import cores, prepare_process
 from harness.method import circumstances
-from harness.plan import Cell, Plan, status, stored_rows
+from harness.plan import Cell, Plan, Source, status, stored_rows
 from harness.store.files import read_json, write_json, write_text
-from harness.store.rows import append
+from harness.store.rows import Origin, append
 from harness.training.progress import Progress, progress_for
 
 
@@ -141,7 +141,10 @@ def _compute(
     with _claim(cell, progress, stop):
         folder.write_spec(cell.spec)
         if cell.choice.card.trained and not folder.weights.exists():
-            _train(cell, plan, resources, progress, stop)
+            if cell.source is not None:
+                _adopt(cell, cell.source, progress)
+            else:
+                _train(cell, plan, resources, progress, stop)
         if cell.score is not None and status(cell, plan) != "cached":
             _score(cell, plan, resources, progress, stop)
 
@@ -212,6 +215,28 @@ def _train(
     )
 
 
+def _adopt(cell: Cell, source: Source, progress: Progress) -> None:
+    """Read weights from elsewhere into the cell's folder, if they fit its network."""
+    from harness.training.checkpoint import save_weights
+    from harness.training.released import load_released, read_released
+
+    method = _build(cell)
+    released = read_released(source.path, source.entry)
+    load_released(method, released, cell.choice.id)
+    save_weights(cell.folder.weights, method.state_dict(), cell.spec)
+    where = f", entry '{released.entry}'" if released.entry else ""
+    progress.say(f"read {len(released.state)} tensors from {source.path}{where}")
+    write_json(
+        cell.folder.record,
+        {
+            "source": source.path.name,
+            "source_sha256": released.sha256,
+            "entry": released.entry,
+            "parameters": sum(p.numel() for p in method.parameters()),
+        },
+    )
+
+
 def _score(
     cell: Cell, plan: Plan, resources: Resources, progress: Progress, stop: Callable[[], bool]
 ) -> None:
@@ -232,7 +257,8 @@ def _score(
         method.load_state_dict(weights)
     device = torch.device(resources.device)
     method.to(device).eval()
-    subject = Subject(method, cell.choice.id, cell.spec.seed, card.given_true_task, device)
+    origin: Origin = "measured" if cell.source is None else "re-evaluated"
+    subject = Subject(method, cell.choice.id, cell.spec.seed, card.given_true_task, device, origin)
     done = {(row.column, row.image, row.metric) for row in stored_rows(cell)}
     metrics = resolve_metrics(plan.metrics)
     cards = cards_folder()
@@ -252,8 +278,9 @@ def _score(
         probe = probe_prompts(method, cell.score.test, cards, card.given_true_task, device)
         probes["prompts"] = probe.as_json()
     for needed in cell.requires:
-        accuracy = read_json(needed.folder.record)["validation_per_task"]
-        probes.setdefault("classifiers", {})[needed.spec.method] = accuracy
+        accuracy = read_json(needed.folder.record).get("validation_per_task")
+        if accuracy is not None:  # of weights from elsewhere it is not known
+            probes.setdefault("classifiers", {})[needed.spec.method] = accuracy
     probes["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(cell.folder.probes, probes)
 

@@ -15,6 +15,7 @@ from harness.data.stream import TrainingStream
 from harness.errors import CellError, HarnessError, Interrupted
 from harness.evaluation.validation import Validation
 from harness.plan import Cell, Plan, make_plan
+from harness.spec import spec_hash
 from harness.sweep import _build
 from harness.training.checkpoint import load_state, load_weights, save_weights
 from harness.training.loop import Job, Machine, train
@@ -164,13 +165,14 @@ def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path, cards: Path) 
 
 def test_weights_of_another_method_or_damaged_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    save_weights(path, {"a": torch.ones(2)}, "id-1", "promptir")
-    assert torch.equal(load_weights(path, "id-1", "promptir")["a"], torch.ones(2))
-    with pytest.raises(HarnessError, match=r"belong to promptir \(id-1\), not to cpl"):
+    spec = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path).cells[-1].spec
+    save_weights(path, {"a": torch.ones(2)}, spec)
+    assert torch.equal(load_weights(path, spec_hash(spec), "promptir")["a"], torch.ones(2))
+    with pytest.raises(HarnessError, match=r"belong to promptir \([0-9a-f]{16}\), not to cpl"):
         load_weights(path, "id-2", "cpl")
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(HarnessError, match="cannot be read"):
-        load_weights(path, "id-1", "promptir")
+        load_weights(path, spec_hash(spec), "promptir")
 
 
 def test_a_checkpoint_is_never_unpickled(tmp_path: Path) -> None:

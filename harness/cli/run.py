@@ -27,6 +27,9 @@ RecipeName = Annotated[
 ]
 Seeds = Annotated[str, typer.Option(help="Seeds: 0,1,2 or 0-4.")]
 Out = Annotated[Path, typer.Option(help="Folder for cells and tables.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option(help="Python file with a method of your own; repeatable.")
+]
 Metrics = Annotated[
     str, typer.Option(help="More metrics, by full name or pyiqa's: lpips,niqe. Comma-separated.")
 ]
@@ -42,16 +45,30 @@ def run(
     jobs: Annotated[int, typer.Option(min=1, help="Cells computed side by side.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes per cell.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    plugin: Plugins = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
 ) -> None:
     """Train and score methods on a setting, and print the table.
 
     What is stored is never computed again; what was cut off goes on where it stopped.
     """
+    from harness.registry import use_plugins
+
+    use_plugins(plugin or [])
+    plan = plan_from(methods, setting, recipe, seeds, metrics, out)
+    complete(plan, out, jobs, workers, device, dry_run)
+
+
+def complete(plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_run: bool) -> None:
+    """Compute what is missing of ``plan`` and show its table; shared with ``evaluate``.
+
+    Raises:
+        HarnessError: a cell failed; the others are shown.
+        Interrupted: the person stopped it.
+    """
     from harness.errors import HarnessError, Interrupted
     from harness.plan import status
 
-    plan = plan_from(methods, setting, recipe, seeds, metrics, out)
     if dry_run:
         print(describe(plan, jobs))
         return

@@ -7,6 +7,7 @@ from harness.cli.run import (
     Methods,
     Metrics,
     Out,
+    Plugins,
     RecipeName,
     Seeds,
     SettingName,
@@ -22,11 +23,14 @@ def table(
     seeds: Seeds = "0",
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
+    plugin: Plugins = None,
 ) -> None:
     """Print the table from stored rows; what was not computed is shown as missing."""
     from harness.errors import HarnessError
     from harness.plan import stored_rows
+    from harness.registry import use_plugins
 
+    use_plugins(plugin or [])
     plan = plan_from(methods, setting, recipe, seeds, metrics, out)
     if not any(stored_rows(cell) for cell in plan.cells):
         raise HarnessError(

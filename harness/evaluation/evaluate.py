@@ -16,7 +16,7 @@ from harness.evaluation.metrics import Metric
 from harness.evaluation.protocols import score_pairs
 from harness.method import Method
 from harness.spec import ScoreSpec, spec_hash
-from harness.store.rows import Row
+from harness.store.rows import Origin, Row
 
 DATASET = "synthetic-twin"
 Done = Collection[tuple[str, str, str]]
@@ -32,6 +32,7 @@ class Subject:
     seed: int
     given_true_task: bool
     device: torch.device
+    origin: Origin = "measured"
 
 
 def evaluate(
@@ -89,6 +90,7 @@ def _rows(subject: Subject, spec: ScoreSpec, pair: Pair, values: Mapping[str, fl
             preparation=spec.test.preparation.id,
             protocol=spec.protocol.id,
             value=value,
+            origin=subject.origin,
         )
         for metric, value in values.items()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import HarnessError
+from harness.spec import TrainSpec, spec_hash
 from harness.store.files import write_atomically
 
 _FORMAT = 1
@@ -62,14 +64,26 @@ def load_state(path: Path, weights_id: str, method: str) -> TrainingState:
     return state
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor], weights_id: str, method: str) -> None:
-    """Write weights as safetensors, with cell and method in the metadata, atomically."""
+def save_weights(path: Path, weights: Mapping[str, Tensor], spec: TrainSpec) -> None:
+    """Write weights as safetensors, atomically; the metadata say what they are weights of."""
     from safetensors.torch import save
 
     # Memory layout is no property of weights; safetensors stores plain order.
     plain = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
-    data = save(plain, metadata={"weights_id": weights_id, "method": method})
+    data = save(plain, metadata=weights_metadata(spec))
     write_atomically(path, lambda file: _write(file, data))
+
+
+def weights_metadata(spec: TrainSpec) -> dict[str, str]:
+    """Return what a file of weights says of itself: enough to build their network again."""
+    return {
+        "weights_id": spec_hash(spec),
+        "method": spec.method,
+        "method_version": str(spec.method_version),
+        "options": json.dumps(spec.options, sort_keys=True),
+        "tasks": json.dumps(spec.tasks),
+        "source_sha256": spec.source_sha256 or "",
+    }
 
 
 def load_weights(path: Path, weights_id: str, method: str) -> dict[str, Tensor]:

@@ -280,7 +280,7 @@ class _Training:
             "best_validation": self.best_score,
             "best_validation_step": self.best_step,
         }
-        save_weights(self.folder.weights, weights, self.weights_id, self.spec.method)
+        save_weights(self.folder.weights, weights, self.spec)
         write_json(self.folder.record, record)
         self.folder.checkpoint.unlink(missing_ok=True)
         self.progress.say(f"trained {self.train.steps} steps in {left(self.wall_s)}")
