@@ -66,8 +66,12 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], weights_id: str, met
     """Write weights as safetensors, with cell and method in the metadata, atomically."""
     from safetensors.torch import save
 
-    # Memory layout is no property of weights; safetensors stores plain order.
-    plain = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    # Memory layout is no property of weights; safetensors stores plain order, and a tensor that
+    # a network has under several names once under each.
+    plain = {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in weights.items()
+    }
     data = save(plain, metadata={"weights_id": weights_id, "method": method})
     write_atomically(path, lambda file: _write(file, data))
 
