@@ -67,6 +67,10 @@ class MethodCard:
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         licence: licence of the authors' code and weights, as their repository states it.
+        needs_file: whether it is built from a file that an option names, and never without.
+        needs_package: importable package, beyond those that this project depends on, without
+            which it cannot be built.
+        install: the command that brings ``needs_package``.
     """
 
     name: str
@@ -93,6 +97,9 @@ class MethodCard:
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
     licence: str = ""
+    needs_file: bool = False
+    needs_package: str = ""
+    install: str = ""
 
 
 @dataclass(frozen=True)

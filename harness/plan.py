@@ -99,7 +99,9 @@ def make_plan(
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
     data, test, columns = _data(setting), _test(setting, recipe), _columns(setting, recipe)
-    untrained = [n for n, card in catalogue().cards.items() if not card.trained]
+    untrained = [
+        n for n, card in catalogue().cards.items() if not card.trained and not card.needs_file
+    ]
     choices = [find(name) for name in dict.fromkeys([*untrained, *methods])]
     cells: list[Cell] = []
     auxiliary: dict[str, Cell] = {}
