@@ -54,7 +54,6 @@ class MethodCard:
         role: ``method`` is ranked in tables; ``reference`` is shown, never ranked;
             ``auxiliary`` is trained for others and not shown.
         trained: whether there is anything to train.
-        needs_file: whether it can be built from a file of weights alone.
         given_true_task: whether it is told the true task of every image, at test too.
         insertion_points: names of the places where prompts can go in, from the deepest up, as
             in its network's ``insertion_channels``; empty where the network is not split.
@@ -68,6 +67,10 @@ class MethodCard:
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         licence: licence of the authors' code and weights, as their repository states it.
+        needs_file: whether it is built from a file that an option names, and never without.
+        needs_package: importable package, beyond those that this project depends on, without
+            which it cannot be built.
+        install: the command that brings ``needs_package``.
     """
 
     name: str
@@ -95,6 +98,8 @@ class MethodCard:
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
     licence: str = ""
+    needs_package: str = ""
+    install: str = ""
 
 
 @dataclass(frozen=True)

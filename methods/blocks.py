@@ -231,10 +231,15 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Extend (N, C, H, W) at the bottom and right to multiples, reflecting where it can."""
     height, width = image.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
+    return pad_to(image, height + -height % multiple, width + -width % multiple)
+
+
+def pad_to(image: Tensor, height: int, width: int) -> Tensor:
+    """Extend (N, C, H, W) at the bottom and right to a size, reflecting where it can."""
+    bottom, right = height - image.shape[-2], width - image.shape[-1]
     if not bottom and not right:
         return image
-    mode = "reflect" if bottom < height and right < width else "replicate"
+    mode = "reflect" if bottom < image.shape[-2] and right < image.shape[-1] else "replicate"
     return F.pad(image, (0, right, 0, bottom), mode=mode)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.method import MethodCard
 from methods.adair import card as adair
+from methods.baselines import card as baselines
 from methods.drsformer import card as drsformer
 from methods.moceir import card as moceir
 from methods.options import (
@@ -157,6 +158,7 @@ _CARDS = (
     *adair.CARDS,
     *drsformer.CARDS,
     *moceir.CARDS,
+    *baselines.CARDS,
 )
 
 # What PromptIR takes on these cards, every network that can be split takes: adair+cpl.

@@ -19,7 +19,7 @@ from harness.registry import find
 from harness.spec import Setting, Stage, canonical_json, parse, read_yaml, spec_hash, stage_at
 from harness.stages import plan_stages
 from harness.training.schedule import learning_rate
-from tests.networks import TASKS
+from tests.networks import RESTORERS, TASKS
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,8 +66,7 @@ def test_unreadable_yaml_is_named(tmp_path: Path) -> None:
 def test_every_recipe_parses_and_plans(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
-    methods = [c.name for c in registry.catalogue().cards.values() if c.role != "auxiliary"]
-    plan = make_plan(methods, "three-task", name, [0], [], Path("unused"))
+    plan = make_plan([card.name for card in RESTORERS], "three-task", name, [0], [], Path("unused"))
     assert [c.choice.id for c in plan.auxiliary] == ["task-classifier"]
     assert len({cell.weights_id for cell in plan.cells}) == len(plan.cells)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Annotated
 
 import typer
@@ -23,6 +24,9 @@ def methods(
         print(tabulate(lines, headers=heads, maxcolwidths=[None, 24, 20, 36, 40]))
         for other, target in known.aliases.items():
             print(f"{other} is {target}")
+        for card in cards:
+            if card.needs_package and importlib.util.find_spec(card.needs_package) is None:
+                print(f"{card.name} needs a package that is not installed: {card.install}")
         for broken, reason in known.broken.items():
             print(f"{broken} cannot be used: {reason}")
         return

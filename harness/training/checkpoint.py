@@ -68,8 +68,12 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], spec: TrainSpec) -> 
     """Write weights as safetensors, atomically; the metadata say what they are weights of."""
     from safetensors.torch import save
 
-    # Memory layout is no property of weights; safetensors stores plain order.
-    plain = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    # Memory layout is no property of weights; safetensors stores plain order, and a tensor that
+    # a network has under several names once under each.
+    plain = {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in weights.items()
+    }
     data = save(plain, metadata=weights_metadata(spec))
     write_atomically(path, lambda file: _write(file, data))
 

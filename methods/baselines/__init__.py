@@ -1,0 +1,1 @@
+"""General restoration networks, built with the classes of the package spandrel."""
