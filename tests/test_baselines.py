@@ -21,8 +21,8 @@ from harness.method import BuildContext, CheckContext, OptionError
 from harness.plan import make_plan
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 from harness.training.checkpoint import load_weights, save_weights
-from methods.baselines import card as cards
 from methods.baselines.loaded import Loaded, load_spandrel
+from methods.baselines.options import INSTALL_EXTRA, extra_installed
 from tests.networks import TASKS, batch, build_tiny
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -36,9 +36,7 @@ PARAMETERS = {
     "mirnetv2": 5_858_560,
 }
 
-needs_extra = pytest.mark.skipif(
-    not cards.extra_installed(), reason=f"needs `{cards.INSTALL_EXTRA}`"
-)
+needs_extra = pytest.mark.skipif(not extra_installed(), reason=f"needs `{INSTALL_EXTRA}`")
 ALL = [*FREE, *(pytest.param(name, marks=needs_extra) for name in RESTRICTED)]
 
 
@@ -83,8 +81,7 @@ def test_full_size_is_the_published_one(name: str) -> None:
 @pytest.mark.parametrize("name", [one for one in ALL if one != "swinir"])
 def test_spandrel_recognises_our_weights_and_computes_the_same(name: str, tmp_path: Path) -> None:
     method = build_tiny(name, output_gain="1")
-    save_weights(tmp_path / "weights.safetensors", method.state_dict(), "id", name)
-    loaded = load_spandrel(tmp_path / "weights.safetensors")
+    loaded = load_spandrel(saved(tmp_path / "weights.pth", method.state_dict()))
     degraded = image(128, 128)  # what all of them take without padding
     expected = restored(method, degraded).clamp(0, 1)
     assert not torch.allclose(expected, degraded, atol=1e-3), "the network does nothing"
@@ -94,8 +91,10 @@ def test_spandrel_recognises_our_weights_and_computes_the_same(name: str, tmp_pa
 @pytest.mark.parametrize("name", ALL)
 def test_weights_go_through_the_file_of_a_cell(name: str, tmp_path: Path) -> None:
     method, other = build_tiny(name), build_tiny(name, seed=1)
-    save_weights(tmp_path / "weights.safetensors", method.state_dict(), "id", name)
-    other.load_state_dict(load_weights(tmp_path / "weights.safetensors", "id", name), strict=True)
+    cell = make_plan([name], "three-task", "smoke", [0], [], tmp_path).cells[-1]
+    save_weights(tmp_path / "weights.safetensors", method.state_dict(), cell.spec)
+    weights = load_weights(tmp_path / "weights.safetensors", cell.weights_id, name)
+    other.load_state_dict(weights, strict=True)
     assert torch.equal(restored(method, image(16, 16)), restored(other, image(16, 16)))
 
 
@@ -396,7 +395,6 @@ def test_published_denoiser_reaches_its_figures() -> None:
     if not weights.exists() or not folder.is_dir():
         pytest.skip("needs the colour blind DnCNN and CBSD68 in ../shared")
     from benchmarks.dncnn import denoised_psnr_db
-
     from harness.data.photographs import read_image
 
     denoiser = load_spandrel(weights)

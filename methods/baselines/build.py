@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness.method import BuildContext
-from methods.baselines.card import checkpoint_path, require_extra
+from methods.baselines.options import checkpoint_path, require_extra
 
 if TYPE_CHECKING:
     from methods.baselines.loaded import Loaded

@@ -21,7 +21,7 @@ from spandrel import MAIN_REGISTRY, ArchRegistry, ImageModelDescriptor, canonica
 from torch import Tensor, nn
 
 from harness.method import Batch, OptionError
-from methods.baselines.card import INSTALL_EXTRA, extra_installed
+from methods.baselines.options import INSTALL_EXTRA, extra_installed
 
 _PREFIXES = ("module.", "net.")
 _PROMPTS = "prompt1.prompt_param"

@@ -13,7 +13,7 @@ from spandrel_extra_arches.architectures.MIRNet2 import MIRNet2 as PublishedMIRN
 from torch import Tensor
 
 from harness.method import Batch
-from methods.baselines.card import MIRNetV2Options
+from methods.baselines.options import MIRNetV2Options
 from methods.baselines.start import scale_start
 from methods.blocks import pad_to_multiple
 

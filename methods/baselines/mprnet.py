@@ -15,7 +15,7 @@ from spandrel_extra_arches.architectures.MPRNet import MPRNet as PublishedMPRNet
 from torch import Tensor
 
 from harness.method import Batch
-from methods.baselines.card import MPRNetOptions
+from methods.baselines.options import MPRNetOptions
 from methods.baselines.start import scale_start
 from methods.blocks import pad_to_multiple
 

@@ -16,7 +16,7 @@ from spandrel.architectures.NAFNet import NAFNet as PublishedNAFNet
 from torch import Tensor
 
 from harness.method import Batch, Decoded, Insert
-from methods.baselines.card import NAFNET_PLACES, NAFNetOptions
+from methods.baselines.options import NAFNET_PLACES, NAFNetOptions
 from methods.baselines.start import scale_start
 from methods.blocks import pad_to_multiple
 

@@ -18,7 +18,7 @@ from spandrel.architectures.SwinIR import SwinIR as PublishedSwinIR
 from torch import Tensor, nn
 
 from harness.method import Batch
-from methods.baselines.card import SwinIROptions
+from methods.baselines.options import SwinIROptions
 from methods.baselines.start import drawing_from, scale_start
 from methods.blocks import pad_to_multiple
 

@@ -15,7 +15,7 @@ from spandrel.architectures.Uformer import Uformer as PublishedUformer
 from torch import Tensor
 
 from harness.method import Batch
-from methods.baselines.card import UformerOptions
+from methods.baselines.options import UformerOptions
 from methods.baselines.start import drawing_from, scale_start
 from methods.blocks import pad_to
 
