@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import data, methods, run, table
+from harness.cli import data, methods, run, score, table
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ def options(
 
 app.command("run")(run.run)
 app.command("table")(table.table)
+app.command("score")(score.score)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 
