@@ -258,20 +258,60 @@ class Preparation(Spec):
 
     ``noise_rounding`` is how noisy images become 8-bit: the published three-task code casts,
     which truncates. Haze and rain are rounded, as images saved to a file are.
+
+    ``noise_stream`` says where noise on test images comes from: ``keyed`` by image and level, or
+    ``published``, one NumPy stream seeded with 0 that passes through the folder once per level
+    (:mod:`harness.data.published_noise`). The second exists for images on disk alone.
     """
 
     id: str
     crop_multiple: int = Field(ge=1)
     noise_rounding: Literal["truncate", "round", "none"]
+    noise_stream: Literal["keyed", "published"] = "keyed"
+
+
+class Resize(Spec):
+    """Both images are resized before scoring: the long side to at most ``long_side_px``.
+
+    Then each side is rounded up to a multiple of ``multiple``; Pillow's Lanczos filter on 8-bit
+    values (WeatherDiffusion, datasets/allweather.py).
+    """
+
+    long_side_px: int = Field(ge=1)
+    multiple: int = Field(ge=1)
 
 
 class Protocol(Spec):
-    """How a restored image is scored against the clean one."""
+    """What is done to a restored image and the clean one before metrics compare them.
+
+    In this order: ``resize``; both are cut to multiples of ``crop_multiple``, and ``crop_at``
+    names the part that is kept; the restored one is clamped to [0, 1] (``clamp``) and made 8-bit
+    (``quantise``; the words ``true`` and ``false`` stand for round and none); ``border_px`` are
+    removed on each side of both. Colour space, window and peak belong to a metric's id, so that
+    one protocol can hold metrics of several.
+    """
 
     id: str
     metrics: tuple[str, ...]
-    border_px: int = Field(ge=0)
-    quantise: bool
+    resize: Resize | None = None
+    crop_multiple: int = Field(default=1, ge=1)
+    crop_at: Literal["centre", "top-left", "bottom-right"] = "centre"
+    clamp: bool = True
+    quantise: Literal["none", "round", "truncate"] = "none"
+    border_px: int = Field(default=0, ge=0)
+
+    @field_validator("quantise", mode="before")
+    @classmethod
+    def _in_words(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return "round" if value else "none"
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Protocol:
+        if self.quantise != "none" and not self.clamp:
+            raise ValueError("8-bit values are clamped; set clamp to true or quantise to none")
+        return self
 
 
 class Setting(Spec):

@@ -13,6 +13,7 @@ queries, keys and values together with zeros, one for each slice, and add them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +147,13 @@ class _Attend(torch.autograd.Function):
         return d_qkv, d_temperature.to(temperature.dtype), d_weight.to(weight.dtype)
 
 
+def _as_given(device: torch.device) -> Any:
+    """Turn autocast off, on devices that have it."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def attend(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     """Attend between channels and project.
 
@@ -157,7 +165,7 @@ def attend(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     Returns:
         (N, pixels, outputs), in the dtype of ``qkv``.
     """
-    with torch.autocast(qkv.device.type, enabled=False):
+    with _as_given(qkv.device):
         out: Tensor = _Attend.apply(qkv, temperature, weight)  # type: ignore[no-untyped-call]
     return out
 
@@ -169,7 +177,7 @@ Weigh = Callable[[Tensor], Tensor]
 def attend_with(weigh: Weigh, qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     """Compute ``attend`` with ``weigh`` in place of the softmax, through autograd."""
     heads = temperature.shape[0]
-    with torch.autocast(qkv.device.type, enabled=False):
+    with _as_given(qkv.device):
         logits = _cosine(_sums(qkv, heads), heads) * temperature
         folded = _fold(weight.to(qkv.dtype), weigh(logits))
         return torch.bmm(_slices(qkv)[2], folded.transpose(1, 2))
@@ -187,7 +195,7 @@ def attend_by_parts(
     Queries and keys of one part at a time are held, and the values of all. ``weigh`` takes
     the place of the softmax as in ``attend_with``.
     """
-    heads, device = temperature.shape[0], temperature.device.type
+    heads, device = temperature.shape[0], temperature.device
     values: Tensor | None = None
     sums: _Sums | None = None
     begin = 0
@@ -197,12 +205,12 @@ def attend_by_parts(
             values = v.new_empty(v.shape[0], pixels, v.shape[2])
         values[:, begin : begin + v.shape[1]] = v
         begin += v.shape[1]
-        with torch.autocast(device, enabled=False):
+        with _as_given(device):
             of_part = _sums(qkv, heads)
         sums = of_part if sums is None else sums + of_part
     if values is None or sums is None:
         raise ValueError("attention over no pixels")
-    with torch.autocast(device, enabled=False):
+    with _as_given(device):
         if weigh is None:
             attention = _small(sums, temperature).attention
         else:

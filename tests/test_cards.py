@@ -91,7 +91,7 @@ def test_seven_tasks_have_mioirs_order_and_ranges() -> None:
     assert ranges["haze"] == HazeRange(kind="haze", beta=(0.5, 2.5), airlight=(0.8, 1.0))
     assert ranges["dark"] == LowLightRange(kind="low-light", gamma=(1, 3))
     assert seven.preparation.noise_rounding == "round"
-    assert (seven.protocol.border_px, seven.protocol.quantise) == (4, True)
+    assert (seven.protocol.border_px, seven.protocol.quantise) == (4, "round")
     assert seven.protocol.metrics == ("psnr_rgb",)
 
 
@@ -99,7 +99,7 @@ def test_seven_tasks_have_mioirs_order_and_ranges() -> None:
 def test_weather_is_scored_on_luma(name: str) -> None:
     protocol = load_setting(name).protocol
     assert protocol.metrics == ("psnr_y601", "ssim_y601_gauss11")
-    assert (protocol.border_px, protocol.quantise) == (0, True)
+    assert (protocol.border_px, protocol.quantise) == (0, "round")
 
 
 def test_all_weather_has_the_published_amounts() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
-from harness.data.cards import cards_folder, load_setting, setting_names
+from harness.data.cards import load_setting, setting_names
 from harness.data.recipes import load_recipe, recipe_names
 from harness.errors import UsageError
 from harness.method import CheckContext
@@ -41,7 +41,7 @@ def test_every_card_parses_and_its_hash_survives_json(name: str) -> None:
 )
 def test_bad_cards_are_named(tmp_path: Path, edit: dict[str, object], message: str) -> None:
     path = tmp_path / "card.yaml"
-    content = read_yaml(cards_folder() / "three-task.yaml")
+    content = load_setting("three-task").model_dump(mode="json")
     path.write_text(yaml.safe_dump({**content, **edit}))
     with pytest.raises(UsageError, match=message) as caught:
         parse(Setting, read_yaml(path), str(path))
@@ -49,7 +49,7 @@ def test_bad_cards_are_named(tmp_path: Path, edit: dict[str, object], message: s
 
 
 def test_nested_unknown_key_names_the_nearest() -> None:
-    content = read_yaml(cards_folder() / "three-task.yaml")
+    content = load_setting("three-task").model_dump(mode="json")
     content["tasks"][3]["degradation"]["airlite"] = [1, 1]
     with pytest.raises(UsageError, match="did you mean 'airlight'"):
         parse(Setting, content, "card")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import convert, data, evaluate, methods, run, table
+from harness.cli import convert, data, evaluate, methods, run, score, table
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("run")(run.run)
 app.command("table")(table.table)
 app.command("evaluate")(evaluate.evaluate)
 app.command("convert")(convert.convert)
+app.command("score")(score.score)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import harness
 from harness.data.photographs import check_split
+from harness.data.protocol_cards import load_protocol
 from harness.errors import HarnessError, UsageError, did_you_mean
 from harness.spec import Setting, parse, read_yaml
 
@@ -39,7 +40,13 @@ def load_setting(name: str) -> Setting:
     if name not in setting_names():
         raise UsageError(f"unknown setting '{name}'; {did_you_mean(name, setting_names())}")
     path = cards_folder() / f"{name}.yaml"
-    setting = parse(Setting, read_yaml(path), str(path))
+    content = read_yaml(path)
+    if isinstance(content.get("protocol"), str):
+        try:
+            content["protocol"] = load_protocol(content["protocol"], cards_folder()).protocol
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+    setting = parse(Setting, content, str(path))
     if setting.name != name:
         raise UsageError(f"{path} names itself '{setting.name}'; name and file must agree")
     twin = setting.twin

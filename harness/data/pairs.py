@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.data.degradations import degrade
 from harness.data.keys import generator
 from harness.data.photographs import load
+from harness.errors import UsageError
 from harness.spec import Column, Preparation, Task
 
 Float = NDArray[np.float32]
@@ -63,7 +64,17 @@ def make_pair(
     preparation: Preparation,
     side: int | None,
 ) -> Pair:
-    """Make the pair ``image`` of ``column``; its degradation is keyed by those names alone."""
+    """Make the pair ``image`` of ``column``; its degradation is keyed by those names alone.
+
+    Raises:
+        UsageError: the preparation asks for the published noise stream, which passes through a
+            folder of images in order and knows no single pair.
+    """
+    if preparation.noise_stream != "keyed":
+        raise UsageError(
+            f"preparation '{preparation.id}' asks for the published noise stream, which only "
+            "images on disk have; set its noise_stream to keyed"
+        )
     photograph, _, number = image.partition("#")
     task = next(task for task in tasks if task.name == column.task)
     clean = centre_crop(load(cards, photograph), preparation.crop_multiple, side)

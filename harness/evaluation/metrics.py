@@ -1,8 +1,10 @@
 """Metrics under their full names, since values differ by colour space and window.
 
-Inputs are (H, W, 3) float RGB in [0, 1]. Families as the field's repositories use them:
-``*_rgb`` and ``uniform7`` as scikit-image's defaults in AirNet, PromptIR and AdaIR;
-``rgb_gauss11`` as scikit-image's Gaussian option in MoCE-IR; ``y601`` as in BasicSR.
+Inputs are (H, W, 3) float RGB in [0, 1]. An id names all that the formula does: the colour space
+(``rgb``, ``y601``), the window of SSIM (``uniform7``, ``gauss11``), and what departs from the rule
+(``population`` covariance, ``bgr`` order). What is done to the images before, such as rounding
+and borders, is the protocol's. The families that the field's repositories use stand in
+docs/protocols.md.
 """
 
 from __future__ import annotations
@@ -11,15 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.errors import HarnessError, UsageError, did_you_mean
-
-Image = NDArray[np.floating]
-Wide = NDArray[np.float64]
-
-_K1, _K2 = 0.01, 0.03
-_BAND_BYTES = 2**20
+from harness.errors import UsageError, did_you_mean
+from harness.evaluation.ssim import Image, Wide, gauss11, same_shape, ssim, uniform
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,15 @@ def psnr_y601(restored: Image, clean: Image) -> float:
     return _psnr(luma601(restored), luma601(clean), peak=255.0)
 
 
+def psnr_y601_bgr(restored: Image, clean: Image) -> float:
+    """Return PSNR as :func:`psnr_y601`, with the weights of red and blue exchanged.
+
+    sunshangquan/Histoformer, Allweather/compute_psnr.py, reads files as BGR and weights them as
+    RGB.
+    """
+    return psnr_y601(_bgr(restored), _bgr(clean))
+
+
 def luma601(image: Image) -> Wide:
     """Return (H, W) BT.601 luma of RGB in [0, 1], on the scale of 8-bit values."""
     coefficients = np.array([65.481, 128.553, 24.966])
@@ -58,19 +63,28 @@ def luma601(image: Image) -> Wide:
 def ssim_rgb_uniform7(restored: Image, clean: Image) -> float:
     """Return SSIM with a uniform 7x7 window and sample covariance, mean over channels.
 
-    scikit-image's ``structural_similarity(data_range=1, channel_axis=-1)``.
+    scikit-image's ``structural_similarity(data_range=1, channel_axis=-1)``, as AirNet, PromptIR,
+    AdaIR and OneRestore use it.
     """
-    weights = np.full(7, 1 / 7)
-    return _ssim(restored, clean, weights, peak=1.0, unbiased=49 / 48)
+    return ssim(restored, clean, uniform(7), peak=1.0, unbiased=49 / 48)
 
 
 def ssim_rgb_gauss11(restored: Image, clean: Image) -> float:
     """Return SSIM with an 11x11 Gaussian window (sigma 1.5) and sample covariance.
 
     scikit-image's ``structural_similarity(gaussian_weights=True)`` with its default
-    ``use_sample_covariance``.
+    ``use_sample_covariance``, as MoCE-IR uses it.
     """
-    return _ssim(restored, clean, _gauss11(), peak=1.0, unbiased=121 / 120)
+    return ssim(restored, clean, gauss11(), peak=1.0, unbiased=121 / 120)
+
+
+def ssim_rgb_gauss11_population(restored: Image, clean: Image) -> float:
+    """Return SSIM with an 11x11 Gaussian window and population covariance, mean over channels.
+
+    BasicSR's ``calculate_ssim`` on RGB, and pytorch_msssim's ``ssim`` with its defaults, as
+    InstructIR uses it.
+    """
+    return ssim(restored, clean, gauss11(), peak=1.0, unbiased=1.0)
 
 
 def ssim_y601_gauss11(restored: Image, clean: Image) -> float:
@@ -78,92 +92,27 @@ def ssim_y601_gauss11(restored: Image, clean: Image) -> float:
 
     BasicSR's ``calculate_ssim(test_y_channel=True)``, after Wang et al., IEEE TIP 2004.
     """
-    return _ssim(luma601(restored), luma601(clean), _gauss11(), peak=255.0, unbiased=1.0)
+    return ssim(luma601(restored), luma601(clean), gauss11(), peak=255.0, unbiased=1.0)
+
+
+def ssim_y601_bgr_uniform11(restored: Image, clean: Image) -> float:
+    """Return SSIM on luma with red and blue exchanged, uniform 11x11 window, sample covariance.
+
+    sunshangquan/Histoformer, Allweather/compute_psnr.py.
+    """
+    x, y = luma601(_bgr(restored)), luma601(_bgr(clean))
+    return ssim(x, y, uniform(11), peak=255.0, unbiased=121 / 120)
+
+
+def _bgr(image: Image) -> Image:
+    return image[..., ::-1]
 
 
 def _psnr(a: Image, b: Image, peak: float) -> float:
-    _same_shape(a, b)
+    same_shape(a, b)
     difference = np.subtract(a, b, dtype=np.float64)
     error = float(np.mean(np.square(difference, out=difference)))
     return float("inf") if error == 0 else float(10 * np.log10(peak * peak / error))
-
-
-def _gauss11() -> Wide:
-    weights = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-    normalised: Wide = weights / weights.sum()
-    return normalised
-
-
-def _ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> float:
-    """Mean SSIM over the positions where the separable window lies inside the image."""
-    _same_shape(a, b)
-    if min(a.shape[:2]) < len(weights):
-        raise HarnessError(
-            f"an image of {a.shape[1]}x{a.shape[0]} pixels is smaller than the SSIM window "
-            f"of {len(weights)}; score larger images"
-        )
-    # In bands of rows, so that what is computed stays in the cache and large images cost no
-    # memory; a band overlaps the next by what its windows reach.
-    over = len(weights) - 1
-    rows = max(len(weights), _BAND_BYTES // (8 * a[0].size))
-    total = 0.0
-    for top in range(0, a.shape[0] - over, rows):
-        band = slice(top, top + rows + over)
-        total += _ssim_sum(a[band], b[band], weights, peak, unbiased)
-    windows = (a.shape[0] - over) * (a.shape[1] - over) * (a.shape[2] if a.ndim == 3 else 1)
-    return float(total / windows)
-
-
-def _ssim_sum(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> float:
-    """Return the sum of SSIM over the positions where the window lies inside."""
-    x, y = (i.astype(np.float64) for i in (a, b))
-    # The variances enter as a sum alone, so four maps are filtered and not five.
-    mean_x, mean_y = _windowed(x, weights), _windowed(y, weights)
-    xy = _windowed(x * y, weights)
-    np.square(x, out=x)
-    np.square(y, out=y)
-    x += y
-    squares = _windowed(x, weights)
-    c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
-    # Written into what is there, borders included: fresh maps, and maps with gaps between
-    # their rows, cost more than the arithmetic.
-    products = mean_x * mean_y
-    xy -= products
-    xy *= 2 * unbiased
-    xy += c2
-    products *= 2
-    products += c1
-    np.square(mean_x, out=mean_x)
-    np.square(mean_y, out=mean_y)
-    mean_x += mean_y
-    squares -= mean_x
-    squares *= unbiased
-    squares += c2
-    mean_x += c1
-    xy *= products
-    squares *= mean_x
-    xy /= squares
-    reach = len(weights) // 2
-    return float(np.sum(xy[reach:-reach, reach:-reach]))
-
-
-def _windowed(map_: Wide, weights: Wide) -> Wide:
-    """Filter (H, W) or (H, W, C) with the separable window; mirrored at the borders."""
-    import cv2
-
-    if np.ptp(weights) == 0:
-        filtered = cv2.boxFilter(map_, cv2.CV_64F, (len(weights), len(weights)))
-    else:
-        filtered = cv2.sepFilter2D(map_, cv2.CV_64F, weights, weights)
-    return np.asarray(filtered, dtype=np.float64)
-
-
-def _same_shape(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:
-    if a.shape != b.shape:
-        raise HarnessError(
-            f"restored and clean image differ in size: {a.shape[1]}x{a.shape[0]} against "
-            f"{b.shape[1]}x{b.shape[0]}; a method must return the size it was given"
-        )
 
 
 METRICS: dict[str, Metric] = {
@@ -172,8 +121,25 @@ METRICS: dict[str, Metric] = {
         Metric("psnr_rgb", "PSNR", "dB", 2, True, psnr_rgb),
         Metric("ssim_rgb_uniform7", "SSIM", "", 4, True, ssim_rgb_uniform7),
         Metric("ssim_rgb_gauss11", "SSIM (Gaussian)", "", 4, True, ssim_rgb_gauss11),
+        Metric(
+            "ssim_rgb_gauss11_population",
+            "SSIM (Wang)",
+            "",
+            4,
+            True,
+            ssim_rgb_gauss11_population,
+        ),
         Metric("psnr_y601", "PSNR (Y)", "dB", 2, True, psnr_y601),
         Metric("ssim_y601_gauss11", "SSIM (Y)", "", 4, True, ssim_y601_gauss11),
+        Metric("psnr_y601_bgr", "PSNR (Y, BGR)", "dB", 2, True, psnr_y601_bgr),
+        Metric(
+            "ssim_y601_bgr_uniform11",
+            "SSIM (Y, BGR)",
+            "",
+            4,
+            True,
+            ssim_y601_bgr_uniform11,
+        ),
     )
 }
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.evaluation.metrics import Image, Metric, unknown_metric
+from harness.evaluation.metrics import Metric, unknown_metric
+from harness.evaluation.ssim import Image
 
 
 def named_metric(name: str, own: Iterable[str] = ()) -> Metric:

@@ -1,43 +1,35 @@
-"""Scoring one restored image against the clean one, under a protocol."""
+"""Scoring restored images against clean ones under protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.evaluation.metrics import Image, Metric
-from harness.spec import Protocol
+from harness.evaluation.metrics import METRICS, Metric
+from harness.evaluation.ssim import Image
+from harness.spec import Protocol, Resize
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+_ALONE = threading.Lock()
+"""Held while a metric runs that cannot measure several images at once."""
 
 
 def score_pair(
     restored: Image, clean: Image, protocol: Protocol, metrics: Sequence[Metric]
 ) -> dict[str, float]:
-    """Return metric id to value for (H, W, 3) images; ``restored`` is clamped to [0, 1].
+    """Return metric id to value for (H, W, 3) RGB images in [0, 1], of ``metrics`` alone.
 
     Raises:
-        HarnessError: sizes differ, or nothing is left inside the protocol's border.
+        HarnessError: sizes do not fit, or nothing is left inside the protocol's border.
     """
-    if restored.shape != clean.shape:
-        raise HarnessError(
-            f"restored and clean image differ in size: {restored.shape} against {clean.shape}; "
-            "a method must return the size it was given"
-        )
-    restored = np.clip(restored, 0, 1)
-    if protocol.quantise:
-        restored = np.rint(restored * 255) / 255
-    border = protocol.border_px
-    if border:
-        if min(clean.shape[:2]) <= 2 * border:
-            raise HarnessError(
-                f"protocol {protocol.id} removes {border} pixels on each side, and an image "
-                f"has only {min(clean.shape[:2])}"
-            )
-        inner = slice(border, -border)
-        restored, clean = restored[inner, inner], clean[inner, inner]
-    return {metric.id: metric.function(restored, clean) for metric in metrics}
+    a, b = prepared(restored, clean, protocol)
+    return {metric.id: metric.function(a, b) for metric in metrics}
 
 
 def score_pairs(
@@ -62,3 +54,133 @@ def score_pairs(
         if alone:
             values |= score_pair(a, b, protocol, alone)
     return scores
+
+
+def score_under(
+    restored: Image,
+    clean: Image,
+    protocols: Iterable[Protocol],
+    known: Mapping[str, Metric] = METRICS,
+) -> dict[str, dict[str, float]]:
+    """Score one pair under several protocols: protocol id to metric id to value.
+
+    Protocols that make the same two images of the pair share them, and a metric that stands in
+    several of those is computed once. May be called from several threads.
+
+    Args:
+        restored, clean: (H, W, 3) RGB, float in [0, 1]; ``restored`` may leave that range.
+        protocols: their ids must differ.
+        known: metric by the names that the protocols use.
+
+    Raises:
+        HarnessError: sizes do not fit, or nothing is left inside a protocol's border.
+    """
+    images: dict[Protocol, tuple[Image, Image]] = {}
+    measured: dict[tuple[Protocol, str], float] = {}
+    scores: dict[str, dict[str, float]] = {}
+    for protocol in protocols:
+        rule = protocol.model_copy(update={"id": "", "metrics": ()})
+        if rule not in images:
+            images[rule] = prepared(restored, clean, protocol)
+        values = scores[protocol.id] = {}
+        for name in protocol.metrics:
+            metric = known[name]
+            if (rule, name) not in measured:
+                measured[rule, name] = _measure(metric, *images[rule])
+            values[metric.id] = measured[rule, name]
+    return scores
+
+
+def _measure(metric: Metric, restored: Image, clean: Image) -> float:
+    if metric.concurrent:
+        return metric.function(restored, clean)
+    with _ALONE:
+        return metric.function(restored, clean)
+
+
+def prepared(restored: Image, clean: Image, protocol: Protocol) -> tuple[Image, Image]:
+    """Return the two images that metrics compare under ``protocol``.
+
+    ``restored`` has the size of ``clean``, or the size to which the protocol resizes and cuts
+    it: published code often saves what it has cut already.
+
+    Raises:
+        HarnessError: it has neither size, or nothing is left inside the border.
+    """
+    size, reference = _size(restored), _size(clean)
+    if size not in scored_sizes(reference, protocol):
+        raise HarnessError(
+            f"restored and clean image differ in size: {size[1]}x{size[0]} against "
+            f"{reference[1]}x{reference[0]}; a method must return the size it was given"
+        )
+    if protocol.resize is not None:
+        target = resized_size(reference, protocol.resize)
+        restored = _resized(restored, target) if size == reference else restored
+        clean = _resized(clean, target)
+    if protocol.crop_multiple > 1:
+        cut = _size(restored) == _size(clean)
+        clean = _cropped(clean, protocol)
+        restored = _cropped(restored, protocol) if cut else restored
+    if protocol.clamp:
+        restored = np.clip(restored, 0, 1)
+    if protocol.quantise != "none":
+        levels = restored * 255
+        restored = (np.rint if protocol.quantise == "round" else np.floor)(levels) / 255
+    return _inside(restored, protocol), _inside(clean, protocol)
+
+
+def scored_sizes(clean: Size, protocol: Protocol) -> tuple[Size, ...]:
+    """Return the sizes of restored images that fit a clean one of size ``clean``."""
+    sizes = [clean]
+    if protocol.resize is not None:
+        sizes.append(resized_size(clean, protocol.resize))
+    multiple = protocol.crop_multiple
+    sizes.append((sizes[-1][0] // multiple * multiple, sizes[-1][1] // multiple * multiple))
+    return tuple(sizes)
+
+
+def resized_size(size: Size, rule: Resize) -> Size:
+    """Return the size after ``rule``: the shorter side and then both are rounded up."""
+    longest = max(size)
+    if longest > rule.long_side_px:
+        # Exact: a product in floats could land above a whole number.
+        height, width = (-(-side * rule.long_side_px // longest) for side in size)
+        size = (height, width)
+    height, width = (-(-side // rule.multiple) * rule.multiple for side in size)
+    return height, width
+
+
+def _size(image: Image) -> Size:
+    return image.shape[0], image.shape[1]
+
+
+def _resized(image: Image, size: Size) -> Image:
+    from PIL import Image as Pillow
+
+    if _size(image) == size:
+        return image
+    levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    resized = Pillow.fromarray(levels).resize((size[1], size[0]), Pillow.Resampling.LANCZOS)
+    return np.asarray(resized).astype(image.dtype) / image.dtype.type(255)
+
+
+def _cropped(image: Image, protocol: Protocol) -> Image:
+    kept = []
+    for length in _size(image):
+        size = length // protocol.crop_multiple * protocol.crop_multiple
+        spare = length - size
+        start = {"top-left": 0, "centre": spare // 2, "bottom-right": spare}[protocol.crop_at]
+        kept.append(slice(start, start + size))
+    return image[kept[0], kept[1]]
+
+
+def _inside(image: Image, protocol: Protocol) -> Image:
+    border = protocol.border_px
+    if not border:
+        return image
+    if min(_size(image)) <= 2 * border:
+        raise HarnessError(
+            f"protocol {protocol.id} removes {border} pixels on each side, and an image "
+            f"has only {min(_size(image))}"
+        )
+    return image[border:-border, border:-border]
