@@ -66,6 +66,8 @@ class MethodCard:
             compares crops of one image.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
+        parameters: of the network at full size; 0 if not known.
+        macs: its multiply-accumulates for one image of 256x256; 0 if not known.
         licence: licence of the authors' code and weights, as their repository states it.
         needs_file: whether it is built from a file that an option names, and never without.
         needs_package: importable package, beyond those that this project depends on, without
@@ -97,6 +99,8 @@ class MethodCard:
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
+    parameters: int = 0
+    macs: float = 0
     licence: str = ""
     needs_package: str = ""
     install: str = ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from harness.method import MethodCard
 from methods.adair import card as adair
 from methods.baselines import card as baselines
 from methods.drsformer import card as drsformer
+from methods.figures import FIGURES
 from methods.moceir import card as moceir
 from methods.options import (
     LEVELS,
@@ -118,6 +120,7 @@ _CARDS = (
         prompting="sparse: top-1 of the softmax",
         objective="L1 + balance",
         source=_CPL,
+        licence="not stated",
         defaults=_SPARSE,
         published={"renormalise": False},
     ),
@@ -128,6 +131,7 @@ _CARDS = (
         prompting="adaptive: softmax over all prompts",
         objective="L1 + CPR",
         source=_CPL,
+        licence="not stated",
         defaults={"prompt_init": "channel-normal", **_CONTRAST, "cpr_negatives": "other-task"},
         relative_cost=1.7,
     ),
@@ -138,6 +142,7 @@ _CARDS = (
         prompting="sparse: top-1 of the softmax",
         objective="L1 + balance + CPR",
         source=_CPL,
+        licence="not stated",
         defaults={**_SPARSE, **_CONTRAST, "cpr_negatives": "unselected"},
         published={"renormalise": False},
         relative_cost=1.7,
@@ -164,7 +169,12 @@ _CARDS = (
 # What PromptIR takes on these cards, every network that can be split takes: adair+cpl.
 _ADDED = {"cpl": "CPL", "spm": "SPM", "cpr": "CPR", "explicit": "explicit", "oracle": "oracle"}
 
-METHODS: dict[str, MethodCard] = {
-    card.name: plugs_in(card, _ADDED[card.name]) if card.name in _ADDED else card for card in _CARDS
-}
+
+def _complete(card: MethodCard) -> MethodCard:
+    parameters, macs = FIGURES.get(card.name, (0, 0.0))
+    counted = replace(card, parameters=parameters, macs=macs)
+    return plugs_in(counted, _ADDED[card.name]) if card.name in _ADDED else counted
+
+
+METHODS: dict[str, MethodCard] = {card.name: _complete(card) for card in _CARDS}
 ALIASES: dict[str, str] = {"promptir+cpl": "cpl"}

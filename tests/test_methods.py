@@ -8,6 +8,7 @@ import torch
 from harness.errors import UsageError
 from harness.method import MethodCard, Prompted, PromptHost
 from harness.registry import find
+from harness.training.count import count
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
 SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
@@ -193,3 +194,18 @@ def test_what_cannot_be_split_or_added_is_refused_by_name() -> None:
         build_tiny("adair+cpl", cpr_wieght="1")
     assert find("promptir+cpl").card.name == "cpl"
     assert find("adair+cpl:top_k=2").id == "adair+cpl:top_k=2"
+
+
+# SwinIR takes minutes to count; AirNet and MoCE-IR need values, and are counted in earnest.
+COUNTED = [c for c in TRAINED if c.macs and c.name != "swinir"]
+
+
+@pytest.mark.parametrize("card", COUNTED, ids=by_name)
+def test_listed_figures_are_those_of_torchs_counter(card: MethodCard) -> None:
+    counted = count(card)
+    assert counted.parameters == card.parameters
+    assert counted.macs == pytest.approx(card.macs, rel=5e-3)
+
+
+def test_every_restorer_has_listed_figures() -> None:
+    assert {c.name for c in TRAINED if c.role != "auxiliary" and not c.macs} == set()

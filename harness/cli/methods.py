@@ -7,21 +7,45 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.run import Plugins
+
 
 def methods(
     name: Annotated[str | None, typer.Argument(help="Show the options of one method.")] = None,
+    plugin: Plugins = None,
 ) -> None:
-    """List the methods, or the options of one with their defaults."""
+    """List the methods, or the options of one with their defaults.
+
+    Parameters and multiply-accumulates (of one image of 256x256) are those of full size.
+    """
     from tabulate import tabulate
 
-    from harness.registry import catalogue, find, options_as_json, parse_options
+    from harness.registry import catalogue, find, options_as_json, parse_options, use_plugins
 
+    use_plugins(plugin or [])
     known = catalogue()
     if name is None:
         cards = [card for card in known.cards.values() if card.role != "auxiliary"]
-        lines = [[c.name, c.prompting, c.objective, c.summary, c.source] for c in cards]
-        heads = ["method", "prompts", "objective", "what it is", "follows"]
-        print(tabulate(lines, headers=heads, maxcolwidths=[None, 24, 20, 36, 40]))
+        lines = [
+            [
+                c.name,
+                c.prompting,
+                c.objective,
+                f"{c.parameters / 1e6:.2f} M" if c.parameters else "-",
+                f"{c.macs / 1e9:.1f} G" if c.macs else "-",
+                "yes" if c.insertion_points else "-",
+                c.licence or "-",
+                c.source,
+            ]
+            for c in cards
+        ]
+        heads = [
+            *("method", "prompts", "objective", "parameters", "macs", "+cpl", "licence"),
+            "follows",
+        ]
+        widths = [None, 20, 20, None, None, None, 18, 40]
+        print(tabulate(lines, headers=heads, maxcolwidths=widths, disable_numparse=True))
+        print("name+cpl (or +spm, +cpr, …) plugs prompts in; name@sequential learns task by task")
         for other, target in known.aliases.items():
             print(f"{other} is {target}")
         for card in cards:

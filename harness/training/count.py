@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -46,8 +47,8 @@ def _count(card: MethodCard, device: str) -> Counts:
     return Counts(parameters, counter.get_total_flops() // 2)
 
 
-def _build(card: MethodCard) -> torch.nn.Module:
+def _build(card: MethodCard) -> Any:
     options = parse_options(card, {**card.defaults, **card.sizes.get("full", {})})
     required = {name: _build(catalogue().cards[name]) for name in card.requires}
-    network: torch.nn.Module = instantiate(card, BuildContext(options, _TASKS, required))
+    network: Any = instantiate(card, BuildContext(options, _TASKS, required))
     return network
