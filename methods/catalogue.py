@@ -7,9 +7,11 @@ from typing import Any
 
 from harness.method import MethodCard
 from methods.adair import card as adair
+from methods.airnet import card as airnet
 from methods.baselines import card as baselines
 from methods.drsformer import card as drsformer
 from methods.figures import FIGURES
+from methods.mioir import card as mioir
 from methods.moceir import card as moceir
 from methods.options import (
     LEVELS,
@@ -162,6 +164,8 @@ _CARDS = (
     ),
     *adair.CARDS,
     *drsformer.CARDS,
+    *airnet.CARDS,
+    *mioir.CARDS,
     *moceir.CARDS,
     *baselines.CARDS,
 )

@@ -39,7 +39,8 @@ def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     clean = torch.rand(len(TASKS), 3, side, side, generator=generator)
     noise = 0.1 * torch.randn(clean.shape, generator=generator)
-    return Batch(degraded=(clean + noise).clamp(0, 1), clean=clean, tasks=TASKS, step=step)
+    degraded = (clean + noise).clamp(0, 1)
+    return Batch(degraded, clean, TASKS, step, second_view=degraded.flip(-1))
 
 
 def restore(card: MethodCard, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
@@ -63,7 +64,11 @@ def _generator(key: str, seed: int) -> np.random.Generator:
 
 
 def seeded_input(shape: list[int], seed: int) -> Tensor:
-    return torch.from_numpy(_generator("input", seed).random(shape).astype(np.float32))
+    return seeded_uniform("input", shape, seed)
+
+
+def seeded_uniform(key: str, shape: list[int], seed: int) -> Tensor:
+    return torch.from_numpy(_generator(key, seed).random(shape).astype(np.float32))
 
 
 def seeded_normal(key: str, shape: list[int], seed: int) -> Tensor:
@@ -75,7 +80,12 @@ def seed_weights(module: torch.nn.Module, seed: int) -> None:
     state = {}
     for key, value in module.state_dict().items():
         rng, shape = _generator(key, seed), tuple(value.shape)
-        if key.endswith("prompt_param"):
+        if not value.is_floating_point():
+            state[key] = value
+            continue
+        if key.endswith("running_var"):
+            drawn = 0.5 + rng.random(shape)
+        elif key.endswith("prompt_param"):
             drawn = 2 * rng.random(shape)
         elif len(shape) >= 2:
             drawn = rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))

@@ -70,8 +70,9 @@ def test_a_few_steps_lower_the_loss(card: MethodCard) -> None:
 
 @pytest.mark.parametrize("card", TRAINED, ids=by_name)
 def test_losses_depend_on_the_generator_alone(card: MethodCard) -> None:
-    method = build_tiny(card.name).train()
-    first, second = (method.losses(batch(), torch.Generator().manual_seed(7)) for _ in range(2))
+    # Two builds, as a method may keep state from one call to the next.
+    methods = (build_tiny(card.name).train() for _ in range(2))
+    first, second = (m.losses(batch(), torch.Generator().manual_seed(7)) for m in methods)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -79,8 +80,10 @@ def test_losses_depend_on_the_generator_alone(card: MethodCard) -> None:
 PROMPTED = [c for c in RESTORERS if isinstance(build_tiny(c.name), Prompted)]
 
 
-def test_prompted_methods_are_those_with_prompts() -> None:
-    assert {c.name for c in PROMPTED} == {c.name for c in RESTORERS if c.prompting != "none"}
+def test_cards_of_prompted_methods_say_how_prompts_are_chosen() -> None:
+    """The reverse does not hold: one prompt for the whole network cannot be forced by level."""
+    assert PROMPTED
+    assert {c.name for c in PROMPTED} <= {c.name for c in RESTORERS if c.prompting != "none"}
 
 
 @pytest.mark.parametrize("card", PROMPTED, ids=by_name)

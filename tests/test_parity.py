@@ -14,14 +14,23 @@ from torch import Tensor
 from methods.adair.card import AdaIROptions
 from methods.adair.frequency import FrequencyBlock
 from methods.adair.network import AdaIR
+from methods.airnet.card import AirNetOptions
+from methods.airnet.network import AirNet
 from methods.drsformer.card import DRSformerOptions
 from methods.drsformer.network import DRSformer
+from methods.mioir.card import (
+    AdaptivePromptOptions,
+    ExplicitPromptOptions,
+    MiOIRClassifierOptions,
+)
+from methods.mioir.classifier import MiOIRClassifier
+from methods.mioir.network import AdaptivelyPrompted, ExplicitlyPrompted
 from methods.moceir.card import MoCEIROptions
 from methods.moceir.network import MoCEIR
 from methods.options import PromptIROptions, RestormerOptions
 from methods.promptir import PromptIR
 from methods.restormer import Restormer
-from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal
+from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal, seeded_uniform
 
 FIGURES = Path(__file__).parent / "parity"
 NETWORKS = {
@@ -33,8 +42,11 @@ NETWORKS = {
     "drsformer": lambda: DRSformer(DRSformerOptions()),
     "moceir": lambda: MoCEIR(MoCEIROptions()),
     "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
+    "airnet": lambda: AirNet(AirNetOptions()),
+    "mioir_restormer_ap": lambda: AdaptivelyPrompted(AdaptivePromptOptions()),
 }
-MODULES = {"adair_fre3"}
+OTHERWISE_TESTED = {"adair_fre3", "mioir_restormer_ep", "mioir_classifier"}
+MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
 
 def load(name: str) -> dict[str, Any]:
@@ -42,8 +54,11 @@ def load(name: str) -> dict[str, Any]:
     return figures
 
 
-def assert_same_state(module: torch.nn.Module, figures: dict[str, Any]) -> None:
-    shapes = sorted((key, list(value.shape)) for key, value in module.state_dict().items())
+def assert_same_state(
+    module: torch.nn.Module, figures: dict[str, Any], ours: tuple[str, ...] = ()
+) -> None:
+    state = {key: value for key, value in module.state_dict().items() if key not in ours}
+    shapes = sorted((key, list(value.shape)) for key, value in state.items())
     text = json.dumps(shapes, separators=(",", ":"))
     assert len(shapes) == figures["tensors"]
     assert hashlib.sha256(text.encode()).hexdigest() == figures["state_dict_sha256"]
@@ -61,7 +76,7 @@ def assert_same_output(output: Tensor, expected: dict[str, Any]) -> None:
 
 
 def test_every_figure_has_a_network() -> None:
-    assert {path.stem for path in FIGURES.glob("*.json")} == set(NETWORKS) | MODULES
+    assert {path.stem for path in FIGURES.glob("*.json")} == set(NETWORKS) | OTHERWISE_TESTED
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -99,3 +114,25 @@ def test_balance_of_experts_equals_the_published_one(with_complexity: bool) -> N
         balance = network.decode_with(features, lambda level, x: x).auxiliary["balance"]
     expected = figures["balance_loss"][f"with_complexity_{str(with_complexity).lower()}"]
     assert float(balance) == pytest.approx(expected, rel=1e-4)
+
+
+def test_explicitly_prompted_restormer_equals_the_published_one_under_its_map() -> None:
+    figures = load("mioir_restormer_ep")
+    network = ExplicitlyPrompted(ExplicitPromptOptions(), MIOIR_TASKS)
+    assert_same_state(network, figures, ours=("prompt_maps",))
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    chosen = seeded_uniform("prompt", [1, 128, 128], figures["seed"]).unsqueeze(1)
+    with torch.no_grad():
+        assert_same_output(network.eval().restore_under(image, chosen), figures["output"])
+
+
+def test_mioir_classifier_equals_the_published_one() -> None:
+    figures = load("mioir_classifier")
+    classifier = MiOIRClassifier(MiOIRClassifierOptions(), MIOIR_TASKS)
+    assert_same_state(classifier, figures)
+    seed_weights(classifier, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    with torch.no_grad():
+        found = classifier.eval().classify(image).softmax(dim=1)
+    torch.testing.assert_close(found, torch.tensor(figures["output"]["values"]), atol=1e-5, rtol=0)

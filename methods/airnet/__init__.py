@@ -1,0 +1,1 @@
+"""AirNet: a contrastive encoder of the degradation guides deformable convolutions."""

@@ -1,0 +1,60 @@
+"""MiOIR's prompt maps: uniform noise, one fixed map per task. Imports no torch.
+
+The authors draw theirs once and ship the file; nothing is learned of a map, it only has to
+be another one for each task (Xiangtaokong/MiOIR, data/type7.npy).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.method import OptionError
+
+MAP_PX = 128
+"""Side of a map, whatever the size of the image."""
+
+
+def draw_maps(tasks: tuple[str, ...]) -> NDArray[np.float32]:
+    """Draw maps (tasks, 128, 128) from U(0, 1), keyed by the tasks' names alone.
+
+    A task has the same map in all settings and trainings, wherever it stands.
+    """
+    return np.stack([_draw(task) for task in tasks])
+
+
+def _draw(task: str) -> NDArray[np.float32]:
+    digest = hashlib.sha256(f"mioir-ep prompt map of {task}".encode()).digest()
+    generator = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
+    return generator.random((MAP_PX, MAP_PX)).astype(np.float32)
+
+
+def read_maps(path: str, tasks: tuple[str, ...]) -> NDArray[np.float32]:
+    """Read maps (tasks, 128, 128) from a .npy file of floats.
+
+    Raises:
+        OptionError: the file is not there, is no such array, or has another shape.
+    """
+    try:
+        # An array, or for .npz a bundle of some: the latter is refused below.
+        found: Any = np.load(Path(path), allow_pickle=False)
+    except OSError as error:
+        reason = error.strerror or "it is empty or cut off"
+        raise OptionError(f"prompt_maps={path} cannot be read: {reason}") from error
+    except (ValueError, EOFError) as error:
+        raise OptionError(f"prompt_maps={path} is not a .npy file of numbers") from error
+    expected = (len(tasks), MAP_PX, MAP_PX)
+    if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
+        raise OptionError(f"prompt_maps={path} does not hold an array of floats")
+    if found.shape != expected:
+        raise OptionError(
+            f"prompt_maps={path} holds an array of shape {found.shape}, and "
+            f"{len(tasks)} tasks need {expected}"
+        )
+    if not np.isfinite(found).all():
+        raise OptionError(f"prompt_maps={path} holds values that are not finite")
+    return found.astype(np.float32)

@@ -1,0 +1,193 @@
+"""MiOIR's Restormer, whose features a prompt scales and shifts at six places.
+
+Follows Kong et al., "Towards Effective Multiple-in-One Image Restoration: A Sequential and
+Prompt Learning Strategy" (arXiv 2401.03379), repository Xiangtaokong/MiOIR,
+basicsr/archs/restormer_arch.py (Restormer_EP, Restormer_AP) and basicsr/models/ir_model.py; keys,
+shapes and outputs are the published ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.method import Batch, BuildContext
+from methods.blocks import Upsample, conv1x1
+from methods.mioir.card import AdaptivePromptOptions, ExplicitPromptOptions
+from methods.mioir.maps import draw_maps, read_maps
+from methods.trunk import Features, RestormerTrunk
+
+
+class _Place(NamedTuple):
+    """Where a prompt goes in: which reader it comes from, and the features' channels."""
+
+    reader: int
+    channels: int
+
+
+class PromptReader(nn.Module):
+    """Reads a prompt: three convolutions of stride two, and the mean over what is left."""
+
+    def __init__(self, inputs: int, features: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, features, 7, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(features, features, 3, stride=2, padding=1)
+        self.conv3 = nn.Conv2d(features, features, 3, stride=2, padding=1)
+
+    def forward(self, prompt: Tensor) -> Tensor:
+        """Map (N, inputs, H, W), sides of at least 5, to (N, features)."""
+        for convolution in (self.conv1, self.conv2, self.conv3):
+            prompt = F.relu(convolution(prompt))
+        return prompt.mean(dim=(-2, -1))
+
+
+class PromptedRestormer(RestormerTrunk):
+    """Restormer under a prompt: x becomes x * (1 + scale) + shift, both read from the prompt.
+
+    The places are the latent, the outputs of the three decoder levels and of refinement, and
+    the output before the image is added.
+
+    Args:
+        options: size of the network.
+        prompt_channels: channels of the prompt.
+    """
+
+    def __init__(self, options: AdaptivePromptOptions, prompt_channels: int) -> None:
+        super().__init__(options)
+        d, features = options.dim, options.prompt_features
+        self.up4_3 = Upsample(8 * d)
+        self.reduce_chan_level3 = conv1x1(8 * d, 4 * d)
+        self.places = {
+            "1": _Place(1, 8 * d),
+            "2": _Place(2, 4 * d),
+            "3": _Place(3, 2 * d),
+            "4": _Place(3, 2 * d),
+            "5": _Place(3, 2 * d),
+            "out": _Place(4, 3),
+        }
+        for reader in sorted({place.reader for place in self.places.values()}):
+            self.add_module(f"F_ext_net{reader}", PromptReader(prompt_channels, features))
+        for name, place in self.places.items():
+            for kind in ("scale", "shift"):
+                self.add_module(f"prompt_{kind}{name}", nn.Linear(features, place.channels))
+
+    def decode_under(self, features: Features, prompt: Tensor) -> Tensor:
+        """Decode to (N, 3, H, W) under prompts (N, channels, any height, any width)."""
+        readers = sorted({place.reader for place in self.places.values()})
+        read = {r: self.get_submodule(f"F_ext_net{r}")(prompt) for r in readers}
+
+        def prompted(name: str, x: Tensor) -> Tensor:
+            vector = read[self.places[name].reader]
+            scale, shift = (
+                self.get_submodule(f"prompt_{kind}{name}")(vector)[..., None, None]
+                for kind in ("scale", "shift")
+            )
+            return x * (1 + scale) + shift
+
+        x = self.up4_3(prompted("1", features.latent))
+        x = self.decoder_level3(self.reduce_chan_level3(torch.cat([x, features.level3], 1)))
+        x = self.up3_2(prompted("2", x))
+        x = self.decoder_level2(self.reduce_chan_level2(torch.cat([x, features.level2], 1)))
+        x = self.up2_1(prompted("3", x))
+        x = self.decoder_level1(torch.cat([x, features.level1], 1))
+        x = self.refinement(prompted("4", x))
+        restored = prompted("out", self.output(prompted("5", x))) + features.image
+        return restored[..., : features.height, : features.width]
+
+
+class AdaptivelyPrompted(PromptedRestormer):
+    """MiOIR's adaptive prompt: the degraded image itself, as it is padded for the network."""
+
+    def __init__(self, options: AdaptivePromptOptions) -> None:
+        super().__init__(options, prompt_channels=3)
+
+    def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
+        """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
+        features = self.encode(degraded)
+        return self.decode_under(features, features.image)
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the mean absolute error."""
+        return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
+
+
+class ExplicitlyPrompted(PromptedRestormer):
+    """MiOIR's explicit prompt: a fixed map per task.
+
+    In training the true task's map is taken, at test the one that the classifier chooses.
+
+    Args:
+        options: size of the network, and where the maps come from.
+        tasks: task names; task i answers to map i.
+        classifier: frozen module with ``classify``; without one the network can be trained,
+            and restores only under maps that are handed to it.
+    """
+
+    prompt_maps: Tensor
+
+    def __init__(
+        self,
+        options: ExplicitPromptOptions,
+        tasks: tuple[str, ...],
+        classifier: nn.Module | None = None,
+    ) -> None:
+        super().__init__(options, prompt_channels=1)
+        self.tasks = tasks
+        path = options.prompt_maps
+        maps = draw_maps(tasks) if path is None else read_maps(path, tasks)
+        self.register_buffer("prompt_maps", torch.from_numpy(maps).unsqueeze(1))
+        self.classifier = classifier.requires_grad_(False) if classifier is not None else None
+
+    def train(self, mode: bool = True) -> ExplicitlyPrompted:
+        """Set the mode; the frozen classifier stays in evaluation mode."""
+        super().train(mode)
+        if self.classifier is not None:
+            self.classifier.eval()
+        return self
+
+    def restore_under(self, degraded: Tensor, maps: Tensor) -> Tensor:
+        """Restore ``degraded`` (N, 3, H, W) under ``maps`` (N, 1, 128, 128)."""
+        return self.decode_under(self.encode(degraded), maps)
+
+    def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
+        """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped.
+
+        Raises:
+            ValueError: there is no classifier to choose the map.
+        """
+        if self.classifier is None:
+            raise ValueError("the classifier chooses the prompt map, and there is none")
+        with torch.no_grad():
+            chosen = self.classifier.classify(degraded).argmax(dim=-1)  # type: ignore[operator]
+        return self.restore_under(degraded, self.prompt_maps[chosen])
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the mean absolute error under the maps of the true tasks."""
+        maps = self.prompt_maps[[self.tasks.index(task) for task in batch.tasks]]
+        return {"l1": F.l1_loss(self.restore_under(batch.degraded, maps), batch.clean)}
+
+    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Keep the own maps and the own classifier where ``state`` knows nothing of them.
+
+        The authors' checkpoints hold the network alone. Their maps lie in data/type7.npy, which
+        the option ``prompt_maps`` reads: under other maps their weights restore something else.
+        """
+        added: dict[str, Tensor] = {}
+        for part in ("prompt_maps", "classifier."):
+            if not any(key.startswith(part) for key in state):
+                added |= {k: v for k, v in self.state_dict().items() if k.startswith(part)}
+        return {**state, **added}
+
+
+def build_explicit(context: BuildContext) -> ExplicitlyPrompted:
+    """Build from ``ExplicitPromptOptions``, around the trained classifier."""
+    return ExplicitlyPrompted(context.options, context.tasks, context.required["mioir-classifier"])
+
+
+def build_adaptive(context: BuildContext) -> AdaptivelyPrompted:
+    """Build from ``AdaptivePromptOptions``."""
+    return AdaptivelyPrompted(context.options)
