@@ -33,7 +33,7 @@ app.command("table")(table.table)
 app.command("evaluate")(evaluate.evaluate)
 app.command("convert")(convert.convert)
 app.command("methods")(methods.methods)
-app.command("data")(data.data)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:
