@@ -47,7 +47,6 @@ def list_sets(data_root: DataRoot = None) -> None:
         lines.append([name, card.split, card.expected.pairs, pairs, where])
     headers = ["data set", "split", "expected", "found", "where"]
     print(tabulate(lines, headers=headers, disable_numparse=True))
-    what = "data sets" if card is None else f"data set '{card.name}'"
     if not roots:
         print(f"\nto find data sets, {how_to_name_a_root()}")
 
@@ -160,7 +159,7 @@ def verify(
         names = [name for name in set_names() if manifest_path(manifests, name).is_file()]
         if not names:
             raise HarnessError(
-                f"{manifests} holds no manifest; write one with python -m harness data manifest write"
+                f"{manifests} holds no manifest; python -m harness data manifest write makes one"
             )
     found_sets, absent = _find(names, data_root)
     for sentence in absent:

@@ -35,7 +35,7 @@ SUFFIXES = frozenset(
 """Endings of files that count as images, in small letters."""
 
 # Named, because Pillow would otherwise start Ghostscript on a PostScript file.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 _TIFF_BITS = 258
 _ORIENTATION = 274
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError)
