@@ -17,7 +17,7 @@ from harness.data.checks import check_set
 from harness.data.leaks import Leak, find_leaks, take_pictures
 from harness.data.pairing import CLEAN_STEM, FoundSet, fit
 from harness.data.roots import Roots, find_roots, find_set
-from harness.data.sets import Layout, SetCard, load_set, read_card, set_names, sets_folder
+from harness.data.sets import SetCard, load_set, read_card, set_names, sets_folder
 from harness.data.threads import map_files
 from harness.errors import HarnessError, UsageError
 
@@ -366,12 +366,12 @@ def test_the_fuller_place_counts_and_foreign_folders_do_not(tmp_path: Path) -> N
 
 
 def test_bsd400_and_wed_in_one_folder(tmp_path: Path) -> None:
-    grow(tmp_path / "Train/Denoise/BSD400", ["a10.jpg", "a11.jpg", "00001.bmp"])
-    sets = dict.fromkeys(("bsd400", "wed"), tmp_path / "Train/Denoise/BSD400")
-    layout: dict[str, Layout] = {x.name: x for x in load_set("bsd400").layouts}
-    mixed = fit(load_set("bsd400"), layout["with-wed"], sets["bsd400"])
-    assert mixed is not None
-    assert [pair.image for pair in mixed.pairs] == ["a10", "a11"]
+    bsd, wed = (f"a{n:06}.jpg" for n in range(400)), (f"{n:05}.bmp" for n in range(1, 4745))
+    grow(tmp_path / "Train/Denoise", [*bsd, *wed])
+    for name, count in (("bsd400", 400), ("wed", 4744)):
+        found = find_set(load_set(name), Roots(tmp_path, "test"))
+        assert found is not None
+        assert (len(found.pairs), len(found.others)) == (count, 5144 - count)
 
 
 NAMES_BY_RULE = {

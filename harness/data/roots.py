@@ -126,7 +126,7 @@ def find_set(card: SetCard, roots: Roots) -> FoundSet | None:
     """Return the data set of ``card`` on disk, or None where no layout fits.
 
     Among all places and layouts the one with most pairs (up to the expected number) counts, then
-    the one that leaves fewest files unpaired, then the first in the card.
+    the one with fewest beyond that, then with fewest files unpaired or left out, then the first.
 
     Raises:
         HarnessError: a folder or list file cannot be read.
@@ -140,7 +140,8 @@ def find_set(card: SetCard, roots: Roots) -> FoundSet | None:
     return min(candidates, key=_badness, default=None)
 
 
-def _badness(found: FoundSet) -> tuple[int, int, int]:
+def _badness(found: FoundSet) -> tuple[int, int, int, int]:
     count = len(found.pairs)
-    expected = found.expected.pairs
-    return (-min(count, expected or count), len(found.unpaired), len(found.others))
+    wanted = found.expected.pairs or count
+    surplus = max(0, count - wanted)
+    return (-min(count, wanted), surplus, len(found.unpaired), len(found.others))
