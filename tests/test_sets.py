@@ -14,8 +14,8 @@ from PIL import Image
 
 from harness.data import manifests
 from harness.data.checks import check_set
+from harness.data.layouts import CLEAN_STEM, FoundSet, fit
 from harness.data.leaks import Leak, find_leaks, take_pictures
-from harness.data.pairing import CLEAN_STEM, FoundSet, fit
 from harness.data.roots import Roots, find_roots, find_set
 from harness.data.sets import SetCard, load_set, read_card, set_names, sets_folder
 from harness.data.threads import map_files

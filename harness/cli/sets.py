@@ -13,8 +13,8 @@ from harness.cli.waiting import counting
 
 if TYPE_CHECKING:
     from harness.data.checks import SetReport
+    from harness.data.layouts import FoundSet
     from harness.data.leaks import Leak
-    from harness.data.pairing import FoundSet
     from harness.data.roots import Roots
     from harness.data.sets import SetCard
 

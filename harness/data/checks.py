@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from harness.data.images import Image8, read_image
-from harness.data.pairing import FoundSet, PairFiles
+from harness.data.layouts import FoundSet, PairFiles
 from harness.data.sets import PSNR_TOLERANCE_DB, Variant
 from harness.data.threads import Tell, map_files, nothing
 from harness.errors import HarnessError

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.pairing import FoundSet
+from harness.data.layouts import FoundSet
 from harness.data.threads import Tell, map_files, nothing
 from harness.errors import HarnessError
 

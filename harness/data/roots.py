@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from harness.data.pairing import FoundSet, fit
+from harness.data.layouts import FoundSet, fit
 from harness.data.sets import SetCard, set_names
 from harness.errors import UsageError, did_you_mean
 from harness.spec import Spec, parse, read_yaml

@@ -1,7 +1,7 @@
 """Cards of real data sets: what they are, how their folders may lie, how many images they have.
 
 A card is ``datasets/sets/NAME.yaml``. It holds no images: where those lie is a person's affair
-(:mod:`harness.data.roots`), and finding them there is that of :mod:`harness.data.pairing`.
+(:mod:`harness.data.roots`), and finding them there is that of :mod:`harness.data.layouts`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pairing = Literal[
     "rain-to-clean",
     "list-file",
 ]
-"""How a degraded file names its clean one; :mod:`harness.data.pairing` says what each does."""
+"""How a degraded file names its clean one; :mod:`harness.data.layouts` says what each does."""
 
 
 class Expected(Spec):
