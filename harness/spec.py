@@ -568,7 +568,8 @@ def parse(model: type[S], content: dict[str, Any], where: str) -> S:
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:
     """Return one sentence on the first problem of ``error``, with the nearest right key."""
-    first = error.errors()[0]
+    # A misspelt key is missing as well; the misspelling says more.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
     where = ".".join(keys) or "the whole"
     if first["type"] == "extra_forbidden":

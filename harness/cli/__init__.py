@@ -34,7 +34,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
 app.command("methods")(methods.methods)
-app.command("data")(data.data)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

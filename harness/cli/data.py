@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import typer
 
-def data() -> None:
-    """List the settings and the photographs that their synthetic twins are made of."""
+from harness.cli import sets
+
+app = typer.Typer(
+    help="Settings and their photographs; data sets on this machine's disk.",
+    invoke_without_command=True,
+)
+app.command("list")(sets.list_sets)
+app.command("show")(sets.show)
+app.command("check")(sets.check)
+app.command("leaks")(sets.leaks)
+app.add_typer(sets.manifest, name="manifest")
+
+
+@app.callback()
+def data(context: typer.Context) -> None:
+    """List the settings and the photographs of their twins; below, data sets on disk."""
+    if context.invoked_subcommand is None:
+        _settings()
+
+
+def _settings() -> None:
     from tabulate import tabulate
 
     from harness.data.cards import cards_folder, load_setting, setting_names

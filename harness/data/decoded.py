@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.photographs import read_image
+from harness.data.images import read_image
 
 FOLDER_VARIABLE = "HARNESS_IMAGE_CACHE"
 _SPARE_BYTES = 2 * 2**30

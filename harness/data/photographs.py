@@ -7,13 +7,10 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from harness.data.images import Image8 as Image8
+from harness.data.images import read_image as read_image
 from harness.errors import HarnessError, UsageError, did_you_mean
 from harness.spec import Photograph, Spec, parse, read_yaml
-
-Image8 = NDArray[np.uint8]
 
 
 class CatalogueEntry(Spec):
@@ -86,25 +83,6 @@ def load(cards: Path, name: str) -> Image8:
     image = read_image(locate(cards, name))
     image.flags.writeable = False
     return image
-
-
-def read_image(path: Path) -> Image8:
-    """Decode a file to (H, W, 3) uint8 RGB; grey is repeated.
-
-    Raises:
-        HarnessError: the file is missing, cut off or no image; the message names it.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise HarnessError(f"image {path} is missing; check the path") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise HarnessError(
-            f"image {path} cannot be decoded ({error}); fetch or install it again"
-        ) from error
 
 
 def check_split(
