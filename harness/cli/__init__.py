@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import convert, data, evaluate, methods, run, score, table
+from harness.cli import audit, convert, data, evaluate, methods, run, score, table
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("table")(table.table)
 app.command("evaluate")(evaluate.evaluate)
 app.command("convert")(convert.convert)
 app.command("score")(score.score)
+app.command("audit")(audit.audit)
 app.command("methods")(methods.methods)
 app.add_typer(data.app, name="data")
 
