@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.evaluation.metrics import METRICS, Metric
 from harness.plan import Cell, Plan, expected_images, metric_id, stored_rows
+from harness.registry import catalogue
+from harness.reporting.paper import PaperTable
 from harness.reporting.prompts import ProbedCell, notes
 from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
+from harness.spec import spec_hash
 from harness.store.files import read_json, write_text
+from harness.store.rows import read
 
 
 def table_of(plan: Plan) -> Table:
@@ -30,20 +35,35 @@ def table_of(plan: Plan) -> Table:
                 notes=(*(told if card.given_true_task else ()), *given, *notes(probed(cells))),
             )
         )
-    request = TableRequest(
-        title=plan.setting.title,
-        setting=plan.setting.name,
-        dataset="synthetic-twin",
-        preparation=plan.setting.preparation.id,
-        protocol=plan.setting.protocol.id,
-        recipe=plan.recipe.name,
-        columns=plan.columns,
-        metrics=tuple(_display(name, plan) for name in plan.metrics),
-        methods=tuple(lines),
-        seeds=plan.seeds,
-        images=expected_images(plan),
-        centre_px=plan.recipe.test.centre_px,
-    )
+    return summarise(rows, _request(plan, lines))
+
+
+def reevaluated_table(plan: Plan) -> Table | None:
+    """Return the table of released weights that are stored beside ``plan``'s cells, if any.
+
+    Shown are those scored on the test set of this plan under its protocol; two files of weights
+    of one method are two lines.
+    """
+    score = next(cell.score for cell in plan.cells if cell.score is not None)
+    lines, rows = [], []
+    for path in sorted(plan.out.glob("cells/*/rows.jsonl")):
+        found = [row for row in read([path]) if row.origin == "re-evaluated"]
+        if not found:
+            continue
+        weights = found[0].weights
+        expected = spec_hash(score.model_copy(update={"weights": weights}))
+        kept = [row for row in found if row.score == expected]
+        if not kept:
+            continue
+        name = f"{kept[0].method}#{weights}"
+        rows += [replace(row, method=name) for row in kept]
+        source = read_json(path.parent / "record.json")["source"]
+        card = catalogue().cards.get(kept[0].method)
+        label = kept[0].method if card is None else card.label
+        lines.append(MethodLine(name, label, False, (f"weights of {source}",)))
+    if not lines:
+        return None
+    request = replace(_request(plan, lines), seeds=(0,))
     return summarise(rows, request)
 
 
@@ -62,13 +82,42 @@ def write_files(table: Table, folder: Path) -> list[Path]:
     from harness.reporting.tables import csv, markdown
 
     stem = f"{table.request.setting}-{table.request.recipe}"
-    texts = {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)}
+    return _write(folder, stem, {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)})
+
+
+def write_paper_files(table: PaperTable, recipe: str, folder: Path) -> list[Path]:
+    """Write a table in a paper's layout as CSV, Markdown and LaTeX and return the paths."""
+    from harness.reporting.paper_latex import latex
+    from harness.reporting.paper_text import csv, markdown
+
+    stem = f"{table.cited.setting}-{recipe}-paper-{table.cited.source}"
+    return _write(folder, stem, {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)})
+
+
+def _write(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
     paths = []
     for suffix, text in texts.items():
         path = folder / f"{stem}{suffix}"
         write_text(path, text)
         paths.append(path)
     return paths
+
+
+def _request(plan: Plan, lines: Sequence[MethodLine]) -> TableRequest:
+    return TableRequest(
+        title=plan.setting.title,
+        setting=plan.setting.name,
+        dataset="synthetic-twin",
+        preparation=plan.setting.preparation.id,
+        protocol=plan.setting.protocol.id,
+        recipe=plan.recipe.name,
+        columns=plan.columns,
+        metrics=tuple(_display(name, plan) for name in plan.metrics),
+        methods=tuple(lines),
+        seeds=plan.seeds,
+        images=expected_images(plan),
+        centre_px=plan.recipe.test.centre_px,
+    )
 
 
 def _display(name: str, plan: Plan) -> Metric:

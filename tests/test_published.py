@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.cards import load_setting, setting_names
+from harness.data.cards import cards_folder, load_setting, setting_names
+from harness.data.protocol_cards import load_protocol, protocol_names
 from harness.errors import HarnessError, UsageError
 from harness.registry import catalogue, find
 from harness.store.published import (
@@ -120,6 +121,15 @@ def test_methods_have_one_name_and_known_ids(tables: tuple[CitedTable, ...]) -> 
     assert spellings["WGWSNet"] == {"WGWS-Net", "WGWSNet"}
     folded = Counter(name.lower().replace("-", "").replace(" ", "") for name in spellings)
     assert max(folded.values()) == 1, "two names differ by case or hyphens alone"
+
+
+def test_protocols_are_named_as_their_cards(tables: tuple[CitedTable, ...]) -> None:
+    ids = {
+        load_protocol(name, cards_folder()).protocol.id for name in protocol_names(cards_folder())
+    }
+    used = {row.protocol for table in tables for row in table.rows} - {""}
+    assert used <= ids
+    assert one(tables, "mioir", "performance").rows[0].protocol == "rgb-uint8-border4"
 
 
 def test_queries_name_what_is_known(tables: tuple[CitedTable, ...]) -> None:

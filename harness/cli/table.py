@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
 from harness.cli.run import (
     DEFAULT_OUT,
     Methods,
@@ -15,6 +20,12 @@ from harness.cli.run import (
     show,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.plan import Plan
+    from harness.reporting.summary import Table
+
 
 def table(
     methods: Methods = "cpl,promptir",
@@ -24,13 +35,25 @@ def table(
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
     plugin: Plugins = None,
+    style: Annotated[
+        Literal["rows", "paper"],
+        typer.Option(help="rows: what is stored; paper: as the literature lays it out, with it."),
+    ] = "rows",
+    source: Annotated[
+        str | None, typer.Option(help="With --style paper: whose table, as cpl or mioir.")
+    ] = None,
 ) -> None:
     """Print the table from stored rows; what was not computed is shown as missing."""
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, UsageError
     from harness.plan import stored_rows
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
+    if style == "paper":
+        _paper(methods, setting, recipe, seeds, metrics, out, source)
+        return
+    if source is not None:
+        raise UsageError(f"--source {source} chooses a published table; add --style paper")
     plan = plan_from(methods, setting, recipe, seeds, metrics, out)
     if not any(stored_rows(cell) for cell in plan.cells):
         raise HarnessError(
@@ -38,3 +61,39 @@ def table(
             f"them with: python -m harness run --methods '{methods}'"
         )
     show(plan, out)
+
+
+def _paper(
+    methods: str,
+    setting: str,
+    recipe: str,
+    seeds: str,
+    metrics: str,
+    out: Path,
+    source: str | None,
+) -> None:
+    from harness.data.cards import setting_names
+    from harness.reporting.paper import paper_table
+    from harness.reporting.paper_text import terminal
+    from harness.results import write_paper_files
+    from harness.store.published import load_published, tables_of
+
+    # Several sources print tables of one setting; the first is the one that a paper shows.
+    cited = tables_of(load_published(), setting, source)[0]
+    measured = reevaluated = None
+    # What is cited can be shown of a setting that this installation cannot measure.
+    if setting in setting_names():
+        plan = plan_from(methods, setting, recipe, seeds, metrics, out)
+        measured, reevaluated = _own(plan)
+    table = paper_table(cited, measured, reevaluated)
+    print(terminal(table, colour=sys.stdout.isatty()))
+    paths = write_paper_files(table, recipe, out / "tables")
+    print("\nwritten: " + ", ".join(str(path) for path in paths))
+
+
+def _own(plan: Plan) -> tuple[Table | None, Table | None]:
+    from harness.plan import stored_rows
+    from harness.results import reevaluated_table, table_of
+
+    stored = any(stored_rows(cell) for cell in plan.cells)
+    return (table_of(plan) if stored else None), reevaluated_table(plan)

@@ -26,6 +26,7 @@ _SPECIAL = {
     "|": r"\textbar{}",
     "σ": r"$\sigma$",
     "β": r"$\beta$",
+    "Δ": r"$\Delta$",
     "×": r"$\times$",
     "±": r"$\pm$",
     "†": r"$^{\dagger}$",

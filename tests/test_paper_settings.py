@@ -1,0 +1,233 @@
+"""The six settings' tables in a paper's layout: as printed, with own rows, and on a page."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import dataclasses
+import io
+import re
+import shutil
+import subprocess
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from harness.data.cards import load_setting
+from harness.evaluation.metrics import METRICS
+from harness.reporting.paper import NOTHING_MEASURED, PaperLine, PaperTable, paper_table
+from harness.reporting.paper_latex import latex
+from harness.reporting.paper_text import csv, markdown, terminal
+from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
+from harness.store.published import AVERAGE, CitedTable, load_published, tables_of
+from harness.store.rows import Row
+
+SETTINGS = ("three-task", "five-task", "seven-task", "all-weather", "composite", "weatherbench")
+LABELS = {"cpl": "CPL", "promptir": "PromptIR", "cpl:top_k=2": "CPL:top_k=2", "input": "Input"}
+
+
+def cited_of(name: str) -> CitedTable:
+    return tables_of(load_published(), name)[0]
+
+
+def own_table(
+    name: str, means: dict[str, float], seeds: tuple[int, ...] = (0,), without: str = ""
+) -> Table:
+    """Columns have the values mean, mean + 1, ... and each seed is one higher."""
+    setting = load_setting(name)
+    metrics = tuple(METRICS[m] for m in setting.protocol.metrics)
+    request = TableRequest(
+        title=setting.title,
+        setting=name,
+        dataset="synthetic-twin",
+        preparation="prep",
+        protocol=setting.protocol.id,
+        recipe="mini",
+        columns=setting.columns,
+        metrics=metrics,
+        methods=tuple(MethodLine(m, LABELS.get(m, m), m == "input") for m in means),
+        seeds=seeds,
+        images={c.name: ("x#0",) for c in setting.columns},
+    )
+    rows = [
+        Row(
+            *(f"w-{method}-{seed}", "s", method, seed, name, "synthetic-twin", column.name),
+            *("x#0", metric.id, "prep", setting.protocol.id),
+            value=(mean + place + seed) / (1 if metric.unit else 100),
+        )
+        for method, mean in means.items()
+        for seed in seeds
+        for place, column in enumerate(setting.columns)
+        for metric in metrics
+        if column.name != without
+    ]
+    return summarise(rows, request)
+
+
+def line_of(table: PaperTable, origin: str, method: str) -> PaperLine:
+    (part,) = [p for p in table.parts if p.origin == origin]
+    (line,) = [x for x in part.lines if x.method == method]
+    return line
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_cited_part_has_every_value_as_printed(name: str) -> None:
+    cited = cited_of(name)
+    table = paper_table(cited)
+    assert [part.origin for part in table.parts] == ["cited"]
+    shown = {
+        (line.method, *key): cell.text
+        for line in table.parts[0].lines
+        for key, cell in line.cells.items()
+    }
+    assert shown == {key: str(row.value) for key, row in cited.values.items()}
+    assert table.remarks == (NOTHING_MEASURED,)
+    assert NOTHING_MEASURED in terminal(table, colour=False)
+
+
+def test_groups_and_order_are_the_papers() -> None:
+    (part,) = paper_table(cited_of("all-weather")).parts
+    assert [(name, len(lines)) for name, lines in part.groups] == [
+        ("Task-Specific", 8),
+        ("All-in-One", 12),
+    ]
+    assert part.lines[-1].method == "PromptIR+CPL"
+    assert part.lines[-1].venue == "2025"
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "metric", "best", "second"),
+    [
+        # Where the paper's bold is not the best, the numbers decide.
+        ("three-task", "denoise50", "psnr", {"InstructIR"}, {"PromptIR+CPL"}),
+        ("three-task", "dehaze", "psnr", {"TextualDegRemoval"}, {"PromptIR+CPL"}),
+        ("three-task", "denoise15", "psnr", {"InstructIR", "PromptIR+CPL"}, set()),
+        ("three-task", AVERAGE, "psnr", {"PromptIR+CPL"}, {"AdaIR"}),
+        ("seven-task", "haze", "psnr", {"SwinIR-S"}, {"PromptIR+CPL", "Uformer-S"}),
+        ("composite", "haze-snow", "psnr", {"OneRestore"}, {"PromptIR+CPL"}),
+        # Less is better.
+        ("weatherbench", "rain", "lpips", {"WGWSNet"}, {"MWFormer"}),
+    ],
+)
+def test_best_and_second_among_cited_rows(
+    name: str, column: str, metric: str, best: set[str], second: set[str]
+) -> None:
+    (part,) = paper_table(cited_of(name)).parts
+    ranked: dict[int | None, set[str]] = {1: set(), 2: set()}
+    for line in part.lines:
+        cell = line.cells.get((column, metric))
+        if cell is not None and cell.rank:
+            ranked[cell.rank].add(line.method)
+    assert ranked == {1: best, 2: second}
+
+
+def test_measured_rows_stand_apart_and_change_no_cited_rank() -> None:
+    cited = cited_of("three-task")
+    alone = paper_table(cited)
+    # Far better than any cited value: still no rank among them, and theirs stay.
+    both = paper_table(cited, own_table("three-task", {"input": 20, "cpl": 90, "promptir": 80}))
+    assert both.parts[0] == alone.parts[0]
+    assert [part.origin for part in both.parts] == ["cited", "measured"]
+    assert line_of(both, "measured", "CPL").cells["derain", "psnr"].rank == 1
+    assert "synthetic twin" in both.parts[1].detail
+    for text in (terminal(both, colour=False), markdown(both), latex(both)):
+        assert "synthetic twin" in text
+        assert NOTHING_MEASURED not in text
+        assert "other images than the cited benchmark" in re.sub(r"\s+", " ", text)
+
+
+def test_delta_is_measured_minus_cited_where_both_exist() -> None:
+    measured = own_table("three-task", {"input": 20, "cpl": 30, "cpl:top_k=2": 31})
+    table = paper_table(cited_of("three-task"), measured)
+    # Columns hold 30 ... 34, so the average is 32 and 0.32; 32.78 and 0.917 are cited.
+    assert line_of(table, "measured", "CPL").delta == {"psnr": "-0.78", "ssim": "-0.597"}
+    # Options make it another method than the cited one, and the input is not cited.
+    assert line_of(table, "measured", "CPL:top_k=2").delta == {}
+    assert line_of(table, "measured", "Input").delta == {}
+    assert not paper_table(cited_of("three-task"), own_table("three-task", {"input": 20})).has_delta
+
+
+def test_reevaluated_weights_are_a_part_of_their_own() -> None:
+    again = own_table("three-task", {"promptir#abc": 30})
+    table = paper_table(cited_of("three-task"), own_table("three-task", {"promptir": 31}), again)
+    assert [part.origin for part in table.parts] == ["cited", "re-evaluated", "measured"]
+    assert "released weights" in table.parts[1].detail
+    assert table.parts[1].lines[0].delta == {"psnr": "-0.06", "ssim": "-0.593"}
+    assert line_of(table, "measured", "PromptIR").delta["psnr"] == "+0.94"
+
+
+def test_metrics_are_matched_by_kind() -> None:
+    """All-weather is scored on luma and shown under PSNR and SSIM, with its digits."""
+    table = paper_table(cited_of("all-weather"), own_table("all-weather", {"cpl": 30}))
+    cells = line_of(table, "measured", "CPL").cells
+    assert cells[AVERAGE, "psnr"].text == "31.50"
+    assert cells[AVERAGE, "ssim"].text == "0.3150"
+
+
+def test_footnotes_say_what_is_odd_and_change_no_value() -> None:
+    table = paper_table(cited_of("composite"))
+    cell = line_of(table, "cited", "OneRestore").cells[AVERAGE, "psnr"]
+    assert cell.text == "28.47"
+    assert any("OneRestore PSNR 28.72" in note for note in cell.notes)
+    text = terminal(table, colour=False)
+    mark = table.marks(cell.notes)
+    assert f"28.47_{mark}" in text
+    assert f"\n{mark} as printed" in text
+    starred = line_of(paper_table(cited_of("five-task")), "cited", "PromptIR")
+    assert "quoted by the source from elsewhere" in starred.notes
+
+
+def test_missing_is_two_hyphens() -> None:
+    text = markdown(paper_table(cited_of("all-weather")))
+    (line,) = [x for x in text.splitlines() if x.startswith("| HRGAN")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["HRGAN", "CVPR'19", "--", "--", "21.56 / 0.8550", "--", "--"]
+
+
+def test_csv_gives_every_value_and_its_origin() -> None:
+    cited = cited_of("composite")
+    table = paper_table(cited, own_table("composite", {"cpl": 30}, seeds=(0, 1)))
+    lines = list(csv_format.DictReader(io.StringIO(csv(table))))
+    of_cited = [line for line in lines if line["origin"] == "cited"]
+    assert sorted(Decimal(line["value"]) for line in of_cited) == sorted(
+        row.value for row in cited.rows
+    )
+    own = {line["column"]: line for line in lines if line["origin"] == "measured"}
+    assert float(own["haze"]["value"]) == 31.5
+    assert own["haze"]["images_scored"] == "2"
+    assert {line["setting"] for line in lines} == {"composite"}
+    assert own["average minus cited"]["value"] == "+6.43"
+
+
+def test_order_of_cited_rows_within_a_method_changes_nothing() -> None:
+    cited = cited_of("three-task")
+    by_method = sorted(cited.rows, key=lambda row: (cited.methods.index(row.method), row.column))
+    mixed = dataclasses.replace(cited, rows=tuple(by_method))
+    assert terminal(paper_table(mixed), colour=False) == terminal(paper_table(cited), colour=False)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_latex_compiles_and_fits_the_page(name: str, tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
+    means = {"input": 20.0, "cpl": 30.0, "promptir": 29.0, "nafnet:width=32:blocks=[1,2]": 28.0}
+    full = paper_table(
+        cited_of(name),
+        own_table(name, means, seeds=(0, 1)),
+        own_table(name, {"promptir#0123456789abcdef": 29.5}),
+    )
+    tables = "\\clearpage\n".join(latex(t) for t in (paper_table(cited_of(name)), full))
+    (tmp_path / "t.tex").write_text(
+        "\\documentclass[twocolumn]{article}\n\\usepackage[margin=1.8cm]{geometry}\n"
+        f"\\usepackage{{booktabs}}\n\\begin{{document}}\n{tables}\\end{{document}}\n"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, "the table is wider than the page"
+    assert "too large" not in done.stdout, "the table is higher than the page"

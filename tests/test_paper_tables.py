@@ -1,0 +1,478 @@
+"""Tables as papers lay them out: cited rows, own rows apart, ranks, differences, notes, LaTeX."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import dataclasses
+import io
+import json
+import re
+import shutil
+import subprocess
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.evaluation.metrics import METRICS
+from harness.plan import Plan, expected_images, make_plan
+from harness.reporting.paper import (
+    NOTHING_MEASURED,
+    PaperLine,
+    PaperTable,
+    caption,
+    paper_table,
+)
+from harness.reporting.paper_latex import latex
+from harness.reporting.paper_text import csv, footnotes, markdown, terminal
+from harness.reporting.summary import AVERAGE, Entry, MethodLine, Table, TableRequest
+from harness.spec import Column, spec_hash
+from harness.store.published import CitedColumn, CitedRow, CitedTable, load_published
+from harness.store.rows import Row, append
+from tests.conftest import Run
+
+NASTY = r"N_a%m&e#{1}\x~^|<>$*[b]"
+
+
+def row(method: str, column: str, metric: str, value: str, **changes: object) -> CitedRow:
+    plain = CitedRow(
+        source="src",
+        table="T",
+        setting="small",
+        column=column,
+        dataset={"a": "DA", "b": "DB"}.get(column, "Average"),
+        method=method,
+        method_id={"One": "one", "Two": "two"}.get(method, ""),
+        printed_method=method,
+        venue="",
+        type="",
+        starred=False,
+        metric=metric,
+        value=Decimal(value),
+        average="printed" if column == AVERAGE else "",
+        protocol="",
+        note="",
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def cited(**changes: object) -> CitedTable:
+    """Two columns and two metrics; the average of Two is wrong, Three lacks a column."""
+    general, new = {"type": "General"}, {"type": "All-in-One", "venue": "V'25"}
+    plain = CitedTable(
+        source="src",
+        table="T",
+        setting="small",
+        title="A small table",
+        reference="a paper/with_files",
+        protocol="as they like",
+        columns=(CitedColumn("a", "DA", "Group", "σ=1"), CitedColumn("b", "DB", "Group", "LB")),
+        rows=(
+            row("One", "a", "psnr", "30.00", **general),
+            row("One", "b", "psnr", "20.00", note="one digit slipped", **general),
+            row("One", AVERAGE, "psnr", "25.00", **general),
+            row("One", "a", "lpips", "0.30", **general),
+            row("Two", "a", "psnr", "31.00", starred=True, **new),
+            row("Two", "b", "psnr", "22.00", starred=True, **new),
+            row("Two", AVERAGE, "psnr", "27.00", starred=True, **new),
+            row("Two", "a", "lpips", "0.20", starred=True, **new),
+            row(NASTY, "a", "psnr", "31.00", **general),
+        ),
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def own(*methods: tuple[str, float, int | None], **changes: object) -> Table:
+    """Methods as (id, average of PSNR, rank); column a is one above it, b one below."""
+    request = TableRequest(
+        title="t",
+        setting="small",
+        dataset="synthetic-twin",
+        preparation="prep",
+        protocol="prot",
+        recipe="mini",
+        columns=tuple(
+            Column(name=n, task="t", label=n, latex_label=n, group="g", draws=1) for n in "ba"
+        ),
+        metrics=(METRICS["psnr_y601"],),
+        methods=tuple(MethodLine(m, f"Own {m}", False) for m, _, _ in methods),
+        seeds=(0,),
+        images={"a": ("x",), "b": ("x",)},
+    )
+    entries = {
+        (m, column, "psnr_y601"): Entry(value + more, None, 1, 1, 1, rank)
+        for m, value, rank in methods
+        for column, more in (("a", 1.0), ("b", -1.0), (AVERAGE, 0.0))
+    }
+    return Table(dataclasses.replace(request, **changes), entries)  # type: ignore[arg-type]
+
+
+def line(table: PaperTable, origin: str, method: str) -> PaperLine:
+    (part,) = [p for p in table.parts if p.origin == origin]
+    return next(x for x in part.lines if x.method == method)
+
+
+def ranks(table: PaperTable, column: str, metric: str = "psnr") -> dict[str, int | None]:
+    lines = table.parts[0].lines
+    found = {x.method: x.cells.get((column, metric)) for x in lines}
+    return {method: cell.rank for method, cell in found.items() if cell is not None}
+
+
+def test_best_and_second_by_direction_and_with_ties() -> None:
+    table = paper_table(cited())
+    assert ranks(table, "a") == {"One": None, "Two": 1, NASTY: 1}, "two bests leave no second"
+    assert ranks(table, "b") == {"One": 2, "Two": 1}
+    assert ranks(table, "a", "lpips") == {"One": 2, "Two": 1}, "lower LPIPS is better"
+    alone = tuple(r for r in cited().rows if r.method == "One")
+    assert ranks(paper_table(cited(rows=alone)), "a") == {"One": None}
+
+
+@given(values=st.lists(st.integers(2000, 2005), min_size=2, max_size=8))
+def test_ranks_are_those_of_the_printed_digits(values: list[int]) -> None:
+    rows = tuple(
+        row(f"M{i}", "a", "psnr", f"{value // 100}.{value % 100:02}")
+        for i, value in enumerate(values)
+    )
+    found = ranks(paper_table(cited(rows=rows)), "a")
+    best = max(values)
+    second = [v for v in values if v < best]
+    for i, value in enumerate(values):
+        expected = 1 if value == best else None
+        if values.count(best) == 1 and second and value == max(second):
+            expected = 2
+        assert found[f"M{i}"] == expected
+
+
+def test_own_rows_change_nothing_of_the_cited_part() -> None:
+    alone = paper_table(cited())
+    both = paper_table(cited(), own(("one", 90.0, 1)), own(("two", 95.0, None)))
+    assert alone.parts[0] == both.parts[0]
+    assert [part.origin for part in both.parts] == ["cited", "re-evaluated", "measured"]
+    assert alone.remarks == (NOTHING_MEASURED,)
+    assert NOTHING_MEASURED not in both.remarks
+    assert "synthetic twin" in both.parts[2].detail
+    assert "synthetic twin" in both.parts[1].detail
+    assert any("synthetic twin" in remark for remark in both.remarks)
+    real = paper_table(cited(), own(("one", 90.0, 1), dataset="CBSD68"))
+    assert "synthetic" not in terminal(real, colour=False)
+
+
+def test_the_difference_is_measured_minus_cited_of_the_same_method() -> None:
+    measured = own(("one", 24.8765, 1), ("two:width=3", 30.0, None), ("new", 28.0, 2))
+    table = paper_table(cited(), measured)
+    assert line(table, "measured", "Own one").delta == {"psnr": "-0.12"}
+    for other in ("Own two:width=3", "Own new"):
+        assert line(table, "measured", other).delta == {}, "a variant is not what was published"
+    assert line(table, "measured", "Own one").cells["a", "psnr"].text == "25.88"
+    assert table.has_delta
+    assert not paper_table(cited(), own(("new", 1.0, None))).has_delta
+    released = paper_table(cited(), None, own(("two#0123abc", 27.5, None)))
+    assert line(released, "re-evaluated", "Own two#0123abc").delta == {"psnr": "+0.50"}
+
+
+def test_incomplete_own_values_have_no_difference_and_say_so() -> None:
+    measured = own(("one", 24.0, None))
+    entries = {k: v for k, v in measured.entries.items() if k[1] != AVERAGE}
+    entries["one", "a", "psnr_y601"] = Entry(25.0, None, 1, 2, 4)
+    table = paper_table(cited(), Table(measured.request, entries))
+    assert line(table, "measured", "Own one").delta == {}
+    assert "25.00 (2/4)" in terminal(table, colour=False)
+
+
+def test_methods_without_values_and_metrics_of_others_are_left_out() -> None:
+    measured = own(("one", 24.0, None), ("two", 25.0, None))
+    entries = {key: entry for key, entry in measured.entries.items() if key[0] == "one"}
+    table = paper_table(cited(), Table(measured.request, entries))
+    assert [x.method for x in table.parts[1].lines] == ["Own one"]
+    assert {metric for _, metric in table.parts[1].lines[0].cells} == {"psnr"}
+    empty = paper_table(cited(), Table(measured.request, {}))
+    assert len(empty.parts) == 1
+    assert empty.remarks == (NOTHING_MEASURED,)
+
+
+def test_columns_that_the_paper_lacks_come_behind_its_own() -> None:
+    extra = Column(name="c", task="t", label="LC", latex_label="LC", group="g", draws=1)
+    measured = own(("one", 24.0, None))
+    request = dataclasses.replace(measured.request, columns=(extra, *measured.request.columns))
+    table = paper_table(cited(), Table(request, measured.entries))
+    assert [column.name for column in table.columns] == ["a", "b", "c"]
+
+
+def test_notes_say_what_is_odd() -> None:
+    table = paper_table(cited())
+    text = " ".join(footnotes(table))
+    assert "20.00: one digit slipped" in text
+    assert "Two PSNR 26.50" in text
+    assert "One PSNR" not in text, "its average agrees"
+    assert "quoted by the source" in text
+    two = line(table, "cited", "Two")
+    assert table.marks(two.notes) != table.marks(two.cells[AVERAGE, "psnr"].notes)
+    every = [dataclasses.replace(r, note="told the task") for r in cited().rows]
+    shared = paper_table(cited(rows=tuple(every)))
+    assert "told the task" in line(shared, "cited", "One").notes
+    assert "told the task" not in line(shared, "cited", "One").cells["b", "psnr"].notes
+
+
+def test_marks_are_doubled_when_signs_run_out() -> None:
+    rows = [row(f"M{i}", "a", "psnr", f"3{i}.00") for i in range(6)]
+    rows += [row(f"M{i}", "b", "psnr", f"3{i}.00", note=f"note {i}") for i in range(6)]
+    table = paper_table(cited(rows=tuple(rows)))
+    assert [table.marks([note]) for note in table.notes] == ["†", "‡", "§", "¶", "††", "‡‡"]
+
+
+def test_terminal_golden() -> None:
+    rows = tuple(r for r in cited().rows if r.metric == "psnr" and r.method != NASTY)
+    table = paper_table(cited(rows=rows), own(("one", 24.8765, 1)))
+    assert terminal(table, colour=False).splitlines()[:11] == [
+        "┌─────────────┬─────────┬─────────────┬─────────┬───────────┬───────┐",
+        "│ PSNR        │ Venue   │   Group σ=1 │      LB │   Average │     Δ │",
+        "├─────────────┼─────────┼─────────────┼─────────┼───────────┼───────┤",
+        "│ CITED       │         │             │         │           │       │",
+        "│ General:    │         │             │         │           │       │",
+        "│ One         │         │      30.00_ │ 20.00_† │    25.00_ │       │",
+        "│ All-in-One: │         │             │         │           │       │",
+        "│ Two‡        │ V'25    │      31.00* │  22.00* │   27.00*§ │       │",
+        "│ MEASURED    │         │             │         │           │       │",
+        "│ Own one     │         │      25.88* │  23.88* │    24.88* │ -0.12 │",
+        "└─────────────┴─────────┴─────────────┴─────────┴───────────┴───────┘",
+    ]
+    assert "\x1b[1m31.00\x1b[0m" in terminal(table, colour=True)
+
+
+def test_markdown_is_one_table_whatever_the_names() -> None:
+    text = markdown(paper_table(cited(), own(("one", 24.0, None))))
+    body = [x for x in text.splitlines() if x.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", x)) for x in body}) == 1
+    assert "**31.00** / **0.20**" in text
+    assert "<u>20.00</u>†" in text.replace(" / --", "")
+    assert "| **Cited**" in text
+    assert "| **Measured**" in text
+    assert "| *General*" in text
+    assert "--" in text
+
+
+def test_csv_has_every_value_once_and_tells_its_origin() -> None:
+    table = paper_table(cited(), own(("one", 24.8765, 1)))
+    lines = list(csv_format.DictReader(io.StringIO(csv(table))))
+    of_cited = [x for x in lines if x["origin"] == "cited"]
+    assert [(x["method"], x["column"], x["metric"], x["value"]) for x in of_cited] == [
+        (r.method, r.column, r.metric, str(r.value)) for r in cited().rows
+    ]
+    measured = {x["column"]: x for x in lines if x["origin"] == "measured"}
+    assert measured["average"]["value"] == "24.8765"
+    assert measured["average"]["images_scored"] == "1"
+    assert measured["average minus cited"]["value"] == "-0.12"
+    assert measured["a"]["protocol"] == "prot"
+
+
+def test_latex_golden_lines() -> None:
+    rows = tuple(r for r in cited().rows if r.metric == "psnr")
+    text = latex(paper_table(cited(rows=rows), own(("one", 24.8765, 1))))
+    for expected in (
+        r"\begin{tabular}{@{}llcccc@{}}",
+        r" &  & \multicolumn{2}{c}{Group} &  &  \\",
+        r"\cmidrule(lr){3-4}",
+        r"Method & Venue & $\sigma$=1 & LB & Average & $\Delta$ \\",
+        r"\multicolumn{6}{@{}l}{\emph{All-in-One}} \\",
+        r"Two$^{\ddagger}$ & V'25",
+        r"\textbf{31.00} & \textbf{22.00} & \textbf{27.00}\rlap{$^{\S}$} &  \\",
+        r"\underline{20.00}\rlap{$^{\dagger}$}",
+        r"Own one &  & \textbf{25.88} & \textbf{23.88} & \textbf{24.88} & $-0.12$ \\",
+        r"N\_\allowbreak{}a\%m\&e\#\allowbreak{}\{1\}\textbackslash{}x",
+        r"& \textbf{31.00} & -- & -- &  \\",
+        r"a paper/\allowbreak{}with\_files",
+        r"$\Delta$: the average",
+    ):
+        assert expected in text, expected
+    assert text.count(r"\begin{tabular}") == 1
+    assert set(re.findall(r"usepackage{(\w+)}", text)) == {"booktabs"}
+
+
+def test_latex_puts_spreads_below_and_keeps_counts_of_images() -> None:
+    measured = own(("one", 24.8765, 1))
+    entries = {k: dataclasses.replace(e, spread=0.125) for k, e in measured.entries.items()}
+    entries["one", "b", "psnr_y601"] = Entry(23.0, 0.25, 2, 3, 4)
+    text = latex(paper_table(cited(), Table(measured.request, entries)))
+    assert r"Own one &  & \textbf{25.88} & -- & 23.00 (3/4) & --" in text
+    assert r"{\tiny$\pm$0.12}" in text
+    assert r"{\tiny$\pm$0.25}" in text
+
+
+def test_latex_shows_metrics_apart_when_they_do_not_fit() -> None:
+    table = next(t for t in load_published() if t.source == "onerestore")
+    text = latex(paper_table(table))
+    assert text.count(r"\begin{tabular}") == 2
+    assert r"\emph{PSNR (dB)}" in text
+    assert "computed from the values" in text
+
+
+def test_published_tables_as_a_reader_would_check_them() -> None:
+    tables = {(t.source, t.table): paper_table(t) for t in load_published()}
+    first = tables["cpl", "I"]
+    assert [name for name, _ in first.parts[0].groups] == ["General", "All-in-One"]
+    best = line(first, "cited", "PromptIR+CPL").cells
+    assert (best[AVERAGE, "psnr"].text, best[AVERAGE, "psnr"].rank) == ("32.78", 1)
+    # The paper's bold is not always the best; the digits decide.
+    assert line(first, "cited", "InstructIR").cells["denoise50", "psnr"].rank == 1
+    assert line(first, "cited", "TextualDegRemoval").cells["dehaze", "psnr"].rank == 1
+    haze_snow = line(tables["cpl", "V"], "cited", "OneRestore").cells["haze-snow", "psnr"]
+    assert haze_snow.rank == 1
+    assert not tables["cpl", "V"].parts[0].groups[0][0], "Table V has no types"
+    weather = tables["weatherbench", "results"]
+    assert line(weather, "cited", "WGWSNet").cells["rain", "lpips"].rank == 1
+    assert not weather.has_venues
+    assert "-- where nothing is known" in caption(tables["cpl", "IV"], "x")
+    assert "nothing is known" not in caption(first, "x")
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_all_renderers_take_every_published_table(number: int) -> None:
+    table = paper_table(load_published()[number])
+    values = table.cited.values
+    lines = list(csv_format.DictReader(io.StringIO(csv(table))))
+    assert len(lines) == len(values)
+    assert all(x["protocol"] == table.cited.rows[0].protocol for x in lines[:1])
+    text = markdown(table)
+    for (method, column, _), cell in values.items():
+        if column == AVERAGE:
+            assert str(cell.value) in text, method
+    assert len({len(x) for x in terminal(table, False).splitlines() if x[:1] in "│┌├└"}) == 1
+
+
+def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
+    measured = own(("one", 24.8765, 1), ("two", 25.0, None))
+    spread = {
+        key: dataclasses.replace(entry, spread=0.12) for key, entry in measured.entries.items()
+    }
+    tables = [paper_table(t) for t in load_published()]
+    tables += [
+        paper_table(cited(), measured),
+        paper_table(cited(), Table(measured.request, spread)),
+    ]
+    text = "".join(latex(table) for table in tables)
+    (tmp_path / "t.tex").write_text(
+        # The text width of two-column conference papers: 6.875 inches.
+        "\\documentclass[10pt,twocolumn]{article}\n"
+        "\\usepackage[letterpaper,left=0.8125in,right=0.8125in]{geometry}\n"
+        f"\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\\end{{document}}\n"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, "a table is wider than the page"
+
+
+# --- the command -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("three-task", ("Table I.", "CBSD68 σ=15", "32.78*", "General:")),
+        ("five-task", ("Table II.", "GoPro", "30.55*")),
+        ("seven-task", ("Table III.", "Low-Light", "33.30*")),
+        ("all-weather", ("Table IV.", "Task-Specific:", "--")),
+        ("composite", ("Table V.", "l+h+r", "OneRestore PSNR 28.72")),
+        ("weatherbench", ("guanqiyuan/WeatherBench", "LPIPS", "29.8490*")),
+    ],
+)
+def test_cited_tables_print_without_anything_measured(
+    setting: str, words: tuple[str, ...], tmp_path: Path, harness_command: Run
+) -> None:
+    out = str(tmp_path / "runs")
+    done = harness_command("table", "--style", "paper", "--setting", setting, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert NOTHING_MEASURED in done.stdout
+    text = re.sub(r"\s+", " ", done.stdout)
+    for word in words:
+        assert word in text
+    stems = {path.suffix for path in (tmp_path / "runs/tables").glob(f"{setting}-*")}
+    assert stems == {".csv", ".md", ".tex"}
+
+
+def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> list[Row]:
+    score = next(c.score for c in plan.cells if c.score is not None)
+    return [
+        Row(
+            weights=weights,
+            score=spec_hash(score.model_copy(update={"weights": weights})),
+            method=method,
+            seed=0,
+            setting=plan.setting.name,
+            dataset="synthetic-twin",
+            column=column,
+            image=image,
+            metric=metric,
+            preparation=plan.setting.preparation.id,
+            protocol=plan.setting.protocol.id,
+            value=value if metric.startswith("psnr") else value / 100,
+            origin=origin,  # type: ignore[arg-type]
+        )
+        for column, images in expected_images(plan).items()
+        for image in images
+        for metric in plan.metrics
+    ]
+
+
+def test_stored_rows_stand_below_the_cited_ones(tmp_path: Path, harness_command: Run) -> None:
+    plan = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path)
+    cell = next(c for c in plan.cells if c.choice.id == "promptir")
+    cell.folder.path.mkdir(parents=True)
+    append(cell.folder.rows, stored(plan, "promptir", "measured", 30.25, cell.weights_id))
+    for name, value in (("aaaa", 32.16), ("bbbb", 31.0)):
+        folder = tmp_path / "cells" / f"promptir-s0-{name}"
+        folder.mkdir()
+        append(folder / "rows.jsonl", stored(plan, "promptir", "re-evaluated", value, name))
+        (folder / "record.json").write_text(json.dumps({"source": f"{name}.pth"}))
+    # Rows under another test set, as another recipe's, are not these columns.
+    other = make_plan(["promptir"], "three-task", "mini", [0], [], tmp_path)
+    folder = tmp_path / "cells" / "promptir-s0-cccc"
+    folder.mkdir()
+    append(folder / "rows.jsonl", stored(other, "promptir", "re-evaluated", 99.0, "cccc"))
+    (folder / "record.json").write_text(json.dumps({"source": "cccc.pth"}))
+
+    arguments = ("--style", "paper", "--recipe", "smoke", "--methods", "promptir")
+    done = harness_command("table", *arguments, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    assert text.index("│ CITED") < text.index("│ RE-EVALUATED") < text.index("│ MEASURED")
+    assert "weights of aaaa.pth" in text
+    assert "weights of bbbb.pth" in text
+    assert "cccc" not in text
+    assert "99.00" not in text
+    with (tmp_path / "tables/three-task-smoke-paper-cpl.csv").open() as file:
+        lines = list(csv_format.DictReader(file))
+    deltas = [
+        (x["origin"], x["value"])
+        for x in lines
+        if (x["column"], x["metric"]) == ("average minus cited", "psnr")
+    ]
+    assert deltas == [("re-evaluated", "+0.10"), ("re-evaluated", "-1.06"), ("measured", "-1.81")]
+    rows_style = harness_command(
+        "table", "--recipe", "smoke", "--methods", "promptir", "--out", str(tmp_path)
+    )
+    assert "CITED" not in rows_style.stdout, "the default style is as it was"
+
+
+def test_wrong_flags_name_the_way_out(tmp_path: Path, harness_command: Run) -> None:
+    out = ("--out", str(tmp_path))
+    done = harness_command("table", "--style", "paper", "--setting", "three-tasks", *out)
+    assert done.returncode == 2
+    assert "three-task" in done.stderr
+    done = harness_command("table", "--style", "paper", "--source", "mioir", *out)
+    assert (done.returncode, "cpl" in done.stderr) == (2, True)
+    done = harness_command("table", "--source", "cpl", *out)
+    assert (done.returncode, "--style paper" in done.stderr) == (2, True)
+    other = harness_command(
+        "table", "--style", "paper", "--setting", "composite", "--source", "onerestore", *out
+    )
+    assert "OneRestore (visual)" in other.stdout
