@@ -42,10 +42,9 @@ NETWORKS = {
     "drsformer": lambda: DRSformer(DRSformerOptions()),
     "moceir": lambda: MoCEIR(MoCEIROptions()),
     "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
-    "airnet": lambda: AirNet(AirNetOptions()),
     "mioir_restormer_ap": lambda: AdaptivelyPrompted(AdaptivePromptOptions()),
 }
-OTHERWISE_TESTED = {"adair_fre3", "mioir_restormer_ep", "mioir_classifier"}
+OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
 
@@ -136,3 +135,25 @@ def test_mioir_classifier_equals_the_published_one() -> None:
     with torch.no_grad():
         found = classifier.eval().classify(image).softmax(dim=1)
     torch.testing.assert_close(found, torch.tensor(figures["output"]["values"]), atol=1e-5, rtol=0)
+
+
+def test_airnet_is_as_near_to_the_published_one_as_rounding_lets_it() -> None:
+    """Offsets of tens of pixels through 50 deformable convolutions amplify any rounding.
+
+    Under the figure's weights a change of the input by 1e-7 changes a third of the output, so
+    two machines do not agree on it; a network with another order of operations has nothing in
+    common with it at all.
+    """
+    figures, network = load("airnet"), AirNet(AirNetOptions())
+    assert_same_state(network, figures)
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    with torch.no_grad():
+        output, moved = (network.eval().restore(image * scale) for scale in (1, 1 + 1e-7))
+    amplified = float((output - moved).norm() / output.norm())
+    samples = output[0, :, :: figures["output"]["stride"], :: figures["output"]["stride"]]
+    published = torch.tensor(figures["output"]["samples"])
+    assert amplified > 0.1, "then the usual limit of 1e-4 could be asked for"
+    assert (samples - published).norm() / published.norm() < 1.5 * amplified
+    assert float(output.mean()) == pytest.approx(figures["output"]["mean"], rel=0.01)
+    assert float(output.std()) == pytest.approx(figures["output"]["std"], rel=0.01)

@@ -17,29 +17,30 @@ _TASKS = ("first", "second", "third", "fourth", "fifth")
 
 @dataclass(frozen=True)
 class Counts:
-    """Parameters, and multiply-accumulates for one image of 256x256."""
+    """Parameters, and multiply-accumulates for one square image."""
 
     parameters: int
     macs: int
 
 
-def count(card: MethodCard) -> Counts:
+def count(card: MethodCard, side_px: int = SIDE_PX) -> Counts:
     """Build the network of ``card`` at full size without memory for it, and count.
 
     Products and convolutions count, as far as torch's counter knows them; element-wise work
-    does not. Tasks are five, as in the three-task setting. Networks whose path depends on values
-    are run in earnest.
+    does not, nor do deformable convolutions. Tasks are five, as in the three-task setting.
+    Networks whose path depends on values are run in earnest, with keyed initial weights.
     """
     try:
-        return _count(card, "meta")
+        return _count(card, "meta", side_px)
     except (RuntimeError, NotImplementedError):
-        return _count(card, "cpu")
+        return _count(card, "cpu", side_px)
 
 
-def _count(card: MethodCard, device: str) -> Counts:
-    with torch.device(device):
+def _count(card: MethodCard, device: str, side_px: int) -> Counts:
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(0)
         network = _build(card)
-        image = torch.full((1, 3, SIDE_PX, SIDE_PX), 0.5)
+        image = torch.full((1, 3, side_px, side_px), 0.5)
     tasks = _TASKS[:1] if card.given_true_task else None
     with FlopCounterMode(display=False) as counter:
         network.eval().restore(image, tasks)
