@@ -6,15 +6,17 @@ Planning imports no torch: it hashes specs and looks at what is stored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.data.cards import cards_folder, load_setting
 from harness.data.degradations.version import GENERATOR_VERSION
+from harness.data.disk import Files, find_tests
 from harness.data.pairs import pair_names
 from harness.data.photographs import describe
 from harness.data.recipes import load_recipe
+from harness.data.roots import Roots
 from harness.errors import UsageError
 from harness.method import CheckContext
 from harness.registry import MethodChoice, catalogue, find, options_as_json, resolve_options
@@ -78,7 +80,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one command computes; ``cells`` are scored, ``auxiliary`` trained before them."""
+    """All that one command computes; ``cells`` are scored, ``auxiliary`` trained before them.
+
+    ``files`` are those of test images on disk, ``absent`` the sets of columns that are not there.
+    """
 
     setting: Setting
     recipe: Recipe
@@ -88,6 +93,8 @@ class Plan:
     columns: tuple[Column, ...]
     metrics: tuple[str, ...]
     out: Path
+    files: Files = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def method_ids(self) -> list[str]:
@@ -132,15 +139,30 @@ def make_evaluation_plan(
     recipe_name: str,
     metrics: Sequence[str],
     out: Path,
+    roots: Roots | None = None,
+    noise_rounding: Literal["truncate", "round", "none"] | None = None,
 ) -> Plan:
     """Build the plan of ``evaluate``: weights from elsewhere, and the degraded input.
+
+    With ``roots`` the setting's real test sets are scored, of those that are there. Another
+    ``noise_rounding`` is another preparation, with an id of its own.
 
     Raises:
         UsageError: an unknown name, options that contradict each other, or weights missing
             that the method builds on.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
+    if noise_rounding is not None and noise_rounding != setting.preparation.noise_rounding:
+        changed = {
+            "noise_rounding": noise_rounding,
+            "id": f"{setting.preparation.id}-noise-{noise_rounding}",
+        }
+        preparation = setting.preparation.model_copy(update=changed)
+        setting = setting.model_copy(update={"preparation": preparation})
     test, columns = _test(setting, recipe), _columns(setting, recipe)
+    on_disk = None if roots is None else find_tests(setting, roots)
+    if on_disk is not None:
+        test = test.model_copy(update={"photographs": (), "files": on_disk.tests})
     context = CheckContext(setting.task_names, recipe.train.micro_batch or recipe.train.batch)
     auxiliary = []
     for name in subject.choice.card.requires:
@@ -166,7 +188,10 @@ def make_evaluation_plan(
     cells.append(
         _released_cell(subject.choice, options, subject.source, setting, needed, test, out)
     )
-    return _plan(setting, recipe, [0], cells, auxiliary, columns, metrics, out)
+    plan = _plan(setting, recipe, [0], cells, auxiliary, columns, metrics, out)
+    if on_disk is None:
+        return plan
+    return replace(plan, files=on_disk.files, absent=on_disk.absent)
 
 
 @dataclass(frozen=True)
@@ -323,6 +348,8 @@ def expected_images(plan: Plan) -> dict[str, list[str]]:
     """Return column -> names of the images that a complete row of the table stands on."""
     test = next(cell.score.test for cell in plan.cells if cell.score is not None)
     images: dict[str, list[str]] = {column.name: [] for column in test.columns}
+    for files in test.files:
+        images[files.column] += files.images
     for column, image in pair_names(test.columns, [p.name for p in test.photographs]):
         images[column].append(image)
     return images

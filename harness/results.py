@@ -107,7 +107,7 @@ def _request(plan: Plan, lines: Sequence[MethodLine]) -> TableRequest:
     return TableRequest(
         title=plan.setting.title,
         setting=plan.setting.name,
-        dataset="synthetic-twin",
+        dataset="real images" if plan.files else "synthetic-twin",
         preparation=plan.setting.preparation.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
@@ -117,6 +117,7 @@ def _request(plan: Plan, lines: Sequence[MethodLine]) -> TableRequest:
         seeds=plan.seeds,
         images=expected_images(plan),
         centre_px=plan.recipe.test.centre_px,
+        absent=plan.absent,
     )
 
 

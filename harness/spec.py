@@ -314,6 +314,13 @@ class Protocol(Spec):
         return self
 
 
+class RealColumn(Spec):
+    """The data set on disk that fills a column."""
+
+    column: str
+    set: str
+
+
 class Setting(Spec):
     """One benchmark setting as its card describes it.
 
@@ -330,6 +337,7 @@ class Setting(Spec):
     sequence: tuple[str, ...] = ()
     columns: tuple[Column, ...]
     twin: Twin
+    real: tuple[RealColumn, ...] = ()
     preparation: Preparation
     protocol: Protocol
 
@@ -344,6 +352,9 @@ class Setting(Spec):
                 raise ValueError(
                     f"column '{column.name}' names task '{column.task}', which is not in the card"
                 )
+        for real in self.real:
+            if real.column not in [column.name for column in self.columns]:
+                raise ValueError(f"'real' names column '{real.column}', which is not in the card")
         families = {task.family for task in self.tasks}
         if self.sequence and (
             set(self.sequence) != families or len(self.sequence) != len(families)
@@ -517,8 +528,23 @@ def stage_at(stages: Sequence[Stage], step: int) -> PlacedStage:
     raise ValueError(f"step {step} lies beyond the {first} steps of all stages")
 
 
+class TestFiles(Spec):
+    """A column's images on disk: names, and a hash of all their bytes."""
+
+    __test__ = False
+
+    column: str
+    set: str
+    layout: str
+    images: tuple[str, ...]
+    sha256: str
+
+
 class TestSet(Spec):
-    """The images that are scored and how each pair is made."""
+    """The images that are scored and how each pair is made.
+
+    Either photographs of the twin, or ``files`` on disk.
+    """
 
     __test__ = False
 
@@ -527,6 +553,7 @@ class TestSet(Spec):
     columns: tuple[Column, ...]
     tasks: tuple[Task, ...]
     photographs: tuple[Photograph, ...]
+    files: tuple[TestFiles, ...] = ()
     centre_px: int | None
     preparation: Preparation
     generator_version: int

@@ -242,6 +242,8 @@ def _score(
 ) -> None:
     import torch
 
+    from harness.data.disk import DiskPairs
+    from harness.data.pairs import TwinPairs
     from harness.evaluation.evaluate import Subject, evaluate
     from harness.evaluation.metrics import resolve_metrics
     from harness.evaluation.probes import probe_prompts
@@ -250,7 +252,7 @@ def _score(
 
     if cell.score is None:
         return
-    card = cell.choice.card
+    card, test = cell.choice.card, cell.score.test
     method = _build(cell)
     if card.trained:
         weights = load_weights(cell.folder.weights, cell.weights_id, cell.choice.id)
@@ -263,8 +265,9 @@ def _score(
     metrics = resolve_metrics(plan.metrics)
     cards = cards_folder()
     began = time.monotonic()
+    source = DiskPairs(test, plan.files) if test.files else TwinPairs(cards, test)
     for rows in evaluate(
-        subject, cell.score, metrics, cards, done, progress.scored, resources.threads
+        subject, cell.score, metrics, source, done, progress.scored, resources.threads
     ):
         append(cell.folder.rows, rows)
         if stop():
@@ -274,8 +277,8 @@ def _score(
     probes: dict[str, Any] = {
         "higher_is_better": {**known.get("higher_is_better", {}), **directions}
     }
-    if isinstance(method, Prompted):
-        probe = probe_prompts(method, cell.score.test, cards, card.given_true_task, device)
+    if isinstance(method, Prompted) and test.photographs:
+        probe = probe_prompts(method, test, cards, card.given_true_task, device)
         probes["prompts"] = probe.as_json()
     for needed in cell.requires:
         accuracy = read_json(needed.folder.record).get("validation_per_task")

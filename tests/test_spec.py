@@ -15,7 +15,7 @@ from harness.data.recipes import load_recipe, recipe_names
 from harness.errors import UsageError
 from harness.method import CheckContext
 from harness.plan import make_plan, parse_seeds
-from harness.registry import find
+from harness.registry import catalogue, find
 from harness.spec import Setting, Stage, canonical_json, parse, read_yaml, spec_hash, stage_at
 from harness.stages import plan_stages
 from harness.training.schedule import learning_rate
@@ -67,7 +67,9 @@ def test_every_recipe_parses_and_plans(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     plan = make_plan([card.name for card in RESTORERS], "three-task", name, [0], [], Path("unused"))
-    assert [c.choice.id for c in plan.auxiliary] == ["task-classifier"]
+    needed = {name for card in catalogue().cards.values() for name in card.requires}
+    assert {c.choice.id for c in plan.auxiliary} == needed
+    assert len(plan.auxiliary) == len(needed), "each is trained once for all that need it"
     assert len({cell.weights_id for cell in plan.cells}) == len(plan.cells)
 
 

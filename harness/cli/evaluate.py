@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.run import Metrics, Out, Plugins, SettingName, complete
+from harness.cli.run import DEFAULT_OUT, Metrics, Out, Plugins, SettingName, complete
 
 if TYPE_CHECKING:
     from harness.plan import Released, Source
 
-DEFAULT_OUT = Path("results/runs")
+Rounding = Literal["truncate", "round", "none"]
 
 
 def evaluate(
@@ -43,6 +43,12 @@ def evaluate(
     ] = "paper",
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets: score real images, not the twin.")
+    ] = None,
+    noise_rounding: Annotated[
+        str | None, typer.Option(help="How noisy images become 8-bit: truncate, round, none.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
@@ -52,13 +58,27 @@ def evaluate(
     The network is built at the published size and under the options that its authors' weights
     need; a file that this project wrote says itself what it holds.
     """
+    from harness.data.roots import find_roots
     from harness.plan import make_evaluation_plan
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
     subject = _subject(checkpoint, method, spandrel, architecture, entry, required or [])
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
-    complete(make_evaluation_plan(subject, setting, recipe, extra, out), out, 1, 0, device, dry_run)
+    roots = None if data_root is None else find_roots(data_root)
+    plan = make_evaluation_plan(
+        subject, setting, recipe, extra, out, roots, _rounding(noise_rounding)
+    )
+    complete(plan, out, 1, 0, device, dry_run)
+
+
+def _rounding(text: str | None) -> Rounding | None:
+    from harness.errors import UsageError, did_you_mean
+
+    known: dict[str, Rounding] = {"truncate": "truncate", "round": "round", "none": "none"}
+    if text is not None and text not in known:
+        raise UsageError(f"--noise-rounding {text} is unknown; {did_you_mean(text, known)}")
+    return None if text is None else known[text]
 
 
 def _subject(

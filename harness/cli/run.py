@@ -137,10 +137,11 @@ def describe(plan: Plan, jobs: int) -> str:
         ]
         for cell in cells
     ]
+    images = "real images" if plan.files else "synthetic twin"
     total = sum(estimated_s(cell, plan) for cell in cells) / min(jobs, len(cells))
     text = tabulate(lines, headers=["method", "seed", "state", "expected", "cell"])
     return (
-        f"{text}\nsetting {plan.setting.name} (synthetic twin), recipe {plan.recipe.name}: about "
+        f"{text}\nsetting {plan.setting.name} ({images}), recipe {plan.recipe.name}: about "
         f"{left(total)} on {plan.recipe.operation.expected_on}"
     )
 

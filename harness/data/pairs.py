@@ -13,7 +13,7 @@ from harness.data.degradations import degrade
 from harness.data.keys import generator
 from harness.data.photographs import load
 from harness.errors import UsageError
-from harness.spec import Column, Preparation, Task
+from harness.spec import Column, Preparation, Task, TestSet
 
 Float = NDArray[np.float32]
 
@@ -89,3 +89,24 @@ def make_pair(
         degraded=np.ascontiguousarray(degraded[0].transpose(1, 2, 0)),
         clean=np.ascontiguousarray(unit[0].transpose(1, 2, 0)),
     )
+
+
+@dataclass(frozen=True)
+class TwinPairs:
+    """Makes the test pairs of a synthetic twin."""
+
+    cards: Path
+    test: TestSet
+    dataset: str = "synthetic-twin"
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield (column, image) of every pair, in order."""
+        return pair_names(self.test.columns, [p.name for p in self.test.photographs])
+
+    def make(self, column: str, image: str) -> Pair:
+        """Make a pair; see :func:`make_pair`."""
+        test = self.test
+        of_name = next(c for c in test.columns if c.name == column)
+        return make_pair(
+            self.cards, "test", of_name, test.tasks, image, test.preparation, test.centre_px
+        )

@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.data.pairs import Pair, make_pair, pair_names
+from harness.data.pairs import Pair
 from harness.evaluation.metrics import Metric
 from harness.evaluation.protocols import score_pairs
 from harness.method import Method
 from harness.spec import ScoreSpec, spec_hash
 from harness.store.rows import Origin, Row
 
-DATASET = "synthetic-twin"
 Done = Collection[tuple[str, str, str]]
 """(column, image, metric) triples whose rows are stored."""
+
+
+class PairSource(Protocol):
+    """Test pairs by column and image: of a twin, or from disk."""
+
+    @property
+    def dataset(self) -> str:
+        """What the rows say the images are."""
+        ...
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield (column, image) of every pair, in order."""
+        ...
+
+    def make(self, column: str, image: str) -> Pair:
+        """Make one pair."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,7 @@ def evaluate(
     subject: Subject,
     spec: ScoreSpec,
     metrics: Sequence[Metric],
-    cards: Path,
+    source: PairSource,
     done: Done,
     progress: Callable[[int, int], None],
     workers: int,
@@ -50,32 +66,26 @@ def evaluate(
     since its threads and these would slow each other down.
     """
     subject.method.eval()
-    test = spec.test
-    columns = {column.name: column for column in test.columns}
-    names = list(pair_names(test.columns, [p.name for p in test.photographs]))
+    names = list(source.names())
     wanted = {name: [m for m in metrics if (*name, m.id) not in done] for name in names}
-
-    def make(name: tuple[str, str]) -> Pair:
-        column, image = name
-        return make_pair(
-            cards, "test", columns[column], test.tasks, image, test.preparation, test.centre_px
-        )
 
     missing = [name for name in names if wanted[name]]
     finished = len(names) - len(missing)
     with ThreadPoolExecutor(workers) as pool:
         for group in batched(missing, 4 * workers):
-            pairs = list(pool.map(make, group))
+            pairs = list(pool.map(lambda name: source.make(*name), group))
             restored = [restore(subject, pair) for pair in pairs]
             chosen = [wanted[name] for name in group]
             scores = score_pairs(restored, [p.clean for p in pairs], spec.protocol, chosen, pool)
             for pair, values in zip(pairs, scores, strict=True):
-                yield _rows(subject, spec, pair, values)
+                yield _rows(subject, spec, source.dataset, pair, values)
                 finished += 1
                 progress(finished, len(names))
 
 
-def _rows(subject: Subject, spec: ScoreSpec, pair: Pair, values: Mapping[str, float]) -> list[Row]:
+def _rows(
+    subject: Subject, spec: ScoreSpec, dataset: str, pair: Pair, values: Mapping[str, float]
+) -> list[Row]:
     return [
         Row(
             weights=spec.weights,
@@ -83,7 +93,7 @@ def _rows(subject: Subject, spec: ScoreSpec, pair: Pair, values: Mapping[str, fl
             method=subject.method_id,
             seed=subject.seed,
             setting=spec.test.setting,
-            dataset=DATASET,
+            dataset=dataset,
             column=pair.column,
             image=pair.image,
             metric=metric,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
@@ -30,7 +30,8 @@ class TableRequest:
     """What a table shows, and what it stands on.
 
     ``images`` maps each column to the images that a complete value needs; ``centre_px`` is the
-    side of what was cut from their centre, None for whole images.
+    side of what was cut from their centre, None for whole images; ``absent`` maps columns to the
+    data sets that would fill them and are not there.
     """
 
     title: str
@@ -45,6 +46,7 @@ class TableRequest:
     seeds: tuple[int, ...]
     images: Mapping[str, Sequence[str]]
     centre_px: int | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,15 @@ def caption(table: Table, marks: str) -> str:
     counts = ", ".join(f"{c.label} {len(request.images[c.name])}" for c in request.columns)
     seeds = ", ".join(str(seed) for seed in request.seeds)
     cut = f" (centre {request.centre_px} px)" if request.centre_px else ""
+    labels = {column.name: column.label for column in request.columns}
+    missing = ", ".join(f"{labels[name]} ({data})" for name, data in request.absent.items())
+    absent = f"Not there: {missing}. " if missing else ""
     spread = "; ± is the standard deviation over seeds" if len(request.seeds) > 1 else ""
     return (
         f"{request.title}. Setting {request.setting}, {source}; recipe {request.recipe}; "
         f"{metrics}, protocol {request.protocol}, preparation {request.preparation}; "
         f"seed{'s' if len(request.seeds) > 1 else ''} {seeds}{spread}. "
-        f"Images scored{cut}: {counts}. Average: mean of the columns; {marks}."
+        f"Images scored{cut}: {counts}. {absent}Average: mean of the columns; {marks}."
     )
 
 

@@ -1,0 +1,146 @@
+"""Test pairs from data sets on disk: what a setting's card names, found under a person's roots."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.data.degradations import degrade
+from harness.data.images import read_image
+from harness.data.keys import generator
+from harness.data.layouts import FoundSet, PairFiles
+from harness.data.pairs import Pair, centre_crop
+from harness.data.roots import Roots, find_set, how_to_name_a_root
+from harness.data.sets import load_set
+from harness.errors import HarnessError, UsageError
+from harness.spec import Setting, TestFiles, TestSet
+
+DATASET = "real images"
+Files = Mapping[str, Mapping[str, PairFiles]]
+"""Column -> image -> its files."""
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """The columns of a setting whose data are there, and the sets of those that are not."""
+
+    tests: tuple[TestFiles, ...]
+    files: Files
+    absent: Mapping[str, str]
+
+
+def find_tests(setting: Setting, roots: Roots) -> OnDisk:
+    """Find the test sets that ``setting`` names; every file is hashed.
+
+    Raises:
+        UsageError: the card names no real data, or none of it is there.
+        HarnessError: files of a set have no counterpart.
+    """
+    if not setting.real:
+        raise UsageError(
+            f"the card of {setting.name} names no data sets yet; leave --data-root out to use its "
+            "synthetic twin"
+        )
+    found: dict[str, FoundSet | None] = {}
+    tests, files, absent = [], {}, {}
+    for real in setting.real:
+        if real.set not in found:
+            found[real.set] = find_set(load_set(real.set), roots)
+        of_set = found[real.set]
+        if of_set is None:
+            absent[real.column] = real.set
+            continue
+        if of_set.unpaired:
+            first = of_set.unpaired[0]
+            raise HarnessError(
+                f"{len(of_set.unpaired)} files of {real.set} in {of_set.folder} have no "
+                f"counterpart, such as {first.path}: {first.reason}; look at them with: "
+                f"python -m harness data check {real.set}"
+            )
+        files[real.column] = {pair.image: pair for pair in of_set.pairs}
+        tests.append(
+            TestFiles(
+                column=real.column,
+                set=real.set,
+                layout=of_set.layout.name,
+                images=tuple(pair.image for pair in of_set.pairs),
+                sha256=_sha256(of_set.pairs),
+            )
+        )
+    if not tests:
+        names = ", ".join(dict.fromkeys(absent.values()))
+        raise UsageError(f"none of {names} is there; {how_to_name_a_root()}")
+    return OnDisk(tuple(tests), files, absent)
+
+
+def _sha256(pairs: Sequence[PairFiles]) -> str:
+    """Hash the bytes of all files of a set, in their order."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for path in (pair.degraded, pair.clean):
+            if path is not None:
+                digest.update(_file_digest(path))
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise HarnessError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class DiskPairs:
+    """Makes the pairs of a test set on disk."""
+
+    test: TestSet
+    files: Files
+    dataset: str = DATASET
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield (column, image) of every pair, in order."""
+        for test in self.test.files:
+            for image in test.images:
+                yield test.column, image
+
+    def make(self, column: str, image: str) -> Pair:
+        """Read a pair; where there is no degraded file, the task's noise is added.
+
+        Noise is keyed by preparation, column and image, so it depends on no order.
+
+        Raises:
+            HarnessError: a file cannot be read, or the two differ in size.
+        """
+        files, rule = self.files[column][image], self.test.preparation
+        name = next(c.task for c in self.test.columns if c.name == column)
+        task = next(task for task in self.test.tasks if task.name == name)
+        clean = read_image(files.clean)
+        side = self.test.centre_px
+        cut = centre_crop(clean, rule.crop_multiple, side)
+        unit = cut.astype(np.float32) / np.float32(255)
+        if files.degraded is None:
+            if task.degradation.kind != "noise":
+                raise HarnessError(
+                    f"{files.clean} has no degraded counterpart, and {task.degradation.kind} is "
+                    "not added to real images"
+                )
+            rng = generator("test", rule.id, column, image)
+            batch = np.ascontiguousarray(unit.transpose(2, 0, 1)[None])
+            noisy = degrade(batch, task.degradation, [rng], rule.noise_rounding)
+            degraded = np.ascontiguousarray(noisy[0].transpose(1, 2, 0))
+        else:
+            given = read_image(files.degraded)
+            if given.shape != clean.shape:
+                raise HarnessError(
+                    f"{files.degraded} has {given.shape[1]}x{given.shape[0]} pixels and "
+                    f"{files.clean} {clean.shape[1]}x{clean.shape[0]}; check the data set with: "
+                    "python -m harness data check"
+                )
+            degraded = centre_crop(given, rule.crop_multiple, side) / np.float32(255)
+        return Pair(column, name, image, image, degraded.astype(np.float32), unit)

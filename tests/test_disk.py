@@ -1,0 +1,107 @@
+"""Scoring on data sets on disk: real images where they are there, built ones everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.data.cards import load_setting
+from harness.data.disk import DiskPairs, find_tests
+from harness.data.recipes import load_recipe
+from harness.data.roots import Roots
+from harness.evaluation.metrics import psnr_rgb
+from harness.plan import _test
+from tests.networks import build_tiny
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def built(root: Path) -> Path:
+    """Write five images of CBSD68 and two pairs of Rain100L, of sizes that crops change."""
+    rng = np.random.default_rng(0)
+
+    def save(path: Path, values: np.ndarray) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values.astype(np.uint8)).save(path)
+
+    for number in range(5):
+        save(root / "CBSD68" / f"{101085 + number}.png", rng.integers(0, 256, (49, 66, 3)))
+    for number in (1, 2):
+        clean = rng.integers(0, 200, (40, 52, 3))
+        save(root / "Rain100L" / "norain" / f"norain-{number:03}.png", clean)
+        save(root / "Rain100L" / "rain" / f"rain-{number:03}.png", clean + 20)
+    return root
+
+
+def evaluate(*words: str) -> str:
+    result = CliRunner().invoke(app, ["evaluate", *words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    # Lines are wrapped, also after hyphens.
+    return " ".join(result.output.split()).replace("- ", "-")
+
+
+def rows_of(out: Path, method: str) -> list[dict[str, object]]:
+    return [json.loads(x) for p in out.glob(f"cells/{method}*/rows.jsonl") for x in p.open()]
+
+
+def test_sets_on_disk_are_scored_and_absent_ones_said(tmp_path: Path) -> None:
+    root, weights = built(tmp_path / "data"), tmp_path / "weights.pth"
+    torch.save(dict(build_tiny("restormer").state_dict()), weights)
+    common = ("--method", "restormer", "--checkpoint", str(weights), "--recipe", "smoke")
+    out = tmp_path / "out"
+    printed = evaluate(*common, "--data-root", str(root), "--out", str(out))
+    assert "real images" in printed
+    assert "Not there: Dehaze (sots-outdoor)" in printed
+    rows = rows_of(out, "restormer")
+    assert {row["dataset"] for row in rows} == {"real images"}
+    images = {(row["column"], row["image"]) for row in rows}
+    assert len(images) == 3 * 5 + 2
+    inputs = rows_of(out, "degraded-input")
+    derain = [r["value"] for r in inputs if (r["column"], r["metric"]) == ("derain", "psnr_rgb")]
+    assert derain == pytest.approx([20 * np.log10(255 / 20)] * 2)
+
+    plain = tmp_path / "plain"
+    evaluate(*(*common, "--data-root", str(root), "--out", str(plain)), "--noise-rounding", "none")
+    noisy = [r for r in rows_of(plain, "degraded-input") if r["column"] == "denoise25"]
+    assert {r["preparation"] for r in noisy} == {"crop16-uint8-noise-none"}
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save(dict(build_tiny("restormer").state_dict()), weights)
+    common = ["evaluate", "--method", "restormer", "--checkpoint", str(weights)]
+
+    def error(*words: str) -> str:
+        return str(CliRunner().invoke(app, [*common, *words]).exception)
+
+    (tmp_path / "empty").mkdir()
+    empty = ("--data-root", str(tmp_path / "empty"))
+    assert "none of cbsd68, sots-outdoor, rain100l is there" in error(*empty)
+    assert "names no data sets yet" in error(*empty, "--setting", "composite")
+    assert "did you mean 'round'" in error("--noise-rounding", "rund")
+    root = built(tmp_path / "data")
+    (root / "Rain100L" / "norain" / "norain-002.png").unlink()
+    assert "1 files of rain100l" in error("--data-root", str(root))
+
+
+def test_the_input_of_rain100l_reads_as_published() -> None:
+    if not (SHARED / "data" / "Rain100L").is_dir():
+        pytest.skip("needs Rain100L in ../shared/data")
+    setting, recipe = load_setting("three-task"), load_recipe("paper")
+    found = find_tests(setting, Roots(SHARED / "data", "--data-root"))
+    assert found.absent == {"dehaze": "sots-outdoor"}
+    pairs = DiskPairs(_test(setting, recipe).model_copy(update={"files": found.tests}), found.files)
+    values = []
+    for column, image in pairs.names():
+        if column == "derain":
+            pair = pairs.make(column, image)
+            values.append(psnr_rgb(pair.degraded, pair.clean))
+    assert len(values) == 100
+    assert np.mean(values) == pytest.approx(25.52, abs=0.03)
