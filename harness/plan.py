@@ -22,6 +22,7 @@ from harness.method import CheckContext
 from harness.registry import MethodChoice, catalogue, find, options_as_json, resolve_options
 from harness.spec import (
     Column,
+    NoiseRounding,
     Optimisation,
     Recipe,
     ScoreSpec,
@@ -140,7 +141,7 @@ def make_evaluation_plan(
     metrics: Sequence[str],
     out: Path,
     roots: Roots | None = None,
-    noise_rounding: Literal["truncate", "round", "none"] | None = None,
+    noise_rounding: NoiseRounding | None = None,
 ) -> Plan:
     """Build the plan of ``evaluate``: weights from elsewhere, and the degraded input.
 

@@ -253,6 +253,11 @@ class Twin(Spec):
     leaves: LeavesSpec
 
 
+NoiseRounding = Literal["truncate", "round", "none", "unclipped"]
+"""How noise meets the range of 8-bit images: cut to it and then truncated, rounded or left as
+floats, or not even cut, as denoisers of additive noise alone are scored (KAIR)."""
+
+
 class Preparation(Spec):
     """How a pair is made; never how it is scored.
 
@@ -266,7 +271,7 @@ class Preparation(Spec):
 
     id: str
     crop_multiple: int = Field(ge=1)
-    noise_rounding: Literal["truncate", "round", "none"]
+    noise_rounding: NoiseRounding
     noise_stream: Literal["keyed", "published"] = "keyed"
 
 

@@ -68,9 +68,11 @@ def test_sets_on_disk_are_scored_and_absent_ones_said(tmp_path: Path) -> None:
     assert derain == pytest.approx([20 * np.log10(255 / 20)] * 2)
 
     plain = tmp_path / "plain"
-    evaluate(*(*common, "--data-root", str(root), "--out", str(plain)), "--noise-rounding", "none")
+    evaluate(
+        *(*common, "--data-root", str(root), "--out", str(plain)), "--noise-rounding", "unclipped"
+    )
     noisy = [r for r in rows_of(plain, "degraded-input") if r["column"] == "denoise25"]
-    assert {r["preparation"] for r in noisy} == {"crop16-uint8-noise-none"}
+    assert {r["preparation"] for r in noisy} == {"crop16-uint8-noise-unclipped"}
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,7 @@ from harness.cli.run import DEFAULT_OUT, Metrics, Out, Plugins, SettingName, com
 
 if TYPE_CHECKING:
     from harness.plan import Released, Source
-
-Rounding = Literal["truncate", "round", "none"]
+    from harness.spec import NoiseRounding
 
 
 def evaluate(
@@ -47,7 +46,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder of data sets: score real images, not the twin.")
     ] = None,
     noise_rounding: Annotated[
-        str | None, typer.Option(help="How noisy images become 8-bit: truncate, round, none.")
+        str | None, typer.Option(help="truncate, round, none (floats), unclipped.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
@@ -72,10 +71,13 @@ def evaluate(
     complete(plan, out, 1, 0, device, dry_run)
 
 
-def _rounding(text: str | None) -> Rounding | None:
-    from harness.errors import UsageError, did_you_mean
+def _rounding(text: str | None) -> NoiseRounding | None:
+    from typing import get_args
 
-    known: dict[str, Rounding] = {"truncate": "truncate", "round": "round", "none": "none"}
+    from harness.errors import UsageError, did_you_mean
+    from harness.spec import NoiseRounding
+
+    known: dict[str, NoiseRounding] = {name: name for name in get_args(NoiseRounding)}
     if text is not None and text not in known:
         raise UsageError(f"--noise-rounding {text} is unknown; {did_you_mean(text, known)}")
     return None if text is None else known[text]

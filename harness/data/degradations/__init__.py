@@ -7,7 +7,7 @@ a batch. An image may be a crop of a larger one: nothing assumes that it shows a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, assert_never
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from harness.spec import (
     LowLightRange,
     MotionBlurRange,
     NoiseRange,
+    NoiseRounding,
     RaindropsRange,
     RainRange,
     ResampleRange,
@@ -40,14 +41,13 @@ from harness.spec import (
 )
 
 Float = NDArray[np.float32]
-Rounding = Literal["truncate", "round", "none"]
 
 
 def degrade(
     clean: Float,
     ranges: DegradationRange,
     rngs: Sequence[np.random.Generator],
-    noise_rounding: Rounding,
+    noise_rounding: NoiseRounding,
 ) -> Float:
     """Degrade a batch.
 

@@ -7,26 +7,27 @@ clips to [0, 255] and casts to uint8, which truncates: the mean falls by half a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spec import NoiseRange
+from harness.spec import NoiseRange, NoiseRounding
 
 
 def add_noise(
     clean: NDArray[np.float32],
     ranges: NoiseRange,
     rngs: Sequence[np.random.Generator],
-    rounding: Literal["truncate", "round", "none"],
+    rounding: NoiseRounding,
 ) -> NDArray[np.float32]:
     """Add noise of standard deviation ``sigma_255`` grey levels to (N, 3, H, W) in [0, 1]."""
     noise = np.empty_like(clean)
     for row, rng in zip(noise, rngs, strict=True):
         sigma = np.float32(rng.uniform(*ranges.sigma_255))
         row[...] = sigma * rng.standard_normal(row.shape, dtype=np.float32)
-    noisy: NDArray[np.float32] = np.clip(np.rint(clean * np.float32(255)) + noise, 0, 255)
+    noisy: NDArray[np.float32] = np.rint(clean * np.float32(255)) + noise
+    if rounding != "unclipped":
+        np.clip(noisy, 0, 255, out=noisy)
     if rounding == "truncate":
         noisy = np.floor(noisy)
     elif rounding == "round":
