@@ -44,6 +44,9 @@ NETWORKS = {
     "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
     "mioir_restormer_ap": lambda: AdaptivelyPrompted(AdaptivePromptOptions()),
 }
+# DRSformer keeps the largest entries of its attention maps; two of them tie within fp32's rounding,
+# and machines that keep different ones differ by 1.6e-4. In double precision there is no such tie.
+IN_DOUBLE_PRECISION = {"drsformer"}
 OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
@@ -83,9 +86,11 @@ def test_network_equals_the_published_one(name: str) -> None:
     figures, network = load(name), NETWORKS[name]()
     assert_same_state(network, figures)
     seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    if name in IN_DOUBLE_PRECISION:
+        network, image = network.double(), image.double()
     with torch.no_grad():
-        output = network.eval().restore(seeded_input(figures["input_shape"], figures["seed"]))
-    assert_same_output(output, figures["output"])
+        assert_same_output(network.eval().restore(image).float(), figures["output"])
 
 
 def test_frequency_block_equals_the_published_one_where_its_low_band_is_not_empty() -> None:
