@@ -171,10 +171,12 @@ class Routing:
         weights: (N, prompts), what the prompts were multiplied with.
         probabilities: (N, prompts), the router's softmax; None where the choice was forced
             and no router was asked.
+        balance: weighted loss term that keeps the router from using few prompts, if any.
     """
 
     weights: Tensor
     probabilities: Tensor | None
+    balance: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -283,7 +285,8 @@ class PromptHost(Protocol):
         """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
 
         ``rng`` is given in training, for networks with noise of their own. The result has
-        ``detach()``, and ``repeat(count)`` along the batch.
+        ``detach()``, ``repeat(count)`` along the batch, and, if distances are to be taken
+        between the network's own features, ``maps()``: a list of (N, C, H, W).
         """
         ...
 

@@ -9,82 +9,112 @@ authors' documented precedents. With d(a, b) = sum over feature layers of w * me
   PCL (Aitical/PCL-SISR, src/loss/cl.py), also OneRestore's;
 - ``difference``: d+ - push * mean d-, the form of MCIR (Aitical/MCLIR,
   basicsr/models/sr_neg_model.py), where the distance to negatives is subtracted;
-- ``margin``: mean over negatives of max(0, margin + d+ - d-), bounded below by zero.
+- ``margin``: mean over samples and negatives of max(0, margin + d+ - d-), bounded below by zero;
+- ``margin-db``: the same of max(0, margin - 20 log10(e- / e+)), in dB: e is the distance to the
+  ground truth, so that an image which is easy to restore is pushed as far as a hard one;
+- ``infonce``: mean over samples of log(1 + sum over negatives of exp((d+ - d-) / tau)), the form of
+  van den Oord et al., 2018 (arXiv 1807.03748) with distances for similarities.
 
 d+ is d(output, clean), d- is d(output, negative).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.method import Batch, Decoded, Override, Routing
+from harness.method import OptionError
 from methods.features import Pixels, Vgg16
 from methods.options import PromptOptions
 
 _EPSILON = 1e-7
-Decode = Callable[[Any, Override], Decoded]
+_LEAST = 1e-4
+"""Distances below a fortieth of a grey level of 255 count as one, where a logarithm is taken."""
 
 
 class PromptContrast(nn.Module):
-    """CPR with the form, features and negatives of the options; has no parameters to train."""
+    """CPR with the form and features of the options; has no parameters to train."""
 
     def __init__(self, options: PromptOptions) -> None:
         super().__init__()
         self.options = options
-        self.features = Vgg16() if options.cpr_features == "vgg16" else Pixels()
+        if options.cpr_features != "encoder":
+            self.space = Vgg16() if options.cpr_features == "vgg16" else Pixels()
 
-    def forward(
+    def compare(
         self,
-        decode: Decode,
-        features: Any,
-        decoded: Decoded,
-        batch: Batch,
-        rng: torch.Generator,
+        output: Tensor,
+        clean: Tensor,
+        negatives: list[Tensor],
+        weights: Tensor | None = None,
+        network: Any = None,
     ) -> Tensor:
-        """Return the weighted CPR term of a batch; zero where no negative is defined in it.
+        """Return the unweighted loss of ``output`` against ``clean`` and the negatives.
 
         Args:
-            decode: the network's decoder, with gradients to what the negatives teach.
-            features: the positive pass's encoder features, shared by the negatives.
-            decoded: the positive pass.
-            batch: clean images and, for negatives of another task, the tasks.
-            rng: source of the choice of negatives.
+            output: (N, 3, H, W).
+            clean: the same.
+            negatives: each the same.
+            weights: (negatives, N), how much each counts; all alike without.
+            network: whose encoder gives the features, where the options say so.
         """
-        overrides = wrong_prompts(decoded.routing, batch.tasks, self.options, rng)
-        if not overrides:
-            return decoded.restored.new_zeros(())
-        # All in one pass: narrow networks spend less on many images at once than one by one.
-        together = {level: torch.cat([o[level] for o in overrides]) for level in overrides[0]}
-        restored = decode(features.repeat(len(overrides)), together).restored
-        negatives = list(restored.chunk(len(overrides)))
-        ramp = self.options.cpr_warmup_steps
-        weight = self.options.cpr_weight * (min(1.0, (batch.step + 1) / ramp) if ramp else 1.0)
-        return weight * self.compare(decoded.restored, batch.clean, negatives)
-
-    def compare(self, output: Tensor, clean: Tensor, negatives: list[Tensor]) -> Tensor:
-        """Return the unweighted loss of ``output`` against ``clean`` and the negatives."""
-        ours = self.features(output)
+        options = self.options
+        ours, layers = self._features(output, network)
         with torch.no_grad():
-            target = self.features(clean)
-        pull = self._distances(ours, target)
-        push = torch.stack([self._distances(ours, self.features(n)) for n in negatives])
-        weights = pull.new_tensor(self.features.weights)
-        if self.options.cpr_form == "ratio":
-            return (weights * pull / (push.mean(dim=0) + _EPSILON)).sum()
-        positive, negative = (weights * pull).sum(), (weights * push).sum(dim=-1)
-        if self.options.cpr_form == "difference":
-            return positive - self.options.cpr_push * negative.mean()
-        return (self.options.cpr_margin + positive - negative).clamp_min(0).mean()
+            target, _ = self._features(clean, network)
+        others = [self._features(negative, network)[0] for negative in negatives]
+        pull = _distances(ours, target)  # (layers, N)
+        push = torch.stack([_distances(ours, other) for other in others])  # (negatives, layers, N)
+        of_layers = pull.new_tensor(layers)[:, None]
+        if weights is None:
+            weights = pull.new_ones(len(negatives), len(output))
+        error = None
+        if options.cpr_form == "margin-db":
+            error = torch.stack([(of_layers * _distances(o, target)).sum(dim=0) for o in others])
+        if options.cpr_hardest:
+            hardness = torch.stack([_distances(o, target).mean(dim=0) for o in others])
+            hardest = hardness.argmin(dim=0, keepdim=True)
+            push = push.gather(0, hardest[:, None].expand(1, *push.shape[1:]))
+            weights = weights.gather(0, hardest)
+            error = None if error is None else error.gather(0, hardest)
+        positive, negative = (of_layers * pull).sum(dim=0), (of_layers * push).sum(dim=1)
+        if options.cpr_form == "ratio":
+            by_layer = pull.mean(dim=-1) / (push.mean(dim=(0, -1)) + _EPSILON)
+            return (of_layers[:, 0] * by_layer).sum() * weights.mean()
+        if options.cpr_form == "difference":
+            return positive.mean() - options.cpr_push * (weights * negative).mean()
+        if options.cpr_form == "infonce":
+            ratios = weights * ((positive - negative) / options.cpr_tau).exp()
+            return ratios.sum(dim=0).log1p().mean()
+        if error is not None:
+            apart = (error.clamp_min(_LEAST) / positive.clamp_min(_LEAST)).log() * 20 / math.log(10)
+            return (weights * (options.cpr_margin_db - apart).clamp_min(0)).mean()
+        return (weights * (options.cpr_margin + positive - negative).clamp_min(0)).mean()
 
-    @staticmethod
-    def _distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
-        return torch.stack([(x - y).abs().mean() for x, y in zip(a, b, strict=True)])
+    def _features(self, image: Tensor, network: Any) -> tuple[list[Tensor], tuple[float, ...]]:
+        """Return feature maps of ``image`` and the weight of each."""
+        if self.options.cpr_features != "encoder":
+            return self.space(image), self.space.weights
+        # The encoder measures here; it must not learn to find wrong restorations far away.
+        with frozen(network.parameters()):
+            encoded = network.encode(image)
+        if not hasattr(encoded, "maps"):
+            raise OptionError(
+                f"cpr_features=encoder needs an encoder whose features have maps(), and "
+                f"{type(encoded).__name__} has none; use cpr_features=pixels"
+            )
+        maps = encoded.maps()
+        return maps, (1 / len(maps),) * len(maps)
+
+
+def _distances(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Return the mean absolute difference per layer and sample, (layers, N)."""
+    return torch.stack([(x - y).abs().flatten(1).mean(dim=1) for x, y in zip(a, b, strict=True)])
 
 
 @contextmanager
@@ -98,55 +128,3 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter in held:
             parameter.requires_grad_(True)
-
-
-def wrong_prompts(
-    routing: Any, tasks: tuple[str, ...], options: PromptOptions, rng: torch.Generator
-) -> list[Override]:
-    """Return up to ``cpr_count`` sets of prompts that the samples did not choose.
-
-    Weights carry no gradient to the router. A wrong prompt gets the total weight of the
-    kept ones, so that its loudness does not give it away.
-    """
-    if options.cpr_negatives == "other-task":
-        return _other_task(routing, tasks, options.cpr_count, rng)
-    overrides: list[dict[str, Tensor]] = [{} for _ in range(options.cpr_count)]
-    for level, routed in routing.items():
-        weights = routed.weights.detach()
-        unselected = (weights == 0).to(weights.dtype)
-        total = weights.sum(dim=-1, keepdim=True)
-        if options.cpr_negatives == "mixture":
-            # A router that is certain leaves nothing to the others: then they share alike.
-            mixed = (_probabilities(routed) + 1e-6) * unselected
-            overrides[0][level] = total * mixed / mixed.sum(dim=-1, keepdim=True)
-            continue
-        keys = torch.rand(weights.shape, generator=rng).to(weights.device) + unselected
-        order = keys.argsort(dim=-1, descending=True)
-        for number, override in enumerate(overrides):
-            chosen = order[:, number : number + 1]
-            override[level] = torch.zeros_like(weights).scatter(-1, chosen, 1.0) * total
-    return list(overrides)
-
-
-def _probabilities(routed: Routing) -> Tensor:
-    if routed.probabilities is None:
-        raise ValueError("a mixture of unselected prompts needs a router")
-    return routed.probabilities.detach()
-
-
-def _other_task(
-    routing: Any, tasks: tuple[str, ...], count: int, rng: torch.Generator
-) -> list[Override]:
-    """Give every sample the routing of a random sample of another task in the batch."""
-    different = torch.tensor([[a != b for b in tasks] for a in tasks], dtype=torch.float32)
-    if not bool(different.any(dim=-1).all()):
-        # Some sample has no other task beside it; such a batch says nothing on wrong prompts.
-        return []
-    donors = torch.multinomial(different, count, replacement=True, generator=rng)
-    return [
-        {
-            level: routed.weights.detach()[donors[:, number].to(routed.weights.device)]
-            for level, routed in routing.items()
-        }
-        for number in range(count)
-    ]

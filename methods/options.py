@@ -60,48 +60,108 @@ class PromptOptions:
     Attributes:
         prompts: number of prompts at each level.
         prompt_patch_px: training patch for which the prompts have the features' own size.
+        prompt_scale: size of the prompts relative to that; they are resized to the features.
         prompt_init: ``uniform`` draws every value from U(0, 1) as published;
             ``channel-normal`` gives each prompt one N(0, 1) value per channel, so that
             prompts differ in what the decoder can read from the start.
+        prompt_levels: where prompts go in: ``all``, or names joined by ``+`` (level3+level1).
+        residual_prompt: whether the features, projected, are added to the prompt.
         chooser: ``router`` (learned), ``true-task`` (told) or ``classifier`` (recognised).
         top_k: how many prompts of the softmax are kept; None keeps all (dense).
         renormalise: whether kept weights are scaled to sum to one (published CPL: no).
-        balance_weight: weight, per level, of prompts x sum(share x mean probability).
+        router_input: ``mean`` of the features as published, ``mean-deviation`` or
+            ``frequency`` (see :func:`methods.routing.summary`).
+        router_temperature: of the softmax, at test and at the end of training.
+        router_temperature_start: at the first step, if ``router_temperature_steps`` is not 0;
+            it falls geometrically.
+        router_temperature_steps: steps until the last temperature is reached.
+        router_noise: deviation of Gaussian noise on the router's logits in training.
+        routing_gradient: ``kept`` (through the kept prompts' weights) or ``straight-through``
+            (through all probabilities).
+        balance: what keeps the router from using few prompts: ``share``, ``importance-load``,
+            ``information`` (see :func:`methods.routing.balance`) or ``bias``, a bias on the
+            choice that moves towards prompts kept less often, without any loss.
+        balance_weight: weight of the balance per level; of ``bias``, the step by which it moves.
         cpr_weight: weight of contrastive prompt regularisation; 0 turns it off.
-        cpr_form: ``ratio``, ``difference`` or ``margin`` (see methods/contrastive.py).
-        cpr_features: ``pixels``, or ``vgg16`` at relu1_2, relu2_2 and relu3_3.
+        cpr_form: ``ratio``, ``difference``, ``margin``, ``margin-db`` or ``infonce`` (see
+            methods/contrastive.py).
+        cpr_features: ``pixels``, ``vgg16`` at relu1_2, relu2_2 and relu3_3, or ``encoder``, the
+            network's own.
         cpr_negatives: ``unselected`` (one prompt that was not kept), ``mixture`` (all that
-            were not kept, by their probabilities) or ``other-task`` (the routing of a
-            sample of another task in the batch).
+            were not kept, by their probabilities), ``other-task`` (the routing of a sample of
+            another task in the batch), ``running-mean`` (the mean routing of another task over
+            the last batches) or ``in-use`` (a prompt that was not kept and that other tasks
+            live on, by how much they do).
         cpr_count: negatives per sample.
+        cpr_hardest: whether only the one that restores best counts, or all.
         cpr_push: weight of the push in ``difference``.
         cpr_margin: margin of ``margin``, in units of the features' mean absolute difference.
+        cpr_margin_db: margin of ``margin-db``, in dB.
+        cpr_tau: temperature of ``infonce``, in units of the features' mean absolute difference.
         cpr_gradient: what a negative's pass teaches: ``full`` trains all of its decoder and
             the features it starts from, ``prompts`` the prompts alone, ``detached`` nothing.
-        cpr_warmup_steps: steps over which the weight grows linearly from zero.
+        cpr_to_router: whether a negative that is another sample's routing teaches the router too.
+        cpr_usage_decay: decay per step of each task's mean routing.
+        cpr_start_step: first step with CPR.
+        cpr_warmup_steps: steps over which the weight then grows linearly from zero.
     """
 
     prompts: int = 5
     prompt_patch_px: int = 128
+    prompt_scale: float = 1.0
     prompt_init: Literal["uniform", "channel-normal"] = "uniform"
+    prompt_levels: str = "all"
+    residual_prompt: bool = False
     chooser: Literal["router", "true-task", "classifier"] = "router"
     top_k: int | None = None
     renormalise: bool = False
+    router_input: Literal["mean", "mean-deviation", "frequency"] = "mean"
+    router_temperature: float = 1.0
+    router_temperature_start: float = 1.0
+    router_temperature_steps: int = 0
+    router_noise: float = 0.0
+    routing_gradient: Literal["kept", "straight-through"] = "kept"
+    balance: Literal["share", "importance-load", "information", "bias"] = "share"
     balance_weight: float = 0.0
     cpr_weight: float = 0.0
-    cpr_form: Literal["ratio", "difference", "margin"] = "margin"
-    cpr_features: Literal["pixels", "vgg16"] = "pixels"
-    cpr_negatives: Literal["unselected", "mixture", "other-task"] = "other-task"
+    cpr_form: Literal["ratio", "difference", "margin", "margin-db", "infonce"] = "margin"
+    cpr_features: Literal["pixels", "vgg16", "encoder"] = "pixels"
+    cpr_negatives: Literal["unselected", "mixture", "other-task", "running-mean", "in-use"] = (
+        "other-task"
+    )
     cpr_count: int = 1
+    cpr_hardest: bool = False
     cpr_push: float = 0.1
     cpr_margin: float = 0.05
+    cpr_margin_db: float = 3.0
+    cpr_tau: float = 0.02
     cpr_gradient: Literal["full", "prompts", "detached"] = "full"
+    cpr_to_router: bool = False
+    cpr_usage_decay: float = 0.95
+    cpr_start_step: int = 0
     cpr_warmup_steps: int = 0
 
     @property
     def kept(self) -> int:
         """Number of prompts with a weight above zero."""
         return self.prompts if self.top_k is None else self.top_k
+
+    def prompted(self, levels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of ``levels`` at which prompts go in.
+
+        Raises:
+            OptionError: ``prompt_levels`` names another.
+        """
+        if self.prompt_levels == "all":
+            return levels
+        names = self.prompt_levels.split("+")
+        for name in names:
+            if name not in levels:
+                raise OptionError(
+                    f"prompt_levels={self.prompt_levels} names '{name}'; this network has "
+                    f"{', '.join(levels)}"
+                )
+        return tuple(level for level in levels if level in names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,29 +244,72 @@ def check_prompts(options: PromptOptions, context: CheckContext) -> None:
             f"chooser={options.chooser} needs a prompt per task: prompts={options.prompts} "
             f"for {len(context.tasks)} tasks; set prompts={len(context.tasks)}"
         )
-    for name in ("balance_weight", "cpr_weight", "cpr_push", "cpr_margin", "cpr_warmup_steps"):
+    _check_signs(options)
+    _check_router(options)
+    if options.cpr_weight:
+        _check_negatives(options, context)
+
+
+_NOT_NEGATIVE = (
+    "router_temperature_steps",
+    "router_noise",
+    "balance_weight",
+    "cpr_weight",
+    "cpr_push",
+    "cpr_margin",
+    "cpr_margin_db",
+    "cpr_start_step",
+    "cpr_warmup_steps",
+)
+_POSITIVE = ("prompt_scale", "router_temperature", "router_temperature_start", "cpr_tau")
+
+
+def _check_signs(options: PromptOptions) -> None:
+    for name in _NOT_NEGATIVE:
         if getattr(options, name) < 0:
             raise OptionError(f"{name}={getattr(options, name)} must not be negative")
+    for name in _POSITIVE:
+        if getattr(options, name) <= 0:
+            raise OptionError(f"{name}={getattr(options, name)} must be above 0")
+    if not 0 <= options.cpr_usage_decay < 1:
+        raise OptionError(f"cpr_usage_decay={options.cpr_usage_decay} must lie in [0, 1)")
+
+
+def _check_router(options: PromptOptions) -> None:
     if options.balance_weight and options.chooser != "router":
         raise OptionError(
             f"balance_weight balances a router, and chooser={options.chooser} has none"
         )
-    if options.cpr_weight:
-        _check_negatives(options, context)
+    if options.balance_weight and options.balance == "importance-load":
+        if not options.router_noise:
+            raise OptionError(
+                "balance=importance-load is defined by a router's noise; set router_noise (1)"
+            )
+        if options.kept == options.prompts:
+            raise OptionError("balance=importance-load needs prompts that are not kept; set top_k")
+    if options.balance_weight and options.balance == "bias" and options.top_k is None:
+        raise OptionError("balance=bias leans a choice, and a dense router makes none; set top_k")
 
 
 def _check_negatives(options: PromptOptions, context: CheckContext) -> None:
     kind, count = options.cpr_negatives, options.cpr_count
     if count < 1:
         raise OptionError("cpr_count must be at least 1; cpr_weight=0 turns CPR off")
+    if options.cpr_to_router and kind != "other-task":
+        raise OptionError(
+            f"cpr_to_router teaches by another sample's routing, and cpr_negatives={kind} is none; "
+            "use cpr_negatives=other-task"
+        )
+    if kind not in ("unselected", "mixture") and len(context.tasks) < 2:
+        raise OptionError(f"cpr_negatives={kind} needs a setting of at least two tasks")
     if kind == "other-task":
         if context.micro_batch < 2:
             raise OptionError(
                 "cpr_negatives=other-task takes the routing of another sample, and a micro-batch "
                 "of 1 has none"
             )
-        if len(context.tasks) < 2:
-            raise OptionError("cpr_negatives=other-task needs a setting of at least two tasks")
+        return
+    if kind == "running-mean":
         return
     if options.chooser != "router":
         raise OptionError(

@@ -61,18 +61,20 @@ class Plugged(nn.Module):
         if not isinstance(host, PromptHost):
             raise TypeError(f"{type(host).__name__} names no insertion points")
         self.host = host
-        self.levels = tuple(host.insertion_channels)
+        places = tuple(host.insertion_channels)
+        self.levels = options.prompted(places)
         self.prompts = options.prompts
         # The uppermost place is taken to work at half the image's side, as in PromptIR; a
         # prompt is resized to the features wherever that is not so.
-        count = len(self.levels)
+        count = len(places)
         self.places = nn.ModuleDict(
             {
                 level: _Place(channels, max(1, options.prompt_patch_px >> (count - i)), options)
                 for i, (level, channels) in enumerate(host.insertion_channels.items())
+                if level in self.levels
             }
         )
-        self.prompting = Prompting(options, tasks, classifier)
+        self.prompting = Prompting(options, tasks, self.levels, classifier)
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Encode (N, 3, H, W) in [0, 1] of any size."""
@@ -84,6 +86,8 @@ class Plugged(nn.Module):
         routing: dict[str, Routing] = {}
 
         def insert(level: str, x: Tensor) -> Tensor:
+            if level not in self.levels:
+                return x
             out, routing[level] = self.places[level](x, forced.get(level))
             return out
 

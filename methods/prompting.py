@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.method import Batch, Decoded, Override, Prompted, Routing
+from harness.method import Batch, Override, Routing
 from methods.contrastive import PromptContrast, frozen
+from methods.negatives import Usage, wrong_prompts
 from methods.options import PromptOptions
-from methods.prompts import PromptModule, balance
+from methods.prompts import PromptModule, exploring
 
 
 class Prompting(nn.Module):
@@ -25,17 +26,24 @@ class Prompting(nn.Module):
     Args:
         options: prompts and objective.
         tasks: task names; with a forced choice, task i answers to prompt i.
+        levels: where the network's prompts go in.
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
     """
 
     def __init__(
-        self, options: PromptOptions, tasks: tuple[str, ...], classifier: nn.Module | None
+        self,
+        options: PromptOptions,
+        tasks: tuple[str, ...],
+        levels: tuple[str, ...],
+        classifier: nn.Module | None,
     ) -> None:
         super().__init__()
         self.options = options
         self.tasks = tasks
         self.classifier = classifier.requires_grad_(False) if classifier is not None else None
         self.contrast = PromptContrast(options) if options.cpr_weight > 0 else None
+        remembers = self.contrast is not None and options.cpr_negatives in Usage.KINDS
+        self.usage = Usage(levels, tasks, options) if remembers else None
 
     def train(self, mode: bool = True) -> Prompting:
         """Set the mode; a frozen classifier stays in evaluation mode."""
@@ -66,26 +74,40 @@ class Prompting(nn.Module):
 
     def auxiliary(self, routing: Mapping[str, Routing]) -> dict[str, Tensor]:
         """Return the weighted load balance of all levels that a router decided."""
-        weight = self.options.balance_weight
-        routed = [r.probabilities for r in routing.values() if r.probabilities is not None]
-        if not weight or not routed:
-            return {}
-        return {"balance": weight * torch.stack([balance(p) for p in routed]).sum()}
+        terms = [routed.balance for routed in routing.values() if routed.balance is not None]
+        return {"balance": torch.stack(terms).sum()} if terms else {}
 
-    def losses(self, network: Prompted, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+    def losses(self, network: Any, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return L1, auxiliary terms, and CPR under prompts that were not chosen."""
         features = network.encode(batch.degraded, rng)
-        decoded = network.decode(features, network.choose(batch.degraded, batch.tasks))
+        with exploring(network, batch.step, rng):
+            decoded = network.decode(features, network.choose(batch.degraded, batch.tasks))
         terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
-        if self.contrast is not None:
+        if self.contrast is None:
+            return terms
+        if self.usage is not None:
+            self.usage.follow(decoded.routing, batch.tasks)
+        in_force = batch.step - self.options.cpr_start_step
+        if in_force < 0:
+            return terms
+        negatives = wrong_prompts(decoded.routing, batch.tasks, self.options, self.usage, rng)
+        if negatives is None:
+            return {**terms, "cpr": decoded.restored.new_zeros(())}
+        # All in one pass: narrow networks spend less on many images at once than one by one.
+        count = len(negatives.weights)
+        restored = self._decode_negative(network, features.repeat(count), negatives.override)
+        cpr = self.contrast.compare(
+            decoded.restored,
+            batch.clean,
+            list(restored.restored.chunk(count)),
+            negatives.weights,
+            network,
+        )
+        ramp = self.options.cpr_warmup_steps
+        weight = self.options.cpr_weight * (min(1.0, (in_force + 1) / ramp) if ramp else 1.0)
+        return {**terms, "cpr": weight * cpr}
 
-            def negative(features: Any, override: Override) -> Decoded:
-                return self._decode_negative(network, features, override)
-
-            terms["cpr"] = self.contrast(negative, features, decoded, batch, rng)
-        return terms
-
-    def _decode_negative(self, network: Any, features: Any, override: Override) -> Decoded:
+    def _decode_negative(self, network: Any, features: Any, override: Override) -> Any:
         """Decode under wrong prompts; gradients reach what ``cpr_gradient`` names."""
         if self.options.cpr_gradient == "full":
             return network.decode(features, override)

@@ -33,8 +33,6 @@ class PromptIR(RestormerTrunk):
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
     """
 
-    levels = LEVELS
-
     def __init__(
         self, options: PromptIROptions, tasks: tuple[str, ...], classifier: nn.Module | None = None
     ) -> None:
@@ -42,22 +40,26 @@ class PromptIR(RestormerTrunk):
         self.prompts = options.prompts
         d, e = options.dim, options.ffn_expansion
         dims, sides = options.prompt_dims, options.prompt_sizes
+        self.levels = options.prompted(LEVELS)
         # The published network gives all three of these blocks the third level's heads.
         heads = options.heads[2]
-        self.prompt1 = PromptModule(2 * d, dims["level1"], sides["level1"], options)
-        self.prompt2 = PromptModule(4 * d, dims["level2"], sides["level2"], options)
-        self.prompt3 = PromptModule(8 * d, dims["level3"], sides["level3"], options)
-        self.noise_level3 = TransformerBlock(8 * d + dims["level3"], heads, e)
-        self.reduce_noise_level3 = conv1x1(8 * d + dims["level3"], 4 * d)
+        widths = {"level1": 2 * d, "level2": 4 * d, "level3": 8 * d}
+        for level, width in widths.items():
+            if level in self.levels:
+                module = PromptModule(width, dims[level], sides[level], options)
+                setattr(self, f"prompt{level[-1]}", module)
+        joined = {level: w + dims[level] * (level in self.levels) for level, w in widths.items()}
+        self.noise_level3 = TransformerBlock(joined["level3"], heads, e)
+        self.reduce_noise_level3 = conv1x1(joined["level3"], 4 * d)
         self.up4_3 = Upsample(4 * d)
         self.reduce_chan_level3 = conv1x1(6 * d, 4 * d)
-        self.noise_level2 = TransformerBlock(4 * d + dims["level2"], heads, e)
-        self.reduce_noise_level2 = conv1x1(4 * d + dims["level2"], 4 * d)
-        self.noise_level1 = TransformerBlock(2 * d + dims["level1"], heads, e)
-        self.reduce_noise_level1 = conv1x1(2 * d + dims["level1"], 2 * d)
+        self.noise_level2 = TransformerBlock(joined["level2"], heads, e)
+        self.reduce_noise_level2 = conv1x1(joined["level2"], 4 * d)
+        self.noise_level1 = TransformerBlock(joined["level1"], heads, e)
+        self.reduce_noise_level1 = conv1x1(joined["level1"], 2 * d)
         if options.unused_convolutions:
             self._add_unused(d, dims)
-        self.prompting = Prompting(options, tasks, classifier)
+        self.prompting = Prompting(options, tasks, self.levels, classifier)
 
     def _add_unused(self, d: int, dims: dict[str, int]) -> None:
         """Add the six convolutions that published checkpoints hold and no forward uses."""
@@ -82,16 +84,15 @@ class PromptIR(RestormerTrunk):
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
         forced = override or {}
         routing: dict[str, Routing] = {}
-        parts = {
-            "level3": (self.prompt3, self.noise_level3, self.reduce_noise_level3),
-            "level2": (self.prompt2, self.noise_level2, self.reduce_noise_level2),
-            "level1": (self.prompt1, self.noise_level1, self.reduce_noise_level1),
-        }
 
         def insert(level: str, x: Tensor) -> Tensor:
-            module, block, reduce = parts[level]
-            prompt, routing[level] = module(x, forced.get(level))
-            return reduce(block(torch.cat([x, prompt], 1)))
+            if level in self.levels:
+                module = getattr(self, f"prompt{level[-1]}")
+                prompt, routing[level] = module(x, forced.get(level))
+                x = torch.cat([x, prompt], 1)
+            block, reduce = getattr(self, f"noise_{level}"), getattr(self, f"reduce_noise_{level}")
+            reduced: Tensor = reduce(block(x))
+            return reduced
 
         restored = self.decode_trunk(features, insert)
         return Decoded(restored, routing, self.prompting.auxiliary(routing))

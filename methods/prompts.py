@@ -8,12 +8,24 @@ weights of the softmax are not renormalised.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Routing
 from methods.options import PromptOptions
+from methods.routing import (
+    SUMMARIES,
+    Exploration,
+    balance,
+    chance_to_be_kept,
+    keep_largest,
+    summary,
+    temperature,
+)
 
 
 class PromptModule(nn.Module):
@@ -28,8 +40,8 @@ class PromptModule(nn.Module):
 
     def __init__(self, features: int, dim: int, side: int, options: PromptOptions) -> None:
         super().__init__()
-        self.top_k = options.top_k
-        self.renormalise = options.renormalise
+        self.options = options
+        side = max(1, round(side * options.prompt_scale))
         if options.prompt_init == "uniform":
             initial = torch.rand(1, options.prompts, dim, side, side)
         else:
@@ -38,25 +50,53 @@ class PromptModule(nn.Module):
         self.prompt_param = nn.Parameter(initial)
         # Without a router's choice there is nothing for a router to learn.
         routed = options.chooser == "router"
-        self.linear_layer = nn.Linear(features, options.prompts) if routed else None
+        inputs = features * SUMMARIES[options.router_input]
+        self.linear_layer = nn.Linear(inputs, options.prompts) if routed else None
         self.conv3x3 = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
+        self.residual = nn.Conv2d(features, dim, 1, bias=False) if options.residual_prompt else None
+        self.exploring: Exploration | None = None
+        if routed and options.balance == "bias" and options.balance_weight:
+            self.register_buffer("load_bias", torch.zeros(options.prompts))
 
     def route(self, x: Tensor) -> Routing:
-        """Weigh the prompts by the mean feature of (N, C, H, W).
+        """Weigh the prompts by a summary of (N, C, H, W).
 
         Raises:
             ValueError: something other than a router chooses, and no choice was given.
         """
         if self.linear_layer is None:
             raise ValueError("this prompt module has no router; give it the prompts to use")
-        probabilities = self.linear_layer(x.mean(dim=(-2, -1))).softmax(dim=-1)
-        if self.top_k is None:
-            return Routing(weights=probabilities, probabilities=probabilities)
-        kept = probabilities.topk(self.top_k, dim=-1).indices
-        weights = probabilities * torch.zeros_like(probabilities).scatter(-1, kept, 1.0)
-        if self.renormalise:
-            weights = weights / weights.sum(dim=-1, keepdim=True)
-        return Routing(weights=weights, probabilities=probabilities)
+        options, exploring = self.options, self.exploring
+        logits = self.linear_layer(summary(x, options.router_input))
+        noisy = logits
+        if exploring is not None and options.router_noise:
+            drawn = torch.randn(logits.shape, generator=exploring.rng).to(logits)
+            noisy = logits + options.router_noise * drawn
+        probabilities = (noisy / temperature(options, exploring)).softmax(dim=-1)
+        biased = "load_bias" in self._buffers
+        scores = probabilities + self.get_buffer("load_bias") if biased else probabilities
+        weights = keep_largest(scores, probabilities, options)
+        if biased and exploring is not None:
+            self._lean(weights)
+        return Routing(weights, probabilities, self._balance(logits, noisy, probabilities))
+
+    def _balance(self, logits: Tensor, noisy: Tensor, probabilities: Tensor) -> Tensor | None:
+        options = self.options
+        if not options.balance_weight or options.balance == "bias":
+            return None
+        kept = None
+        if options.balance == "importance-load":
+            if self.exploring is None:  # without noise there is no such chance, nor a training
+                return None
+            kept = chance_to_be_kept(logits, noisy, options.router_noise, options.kept)
+        return options.balance_weight * balance(options.balance, probabilities, kept)
+
+    @torch.no_grad()
+    def _lean(self, weights: Tensor) -> None:
+        """Move the bias of prompts kept less often than the mean up, of others down."""
+        load = (weights > 0).to(weights.dtype).mean(dim=0)
+        step = self.options.balance_weight * (load.mean() - load).sign()
+        self.get_buffer("load_bias").add_(step)
 
     def forward(self, x: Tensor, forced: Tensor | None) -> tuple[Tensor, Routing]:
         """Return the prompt map (N, D, H, W) for features (N, C, H, W), and its routing."""
@@ -64,15 +104,19 @@ class PromptModule(nn.Module):
         bank = self.prompt_param[0]
         prompt = (routing.weights @ bank.flatten(1)).unflatten(1, bank.shape[1:])
         prompt = F.interpolate(prompt, x.shape[-2:], mode="bilinear")
+        if self.residual is not None:
+            prompt = prompt + self.residual(x)
         return self.conv3x3(prompt.contiguous(memory_format=torch.channels_last)), routing
 
 
-def balance(probabilities: Tensor) -> Tensor:
-    """Return prompts x sum over prompts of (share of samples that choose it x mean probability).
-
-    1 when the batch is spread evenly, up to the number of prompts when all choose one
-    (Fedus et al., Switch Transformers, JMLR 2022, equation 4). The share has no gradient.
-    """
-    prompts = probabilities.shape[-1]
-    share = F.one_hot(probabilities.argmax(dim=-1), prompts).to(probabilities.dtype).mean(dim=0)
-    return prompts * (share * probabilities.mean(dim=0)).sum()
+@contextmanager
+def exploring(network: nn.Module, step: int, rng: torch.Generator) -> Iterator[None]:
+    """Let the routers of ``network`` explore meanwhile, as training at ``step`` does."""
+    modules = [module for module in network.modules() if isinstance(module, PromptModule)]
+    for module in modules:
+        module.exploring = Exploration(step, rng)
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.exploring = None

@@ -50,6 +50,10 @@ class Features:
         values = (getattr(self, field.name) for field in fields(self))
         return Features(*(v.detach() if isinstance(v, Tensor) else v for v in values))
 
+    def maps(self) -> list[Tensor]:
+        """Return what the encoder made of the image, from its first level to the latent."""
+        return [self.level1, self.level2, self.level3, self.latent]
+
 
 class RestormerTrunk(nn.Module):
     """What the networks after Restormer share: encoder, latent, last decoder level, refinement.

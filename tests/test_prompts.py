@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.method import CheckContext, OptionError, Routing
-from methods.contrastive import PromptContrast, wrong_prompts
+from methods.contrastive import PromptContrast
 from methods.features import Vgg16
+from methods.negatives import Negatives, Usage, wrong_prompts
 from methods.options import PromptIROptions, check_promptir
-from methods.prompts import PromptModule, balance
+from methods.prompts import PromptModule, exploring
+from methods.routing import balance, chance_to_be_kept, summary, temperature
 from tests.networks import TASKS, batch, build_tiny
 
 VGG16_FILE = Path(__file__).parents[2] / "shared/weights/vgg16_features_to_relu3_3.safetensors"
@@ -54,8 +56,8 @@ def test_channel_normal_prompts_differ_in_their_channel_means() -> None:
 
 
 def test_balance_is_one_when_even_and_prompts_when_collapsed() -> None:
-    assert float(balance(torch.eye(5))) == pytest.approx(1)
-    assert float(balance(torch.eye(5)[[2] * 7])) == pytest.approx(5)
+    assert float(balance("share", torch.eye(5), None)) == pytest.approx(1)
+    assert float(balance("share", torch.eye(5)[[2] * 7], None)) == pytest.approx(5)
 
 
 def routing(k: int, seed: int = 0, samples: int = 5) -> dict[str, Routing]:
@@ -68,18 +70,27 @@ def routing(k: int, seed: int = 0, samples: int = 5) -> dict[str, Routing]:
     return found
 
 
+def negatives_of(
+    chosen: dict[str, Routing],
+    tasks: tuple[str, ...] = TASKS,
+    usage: Usage | None = None,
+    seed: int = 0,
+    **values: object,
+) -> Negatives:
+    rng = torch.Generator().manual_seed(seed)
+    found = wrong_prompts(chosen, tasks, options(**values), usage, rng)
+    assert found is not None
+    return found
+
+
 @given(k=st.integers(1, 4), seed=st.integers(0, 30))
 def test_unselected_negatives_are_distinct_and_were_not_chosen(k: int, seed: int) -> None:
     chosen, count = routing(k, seed), 5 - k
-    overrides = wrong_prompts(
-        chosen,
-        TASKS,
-        options(cpr_negatives="unselected", cpr_count=count, top_k=k),
-        torch.Generator().manual_seed(seed),
-    )
-    assert len(overrides) == count
+    found = negatives_of(chosen, cpr_negatives="unselected", cpr_count=count, top_k=k, seed=seed)
+    assert found.weights.shape == (count, 5)
+    assert (found.weights == 1).all()
     for level, routed in chosen.items():
-        together = torch.stack([o[level] for o in overrides])
+        together = torch.stack(found.override[level].chunk(count))
         assert not ((together > 0) & (routed.weights > 0)).any()
         assert ((together > 0).sum(0) <= 1).all(), "one expert was a negative twice"
         torch.testing.assert_close(
@@ -89,30 +100,76 @@ def test_unselected_negatives_are_distinct_and_were_not_chosen(k: int, seed: int
 
 def test_mixture_weighs_what_was_not_chosen_by_probability() -> None:
     chosen = routing(2)
-    (override,) = wrong_prompts(
-        chosen, TASKS, options(cpr_negatives="mixture", top_k=2), torch.Generator()
-    )
+    found = negatives_of(chosen, cpr_negatives="mixture", top_k=2)
     for level, routed in chosen.items():
         assert routed.probabilities is not None
         left = routed.probabilities * (routed.weights == 0)
         expected = left / left.sum(-1, keepdim=True) * routed.weights.sum(-1, keepdim=True)
-        torch.testing.assert_close(override[level], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found.override[level], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_other_task_takes_routing_of_a_sample_of_another_task() -> None:
     tasks, chosen = ("a", "a", "b", "b", "b"), routing(1)
-    (override,) = wrong_prompts(
-        chosen, tasks, options(cpr_negatives="other-task"), torch.Generator().manual_seed(0)
-    )
+    found = negatives_of(chosen, tasks, cpr_negatives="other-task")
     for level, routed in chosen.items():
-        for sample, given_weights in enumerate(override[level]):
+        for sample, given_weights in enumerate(found.override[level]):
             donors = [j for j in range(5) if torch.equal(given_weights, routed.weights[j])]
             assert any(tasks[j] != tasks[sample] for j in donors)
-    assert wrong_prompts(chosen, ("a",) * 5, options(), torch.Generator()) == []
+    assert wrong_prompts(chosen, ("a",) * 5, options(), None, torch.Generator()) is None
 
 
-@pytest.mark.parametrize("form", ["ratio", "difference", "margin"])
-@pytest.mark.parametrize("negatives", ["unselected", "mixture", "other-task"])
+def one_hot_routing(experts: list[int]) -> dict[str, Routing]:
+    weights = torch.nn.functional.one_hot(torch.tensor(experts), 5).float()
+    return {"level3": Routing(weights, weights)}
+
+
+def test_in_use_takes_what_other_tasks_live_on_and_nothing_else() -> None:
+    usage = Usage(("level3",), TASKS, options())
+    usage.follow(one_hot_routing([0, 0, 1, 1, 1]), TASKS)
+    chosen = one_hot_routing([0, 2, 1, 1, 1])
+    for seed in range(20):
+        found = negatives_of(chosen, usage=usage, seed=seed, cpr_negatives="in-use", cpr_count=2)
+        used = found.override["level3"].argmax(-1).reshape(2, 5)
+        assert set(used[:, 0].tolist()) == {1}, "expert 0 is its own, and only 1 is left in use"
+        assert set(used[:, 1].tolist()) <= {0, 1}
+        assert set(used[:, 2:].flatten().tolist()) == {0}
+    # Of the other tasks, three quarters live on expert 1; sample 1 has an expert of its own.
+    torch.testing.assert_close(found.weights[0], torch.tensor([0.75, 1.0, 0.5, 0.5, 0.5]))
+
+
+def test_in_use_is_silent_once_all_live_on_one_expert() -> None:
+    usage = Usage(("level3",), TASKS, options())
+    usage.follow(one_hot_routing([3] * 5), TASKS)
+    found = negatives_of(one_hot_routing([3] * 5), usage=usage, cpr_negatives="in-use")
+    assert float(found.weights.sum()) == 0
+
+
+def test_running_mean_follows_each_task_and_gives_that_of_another() -> None:
+    usage = Usage(("level3",), ("a", "b"), options(cpr_usage_decay=0.5))
+    usage.follow(one_hot_routing([0, 1, 4]), ("a", "a", "b"))
+    torch.testing.assert_close(usage.level3[0], torch.tensor([0.5, 0.5, 0, 0, 0]))
+    usage.follow(one_hot_routing([2]), ("a",))
+    torch.testing.assert_close(usage.level3[0], torch.tensor([0.25, 0.25, 0.5, 0, 0]))
+    torch.testing.assert_close(usage.level3[1], torch.tensor([0, 0, 0, 0, 1.0]))
+    chosen = one_hot_routing([0, 4])
+    found = negatives_of(chosen, ("a", "b"), usage, cpr_negatives="running-mean")
+    torch.testing.assert_close(found.override["level3"], usage.level3[[1, 0]])
+
+
+def test_running_mean_waits_until_another_task_was_seen() -> None:
+    usage = Usage(("level3",), ("a", "b"), options())
+    usage.follow(one_hot_routing([0]), ("a",))
+    asked = options(cpr_negatives="running-mean")
+    assert wrong_prompts(one_hot_routing([0]), ("a",), asked, usage, torch.Generator()) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "negatives"),
+    [
+        *((form, "unselected") for form in ("ratio", "difference", "margin-db", "infonce")),
+        *(("margin", kind) for kind in ("unselected", "mixture", "other-task", "in-use")),
+    ],
+)
 def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, negatives: str) -> None:
     """On a fixed batch: CPR falls, and wrong-minus-right error grows."""
     method = build_tiny(
@@ -122,6 +179,7 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
         cpr_weight="0.1",
         balance_weight="0",
         cpr_margin="0.2",
+        cpr_margin_db="20",
         top_k="1",
     ).train()
     fixed = batch(side=16)
@@ -134,21 +192,21 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
         with torch.no_grad():
             features = method.encode(fixed.degraded)
             right = method.decode(features)
-            generator = torch.Generator().manual_seed(0)
-            value = method.prompting.contrast(method.decode, features, right, fixed, generator)
-            wrong = [
-                method.decode(features, override).restored
-                for override in wrong_prompts(
-                    right.routing, TASKS, method.prompting.options, torch.Generator().manual_seed(0)
-                )
-            ]
-        error = torch.stack([(w - fixed.clean).abs().mean() for w in wrong]).mean()
+            prompting = method.prompting
+            if prompting.usage is not None:
+                prompting.usage.follow(right.routing, TASKS)
+            rng = torch.Generator().manual_seed(0)
+            found = wrong_prompts(right.routing, TASKS, prompting.options, prompting.usage, rng)
+            assert found is not None
+            wrong = method.decode(features, found.override).restored
+            value = prompting.contrast.compare(right.restored, fixed.clean, [wrong], found.weights)
+        error = (wrong - fixed.clean).abs().mean()
         return float(value), float(error - (right.restored - fixed.clean).abs().mean())
 
     trained = [p for n, p in method.named_parameters() if "linear_layer" not in n]
     optimiser = torch.optim.Adam(trained, lr=2e-3)
     before = measure()
-    for _ in range(40):
+    for _ in range(25):
         terms = method.losses(fixed, torch.Generator().manual_seed(0))
         optimiser.zero_grad()
         (terms["cpr"] + terms["l1"]).backward()
@@ -160,9 +218,19 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
 
 def test_compare_matches_a_hand_computation() -> None:
     output, clean, wrong = (torch.full((1, 3, 4, 4), v) for v in (0.5, 0.6, 0.2))
-    expected = {"ratio": 0.1 / 0.3, "difference": 0.1 - 0.1 * 0.3, "margin": 0.25 + 0.1 - 0.3}
+    expected = {
+        "ratio": 0.1 / 0.3,
+        "difference": 0.1 - 0.1 * 0.3,
+        "margin": 0.25 + 0.1 - 0.3,
+        # The wrong prompt is four times as far from the ground truth: 12.04 dB.
+        "margin-db": 20 - 12.0412,
+        "infonce": 0.6931472,
+    }
     for form, value in expected.items():
-        contrast = PromptContrast(options(cpr_form=form, cpr_margin=0.25, cpr_push=0.1))
+        tau = 0.2 / 1e9 if form != "infonce" else 1e9
+        contrast = PromptContrast(
+            options(cpr_form=form, cpr_margin=0.25, cpr_push=0.1, cpr_margin_db=20, cpr_tau=tau)
+        )
         assert float(contrast.compare(output, clean, [wrong])) == pytest.approx(value, rel=1e-4)
     far = PromptContrast(options(cpr_form="margin", cpr_margin=0.05))
     assert float(far.compare(output, clean, [wrong])) == 0
@@ -192,6 +260,138 @@ def test_negatives_teach_what_the_option_names(autocast: bool) -> None:
             assert not torch.equal(gradient, unlike[name]), name
 
 
+def test_the_hardest_negative_is_the_one_that_restores_best() -> None:
+    output, clean = torch.full((2, 3, 4, 4), 0.5), torch.full((2, 3, 4, 4), 0.6)
+    good, bad = torch.full((2, 3, 4, 4), 0.55), torch.full((2, 3, 4, 4), 0.1)
+    mixed = [torch.cat([good[:1], bad[:1]]), torch.cat([bad[:1], good[:1]])]
+    contrast = PromptContrast(options(cpr_form="margin", cpr_margin=1, cpr_hardest=True))
+    hardest = float(contrast.compare(output, clean, mixed))
+    assert hardest == pytest.approx(1 + 0.1 - 0.05, rel=1e-4)
+    weights = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
+    assert float(contrast.compare(output, clean, mixed, weights)) == pytest.approx(hardest / 2)
+
+
+def test_the_encoder_as_feature_space_is_not_trained_by_it() -> None:
+    method = build_tiny("cpl", cpr_features="encoder", cpr_weight="1", cpr_margin="9").train()
+    fixed = batch()
+    wrong = method.restore(fixed.degraded).detach()
+    value = method.prompting.contrast.compare(
+        fixed.degraded.requires_grad_(), fixed.clean, [wrong], None, method
+    )
+    value.backward()
+    assert fixed.degraded.grad is not None
+    assert float(fixed.degraded.grad.abs().sum()) > 0
+    assert all(p.grad is None and p.requires_grad for p in method.parameters())
+
+
+@pytest.mark.parametrize("gradient", ["kept", "straight-through"])
+def test_only_straight_through_teaches_a_router_with_one_prompt_at_full_weight(
+    gradient: str,
+) -> None:
+    torch.manual_seed(0)
+    chosen = {"top_k": 1, "renormalise": True, "routing_gradient": gradient}
+    module = PromptModule(16, 8, 4, options(prompt_init="channel-normal", **chosen))
+    prompt, routing = module(torch.randn(3, 16, 8, 8), None)
+    torch.testing.assert_close(routing.weights.sum(-1), torch.ones(3))
+    assert (routing.weights.detach() > 1e-6).sum() == 3, "values are one-hot either way"
+    (prompt**2).sum().backward()
+    taught = float(module.linear_layer.weight.grad.norm())
+    assert (taught > 1e-3) == (gradient == "straight-through")
+
+
+def test_summaries_read_off_known_features() -> None:
+    checkered = (torch.arange(16)[:, None] + torch.arange(16)) % 2
+    x = torch.stack([torch.full((16, 16), 2.0), checkered.float()])[None]
+    assert summary(x, "mean").tolist() == [[2.0, 0.5]]
+    torch.testing.assert_close(
+        summary(x, "mean-deviation")[0, 2:], torch.tensor([0.0, 0.5]), atol=1e-4, rtol=0
+    )
+    # All that varies is finer than two pixels.
+    bands = summary(x, "frequency")[0, 2:].reshape(3, 2)
+    torch.testing.assert_close(bands, torch.tensor([[0, 0.5], [0, 0], [0, 0]]))
+    assert summary(x[..., :1, :1], "frequency").shape == (1, 8)
+
+
+def test_information_tells_sure_and_shared_out_from_collapsed_and_unsure() -> None:
+    even, one = torch.eye(4), torch.eye(4)[[2] * 4]
+    assert float(balance("information", even, None)) == pytest.approx(-1, abs=1e-5)
+    for nothing in (one, torch.full((4, 4), 0.25)):
+        assert float(balance("information", nothing, None)) == pytest.approx(0, abs=1e-5)
+
+
+def test_importance_and_load_are_zero_when_even() -> None:
+    even = torch.eye(4)
+    assert float(balance("importance-load", even, even)) == pytest.approx(0, abs=1e-6)
+    one = torch.eye(4)[[2] * 4]
+    assert float(balance("importance-load", one, one)) == pytest.approx(2 * 3, rel=1e-4)
+
+
+def test_chance_to_be_kept_is_that_of_redrawn_noise() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([[1.0, 0.5, -0.5, 0.0]])
+    noisy = logits + 0.7 * torch.randn(1, 4)
+    expected = []
+    for prompt in range(4):
+        redrawn = noisy.repeat(40000, 1)
+        redrawn[:, prompt] = logits[0, prompt] + 0.7 * torch.randn(40000)
+        expected.append(float((redrawn.topk(2).indices == prompt).any(-1).float().mean()))
+    found = chance_to_be_kept(logits, noisy, 0.7, 2)[0]
+    torch.testing.assert_close(found, torch.tensor(expected), atol=0.012, rtol=0)
+
+
+def test_a_bias_leans_towards_prompts_that_are_kept_less_often() -> None:
+    torch.manual_seed(0)
+    module = PromptModule(8, 8, 4, options(top_k=1, balance="bias", balance_weight=0.1)).train()
+    x = torch.randn(6, 8, 4, 4) * 0.01
+    first = set(module.route(x).weights.argmax(-1).tolist())
+    assert len(first) == 1
+    seen = set()
+    for step in range(30):
+        with exploring(module, step, torch.Generator()):
+            seen |= set(module.route(x).weights.argmax(-1).tolist())
+    assert len(seen) == 5
+    before = module.load_bias.clone()
+    module.route(x)
+    assert torch.equal(before, module.load_bias), "outside training nothing moves"
+
+
+def test_noise_and_temperature_are_for_training_alone() -> None:
+    torch.manual_seed(0)
+    asked = options(
+        router_noise=1.0,
+        router_temperature=0.5,
+        router_temperature_start=8.0,
+        router_temperature_steps=100,
+    )
+    module, x = PromptModule(8, 8, 4, asked), torch.randn(4, 8, 4, 4)
+    assert [temperature(asked, None), temperature(asked, None)] == [0.5, 0.5]
+    plain = module.route(x).probabilities
+    with exploring(module, 0, torch.Generator().manual_seed(1)) as _:
+        assert temperature(asked, module.exploring) == 8
+        noisy = module.route(x).probabilities
+    with exploring(module, 50, torch.Generator().manual_seed(1)):
+        assert temperature(asked, module.exploring) == pytest.approx(2)
+        assert not torch.equal(noisy, module.route(x).probabilities)
+    assert torch.equal(plain, module.route(x).probabilities)
+    expected = (2 * module.linear_layer(x.mean((-2, -1)))).softmax(-1)
+    torch.testing.assert_close(plain, expected)
+
+
+def test_prompts_go_in_where_they_are_asked_for() -> None:
+    method = build_tiny("cpl", prompt_levels="level3+level1", residual_prompt="true")
+    routing = method.decode(method.encode(torch.rand(1, 3, 16, 16))).routing
+    assert tuple(routing) == method.levels == ("level3", "level1")
+    assert not hasattr(method, "prompt2")
+    assert method.prompt1.residual is not None
+
+
+def test_cpr_begins_when_it_is_told_to() -> None:
+    method = build_tiny("cpl", cpr_start_step="5").train()
+    names = [set(method.losses(batch(step=s), torch.Generator().manual_seed(0))) for s in (4, 5)]
+    assert "cpr" not in names[0]
+    assert "cpr" in names[1]
+
+
 def test_warm_up_grows_linearly() -> None:
     method = build_tiny("cpl", cpr_warmup_steps="10").train()
     values = [
@@ -213,6 +413,13 @@ REFUSED = [
     ({"prompts": 1}, "prompts=1"),
     ({"dim": 5}, "dim=5"),
     ({"cpr_weight": -1.0}, "must not be negative"),
+    ({"cpr_tau": 0.0}, "cpr_tau=0.0 must be above 0"),
+    ({"cpr_usage_decay": 1.0}, "cpr_usage_decay=1.0"),
+    ({"balance_weight": 0.1, "balance": "importance-load", "top_k": 1}, "set router_noise"),
+    ({"balance_weight": 0.1, "balance": "importance-load", "router_noise": 1.0}, "set top_k"),
+    ({"balance_weight": 0.1, "balance": "bias"}, "set top_k"),
+    ({"cpr_weight": 0.1, "cpr_to_router": True, "cpr_negatives": "running-mean"}, "cpr_to_router"),
+    ({"cpr_weight": 0.1, "cpr_negatives": "in-use"}, "keeps all 5"),
 ]
 
 

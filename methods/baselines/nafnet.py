@@ -43,6 +43,10 @@ class NAFNetFeatures:
             middle=torch.cat([self.middle] * count),
         )
 
+    def maps(self) -> list[Tensor]:
+        """Return what the encoder made of the image, from its first level to the deepest."""
+        return [*self.skips, self.middle]
+
     def detach(self) -> NAFNetFeatures:
         """Return the same values, through which no gradient flows."""
         return replace(

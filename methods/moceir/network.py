@@ -68,6 +68,10 @@ class Features:
         """Return the same values, through which no gradient flows."""
         return self._each(Tensor.detach)
 
+    def maps(self) -> list[Tensor]:
+        """Return what the encoder made of the image, from its first level to the latent."""
+        return [self.level1, self.level2, self.level3, self.latent]
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Features:
         values = (getattr(self, field.name) for field in fields(self))
         return Features(*(change(v) if isinstance(v, Tensor) else v for v in values))

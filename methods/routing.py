@@ -1,0 +1,127 @@
+"""How a router sees features, keeps prompts, explores, and is kept from using only some.
+
+Terms after Shazeer et al., ICLR 2017 (arXiv 1701.06538), Fedus et al., JMLR 2022 (arXiv
+2101.03961) and Wang et al., 2024 (arXiv 2408.15664); the sparse prompt module of CPL as released
+(Aitical/CPLIR, basicsr/archs/cplir_inference_arch.py) has none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.options import PromptOptions
+
+_EPSILON = 1e-9
+_BANDS = 3
+
+SUMMARIES: Mapping[str, int] = {"mean": 1, "mean-deviation": 2, "frequency": 1 + _BANDS}
+"""Kinds of router input, and how many numbers per channel each has."""
+
+
+def summary(x: Tensor, kind: str) -> Tensor:
+    """Summarise features (N, C, H, W) as (N, C times :data:`SUMMARIES`).
+
+    ``mean`` is the published input. ``mean-deviation`` adds the standard deviation over pixels.
+    ``frequency`` adds the mean magnitude in octave bands, from the finest down: differences of
+    averages over squares of 1, 2, 4 and 8 pixels; a band that the features are too small for is 0.
+    """
+    mean = x.mean(dim=(-2, -1))
+    if kind == "mean":
+        return mean
+    if kind == "mean-deviation":
+        return torch.cat([mean, x.var(dim=(-2, -1), correction=0).add(_EPSILON).sqrt()], dim=1)
+    bands, coarse = [], x
+    for _ in range(_BANDS):
+        if min(coarse.shape[-2:]) < 2:
+            bands.append(torch.zeros_like(mean))
+            continue
+        even = coarse[..., : coarse.shape[-2] // 2 * 2, : coarse.shape[-1] // 2 * 2]
+        finer, coarse = even, F.avg_pool2d(even, 2)
+        bands.append((finer - F.interpolate(coarse, scale_factor=2)).abs().mean(dim=(-2, -1)))
+    return torch.cat([mean, *bands], dim=1)
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What training adds to a router: the step, for schedules, and the source of its noise."""
+
+    step: int
+    rng: torch.Generator
+
+
+def temperature(options: PromptOptions, exploring: Exploration | None) -> float:
+    """Return the softmax temperature: in training it falls geometrically to its last value."""
+    last, steps = options.router_temperature, options.router_temperature_steps
+    if exploring is None or exploring.step >= steps:
+        return last
+    first = options.router_temperature_start
+    return float(first * (last / first) ** (exploring.step / steps))
+
+
+def keep_largest(scores: Tensor, probabilities: Tensor, options: PromptOptions) -> Tensor:
+    """Return the weights of the prompts: ``probabilities`` where ``scores`` are the top k.
+
+    With ``routing_gradient=straight-through`` the values are the same and the gradient is that of
+    all probabilities, so that a prompt which was not kept can still be preferred. A single kept
+    prompt at full weight would teach its router nothing otherwise: p / p is constant.
+    """
+    if options.top_k is None:
+        return probabilities
+    kept = scores.topk(options.top_k, dim=-1).indices
+    weights = probabilities * torch.zeros_like(probabilities).scatter(-1, kept, 1.0)
+    if options.renormalise:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    if options.routing_gradient == "straight-through":
+        return weights.detach() + probabilities - probabilities.detach()
+    return weights
+
+
+def balance(kind: str, probabilities: Tensor, kept_under_noise: Tensor | None) -> Tensor:
+    """Return the unweighted balance of one level's router, (N, prompts) each.
+
+    - ``share``: prompts x sum over prompts of (share of samples that choose it x mean
+      probability); 1 when spread evenly, up to the number of prompts when all choose one (Fedus
+      et al., equation 4). The share has no gradient.
+    - ``importance-load``: squared coefficients of variation, over prompts, of summed
+      probabilities and of summed chances to be kept under the router's noise (Shazeer et al.,
+      equations 6 to 11); 0 when even.
+    - ``information``: mean entropy of a sample's probabilities minus the entropy of their mean,
+      in units of log(prompts): -1 when every sample is sure and all prompts are used alike, 0
+      when the choice says nothing about the sample. It is the mutual information of sample and
+      prompt with its sign turned (Bridle et al., NeurIPS 1991).
+    """
+    prompts = probabilities.shape[-1]
+    if kind == "share":
+        chosen = F.one_hot(probabilities.argmax(dim=-1), prompts).to(probabilities.dtype)
+        return prompts * (chosen.mean(dim=0) * probabilities.mean(dim=0)).sum()
+    if kind == "information":
+        of_mean = _entropy(probabilities.mean(dim=0))
+        return (_entropy(probabilities).mean() - of_mean) / torch.tensor(float(prompts)).log()
+    if kept_under_noise is None:
+        raise ValueError("importance and load are defined by a router's noise")
+    return _variation(probabilities.sum(dim=0)) + _variation(kept_under_noise.sum(dim=0))
+
+
+def chance_to_be_kept(logits: Tensor, noisy: Tensor, deviation: float, top_k: int) -> Tensor:
+    """Return each prompt's chance (N, prompts) to be among the top k if its noise is redrawn.
+
+    Equation 9 of Shazeer et al.: the others' noisy logits stay as they were drawn.
+    """
+    values = noisy.topk(min(top_k + 1, noisy.shape[-1]), dim=-1).values
+    last_kept, first_left = values[:, top_k - 1 : top_k], values[:, -1:]
+    # What a prompt has to pass: the k-th largest among the others.
+    to_pass = torch.where(noisy >= last_kept, first_left, last_kept)
+    return torch.special.ndtr((logits - to_pass) / deviation)
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    return -(probabilities * (probabilities + _EPSILON).log()).sum(dim=-1)
+
+
+def _variation(totals: Tensor) -> Tensor:
+    return totals.var(correction=0) / (totals.mean() ** 2 + _EPSILON)
