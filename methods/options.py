@@ -69,6 +69,8 @@ class PromptOptions:
         chooser: ``router`` (learned), ``true-task`` (told) or ``classifier`` (recognised).
         top_k: how many prompts of the softmax are kept; None keeps all (dense).
         renormalise: whether kept weights are scaled to sum to one (published CPL: no).
+        shared_router: whether one router, which sees all levels of the encoder, chooses for all
+            levels, or each level has its own and sees its features, as published.
         router_input: ``mean`` of the features as published, ``mean-deviation`` or
             ``frequency`` (see :func:`methods.routing.summary`).
         router_temperature: of the softmax, at test and at the end of training.
@@ -78,6 +80,8 @@ class PromptOptions:
         router_noise: deviation of Gaussian noise on the router's logits in training.
         routing_gradient: ``kept`` (through the kept prompts' weights) or ``straight-through``
             (through all probabilities).
+        outcome_weight: weight of the expected error under the chosen and the wrong prompts: it
+            teaches the router by how well each of them restored (see methods/prompting.py).
         balance: what keeps the router from using few prompts: ``share``, ``importance-load``,
             ``information`` (see :func:`methods.routing.balance`) or ``bias``, a bias on the
             choice that moves towards prompts kept less often, without any loss.
@@ -115,12 +119,14 @@ class PromptOptions:
     chooser: Literal["router", "true-task", "classifier"] = "router"
     top_k: int | None = None
     renormalise: bool = False
+    shared_router: bool = False
     router_input: Literal["mean", "mean-deviation", "frequency"] = "mean"
     router_temperature: float = 1.0
     router_temperature_start: float = 1.0
     router_temperature_steps: int = 0
     router_noise: float = 0.0
     routing_gradient: Literal["kept", "straight-through"] = "kept"
+    outcome_weight: float = 0.0
     balance: Literal["share", "importance-load", "information", "bias"] = "share"
     balance_weight: float = 0.0
     cpr_weight: float = 0.0
@@ -246,13 +252,14 @@ def check_prompts(options: PromptOptions, context: CheckContext) -> None:
         )
     _check_signs(options)
     _check_router(options)
-    if options.cpr_weight:
+    if options.cpr_weight or options.outcome_weight:
         _check_negatives(options, context)
 
 
 _NOT_NEGATIVE = (
     "router_temperature_steps",
     "router_noise",
+    "outcome_weight",
     "balance_weight",
     "cpr_weight",
     "cpr_push",
@@ -276,10 +283,9 @@ def _check_signs(options: PromptOptions) -> None:
 
 
 def _check_router(options: PromptOptions) -> None:
-    if options.balance_weight and options.chooser != "router":
-        raise OptionError(
-            f"balance_weight balances a router, and chooser={options.chooser} has none"
-        )
+    for name in ("balance_weight", "outcome_weight", "shared_router"):
+        if getattr(options, name) and options.chooser != "router":
+            raise OptionError(f"{name} is for a router, and chooser={options.chooser} has none")
     if options.balance_weight and options.balance == "importance-load":
         if not options.router_noise:
             raise OptionError(

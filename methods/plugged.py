@@ -14,7 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.method import Batch, BuildContext, Decoded, Override, PromptHost, Routing
+from harness.method import (
+    Batch,
+    BuildContext,
+    Decoded,
+    OptionError,
+    Override,
+    PromptHost,
+    Routing,
+)
 from methods.blocks import TransformerBlock, conv1x1
 from methods.options import PromptOptions
 from methods.prompting import Prompting
@@ -74,7 +82,9 @@ class Plugged(nn.Module):
                 if level in self.levels
             }
         )
-        self.prompting = Prompting(options, tasks, self.levels, classifier)
+        self.prompting = Prompting(
+            options, tasks, self.levels, _channels(host, options), classifier
+        )
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Encode (N, 3, H, W) in [0, 1] of any size."""
@@ -82,13 +92,14 @@ class Plugged(nn.Module):
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
-        forced = override or {}
+        forced, shared = self.prompting.share(features, override)
         routing: dict[str, Routing] = {}
 
         def insert(level: str, x: Tensor) -> Tensor:
             if level not in self.levels:
                 return x
             out, routing[level] = self.places[level](x, forced.get(level))
+            routing[level] = shared or routing[level]
             return out
 
         decoded = self.host.decode_with(features, insert)
@@ -110,6 +121,20 @@ class Plugged(nn.Module):
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return L1, what host and router add to it, and CPR."""
         return self.prompting.losses(self, batch, rng)
+
+
+def _channels(host: nn.Module, options: PromptOptions) -> list[int]:
+    """Return the channels of the host's encoder maps, for a router that sees them all."""
+    if not options.shared_router:
+        return []
+    with torch.no_grad():
+        encoded = host.encode(torch.zeros(1, 3, 32, 32))  # type: ignore[operator]
+    if not hasattr(encoded, "maps"):
+        raise OptionError(
+            f"shared_router=true needs an encoder whose features have maps(), and "
+            f"{type(encoded).__name__} has none; use shared_router=false"
+        )
+    return [x.shape[1] for x in encoded.maps()]
 
 
 def build(context: BuildContext) -> Plugged:

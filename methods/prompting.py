@@ -6,7 +6,7 @@ prompts go in is its own affair (methods/promptir.py, methods/plugged.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from methods.contrastive import PromptContrast, frozen
 from methods.negatives import Usage, wrong_prompts
 from methods.options import PromptOptions
 from methods.prompts import PromptModule, exploring
+from methods.routing import SharedRouter
 
 
 class Prompting(nn.Module):
@@ -27,6 +28,7 @@ class Prompting(nn.Module):
         options: prompts and objective.
         tasks: task names; with a forced choice, task i answers to prompt i.
         levels: where the network's prompts go in.
+        channels: of the encoder's maps, from the first level to the latent.
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
     """
 
@@ -35,14 +37,17 @@ class Prompting(nn.Module):
         options: PromptOptions,
         tasks: tuple[str, ...],
         levels: tuple[str, ...],
+        channels: Sequence[int],
         classifier: nn.Module | None,
     ) -> None:
         super().__init__()
         self.options = options
-        self.tasks = tasks
+        self.tasks, self.levels = tasks, levels
         self.classifier = classifier.requires_grad_(False) if classifier is not None else None
         self.contrast = PromptContrast(options) if options.cpr_weight > 0 else None
-        remembers = self.contrast is not None and options.cpr_negatives in Usage.KINDS
+        self.router = SharedRouter(channels, options) if options.shared_router else None
+        compares = options.cpr_weight > 0 or options.outcome_weight > 0
+        remembers = compares and options.cpr_negatives in Usage.KINDS
         self.usage = Usage(levels, tasks, options) if remembers else None
 
     def train(self, mode: bool = True) -> Prompting:
@@ -72,49 +77,93 @@ class Prompting(nn.Module):
         one_hot = F.one_hot(index, self.options.prompts).to(degraded.dtype)
         return dict.fromkeys(levels, one_hot)
 
+    def share(self, features: Any, override: Override | None) -> tuple[Override, Routing | None]:
+        """Return the prompts to force, and the shared router's routing where it chose them."""
+        if self.router is None or override:
+            return override or {}, None
+        routing = self.router(features.maps())
+        return dict.fromkeys(self.levels, routing.weights), routing
+
     def auxiliary(self, routing: Mapping[str, Routing]) -> dict[str, Tensor]:
-        """Return the weighted load balance of all levels that a router decided."""
-        terms = [routed.balance for routed in routing.values() if routed.balance is not None]
-        return {"balance": torch.stack(terms).sum()} if terms else {}
+        """Return the weighted load balance of all routers that decided."""
+        terms = {id(r.balance): r.balance for r in routing.values() if r.balance is not None}
+        return {"balance": torch.stack(list(terms.values())).sum()} if terms else {}
 
     def losses(self, network: Any, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return L1, auxiliary terms, and CPR under prompts that were not chosen."""
+        """Return L1, auxiliary terms, and what wrong prompts teach: CPR, and the router's outcome.
+
+        The outcome is the mean over samples of the sum over prompts of q log(e / e of the chosen
+        ones): q is the router's softmax over the chosen and the wrong prompts, e the mean absolute
+        error of what they restored, held fixed. So a router learns from the very passes that CPR
+        needs which prompts serve a sample, and no label says it.
+        """
+        options = self.options
         features = network.encode(batch.degraded, rng)
         with exploring(network, batch.step, rng):
             decoded = network.decode(features, network.choose(batch.degraded, batch.tasks))
         terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
-        if self.contrast is None:
-            return terms
         if self.usage is not None:
             self.usage.follow(decoded.routing, batch.tasks)
-        in_force = batch.step - self.options.cpr_start_step
-        if in_force < 0:
+        in_force = batch.step - options.cpr_start_step
+        contrast = self.contrast if in_force >= 0 else None
+        if contrast is None and not options.outcome_weight:
             return terms
-        negatives = wrong_prompts(decoded.routing, batch.tasks, self.options, self.usage, rng)
+        negatives = wrong_prompts(decoded.routing, batch.tasks, options, self.usage, rng)
         if negatives is None:
             return {**terms, "cpr": decoded.restored.new_zeros(())}
         # All in one pass: narrow networks spend less on many images at once than one by one.
         count = len(negatives.weights)
-        restored = self._decode_negative(network, features.repeat(count), negatives.override)
-        cpr = self.contrast.compare(
-            decoded.restored,
-            batch.clean,
-            list(restored.restored.chunk(count)),
-            negatives.weights,
-            network,
-        )
-        ramp = self.options.cpr_warmup_steps
-        weight = self.options.cpr_weight * (min(1.0, (in_force + 1) / ramp) if ramp else 1.0)
-        return {**terms, "cpr": weight * cpr}
+        restored = self._decode_negative(
+            network, features.repeat(count), negatives.override, contrast is not None
+        ).restored
+        wrong = list(restored.chunk(count))
+        if options.outcome_weight:
+            error = torch.stack(
+                [_error(image, batch.clean) for image in (decoded.restored, *wrong)]
+            )
+            gain = (error / error[:1]).log()
+            chances = _chances(decoded.routing, negatives.override, count)
+            terms["outcome"] = options.outcome_weight * (chances * gain).sum(dim=0).mean()
+        if contrast is not None:
+            cpr = contrast.compare(decoded.restored, batch.clean, wrong, negatives.weights, network)
+            ramp = options.cpr_warmup_steps
+            weight = options.cpr_weight * (min(1.0, (in_force + 1) / ramp) if ramp else 1.0)
+            terms["cpr"] = weight * cpr
+        return terms
 
-    def _decode_negative(self, network: Any, features: Any, override: Override) -> Any:
+    def _decode_negative(
+        self, network: Any, features: Any, override: Override, teaches: bool
+    ) -> Any:
         """Decode under wrong prompts; gradients reach what ``cpr_gradient`` names."""
-        if self.options.cpr_gradient == "full":
-            return network.decode(features, override)
-        if self.options.cpr_gradient == "detached":
+        if not teaches or self.options.cpr_gradient == "detached":
             with torch.no_grad():
                 return network.decode(features, override)
+        if self.options.cpr_gradient == "full":
+            return network.decode(features, override)
         modules = (m for m in network.modules() if isinstance(m, PromptModule))
         prompts = {id(module.prompt_param) for module in modules}
         with frozen(p for p in network.parameters() if id(p) not in prompts):
             return network.decode(features.detach(), override)
+
+
+@torch.no_grad()
+def _error(restored: Tensor, clean: Tensor) -> Tensor:
+    """Return the mean absolute error of each sample, (N,)."""
+    return (restored - clean).abs().flatten(1).mean(dim=1).clamp_min(1e-6)
+
+
+def _chances(routing: Mapping[str, Routing], override: Override, count: int) -> Tensor:
+    """Return the router's softmax over chosen and wrong prompts, (1 + count, N).
+
+    The score of a set of prompts is the mean log-probability of its parts, by their weights, summed
+    over routers: levels that share a router count once.
+    """
+    scores: dict[int, Tensor] = {}
+    for level, routed in routing.items():
+        if routed.probabilities is None:
+            raise ValueError("an outcome teaches a router, and none chose")
+        log = (routed.probabilities + 1e-9).log()
+        chosen = torch.stack([routed.weights, *override[level].chunk(count)]).detach()
+        shares = chosen / chosen.sum(dim=-1, keepdim=True).clamp_min(1e-9)
+        scores[id(routed.probabilities)] = (shares * log).sum(dim=-1)
+    return torch.stack(list(scores.values())).sum(dim=0).softmax(dim=0)

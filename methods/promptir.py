@@ -59,7 +59,9 @@ class PromptIR(RestormerTrunk):
         self.reduce_noise_level1 = conv1x1(joined["level1"], 2 * d)
         if options.unused_convolutions:
             self._add_unused(d, dims)
-        self.prompting = Prompting(options, tasks, self.levels, classifier)
+        self.prompting = Prompting(
+            options, tasks, self.levels, (d, 2 * d, 4 * d, 8 * d), classifier
+        )
 
     def _add_unused(self, d: int, dims: dict[str, int]) -> None:
         """Add the six convolutions that published checkpoints hold and no forward uses."""
@@ -82,13 +84,14 @@ class PromptIR(RestormerTrunk):
 
     def decode(self, features: Features, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
-        forced = override or {}
+        forced, shared = self.prompting.share(features, override)
         routing: dict[str, Routing] = {}
 
         def insert(level: str, x: Tensor) -> Tensor:
             if level in self.levels:
                 module = getattr(self, f"prompt{level[-1]}")
                 prompt, routing[level] = module(x, forced.get(level))
+                routing[level] = shared or routing[level]
                 x = torch.cat([x, prompt], 1)
             block, reduce = getattr(self, f"noise_{level}"), getattr(self, f"reduce_noise_{level}")
             reduced: Tensor = reduce(block(x))

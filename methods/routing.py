@@ -7,13 +7,14 @@ Terms after Shazeer et al., ICLR 2017 (arXiv 1701.06538), Fedus et al., JMLR 202
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from harness.method import Routing
 from methods.options import PromptOptions
 
 _EPSILON = 1e-9
@@ -79,6 +80,72 @@ def keep_largest(scores: Tensor, probabilities: Tensor, options: PromptOptions) 
     if options.routing_gradient == "straight-through":
         return weights.detach() + probabilities - probabilities.detach()
     return weights
+
+
+def route(
+    linear: nn.Linear,
+    seen: Tensor,
+    options: PromptOptions,
+    exploring: Exploration | None,
+    load_bias: Tensor | None,
+) -> Routing:
+    """Weigh prompts by ``linear`` of what the router sees, (N, inputs).
+
+    ``load_bias`` (prompts,) leans the choice and, in training, is moved in place towards prompts
+    that are kept less often than the mean.
+    """
+    logits = linear(seen)
+    noisy = logits
+    if exploring is not None and options.router_noise:
+        drawn = torch.randn(logits.shape, generator=exploring.rng).to(logits)
+        noisy = logits + options.router_noise * drawn
+    probabilities = (noisy / temperature(options, exploring)).softmax(dim=-1)
+    scores = probabilities if load_bias is None else probabilities + load_bias
+    weights = keep_largest(scores, probabilities, options)
+    if load_bias is not None and exploring is not None:
+        with torch.no_grad():
+            load = (weights > 0).to(weights.dtype).mean(dim=0)
+            load_bias += options.balance_weight * (load.mean() - load).sign()
+    if not options.balance_weight or options.balance == "bias":
+        return Routing(weights, probabilities)
+    kept = None
+    if options.balance == "importance-load":
+        if exploring is None:  # without noise there is no such chance, nor a training
+            return Routing(weights, probabilities)
+        kept = chance_to_be_kept(logits, noisy, options.router_noise, options.kept)
+    term = options.balance_weight * balance(options.balance, probabilities, kept)
+    return Routing(weights, probabilities, term)
+
+
+def load_bias_of(options: PromptOptions) -> Tensor | None:
+    """Return the start of a router's bias, where the options ask for one."""
+    asked = options.balance == "bias" and options.balance_weight
+    return torch.zeros(options.prompts) if asked else None
+
+
+class SharedRouter(nn.Module):
+    """One router for all levels, which sees every map of the encoder.
+
+    Args:
+        channels: channels of the maps, from the first level to the latent.
+        options: what it sees of each, and how it chooses.
+    """
+
+    def __init__(self, channels: Sequence[int], options: PromptOptions) -> None:
+        super().__init__()
+        self.options = options
+        inputs = sum(channels) * SUMMARIES[options.router_input]
+        # Features of different levels differ in scale, and a router must not wait for the small.
+        self.norm = nn.LayerNorm(inputs)
+        self.linear_layer = nn.Linear(inputs, options.prompts)
+        self.register_buffer("load_bias", load_bias_of(options))
+        self.exploring: Exploration | None = None
+
+    def forward(self, maps: Sequence[Tensor]) -> Routing:
+        """Weigh the prompts by the encoder's maps, each (N, C, H, W)."""
+        seen = torch.cat([summary(x, self.options.router_input) for x in maps], dim=1)
+        bias = self._buffers["load_bias"]
+        return route(self.linear_layer, self.norm(seen), self.options, self.exploring, bias)
 
 
 def balance(kind: str, probabilities: Tensor, kept_under_noise: Tensor | None) -> Tensor:
