@@ -69,7 +69,7 @@ class PromptOptions:
         chooser: ``router`` (learned), ``true-task`` (told) or ``classifier`` (recognised).
         top_k: how many prompts of the softmax are kept; None keeps all (dense).
         renormalise: whether kept weights are scaled to sum to one (published CPL: no).
-        shared_router: whether one router, which sees all levels of the encoder, chooses for all
+        shared_router: whether one router, which sees the encoder's first map, chooses for all
             levels, or each level has its own and sees its features, as published.
         router_input: ``mean`` of the features as published, ``mean-deviation`` or
             ``frequency`` (see :func:`methods.routing.summary`).
@@ -82,6 +82,9 @@ class PromptOptions:
             (through all probabilities).
         outcome_weight: weight of the expected error under the chosen and the wrong prompts: it
             teaches the router by how well each of them restored (see methods/prompting.py).
+        privileged_weight: weight of the cross-entropy by which routers follow one that sees
+            degraded minus clean in training (:class:`methods.routing.PrivilegedRouter`); the
+            balance is then that one's.
         balance: what keeps the router from using few prompts: ``share``, ``importance-load``,
             ``information`` (see :func:`methods.routing.balance`) or ``bias``, a bias on the
             choice that moves towards prompts kept less often, without any loss.
@@ -127,6 +130,7 @@ class PromptOptions:
     router_noise: float = 0.0
     routing_gradient: Literal["kept", "straight-through"] = "kept"
     outcome_weight: float = 0.0
+    privileged_weight: float = 0.0
     balance: Literal["share", "importance-load", "information", "bias"] = "share"
     balance_weight: float = 0.0
     cpr_weight: float = 0.0
@@ -260,6 +264,7 @@ _NOT_NEGATIVE = (
     "router_temperature_steps",
     "router_noise",
     "outcome_weight",
+    "privileged_weight",
     "balance_weight",
     "cpr_weight",
     "cpr_push",
@@ -283,10 +288,16 @@ def _check_signs(options: PromptOptions) -> None:
 
 
 def _check_router(options: PromptOptions) -> None:
-    for name in ("balance_weight", "outcome_weight", "shared_router"):
+    for name in ("balance_weight", "outcome_weight", "privileged_weight", "shared_router"):
         if getattr(options, name) and options.chooser != "router":
             raise OptionError(f"{name} is for a router, and chooser={options.chooser} has none")
-    if options.balance_weight and options.balance == "importance-load":
+    if options.privileged_weight:
+        if options.balance not in ("share", "information") or not options.balance_weight:
+            raise OptionError(
+                "privileged_weight needs something that shares out what the privileged router "
+                "sees; set balance=information or share, and balance_weight above 0"
+            )
+    elif options.balance_weight and options.balance == "importance-load":
         if not options.router_noise:
             raise OptionError(
                 "balance=importance-load is defined by a router's noise; set router_noise (1)"

@@ -83,7 +83,7 @@ class Plugged(nn.Module):
             }
         )
         self.prompting = Prompting(
-            options, tasks, self.levels, _channels(host, options), classifier
+            options, tasks, self.levels, _first_channels(host, options), classifier
         )
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
@@ -123,10 +123,10 @@ class Plugged(nn.Module):
         return self.prompting.losses(self, batch, rng)
 
 
-def _channels(host: nn.Module, options: PromptOptions) -> list[int]:
-    """Return the channels of the host's encoder maps, for a router that sees them all."""
+def _first_channels(host: nn.Module, options: PromptOptions) -> int:
+    """Return the channels of the host's first encoder map, for a router that sees it."""
     if not options.shared_router:
-        return []
+        return 0
     with torch.no_grad():
         encoded = host.encode(torch.zeros(1, 3, 32, 32))  # type: ignore[operator]
     if not hasattr(encoded, "maps"):
@@ -134,7 +134,7 @@ def _channels(host: nn.Module, options: PromptOptions) -> list[int]:
             f"shared_router=true needs an encoder whose features have maps(), and "
             f"{type(encoded).__name__} has none; use shared_router=false"
         )
-    return [x.shape[1] for x in encoded.maps()]
+    return int(encoded.maps()[0].shape[1])
 
 
 def build(context: BuildContext) -> Plugged:

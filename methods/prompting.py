@@ -6,7 +6,7 @@ prompts go in is its own affair (methods/promptir.py, methods/plugged.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from methods.contrastive import PromptContrast, frozen
 from methods.negatives import Usage, wrong_prompts
 from methods.options import PromptOptions
 from methods.prompts import PromptModule, exploring
-from methods.routing import SharedRouter
+from methods.routing import PrivilegedRouter, SharedRouter
 
 
 class Prompting(nn.Module):
@@ -28,7 +28,7 @@ class Prompting(nn.Module):
         options: prompts and objective.
         tasks: task names; with a forced choice, task i answers to prompt i.
         levels: where the network's prompts go in.
-        channels: of the encoder's maps, from the first level to the latent.
+        channels: of the encoder's first map.
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
     """
 
@@ -37,7 +37,7 @@ class Prompting(nn.Module):
         options: PromptOptions,
         tasks: tuple[str, ...],
         levels: tuple[str, ...],
-        channels: Sequence[int],
+        channels: int,
         classifier: nn.Module | None,
     ) -> None:
         super().__init__()
@@ -46,6 +46,7 @@ class Prompting(nn.Module):
         self.classifier = classifier.requires_grad_(False) if classifier is not None else None
         self.contrast = PromptContrast(options) if options.cpr_weight > 0 else None
         self.router = SharedRouter(channels, options) if options.shared_router else None
+        self.privileged = PrivilegedRouter(options) if options.privileged_weight else None
         compares = options.cpr_weight > 0 or options.outcome_weight > 0
         remembers = compares and options.cpr_negatives in Usage.KINDS
         self.usage = Usage(levels, tasks, options) if remembers else None
@@ -81,7 +82,7 @@ class Prompting(nn.Module):
         """Return the prompts to force, and the shared router's routing where it chose them."""
         if self.router is None or override:
             return override or {}, None
-        routing = self.router(features.maps())
+        routing = self.router(features.maps()[0])
         return dict.fromkeys(self.levels, routing.weights), routing
 
     def auxiliary(self, routing: Mapping[str, Routing]) -> dict[str, Tensor]:
@@ -102,6 +103,8 @@ class Prompting(nn.Module):
         with exploring(network, batch.step, rng):
             decoded = network.decode(features, network.choose(batch.degraded, batch.tasks))
         terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
+        if self.privileged is not None:
+            terms |= self._follow_privileged(self.privileged, decoded.routing, batch)
         if self.usage is not None:
             self.usage.follow(decoded.routing, batch.tasks)
         in_force = batch.step - options.cpr_start_step
@@ -130,6 +133,16 @@ class Prompting(nn.Module):
             weight = options.cpr_weight * (min(1.0, (in_force + 1) / ramp) if ramp else 1.0)
             terms["cpr"] = weight * cpr
         return terms
+
+    def _follow_privileged(
+        self, privileged: PrivilegedRouter, routing: Mapping[str, Routing], batch: Batch
+    ) -> dict[str, Tensor]:
+        """Return the privileged router's balance, and how far the others are from it."""
+        target, term = privileged(batch.degraded, batch.clean)
+        routers = {id(p): p for r in routing.values() if (p := r.probabilities) is not None}
+        apart = [-(target.detach() * (p + 1e-9).log()).sum(dim=-1).mean() for p in routers.values()]
+        following = torch.stack(apart).sum()
+        return {"balance": term, "privileged": self.options.privileged_weight * following}
 
     def _decode_negative(
         self, network: Any, features: Any, override: Override, teaches: bool

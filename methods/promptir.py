@@ -59,9 +59,7 @@ class PromptIR(RestormerTrunk):
         self.reduce_noise_level1 = conv1x1(joined["level1"], 2 * d)
         if options.unused_convolutions:
             self._add_unused(d, dims)
-        self.prompting = Prompting(
-            options, tasks, self.levels, (d, 2 * d, 4 * d, 8 * d), classifier
-        )
+        self.prompting = Prompting(options, tasks, self.levels, d, classifier)
 
     def _add_unused(self, d: int, dims: dict[str, int]) -> None:
         """Add the six convolutions that published checkpoints hold and no forward uses."""

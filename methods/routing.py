@@ -7,7 +7,7 @@ Terms after Shazeer et al., ICLR 2017 (arXiv 1701.06538), Fedus et al., JMLR 202
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +19,9 @@ from methods.options import PromptOptions
 
 _EPSILON = 1e-9
 _BANDS = 3
+_LEAST_MAGNITUDE = 1e-3
 
-SUMMARIES: Mapping[str, int] = {"mean": 1, "mean-deviation": 2, "frequency": 1 + _BANDS}
+SUMMARIES: Mapping[str, int] = {"mean": 1, "mean-deviation": 2, "frequency": _BANDS}
 """Kinds of router input, and how many numbers per channel each has."""
 
 
@@ -28,23 +29,27 @@ def summary(x: Tensor, kind: str) -> Tensor:
     """Summarise features (N, C, H, W) as (N, C times :data:`SUMMARIES`).
 
     ``mean`` is the published input. ``mean-deviation`` adds the standard deviation over pixels.
-    ``frequency`` adds the mean magnitude in octave bands, from the finest down: differences of
-    averages over squares of 1, 2, 4 and 8 pixels; a band that the features are too small for is 0.
+    ``frequency`` is the logarithm of the mean magnitude in octave bands, from the finest down:
+    differences of averages over squares of 1, 2, 4 and 8 pixels; where the features are too small
+    for a band, it counts as empty. A degradation scales bands, an image fills them: in logarithms
+    the one is a shift.
     """
+    if kind == "frequency":
+        bands, finer = [], x
+        for _ in range(_BANDS):
+            if min(finer.shape[-2:]) < 2:
+                bands.append(x.new_zeros(x.shape[:2]))
+                continue
+            finer = finer[..., : finer.shape[-2] // 2 * 2, : finer.shape[-1] // 2 * 2]
+            coarser = F.avg_pool2d(finer, 2)
+            detail = finer - F.interpolate(coarser, scale_factor=2)
+            bands.append(detail.abs().mean(dim=(-2, -1)))
+            finer = coarser
+        return torch.cat([(band + _LEAST_MAGNITUDE).log() for band in bands], dim=1)
     mean = x.mean(dim=(-2, -1))
     if kind == "mean":
         return mean
-    if kind == "mean-deviation":
-        return torch.cat([mean, x.var(dim=(-2, -1), correction=0).add(_EPSILON).sqrt()], dim=1)
-    bands, coarse = [], x
-    for _ in range(_BANDS):
-        if min(coarse.shape[-2:]) < 2:
-            bands.append(torch.zeros_like(mean))
-            continue
-        even = coarse[..., : coarse.shape[-2] // 2 * 2, : coarse.shape[-1] // 2 * 2]
-        finer, coarse = even, F.avg_pool2d(even, 2)
-        bands.append((finer - F.interpolate(coarse, scale_factor=2)).abs().mean(dim=(-2, -1)))
-    return torch.cat([mean, *bands], dim=1)
+    return torch.cat([mean, x.var(dim=(-2, -1), correction=0).add(_EPSILON).sqrt()], dim=1)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def route(
         with torch.no_grad():
             load = (weights > 0).to(weights.dtype).mean(dim=0)
             load_bias += options.balance_weight * (load.mean() - load).sign()
-    if not options.balance_weight or options.balance == "bias":
+    if not options.balance_weight or options.balance == "bias" or options.privileged_weight:
         return Routing(weights, probabilities)
     kept = None
     if options.balance == "importance-load":
@@ -124,28 +129,57 @@ def load_bias_of(options: PromptOptions) -> Tensor | None:
 
 
 class SharedRouter(nn.Module):
-    """One router for all levels, which sees every map of the encoder.
+    """One router for all levels, which sees the encoder's first map.
+
+    There a degradation is as it came, before the encoder has mixed it with content. The encoder
+    learns nothing from the router: a loss that shares prompts out must not bend the features that
+    restore.
 
     Args:
-        channels: channels of the maps, from the first level to the latent.
-        options: what it sees of each, and how it chooses.
+        channels: of the first map.
+        options: what the router sees of it, and how it chooses.
     """
 
-    def __init__(self, channels: Sequence[int], options: PromptOptions) -> None:
+    def __init__(self, channels: int, options: PromptOptions) -> None:
         super().__init__()
         self.options = options
-        inputs = sum(channels) * SUMMARIES[options.router_input]
-        # Features of different levels differ in scale, and a router must not wait for the small.
+        inputs = channels * SUMMARIES[options.router_input]
+        # What remains of a summary is its shape: overall contrast tells images, not degradations.
         self.norm = nn.LayerNorm(inputs)
         self.linear_layer = nn.Linear(inputs, options.prompts)
         self.register_buffer("load_bias", load_bias_of(options))
         self.exploring: Exploration | None = None
 
-    def forward(self, maps: Sequence[Tensor]) -> Routing:
-        """Weigh the prompts by the encoder's maps, each (N, C, H, W)."""
-        seen = torch.cat([summary(x, self.options.router_input) for x in maps], dim=1)
+    def forward(self, first: Tensor) -> Routing:
+        """Weigh the prompts by the encoder's first map (N, C, H, W)."""
+        seen = self.norm(summary(first.detach(), self.options.router_input))
         bias = self._buffers["load_bias"]
-        return route(self.linear_layer, self.norm(seen), self.options, self.exploring, bias)
+        return route(self.linear_layer, seen, self.options, self.exploring, bias)
+
+
+class PrivilegedRouter(nn.Module):
+    """Sorts training samples by what was done to them: it sees degraded minus clean.
+
+    Only training has the clean image; the router that is used learns to agree with this one from
+    the degraded image alone. It is told no task: it groups differences, so that samples of a group
+    are alike and groups are used alike. (The released CPL names something ``privilege_post`` and
+    does not define it; that its training used the clean image so is a guess.)
+    """
+
+    def __init__(self, options: PromptOptions) -> None:
+        super().__init__()
+        self.options = options
+        # Three channels, each in octave bands and as a whole.
+        self.linear_layer = nn.Linear(3 * (_BANDS + 1), options.prompts)
+
+    def forward(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return probabilities (N, prompts) for images (N, 3, H, W), and their weighted balance."""
+        done = degraded - clean
+        whole = (done.abs().mean(dim=(-2, -1)) + _LEAST_MAGNITUDE).log()
+        logits = self.linear_layer(torch.cat([summary(done, "frequency"), whole], dim=1))
+        probabilities = (logits / self.options.router_temperature).softmax(dim=-1)
+        term = balance(self.options.balance, probabilities, None)
+        return probabilities, self.options.balance_weight * term
 
 
 def balance(kind: str, probabilities: Tensor, kept_under_noise: Tensor | None) -> Tensor:
