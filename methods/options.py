@@ -73,6 +73,7 @@ class PromptOptions:
             levels, or each level has its own and sees its features, as published.
         router_input: ``mean`` of the features as published, ``mean-deviation`` or
             ``frequency`` (see :func:`methods.routing.summary`).
+        router_hidden: width of a shared router's hidden layer; 0 makes it linear.
         router_temperature: of the softmax, at test and at the end of training.
         router_temperature_start: at the first step, if ``router_temperature_steps`` is not 0;
             it falls geometrically.
@@ -85,6 +86,8 @@ class PromptOptions:
         privileged_weight: weight of the cross-entropy by which routers follow one that sees
             degraded minus clean in training (:class:`methods.routing.PrivilegedRouter`); the
             balance is then that one's.
+        privileged_choice: whether in training that one chooses the prompts too, so that they have
+            their meaning before the routers that are used at test have learned to follow.
         balance: what keeps the router from using few prompts: ``share``, ``importance-load``,
             ``information`` (see :func:`methods.routing.balance`) or ``bias``, a bias on the
             choice that moves towards prompts kept less often, without any loss.
@@ -124,6 +127,7 @@ class PromptOptions:
     renormalise: bool = False
     shared_router: bool = False
     router_input: Literal["mean", "mean-deviation", "frequency"] = "mean"
+    router_hidden: int = 0
     router_temperature: float = 1.0
     router_temperature_start: float = 1.0
     router_temperature_steps: int = 0
@@ -131,6 +135,7 @@ class PromptOptions:
     routing_gradient: Literal["kept", "straight-through"] = "kept"
     outcome_weight: float = 0.0
     privileged_weight: float = 0.0
+    privileged_choice: bool = False
     balance: Literal["share", "importance-load", "information", "bias"] = "share"
     balance_weight: float = 0.0
     cpr_weight: float = 0.0
@@ -261,6 +266,7 @@ def check_prompts(options: PromptOptions, context: CheckContext) -> None:
 
 
 _NOT_NEGATIVE = (
+    "router_hidden",
     "router_temperature_steps",
     "router_noise",
     "outcome_weight",
@@ -291,6 +297,23 @@ def _check_router(options: PromptOptions) -> None:
     for name in ("balance_weight", "outcome_weight", "privileged_weight", "shared_router"):
         if getattr(options, name) and options.chooser != "router":
             raise OptionError(f"{name} is for a router, and chooser={options.chooser} has none")
+    if options.router_hidden and not options.shared_router:
+        raise OptionError("router_hidden is a shared router's; set shared_router=true")
+    if options.privileged_choice and not (options.privileged_weight and options.shared_router):
+        raise OptionError(
+            "privileged_choice needs a router that follows it at test; set shared_router=true and "
+            "privileged_weight above 0"
+        )
+    if options.privileged_choice:
+        for name, clashes in (
+            ("outcome_weight", options.outcome_weight > 0),
+            ("cpr_negatives=mixture", options.cpr_weight and options.cpr_negatives == "mixture"),
+        ):
+            if clashes:
+                raise OptionError(
+                    f"{name} uses the probabilities of the router that chose, and with "
+                    "privileged_choice=true that is not the one used at test; set it to false"
+                )
     if options.privileged_weight:
         if options.balance not in ("share", "information") or not options.balance_weight:
             raise OptionError(

@@ -100,11 +100,19 @@ class Prompting(nn.Module):
         """
         options = self.options
         features = network.encode(batch.degraded, rng)
+        override = network.choose(batch.degraded, batch.tasks)
+        told = self.privileged(batch.degraded, batch.clean) if self.privileged else None
+        if told is not None and options.privileged_choice:
+            override = dict.fromkeys(self.levels, told.weights)
         with exploring(network, batch.step, rng):
-            decoded = network.decode(features, network.choose(batch.degraded, batch.tasks))
+            decoded = network.decode(features, override)
+            if told is not None:
+                routing = decoded.routing
+                if options.privileged_choice:
+                    routing = {"shared": self.router(features.maps()[0])}
         terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
-        if self.privileged is not None:
-            terms |= self._follow_privileged(self.privileged, decoded.routing, batch)
+        if told is not None:
+            terms |= self._follow(told, routing)
         if self.usage is not None:
             self.usage.follow(decoded.routing, batch.tasks)
         in_force = batch.step - options.cpr_start_step
@@ -134,15 +142,13 @@ class Prompting(nn.Module):
             terms["cpr"] = weight * cpr
         return terms
 
-    def _follow_privileged(
-        self, privileged: PrivilegedRouter, routing: Mapping[str, Routing], batch: Batch
-    ) -> dict[str, Tensor]:
+    def _follow(self, told: Routing, routing: Mapping[str, Routing]) -> dict[str, Tensor]:
         """Return the privileged router's balance, and how far the others are from it."""
-        target, term = privileged(batch.degraded, batch.clean)
         routers = {id(p): p for r in routing.values() if (p := r.probabilities) is not None}
-        apart = [-(target.detach() * (p + 1e-9).log()).sum(dim=-1).mean() for p in routers.values()]
+        target = told.probabilities.detach()
+        apart = [-(target * (p + 1e-9).log()).sum(dim=-1).mean() for p in routers.values()]
         following = torch.stack(apart).sum()
-        return {"balance": term, "privileged": self.options.privileged_weight * following}
+        return {"balance": told.balance, "privileged": self.options.privileged_weight * following}
 
     def _decode_negative(
         self, network: Any, features: Any, override: Override, teaches: bool

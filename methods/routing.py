@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from methods.options import PromptOptions
 _EPSILON = 1e-9
 _BANDS = 3
 _LEAST_MAGNITUDE = 1e-3
+_VARIANCE_EPSILON = 1e-4
 
 SUMMARIES: Mapping[str, int] = {"mean": 1, "mean-deviation": 2, "frequency": _BANDS}
 """Kinds of router input, and how many numbers per channel each has."""
@@ -88,18 +90,18 @@ def keep_largest(scores: Tensor, probabilities: Tensor, options: PromptOptions) 
 
 
 def route(
-    linear: nn.Linear,
+    score: nn.Module,
     seen: Tensor,
     options: PromptOptions,
     exploring: Exploration | None,
     load_bias: Tensor | None,
 ) -> Routing:
-    """Weigh prompts by ``linear`` of what the router sees, (N, inputs).
+    """Weigh prompts by the logits that ``score`` gives to what the router sees, (N, inputs).
 
     ``load_bias`` (prompts,) leans the choice and, in training, is moved in place towards prompts
     that are kept less often than the mean.
     """
-    logits = linear(seen)
+    logits = score(seen)
     noisy = logits
     if exploring is not None and options.router_noise:
         drawn = torch.randn(logits.shape, generator=exploring.rng).to(logits)
@@ -128,6 +130,34 @@ def load_bias_of(options: PromptOptions) -> Tensor | None:
     return torch.zeros(options.prompts) if asked else None
 
 
+class RunningNorm(nn.Module):
+    """Standardises each number by its running mean and variance over training samples.
+
+    Unlike batch normalisation it uses them in training too: the statistics of a batch of five
+    samples of five tasks say little. State that a resume needs stands in buffers.
+    """
+
+    LEAST_STEP: ClassVar = 0.02
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("variance", torch.ones(inputs))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, inputs) standardised; in training mode, take it into the statistics first."""
+        mean, variance = self.get_buffer("mean"), self.get_buffer("variance")
+        if self.training:
+            with torch.no_grad():
+                count = self.get_buffer("batches").add_(1)
+                # A plain mean of all batches at first, then an exponential one.
+                step = (1 / count).clamp_min(self.LEAST_STEP)
+                mean.lerp_(x.mean(dim=0).to(mean), step)
+                variance.lerp_((x.to(mean) - mean).square().mean(dim=0), step)
+        return (x - mean) / (variance + _VARIANCE_EPSILON).sqrt()
+
+
 class SharedRouter(nn.Module):
     """One router for all levels, which sees the encoder's first map.
 
@@ -143,10 +173,16 @@ class SharedRouter(nn.Module):
     def __init__(self, channels: int, options: PromptOptions) -> None:
         super().__init__()
         self.options = options
-        inputs = channels * SUMMARIES[options.router_input]
+        inputs, hidden = channels * SUMMARIES[options.router_input], options.router_hidden
         # What remains of a summary is its shape: overall contrast tells images, not degradations.
-        self.norm = nn.LayerNorm(inputs)
-        self.linear_layer = nn.Linear(inputs, options.prompts)
+        self.norm = nn.Sequential(
+            nn.LayerNorm(inputs, elementwise_affine=False), RunningNorm(inputs)
+        )
+        self.score: nn.Module = nn.Linear(inputs, options.prompts)
+        if hidden:
+            self.score = nn.Sequential(
+                nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, options.prompts)
+            )
         self.register_buffer("load_bias", load_bias_of(options))
         self.exploring: Exploration | None = None
 
@@ -154,7 +190,7 @@ class SharedRouter(nn.Module):
         """Weigh the prompts by the encoder's first map (N, C, H, W)."""
         seen = self.norm(summary(first.detach(), self.options.router_input))
         bias = self._buffers["load_bias"]
-        return route(self.linear_layer, seen, self.options, self.exploring, bias)
+        return route(self.score, seen, self.options, self.exploring, bias)
 
 
 class PrivilegedRouter(nn.Module):
@@ -172,14 +208,15 @@ class PrivilegedRouter(nn.Module):
         # Three channels, each in octave bands and as a whole.
         self.linear_layer = nn.Linear(3 * (_BANDS + 1), options.prompts)
 
-    def forward(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """Return probabilities (N, prompts) for images (N, 3, H, W), and their weighted balance."""
+    def forward(self, degraded: Tensor, clean: Tensor) -> Routing:
+        """Weigh the prompts for images (N, 3, H, W); the balance comes weighted."""
         done = degraded - clean
         whole = (done.abs().mean(dim=(-2, -1)) + _LEAST_MAGNITUDE).log()
         logits = self.linear_layer(torch.cat([summary(done, "frequency"), whole], dim=1))
         probabilities = (logits / self.options.router_temperature).softmax(dim=-1)
         term = balance(self.options.balance, probabilities, None)
-        return probabilities, self.options.balance_weight * term
+        chosen = keep_largest(probabilities, probabilities, self.options).detach()
+        return Routing(chosen, probabilities, self.options.balance_weight * term)
 
 
 def balance(kind: str, probabilities: Tensor, kept_under_noise: Tensor | None) -> Tensor:
