@@ -174,10 +174,9 @@ class SharedRouter(nn.Module):
         super().__init__()
         self.options = options
         inputs, hidden = channels * SUMMARIES[options.router_input], options.router_hidden
-        # What remains of a summary is its shape: overall contrast tells images, not degradations.
-        self.norm = nn.Sequential(
-            nn.LayerNorm(inputs, elementwise_affine=False), RunningNorm(inputs)
-        )
+        # By running statistics, not by layer norm: how much fine detail a map has in all is what
+        # tells light noise and haze from rain.
+        self.norm = RunningNorm(inputs)
         self.score: nn.Module = nn.Linear(inputs, options.prompts)
         if hidden:
             self.score = nn.Sequential(
