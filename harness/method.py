@@ -285,8 +285,8 @@ class PromptHost(Protocol):
         """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
 
         ``rng`` is given in training, for networks with noise of their own. The result has
-        ``detach()``, ``repeat(count)`` along the batch, and, if distances are to be taken
-        between the network's own features, ``maps()``: a list of (N, C, H, W).
+        ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of (N, C, H, W),
+        of which a shared router sees the first.
         """
         ...
 

@@ -60,6 +60,7 @@ _PUBLISHED_SPARSE = {
     "balance_weight": 0.0,
     "privileged_weight": 0.0,
     "privileged_choice": False,
+    "cpr_weight": 0.0,
 }
 # Late, since a wrong prompt must mean something first; mild, and in dB, since a network gains
 # nothing from being ever worse under wrong prompts.

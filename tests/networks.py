@@ -23,6 +23,22 @@ CARDS = [
 RESTORERS = [card for card in CARDS if card.role != "auxiliary"]
 TRAINED = [card for card in CARDS if card.trained]
 
+# CPL with nothing beside the published parts: a router per level, taught by nothing but the losses.
+PER_LEVEL = {
+    "shared_router": "false",
+    "router_input": "mean",
+    "router_hidden": "0",
+    "router_temperature": "1",
+    "balance": "share",
+    "balance_weight": "0",
+    "privileged_weight": "0",
+    "privileged_choice": "false",
+    "cpr_negatives": "unselected",
+    "cpr_form": "margin",
+    "cpr_weight": "0.1",
+    "cpr_start_step": "0",
+}
+
 
 def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     """Build a method at the size `tiny`, with what it requires untrained."""

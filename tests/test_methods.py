@@ -160,7 +160,7 @@ def test_what_is_inserted_is_used(host: MethodCard) -> None:
 def test_additions_plug_into_a_host(addition: MethodCard) -> None:
     name = f"restormer+{addition.name}"
     card, method = find(name).card, build_tiny(name).train()
-    losses = method.losses(batch(), torch.Generator().manual_seed(0))
+    losses = method.losses(batch(step=100), torch.Generator().manual_seed(0))
     assert ("cpr" in losses) == ("CPR" in addition.objective)
     torch.stack(list(losses.values())).sum().backward()
     reached = {n for n, p in method.named_parameters() if p.grad is not None}
@@ -174,8 +174,8 @@ def test_cpl_plugs_into_every_host(host: MethodCard) -> None:
     method = build_tiny(f"{host.name}+cpl").train()
     assert isinstance(method, Prompted)
     assert method.levels == host.insertion_points
-    losses = method.losses(batch(), torch.Generator().manual_seed(0))
-    assert {"l1", "balance", "cpr"} <= set(losses)
+    losses = method.losses(batch(step=100), torch.Generator().manual_seed(0))
+    assert {"l1", "balance", "privileged", "cpr"} <= set(losses)
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is not None for p in method.parameters() if p.requires_grad)
     image = torch.rand(2, 3, 24, 40)

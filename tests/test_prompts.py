@@ -16,7 +16,7 @@ from methods.negatives import Negatives, Usage, wrong_prompts
 from methods.options import PromptIROptions, check_promptir
 from methods.prompts import PromptModule, exploring
 from methods.routing import balance, chance_to_be_kept, summary, temperature
-from tests.networks import TASKS, batch, build_tiny
+from tests.networks import PER_LEVEL, TASKS, batch, build_tiny
 
 VGG16_FILE = Path(__file__).parents[2] / "shared/weights/vgg16_features_to_relu3_3.safetensors"
 
@@ -174,13 +174,9 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
     """On a fixed batch: CPR falls, and wrong-minus-right error grows."""
     method = build_tiny(
         "cpl",
-        cpr_form=form,
-        cpr_negatives=negatives,
-        cpr_weight="0.1",
-        balance_weight="0",
+        **{**PER_LEVEL, "cpr_form": form, "cpr_negatives": negatives},
         cpr_margin="0.2",
         cpr_margin_db="20",
-        top_k="1",
     ).train()
     fixed = batch(side=16)
     # Task i has expert i, throughout: what is tested is the loss, not where a router drifts.
@@ -239,7 +235,7 @@ def test_compare_matches_a_hand_computation() -> None:
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
 def test_negatives_teach_what_the_option_names(autocast: bool) -> None:
     def gradients(reach: str) -> dict[str, torch.Tensor]:
-        method = build_tiny("cpl", cpr_gradient=reach, cpr_margin="1", balance_weight="0").train()
+        method = build_tiny("cpl", **PER_LEVEL, cpr_gradient=reach, cpr_margin="1").train()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             loss = torch.stack(
                 list(method.losses(batch(), torch.Generator().manual_seed(0)).values())
@@ -272,7 +268,7 @@ def test_the_hardest_negative_is_the_one_that_restores_best() -> None:
 
 
 def test_the_encoder_as_feature_space_is_not_trained_by_it() -> None:
-    method = build_tiny("cpl", cpr_features="encoder", cpr_weight="1", cpr_margin="9").train()
+    method = build_tiny("cpl", cpr_features="encoder").train()
     fixed = batch()
     wrong = method.restore(fixed.degraded).detach()
     value = method.prompting.contrast.compare(
@@ -386,14 +382,14 @@ def test_prompts_go_in_where_they_are_asked_for() -> None:
 
 
 def test_cpr_begins_when_it_is_told_to() -> None:
-    method = build_tiny("cpl", cpr_start_step="5").train()
+    method = build_tiny("cpl", **{**PER_LEVEL, "cpr_start_step": "5"}).train()
     names = [set(method.losses(batch(step=s), torch.Generator().manual_seed(0))) for s in (4, 5)]
     assert "cpr" not in names[0]
     assert "cpr" in names[1]
 
 
 def test_warm_up_grows_linearly() -> None:
-    method = build_tiny("cpl", cpr_warmup_steps="10").train()
+    method = build_tiny("cpl", **PER_LEVEL, cpr_warmup_steps="10").train()
     values = [
         float(method.losses(batch(step=s), torch.Generator().manual_seed(0))["cpr"].detach())
         for s in (0, 4, 9, 99)
@@ -474,6 +470,6 @@ def test_real_vgg_weights_load(monkeypatch: pytest.MonkeyPatch) -> None:
     if not VGG16_FILE.exists():
         pytest.skip("the reference weights are not on this machine")
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(VGG16_FILE))
-    method = build_tiny("cpl", cpr_features="vgg16", cpr_margin="5").train()
+    method = build_tiny("cpl", **PER_LEVEL, cpr_features="vgg16", cpr_margin="5").train()
     terms = method.losses(batch(), torch.Generator().manual_seed(0))
     assert float(terms["cpr"].detach()) > 0

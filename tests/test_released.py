@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import HarnessError, UsageError
+from harness.registry import find
 from harness.store.weights import read_metadata
 from harness.training.released import load_released, read_released
 from tests.networks import build_tiny
@@ -135,7 +136,10 @@ def call(*words: str) -> str:
 def test_evaluate_scores_a_release_and_convert_makes_it_say_what_it_is(tmp_path: Path) -> None:
     """A file laid out like CPL's release: BasicSR's entry, without the unused convolutions."""
     path, out = tmp_path / "CPLIR_Weatherbench.pth", tmp_path / "out"
-    torch.save({"params": dict(state_of("cpl", renormalise="false"))}, path)
+    published = {name: str(value).lower() for name, value in find("cpl").card.published.items()}
+    state = state_of("cpl", **published)
+    assert not any("prompting" in key for key in state), "as the authors' file has it"
+    torch.save({"params": dict(state)}, path)
     common = ("--setting", "weatherbench", "--recipe", "smoke", "--out", str(out))
     printed = call("evaluate", "--method", "cpl", "--checkpoint", str(path), *common)
     assert "weights of CPLIR_Weatherbench.pth" in " ".join(printed.split())

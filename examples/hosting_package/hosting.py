@@ -24,6 +24,9 @@ class Features:
     def repeat(self, count):
         return Features(torch.cat([self.image] * count), torch.cat([self.map] * count))
 
+    def maps(self):
+        return [self.map]
+
 
 class Hosting(torch.nn.Module):
     def __init__(self, options):
