@@ -28,34 +28,20 @@ from harness.data.keys import generator
 from harness.data.pairs import centre_crop
 from harness.data.photographs import read_image
 from harness.evaluation.metrics import psnr_rgb
-from harness.evaluation.probes import wrong_prompt_cost_db
+from harness.evaluation.probes.definitions import information_share, wrong_prompt_cost_db
 from harness.machine import prepare_process
 from harness.method import Prompted
 from harness.plan import Cell, Plan, make_plan, parse_seeds
 from harness.store.files import read_json, write_json
-from harness.sweep import Resources, _build, run_plan
-from harness.training.checkpoint import load_weights
+from harness.sweep import Resources, run_plan, trained_network
 
 _SIDE_PX = 128
-
-
-def mutual_information(experts: Sequence[int], tasks: Sequence[str]) -> float:
-    """Return I(expert; task) / H(task) of paired decisions: 0 says nothing, 1 says all."""
-    names, chosen = np.unique(tasks, return_inverse=True)[1], np.asarray(experts)
-    joint = np.zeros((names.max() + 1, chosen.max() + 1))
-    np.add.at(joint, (names, chosen), 1 / len(chosen))
-    by_task, by_expert = joint.sum(axis=1, keepdims=True), joint.sum(axis=0, keepdims=True)
-    seen = joint > 0
-    information = (joint[seen] * np.log(joint[seen] / (by_task * by_expert)[seen])).sum()
-    return float(information / -(by_task * np.log(by_task)).sum())
 
 
 def judge(cell: Cell, plan: Plan, paths: Sequence[Path]) -> dict[str, Any]:
     """Score one trained cell on the photographs."""
     prepare_process(1)
-    method = _build(cell)
-    method.load_state_dict(load_weights(cell.folder.weights, cell.weights_id, cell.choice.id))
-    method.eval()
+    method = trained_network(cell).eval()
     tasks = plan.setting.tasks
     names = [task.name for task in tasks]
     values, experts = [], {}
@@ -97,7 +83,7 @@ def judge(cell: Cell, plan: Plan, paths: Sequence[Path]) -> dict[str, Any]:
         result["control_db"] = round(wrong_prompt_cost_db(matrix, families), 3)
         for name, labels in (("nmi_tasks", names), ("nmi_families", families)):
             each = [
-                mutual_information(np.ravel(chosen), labels * len(paths))
+                information_share(np.ravel(chosen).tolist(), labels * len(paths))
                 for chosen in experts.values()
             ]
             result[name] = round(float(np.mean(each)), 3)

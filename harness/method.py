@@ -266,6 +266,10 @@ class Prompted(Protocol):
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
         ...
 
+    def prompt_bank(self, level: str) -> Tensor:
+        """Return the prompts of a level, (prompts, C, H, W); an image receives their mixture."""
+        ...
+
 
 Insert = Callable[[str, "Tensor"], "Tensor"]
 """Takes a level's name and its features (N, C, H, W); returns what replaces them, same shape."""

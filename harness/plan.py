@@ -34,6 +34,7 @@ from harness.spec import (
 )
 from harness.stages import plan_stages
 from harness.store.cells import CellFolder
+from harness.store.files import read_json
 from harness.store.rows import Row, read
 from harness.store.weights import file_sha256
 
@@ -83,7 +84,8 @@ class Cell:
 class Plan:
     """All that one command computes; ``cells`` are scored, ``auxiliary`` trained before them.
 
-    ``files`` are those of test images on disk, ``absent`` the sets of columns that are not there.
+    ``files`` are those of test images on disk, ``absent`` the sets of columns that are not there;
+    ``probes`` says whether prompts are probed at length.
     """
 
     setting: Setting
@@ -96,6 +98,7 @@ class Plan:
     out: Path
     files: Files = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    probes: bool = False
 
     @property
     def method_ids(self) -> list[str]:
@@ -364,6 +367,14 @@ def stored_rows(cell: Cell) -> list[Row]:
     return [row for row in read([cell.folder.rows]) if row.score == score_id]
 
 
+def stored_probes(cell: Cell) -> dict[str, Any] | None:
+    """Return what ``--probes`` stored of ``cell`` on its test set, {} for one without prompts."""
+    if cell.score is None or not cell.folder.full_probes.exists():
+        return None
+    found: dict[str, Any] | None = read_json(cell.folder.full_probes).get(spec_hash(cell.score))
+    return found
+
+
 def status(cell: Cell, plan: Plan) -> Status:
     """Return what of ``cell`` is stored."""
     trained = cell.folder.weights.exists() or not cell.choice.card.trained
@@ -378,7 +389,8 @@ def status(cell: Cell, plan: Plan) -> Status:
         for image in images
         for name in plan.metrics
     )
-    return "cached" if complete and cell.folder.probes.exists() else "to score"
+    probed = cell.folder.probes.exists() and (not plan.probes or stored_probes(cell) is not None)
+    return "cached" if complete and probed else "to score"
 
 
 def metric_id(name: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.evaluation.metrics import METRICS, Metric
-from harness.plan import Cell, Plan, expected_images, metric_id, stored_rows
+from harness.plan import Cell, Plan, expected_images, metric_id, stored_probes, stored_rows
 from harness.registry import catalogue
 from harness.reporting.paper import PaperTable
+from harness.reporting.probes import Probed
 from harness.reporting.prompts import ProbedCell, notes
 from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
 from harness.spec import spec_hash
@@ -74,6 +76,27 @@ def probed(cells: Sequence[Cell]) -> list[ProbedCell]:
         for cell in cells
         if cell.folder.probes.exists()
     ]
+
+
+def probed_fully(cells: Sequence[Cell]) -> list[Probed]:
+    """Return what ``--probes`` stored of cells, those without prompts left out."""
+    found = ((cell.label, stored_probes(cell)) for cell in cells)
+    return [Probed(label, result) for label, result in found if result]
+
+
+def write_probe_files(cells: Sequence[Probed], stem: str, folder: Path) -> list[Path]:
+    """Write probes as Markdown and LaTeX, and a figure per cell, and return the paths."""
+    from harness.reporting import probes
+
+    stem = f"{stem}-probes"
+    texts = {".md": probes.markdown(cells), ".tex": probes.latex(cells)}
+    paths = _write(folder, stem, texts)
+    for cell in cells:
+        name = re.sub(r"[^\w.+=-]+", "_", cell.label)[:80]
+        figures = [folder / f"{stem}-{name}.{kind}" for kind in ("png", "pdf")]
+        probes.draw(cell, figures)
+        paths += figures
+    return paths
 
 
 def write_files(table: Table, folder: Path) -> list[Path]:

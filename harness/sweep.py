@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
 from harness.machine import cores, prepare_process
 from harness.method import circumstances
-from harness.plan import Cell, Plan, Source, status, stored_rows
+from harness.plan import Cell, Plan, Source, status, stored_probes, stored_rows
+from harness.spec import spec_hash
 from harness.store.files import read_json, write_json, write_text
 from harness.store.rows import Origin, append
 from harness.training.progress import Progress, progress_for
@@ -175,17 +177,24 @@ def _claim(cell: Cell, progress: Progress, stop: Callable[[], bool]) -> Iterator
 def _build(cell: Cell) -> Any:
     """Build the cell's network; what it requires is loaded from the cells that trained it."""
     from harness.training.build import build
-    from harness.training.checkpoint import load_weights
 
     required = {}
     for needed in cell.requires:
         if not needed.folder.weights.exists():
             raise HarnessError(f"{cell.label} needs {needed.label}, which was not trained")
-        module = _build(needed)
-        weights = load_weights(needed.folder.weights, needed.weights_id, needed.choice.id)
-        module.load_state_dict(weights)
-        required[needed.spec.method] = module.eval()
+        required[needed.spec.method] = trained_network(needed).eval()
     return build(cell.choice.card, cell.spec, required)
+
+
+def trained_network(cell: Cell) -> Any:
+    """Return the network of ``cell`` with its weights, as they lie in its folder."""
+    from harness.training.checkpoint import load_weights
+
+    method = _build(cell)
+    if cell.choice.card.trained:
+        weights = load_weights(cell.folder.weights, cell.weights_id, cell.choice.id)
+        method.load_state_dict(weights)
+    return method
 
 
 def _train(
@@ -246,19 +255,16 @@ def _score(
     from harness.data.pairs import TwinPairs
     from harness.evaluation.evaluate import Subject, evaluate
     from harness.evaluation.metrics import resolve_metrics
-    from harness.evaluation.probes import probe_prompts
+    from harness.evaluation.probes.full import probe_fully
+    from harness.evaluation.probes.observe import Observer
+    from harness.evaluation.probes.quick import probe_prompts
     from harness.method import Prompted
-    from harness.training.checkpoint import load_weights
 
     if cell.score is None:
         return
     card, test = cell.choice.card, cell.score.test
-    method = _build(cell)
-    if card.trained:
-        weights = load_weights(cell.folder.weights, cell.weights_id, cell.choice.id)
-        method.load_state_dict(weights)
     device = torch.device(resources.device)
-    method.to(device).eval()
+    method = trained_network(cell).to(device).eval()
     origin: Origin = "measured" if cell.source is None else "re-evaluated"
     subject = Subject(method, cell.choice.id, cell.spec.seed, card.given_true_task, device, origin)
     done = {(row.column, row.image, row.metric) for row in stored_rows(cell)}
@@ -267,7 +273,13 @@ def _score(
     began = time.monotonic()
     source = DiskPairs(test, plan.files) if test.files else TwinPairs(cards, test)
     for rows in evaluate(
-        subject, cell.score, metrics, source, done, progress.scored, resources.threads
+        subject,
+        cell.score,
+        metrics,
+        source,
+        done,
+        partial(progress.images, "scored"),
+        resources.threads,
     ):
         append(cell.folder.rows, rows)
         if stop():
@@ -286,6 +298,14 @@ def _score(
             probes.setdefault("classifiers", {})[needed.spec.method] = accuracy
     probes["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(cell.folder.probes, probes)
+    if plan.probes and stored_probes(cell) is None:
+        full: dict[str, Any] = {}
+        if isinstance(method, Prompted):
+            observer = Observer(method, card.given_true_task, device)
+            full = probe_fully(observer, source, test, cards, partial(progress.images, "probed"))
+        path = cell.folder.full_probes
+        others = read_json(path) if path.exists() else {}
+        write_json(path, {**others, spec_hash(cell.score): full})
 
 
 def _circumstances(resources: Resources) -> dict[str, Any]:

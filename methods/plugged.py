@@ -110,6 +110,11 @@ class Plugged(nn.Module):
         auxiliary = {**of_host, **self.prompting.auxiliary(routing)}
         return Decoded(decoded.restored, routing, auxiliary)
 
+    def prompt_bank(self, level: str) -> Tensor:
+        """Return the prompts of a level, (prompts, C, H, W)."""
+        bank: Tensor = self.places[level].prompt.prompt_param[0]  # type: ignore[union-attr, index]
+        return bank
+
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return one-hot prompts where the true task or the classifier chooses."""
         return self.prompting.choose(degraded, tasks, self.levels)

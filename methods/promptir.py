@@ -98,6 +98,11 @@ class PromptIR(RestormerTrunk):
         restored = self.decode_trunk(features, insert)
         return Decoded(restored, routing, self.prompting.auxiliary(routing))
 
+    def prompt_bank(self, level: str) -> Tensor:
+        """Return the prompts of a level, (prompts, C, H, W)."""
+        bank: Tensor = getattr(self, f"prompt{level[-1]}").prompt_param[0]
+        return bank
+
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return one-hot prompts where the true task or the classifier chooses.
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.evaluation.metrics import METRICS
-from harness.evaluation.probes import collapsed, wrong_prompt_cost_db
+from harness.evaluation.probes.definitions import collapsed, wrong_prompt_cost_db
 from harness.reporting.latex import escape, latex
 from harness.reporting.prompts import ProbedCell, notes, prompt_report
 from harness.reporting.summary import AVERAGE, MethodLine, Table, TableRequest, summarise

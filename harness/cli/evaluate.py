@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.run import DEFAULT_OUT, Metrics, Out, Plugins, SettingName, complete
+from harness.cli.run import DEFAULT_OUT, Metrics, Out, Plugins, Probes, SettingName, complete
 
 if TYPE_CHECKING:
     from harness.plan import Released, Source
@@ -50,6 +51,7 @@ def evaluate(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
+    probes: Probes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
 ) -> None:
     """Score weights from a file: an author's release, or a run's own.
@@ -68,7 +70,7 @@ def evaluate(
     plan = make_evaluation_plan(
         subject, setting, recipe, extra, out, roots, _rounding(noise_rounding)
     )
-    complete(plan, out, 1, 0, device, dry_run)
+    complete(replace(plan, probes=probes), out, 1, 0, device, dry_run)
 
 
 def _rounding(text: str | None) -> NoiseRounding | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,9 @@ Plugins = Annotated[
 Metrics = Annotated[
     str, typer.Option(help="More metrics, by full name or pyiqa's: lpips,niqe. Comma-separated.")
 ]
+Probes = Annotated[
+    bool, typer.Option("--probes", help="Probe prompts at length: routing, redundancy, control.")
+]
 
 
 def run(
@@ -46,6 +50,7 @@ def run(
     workers: Annotated[int, typer.Option(min=0, help="Loader processes per cell.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
+    probes: Probes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
 ) -> None:
     """Train and score methods on a setting, and print the table.
@@ -55,7 +60,7 @@ def run(
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
-    plan = plan_from(methods, setting, recipe, seeds, metrics, out)
+    plan = replace(plan_from(methods, setting, recipe, seeds, metrics, out), probes=probes)
     complete(plan, out, jobs, workers, device, dry_run)
 
 
@@ -109,14 +114,32 @@ def show(plan: Plan, out: Path) -> None:
     """Print table and prompt report, write the files, and say where they are."""
     from harness.reporting.prompts import prompt_report
     from harness.reporting.tables import terminal
-    from harness.results import probed, table_of, write_files
+    from harness.results import (
+        probed,
+        probed_fully,
+        table_of,
+        write_files,
+        write_probe_files,
+    )
 
     table = table_of(plan)
     print(terminal(table, colour=sys.stdout.isatty()))
     report = prompt_report(probed(plan.cells))
     if report:
         print(f"\n{report}")
-    print("\nwritten: " + ", ".join(str(path) for path in write_files(table, out / "tables")))
+    paths = write_files(table, out / "tables")
+    if plan.probes:
+        from harness.reporting.probes import report as probe_report
+
+        cells = probed_fully(plan.cells)
+        if cells:
+            print(f"\n{probe_report(cells)}")
+            paths += write_probe_files(
+                cells, f"{plan.setting.name}-{plan.recipe.name}", out / "tables"
+            )
+        else:
+            print("\nno prompts to probe: none of these methods has any")
+    print("\nwritten: " + ", ".join(str(path) for path in paths))
 
 
 def describe(plan: Plan, jobs: int) -> str:

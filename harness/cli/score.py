@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,9 @@ def score(
     cv2.setNumThreads(1)
     progress = progress_for("images", live=True)
     try:
-        scores = score_files(found.pairs, protocols, known, workers or cores(), progress.scored)
+        scores = score_files(
+            found.pairs, protocols, known, workers or cores(), partial(progress.images, "scored")
+        )
     finally:
         progress.close()
     print(_table(scores, cards, protocols, known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from harness.errors import UsageError
 from harness.spec import Column, Preparation, Task, TestSet
 
 Float = NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Pair:
     clean: Float
 
 
-def centre_crop(image: NDArray[np.uint8], multiple: int, side: int | None) -> NDArray[np.uint8]:
+def centre_crop(image: NDArray[Number], multiple: int, side: int | None) -> NDArray[Number]:
     """Cut (H, W, 3) about its centre to multiples of ``multiple``, at most ``side`` each.
 
     The odd pixel goes to the bottom and right, as in the published ``crop_img``

@@ -3,7 +3,7 @@
 ``spec.json`` what determines the weights; ``weights.safetensors`` the scored weights;
 ``checkpoint.pt`` the state of an unfinished training; ``record.json`` versions, timings and
 memory of the training; ``validation.jsonl`` its course; ``rows.jsonl`` the scores;
-``probes.json`` what its prompts do.
+``probes.json`` what its prompts do; ``full_probes.json`` the same at length, by score.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ class CellFolder:
     def probes(self) -> Path:
         """``probes.json``."""
         return self.path / "probes.json"
+
+    @property
+    def full_probes(self) -> Path:
+        """``full_probes.json``."""
+        return self.path / "full_probes.json"
 
     @property
     def lock(self) -> Path:

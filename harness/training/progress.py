@@ -15,8 +15,8 @@ class Progress(Protocol):
         """Tell that ``done`` of ``total`` training steps are done."""
         ...
 
-    def scored(self, done: int, total: int) -> None:
-        """Tell that ``done`` of ``total`` images are scored."""
+    def images(self, what: str, done: int, total: int) -> None:
+        """Tell that ``done`` of ``total`` images are ``what`` (scored, probed)."""
         ...
 
     def say(self, text: str) -> None:
@@ -63,10 +63,10 @@ class PlainProgress:
             f"{left(rate * (total - done))} left"
         )
 
-    def scored(self, done: int, total: int) -> None:
-        """Print when all images are scored."""
+    def images(self, what: str, done: int, total: int) -> None:
+        """Print when it is done with all images."""
         if done == total:
-            self.say(f"scored {total} images")
+            self.say(f"{what} {total} images")
 
     def say(self, text: str) -> None:
         """Print one line to standard error, where it cannot mix with a table."""
@@ -109,9 +109,9 @@ class BarProgress:
         """Move the training bar."""
         self._move(f"{self._label}  train", done, total, f"loss {loss:.4f}  {validation}")
 
-    def scored(self, done: int, total: int) -> None:
-        """Move the scoring bar."""
-        self._move(f"{self._label}  score", done, total, "")
+    def images(self, what: str, done: int, total: int) -> None:
+        """Move the bar of what is done with images."""
+        self._move(f"{self._label}  {what}", done, total, "")
 
     def _move(self, name: str, done: int, total: int, note: str) -> None:
         if name not in self._tasks:

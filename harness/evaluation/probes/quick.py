@@ -18,12 +18,11 @@ from torch import Tensor
 
 from harness.data.pairs import make_pair
 from harness.evaluation.metrics import psnr_rgb
+from harness.evaluation.probes.definitions import collapsed, wrong_prompt_cost_db
 from harness.method import Prompted
 from harness.spec import Column, TestSet
 
 _SIDE_PX = 128
-_COLLAPSED = 0.9
-"""Share of the weight above which one expert is said to serve a task alone."""
 
 
 @dataclass(frozen=True)
@@ -108,16 +107,6 @@ def _psnrs(restored: Tensor, cleans: Sequence[Any]) -> list[float]:
     return [psnr_rgb(image, clean) for image, clean in zip(images, cleans, strict=True)]
 
 
-def wrong_prompt_cost_db(psnr_db: np.ndarray, families: Sequence[str]) -> float:
-    """Return the mean over rows of the diagonal minus the mean of other families' entries."""
-    costs = []
-    for row, family in enumerate(families):
-        others = [c for c, other in enumerate(families) if other != family]
-        if others:
-            costs.append(psnr_db[row, row] - np.mean(psnr_db[row, others]))
-    return float(np.mean(costs)) if costs else 0.0
-
-
 def _usage(weights: Sequence[dict[str, Tensor]], tasks: Sequence[str]) -> Any:
     usage: dict[str, dict[str, list[float]]] = {}
     for level in weights[0]:
@@ -128,12 +117,3 @@ def _usage(weights: Sequence[dict[str, Tensor]], tasks: Sequence[str]) -> Any:
             for task, row in zip(tasks, shares, strict=True)
         }
     return usage
-
-
-def collapsed(usage: dict[str, dict[str, list[float]]]) -> bool:
-    """Tell whether at every level one expert alone serves all tasks."""
-    for tasks in usage.values():
-        shares = np.array(list(tasks.values()))
-        if len(set(shares.argmax(axis=1))) > 1 or shares.max(axis=1).min() < _COLLAPSED:
-            return False
-    return True

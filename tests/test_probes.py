@@ -1,0 +1,278 @@
+"""Probes on constructed numbers and on a constructed network whose answers are known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from harness.data.cards import cards_folder
+from harness.data.pairs import Pair
+from harness.evaluation.probes.definitions import (
+    chance_information_share,
+    cosine_similarity,
+    diagonal_advantage_db,
+    information_share,
+    linear_cka,
+    relative_entropy,
+)
+from harness.evaluation.probes.elsewhere import elsewhere_tasks
+from harness.evaluation.probes.full import probe_fully
+from harness.evaluation.probes.observe import Observer
+from harness.method import Decoded, Override, Routing
+from harness.plan import make_plan
+from harness.reporting.probes import Probed, draw, latex, markdown, report
+from harness.spec import Setting, TestSet
+
+COLUMNS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
+VALUE = {"denoise15": 0.2, "denoise25": 0.3, "denoise50": 0.4, "dehaze": 0.6, "derain": 0.8}
+
+
+# --- definitions -----------------------------------------------------------------------
+
+
+def test_information_is_all_nothing_or_in_between() -> None:
+    tasks = ["a", "a", "b", "b"]
+    assert information_share([3, 3, 0, 0], tasks) == pytest.approx(1)
+    assert information_share([0, 1, 2, 3], tasks) == pytest.approx(1), "experts may share a task"
+    assert information_share([0, 1, 0, 1], tasks) == pytest.approx(0)
+    assert information_share([1, 1, 1, 1], tasks) == 0
+    assert information_share([0, 1], ["a", "a"]) == 0
+    # H(task) = log 2; knowing the expert leaves 3/4 of the images with H(1/3, 2/3).
+    left = 0.75 * -(np.log(1 / 3) / 3 + 2 * np.log(2 / 3) / 3)
+    expected = 1 - left / np.log(2)
+    assert information_share([0, 1, 1, 1], tasks) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc")), min_size=1, max_size=30))
+def test_information_is_a_share_and_ignores_names(decisions: list[tuple[int, str]]) -> None:
+    experts, tasks = [d[0] for d in decisions], [d[1] for d in decisions]
+    value = information_share(experts, tasks)
+    assert 0 <= value <= 1
+    renamed = information_share([7 - e for e in experts], [f"{t}!" for t in tasks])
+    assert renamed == pytest.approx(value)
+
+
+def test_chance_grows_as_images_get_few() -> None:
+    few, many = ["a", "b"] * 3, ["a", "b"] * 60
+    rng = np.random.default_rng(0)
+    of_few = chance_information_share([0, 1] * 3, few, rng)
+    of_many = chance_information_share([0, 1] * 60, many, rng)
+    assert of_few > 0.1
+    assert of_many < 0.02
+
+
+def test_entropy_is_relative_to_even_use() -> None:
+    assert relative_entropy([1, 1, 1, 1]) == pytest.approx(1)
+    assert relative_entropy([0, 3, 0]) == 0
+    assert relative_entropy([1, 1, 0, 0]) == pytest.approx(0.5)
+    assert relative_entropy([1]) == 0
+
+
+def test_similarities_have_known_values() -> None:
+    cosine = cosine_similarity([[1, 0], [2, 2], [0, -1], [0, 0]])
+    np.testing.assert_allclose(cosine[0], [1, 2**-0.5, 0, 0], atol=1e-12)
+    assert cosine[1, 2] == pytest.approx(-(2**-0.5))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 4))
+    rotation = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    assert linear_cka(x, 3 * x @ rotation + 5) == pytest.approx(1)
+    assert linear_cka(x, rng.standard_normal((200, 4))) < 0.1
+    assert np.isnan(linear_cka(np.ones((9, 4)), x[:9]))
+
+
+def test_an_advantage_counts_other_families_alone() -> None:
+    matrix = [[30.0, 29.0, 20.0], [28.0, 31.0, 21.0], [10.0, 12.0, 25.0]]
+    assert diagonal_advantage_db(matrix, ["n", "n", "h"]) == pytest.approx([10, 10, 14])
+    assert all(np.isnan(v) for v in diagonal_advantage_db(matrix, ["n"] * 3))
+
+
+# --- a network whose answers are known -------------------------------------------------
+
+
+class Constructed(torch.nn.Module):
+    """Sends values below a half to expert 0, others to 1; is wrong by a tenth under 1 minus own.
+
+    The other experts are never chosen, and under them nothing is right. A classifier in its place
+    decides by the same rule.
+    """
+
+    levels = ("upper", "lower")
+    prompts = 6
+
+    def __init__(self, explicit: bool = False) -> None:
+        super().__init__()
+        self.explicit = explicit
+
+    def _own(self, image: Tensor) -> Tensor:
+        return (image.mean((1, 2, 3)) >= 0.5).long()
+
+    def encode(self, degraded: Tensor, rng: Any = None) -> Tensor:
+        return degraded
+
+    def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
+        if not self.explicit:
+            return None
+        return dict.fromkeys(self.levels, torch.eye(6)[self._own(degraded)])
+
+    def decode(self, features: Tensor, override: Override | None = None) -> Decoded:
+        weights = torch.eye(6)[self._own(features)]
+        used = (override or {}).get("lower", weights)
+        error = torch.tensor([0.1, 0.1, 1, 1, 1, 1])[used.argmax(-1)]
+        error = torch.where(used.argmax(-1) == self._own(features), 0.01, error)
+        routing = {name: Routing(used, None) for name in self.levels}
+        return Decoded(features - error[:, None, None, None], routing, {})
+
+    def prompt_bank(self, level: str) -> Tensor:
+        ramp = torch.arange(16.0).reshape(1, 1, 4, 4)
+        other = torch.arange(16.0).reshape(1, 1, 4, 4).transpose(2, 3).flip(-1)
+        return torch.cat([ramp, -ramp if level == "upper" else other, *[ramp] * 4])
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Two flat images per column; degraded and clean are the same."""
+
+    dataset: str = "constructed"
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        for column in COLUMNS:
+            yield from ((column, "first"), (column, "second"))
+
+    def make(self, column: str, image: str) -> Pair:
+        plane = np.full((32, 48, 3), VALUE[column], np.float32)
+        return Pair(column, column, image, image, plane, plane)
+
+
+@pytest.fixture
+def test_set(setting: Setting) -> TestSet:
+    plan = make_plan(["promptir"], setting.name, "smoke", [0], (), Path("unused"))
+    score = plan.cells[0].score
+    assert score is not None
+    return score.test
+
+
+def probe(test: TestSet, explicit: bool = False, **changes: Any) -> dict[str, Any]:
+    observer = Observer(Constructed(explicit), False, torch.device("cpu"))
+    photographs = changes.pop("photographs", ())
+    test = test.model_copy(update={"photographs": photographs})
+    return probe_fully(observer, Flat(), test, cards_folder(), lambda done, total: None)
+
+
+def test_a_constructed_network_is_seen_through(test_set: TestSet) -> None:
+    found = probe(test_set)
+    assert found["families"] == ["denoise"] * 3 + ["dehaze", "derain"]
+    upper = found["routing"]["upper"]
+    assert upper["use"]["denoise25"] == [1, 0, 0, 0, 0, 0]
+    assert upper["use"]["derain"] == [0, 1, 0, 0, 0, 0]
+    assert upper["entropy_of_images"] == 0
+    three_fifths = -(0.6 * np.log(0.6) + 0.4 * np.log(0.4))
+    assert upper["entropy_of_use"] == pytest.approx(three_fifths / np.log(6), abs=1e-4)
+    information = upper["information"]
+    kinds = three_fifths / -(0.6 * np.log(0.6) + 0.4 * np.log(0.2))
+    assert information["families"] == pytest.approx(kinds, abs=1e-4)
+    assert information["tasks"] == pytest.approx(three_fifths / np.log(5), abs=1e-4)
+    # Right 40 dB, wrong 20 dB; haze and rain share an expert, so are half right for each other.
+    matrix = np.array(found["control"]["psnr_db"])
+    np.testing.assert_allclose(matrix[0], [40, 40, 40, 20, 20], atol=0.01)
+    np.testing.assert_allclose(matrix[3], [20, 20, 20, 40, 40], atol=0.01)
+    assert found["control"]["advantage_db"] == pytest.approx([20, 20, 20, 15, 15], abs=0.01)
+    assert list(found["control"]["unused"]) == ["2", "3", "4", "5"]
+    assert found["control"]["unused"]["2"] == pytest.approx(
+        [13.98, 10.46, 7.96, 4.44, 1.94], abs=0.01
+    )
+    cosine = found["redundancy"]["upper"]
+    assert cosine["cosine"][0][3] == pytest.approx(-1)
+    assert cosine["cka"][0][3] == pytest.approx(1), "alike but for the sign"
+    assert found["redundancy"]["lower"]["cka"][0][3] == pytest.approx(0, abs=1e-6)
+    assert found["explicit"] is None
+    assert found["elsewhere"] == [], "no photographs to degrade"
+
+
+def test_decisions_of_a_classifier_are_counted_and_priced(test_set: TestSet) -> None:
+    found = probe(test_set, explicit=True)["explicit"]
+    # Prompt 0 is sigma 15's and prompt 1 sigma 25's: right for the first alone.
+    assert found["confusion"]["denoise15"] == [2, 0, 0, 0, 0]
+    assert found["confusion"]["derain"] == [0, 2, 0, 0, 0]
+    values = found["psnr_db"]["denoise15"]
+    assert (values["wrong"], values["wrong_if_told"]) == (None, None)
+    assert values["right"] == pytest.approx(40, abs=0.01)
+    told = found["psnr_db"]["denoise25"]
+    assert told["right"] is None
+    assert (told["wrong"], told["wrong_if_told"]) == pytest.approx((40, 20), abs=0.01)
+
+
+def test_what_training_never_showed(test_set: TestSet) -> None:
+    tasks = list(elsewhere_tasks(test_set.tasks))
+    mixed = [task for kind, task in tasks if kind == "mixed"]
+    assert [task.name for task in mixed] == [
+        "dehaze+denoise15",
+        "derain+denoise15",
+        "derain+dehaze",
+    ]
+    unseen = [task for kind, task in tasks if kind == "unseen"]
+    names = {task.name for task in unseen}
+    assert {"denoise10", "denoise35", "denoise75"} <= names
+    kinds = [task.degradation.kind for task in unseen if not task.name.startswith("denoise")]
+    assert len(kinds) == len(set(kinds))
+    assert {"snow", "jpeg", "low-light"} <= set(kinds)
+    assert not {"rain", "haze", "noise"} & set(kinds)
+
+
+# --- report and command ----------------------------------------------------------------
+
+
+def test_reports_say_what_was_found(test_set: TestSet, tmp_path: Path) -> None:
+    cells = [
+        Probed("constructed seed 0", probe(test_set)),
+        Probed("explicit seed 0", probe(test_set, explicit=True)),
+    ]
+    text = report(cells)
+    assert "+18.00 dB" in text
+    assert "+15.00" in text
+    written = markdown(cells)
+    for part in ("Control", "Routing at upper", "Redundancy", "Decisions of the classifier"):
+        assert part in written
+    assert "prompt 2" in written
+    typeset = latex(cells)
+    assert typeset.count(r"\begin{table}") == typeset.count(r"\end{table}") == 3
+    paths = [tmp_path / "a.png", tmp_path / "a.pdf"]
+    draw(cells[0], paths)
+    assert all(path.stat().st_size > 5000 for path in paths)
+
+
+def test_run_probes_once_and_keeps_what_it_found(
+    tmp_path: Path, setting: Setting, harness_command: Any
+) -> None:
+    out = tmp_path / "out"
+    command = (
+        *("run", "--recipe", "smoke", "--out", str(out), "--setting", setting.name),
+        *("--methods", "promptir"),
+    )
+    plain: subprocess.CompletedProcess[str] = harness_command(*command)
+    assert plain.returncode == 0, plain.stderr
+    assert not list(out.glob("cells/*/full_probes.json"))
+    done = harness_command(*command, "--probes")
+    assert done.returncode == 0, done.stderr
+    assert "trained" not in done.stderr, "only what is missing is computed"
+    assert "information (kinds)" in done.stdout
+    (path,) = out.glob("cells/promptir-*/full_probes.json")
+    (found,) = json.loads(path.read_text()).values()
+    assert {e["kind"] for e in found["elsewhere"]} == {"mixed", "unseen"}
+    (of_input,) = out.glob("cells/degraded-input-*/full_probes.json")
+    assert list(json.loads(of_input.read_text()).values()) == [{}], "no prompts, and said so"
+    assert sorted(p.suffix for p in out.glob("tables/*probes*")) == [".md", ".pdf", ".png", ".tex"]
+    before = path.stat().st_mtime_ns
+    again = harness_command(*command, "--probes")
+    assert again.stdout == done.stdout
+    assert path.stat().st_mtime_ns == before
