@@ -66,6 +66,7 @@ class MethodCard:
             compares crops of one image.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
+        cost: factor on it for the options of a cell, as JSON values; None for 1 whatever they are.
         parameters: of the network at full size; 0 if not known.
         macs: its multiply-accumulates for one image of 256x256; 0 if not known.
         licence: licence of the authors' code and weights, as their repository states it.
@@ -99,6 +100,7 @@ class MethodCard:
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
+    cost: Callable[[Mapping[str, Any]], float] | None = None
     parameters: int = 0
     macs: float = 0
     licence: str = ""

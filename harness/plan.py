@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from harness.data.cards import cards_folder, load_setting
 from harness.data.degradations.version import GENERATOR_VERSION
 from harness.data.disk import Files, find_tests
-from harness.data.pairs import pair_names
 from harness.data.photographs import describe
 from harness.data.recipes import load_recipe
 from harness.data.roots import Roots
@@ -34,14 +33,7 @@ from harness.spec import (
 )
 from harness.stages import plan_stages
 from harness.store.cells import CellFolder
-from harness.store.files import read_json
-from harness.store.rows import Row, read
 from harness.store.weights import file_sha256
-
-Status = Literal["cached", "to score", "unfinished", "missing"]
-
-_SCORE_S = 0.5
-"""Rough time to restore and score one image with a small network."""
 
 
 @dataclass(frozen=True)
@@ -346,71 +338,6 @@ def _test(setting: Setting, recipe: Recipe) -> TestSet:
         preparation=setting.preparation,
         generator_version=GENERATOR_VERSION,
     )
-
-
-def expected_images(plan: Plan) -> dict[str, list[str]]:
-    """Return column -> names of the images that a complete row of the table stands on."""
-    test = next(cell.score.test for cell in plan.cells if cell.score is not None)
-    images: dict[str, list[str]] = {column.name: [] for column in test.columns}
-    for files in test.files:
-        images[files.column] += files.images
-    for column, image in pair_names(test.columns, [p.name for p in test.photographs]):
-        images[column].append(image)
-    return images
-
-
-def stored_rows(cell: Cell) -> list[Row]:
-    """Return the rows of ``cell`` under its own score, from its folder."""
-    if cell.score is None or not cell.folder.rows.exists():
-        return []
-    score_id = spec_hash(cell.score)
-    return [row for row in read([cell.folder.rows]) if row.score == score_id]
-
-
-def stored_probes(cell: Cell) -> dict[str, Any] | None:
-    """Return what ``--probes`` stored of ``cell`` on its test set, {} for one without prompts."""
-    if cell.score is None or not cell.folder.full_probes.exists():
-        return None
-    found: dict[str, Any] | None = read_json(cell.folder.full_probes).get(spec_hash(cell.score))
-    return found
-
-
-def status(cell: Cell, plan: Plan) -> Status:
-    """Return what of ``cell`` is stored."""
-    trained = cell.folder.weights.exists() or not cell.choice.card.trained
-    if not trained:
-        return "unfinished" if cell.folder.checkpoint.exists() else "missing"
-    if cell.score is None:
-        return "cached"
-    have = {(row.column, row.image, row.metric) for row in stored_rows(cell)}
-    complete = all(
-        (column, image, metric_id(name)) in have
-        for column, images in expected_images(plan).items()
-        for image in images
-        for name in plan.metrics
-    )
-    probed = cell.folder.probes.exists() and (not plan.probes or stored_probes(cell) is not None)
-    return "cached" if complete and probed else "to score"
-
-
-def metric_id(name: str) -> str:
-    """Return the id under which a metric's rows are stored; pyiqa's carry a prefix."""
-    from harness.evaluation.metrics import METRICS
-
-    return name if name in METRICS or name.startswith("pyiqa:") else f"pyiqa:{name}"
-
-
-def estimated_s(cell: Cell, plan: Plan) -> float:
-    """Return a rough time for what of ``cell`` is missing, from the recipe's measured step."""
-    state = status(cell, plan)
-    if state == "cached":
-        return 0.0
-    training = 0.0
-    if cell.spec.train is not None and state in ("missing", "unfinished"):
-        step_s = plan.recipe.operation.expected_step_s * cell.choice.card.relative_cost
-        training = cell.spec.train.steps * step_s
-    images = 0 if cell.score is None else sum(len(i) for i in expected_images(plan).values())
-    return training + _SCORE_S * images
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

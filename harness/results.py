@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.evaluation.metrics import METRICS, Metric
-from harness.plan import Cell, Plan, expected_images, metric_id, stored_probes, stored_rows
+from harness.plan import Cell, Plan
 from harness.registry import catalogue
 from harness.reporting.paper import PaperTable
 from harness.reporting.probes import Probed
@@ -17,6 +17,7 @@ from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
 from harness.spec import spec_hash
 from harness.store.files import read_json, write_text
 from harness.store.rows import read
+from harness.stored import expected_images, metric_id, stored_probes, stored_rows
 
 
 def table_of(plan: Plan) -> Table:

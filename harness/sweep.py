@@ -22,10 +22,11 @@ from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
 from harness.machine import cores, prepare_process
 from harness.method import circumstances
-from harness.plan import Cell, Plan, Source, status, stored_probes, stored_rows
+from harness.plan import Cell, Plan, Source
 from harness.spec import spec_hash
 from harness.store.files import read_json, write_json, write_text
 from harness.store.rows import Origin, append
+from harness.stored import status, stored_probes, stored_rows
 from harness.training.progress import Progress, progress_for
 
 
@@ -58,7 +59,14 @@ def run_plan(plan: Plan, resources: Resources) -> list[CellResult]:
     Cells that others need come first. A cell that fails spoils only what needs it.
     """
     results: list[CellResult] = []
-    for cells in (plan.auxiliary, plan.cells):
+    needed = {
+        required.weights_id
+        for cell in plan.cells
+        if status(cell, plan) != "cached"
+        for required in cell.requires
+    }
+    auxiliary = [cell for cell in plan.auxiliary if cell.weights_id in needed]
+    for cells in (auxiliary, plan.cells):
         todo = [cell for cell in cells if status(cell, plan) != "cached"]
         if todo:
             results += _run(todo, plan, resources)

@@ -23,6 +23,7 @@ from methods.options import (
     RestormerOptions,
     check_promptir,
     check_restormer,
+    cost_of_prompts,
 )
 from methods.plug import plugs_in
 
@@ -79,6 +80,7 @@ def _promptir(name: str, label: str, **details: Any) -> MethodCard:
         build="methods.promptir:build",
         options=PromptIROptions,
         check=check_promptir,
+        cost=cost_of_prompts,
         **{"sizes": _PROMPTED, "licence": _ACADEMIC, **details},
     )
 
@@ -165,7 +167,6 @@ _CARDS = (
         licence="not stated",
         version=2,
         defaults={"prompt_init": "channel-normal", **_CONTRAST, "cpr_negatives": "other-task"},
-        relative_cost=1.7,
     ),
     _promptir(
         "cpl",
@@ -178,7 +179,6 @@ _CARDS = (
         version=2,
         defaults={**_SPARSE, **_CONTRAST, "cpr_negatives": "in-use"},
         published=_PUBLISHED_SPARSE,
-        relative_cost=1.7,
     ),
     MethodCard(
         name="task-classifier",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -204,6 +205,15 @@ class PromptIROptions(RestormerOptions, PromptOptions):
         return {
             level: self.prompt_patch_px // d for level, d in zip(LEVELS, (8, 4, 2), strict=True)
         }
+
+
+def cost_of_prompts(options: Mapping[str, Any]) -> float:
+    """Return the cost of a training step with ``PromptOptions``, as JSON, against one without CPR.
+
+    A negative costs a decoding and its gradient; half a step was measured at the small width.
+    """
+    compares = options["cpr_weight"] or options["outcome_weight"]
+    return 1 + 0.5 * int(options["cpr_count"]) if compares else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

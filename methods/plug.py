@@ -42,6 +42,7 @@ def _plugged(addition: MethodCard, label: str, host: MethodCard) -> MethodCard:
         role=addition.role,
         given_true_task=addition.given_true_task,
         relative_cost=host.relative_cost * addition.relative_cost * 1.2,
+        cost=addition.cost,
         licence=host.licence,
         host=host,
     )

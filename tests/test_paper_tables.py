@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.evaluation.metrics import METRICS
-from harness.plan import Plan, expected_images, make_plan
+from harness.plan import Plan, make_plan
 from harness.reporting.paper import (
     NOTHING_MEASURED,
     PaperLine,
@@ -31,6 +31,7 @@ from harness.reporting.summary import AVERAGE, Entry, MethodLine, Table, TableRe
 from harness.spec import Column, spec_hash
 from harness.store.published import CitedColumn, CitedRow, CitedTable, load_published
 from harness.store.rows import Row, append
+from harness.stored import expected_images
 from tests.conftest import Run
 
 NASTY = r"N_a%m&e#{1}\x~^|<>$*[b]"

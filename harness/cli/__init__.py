@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import audit, convert, data, evaluate, methods, run, score, table
+from harness.cli import ablate, audit, convert, data, evaluate, methods, run, score, table
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ def options(
 
 
 app.command("run")(run.run)
+app.command("ablate")(ablate.ablate)
 app.command("table")(table.table)
 app.command("evaluate")(evaluate.evaluate)
 app.command("convert")(convert.convert)

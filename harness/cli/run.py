@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.plan import Plan
+    from harness.sweep import CellResult
 
 DEFAULT_OUT = Path("results/runs")
 
@@ -39,6 +42,12 @@ Probes = Annotated[
 ]
 
 
+From = Annotated[
+    Path | None,
+    typer.Option("--from", help="Folder of exported results: take what it holds as done."),
+]
+
+
 def run(
     methods: Methods = "cpl,promptir",
     setting: SettingName = "three-task",
@@ -51,6 +60,10 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
     probes: Probes = False,
+    source: From = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write scores and specs to this folder as CSV and JSON.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
 ) -> None:
     """Train and score methods on a setting, and print the table.
@@ -60,8 +73,14 @@ def run(
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
-    plan = replace(plan_from(methods, setting, recipe, seeds, metrics, out), probes=probes)
+    names = method_names(methods)
+    plan = replace(plan_from(names, setting, recipe, seeds, metrics, out), probes=probes)
+    take(plan, source)
     complete(plan, out, jobs, workers, device, dry_run)
+    if export is not None and not dry_run:
+        from harness.reference import export as write
+
+        print(f"{write(plan, export)} cells written to {export}")
 
 
 def complete(plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_run: bool) -> None:
@@ -71,43 +90,82 @@ def complete(plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_ru
         HarnessError: a cell failed; the others are shown.
         Interrupted: the person stopped it.
     """
-    from harness.errors import HarnessError, Interrupted
-    from harness.plan import status
+    ended = compute(plan, out, jobs, workers, device, dry_run)
+    if ended is None:
+        return
+    show(plan, out)
+    stop_if_failed(plan, ended)
+
+
+def compute(
+    plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_run: bool
+) -> list[CellResult] | None:
+    """Compute what is missing of ``plan`` and return how it ended; None of a dry run.
+
+    Raises:
+        Interrupted: the person stopped it.
+    """
+    from harness.errors import Interrupted
+    from harness.stored import status
 
     if dry_run:
-        print(describe(plan, jobs))
-        return
-    failed = []
-    if any(status(cell, plan) != "cached" for cell in plan.cells):
-        from harness.evaluation.metrics import resolve_metrics
-        from harness.store.files import check_writable
-        from harness.sweep import Resources, run_plan
+        print(describe(plan))
+        return None
+    if all(status(cell, plan) == "cached" for cell in plan.cells):
+        return []
+    from harness.evaluation.metrics import resolve_metrics
+    from harness.store.files import check_writable
+    from harness.sweep import Resources, run_plan
 
-        check_writable(out)
-        resolve_metrics(plan.metrics)
-        resources = Resources(jobs=jobs, device=_device(device), loader_workers=workers)
-        print(describe(plan, jobs), file=sys.stderr)
-        results = run_plan(plan, resources)
-        if any(result.interrupted for result in results):
-            command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
-            raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
-        failed = [result for result in results if result.error]
-    show(plan, out)
+    check_writable(out)
+    resolve_metrics(plan.metrics)
+    resources = Resources(jobs=jobs, device=_device(device), loader_workers=workers)
+    print(describe(plan), file=sys.stderr)
+    results = run_plan(plan, resources)
+    if any(result.interrupted for result in results):
+        command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
+        raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
+    return results
+
+
+def stop_if_failed(plan: Plan, ended: Sequence[CellResult]) -> None:
+    """Raise one error that names all cells that failed, if any did."""
+    from harness.errors import HarnessError
+
+    failed = [result for result in ended if result.error]
     if failed:
         details = "; ".join(f"{result.label}: {result.error}" for result in failed)
         raise HarnessError(f"{len(failed)} of {len(plan.cells)} cells failed: {details}")
 
 
-def plan_from(methods: str, setting: str, recipe: str, seeds: str, metrics: str, out: Path) -> Plan:
-    """Build the plan from flags; shared by ``run`` and ``table``."""
-    from harness.errors import UsageError
-    from harness.plan import make_plan, parse_seeds
+def take(plan: Plan, source: Path | None) -> None:
+    """Take what exported results hold of ``plan`` as done, and say how much it is."""
+    if source is None:
+        return
+    from harness.reference import take as take_cells
 
-    names = [name.strip().replace(";", ",") for name in methods.split(",") if name.strip()]
+    taken = take_cells(plan, source)
+    print(f"{taken} of {len(plan.cells)} cells taken from {source}", file=sys.stderr)
+
+
+def method_names(text: str) -> list[str]:
+    """Read ``--methods``."""
+    from harness.errors import UsageError
+
+    names = [name.strip().replace(";", ",") for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("--methods names no method; python -m harness methods lists them")
+    return names
+
+
+def plan_from(
+    methods: Sequence[str], setting: str, recipe: str, seeds: str, metrics: str, out: Path
+) -> Plan:
+    """Build the plan from flags; shared by ``run``, ``table`` and ``ablate``."""
+    from harness.plan import make_plan, parse_seeds
+
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
-    return make_plan(names, setting, recipe, parse_seeds(seeds), extra, out)
+    return make_plan(methods, setting, recipe, parse_seeds(seeds), extra, out)
 
 
 def show(plan: Plan, out: Path) -> None:
@@ -142,11 +200,11 @@ def show(plan: Plan, out: Path) -> None:
     print("\nwritten: " + ", ".join(str(path) for path in paths))
 
 
-def describe(plan: Plan, jobs: int) -> str:
+def describe(plan: Plan) -> str:
     """Return the plan as text: cells, what is stored of each, and the time to expect."""
     from tabulate import tabulate
 
-    from harness.plan import estimated_s, status
+    from harness.stored import estimated_s, status
     from harness.training.progress import left
 
     cells = [*plan.auxiliary, *plan.cells]
@@ -161,7 +219,8 @@ def describe(plan: Plan, jobs: int) -> str:
         for cell in cells
     ]
     images = "real images" if plan.files else "synthetic twin"
-    total = sum(estimated_s(cell, plan) for cell in cells) / min(jobs, len(cells))
+    # Cells side by side share the cores that the recipe's step was measured on.
+    total = sum(estimated_s(cell, plan) for cell in cells)
     text = tabulate(lines, headers=["method", "seed", "state", "expected", "cell"])
     return (
         f"{text}\nsetting {plan.setting.name} ({images}), recipe {plan.recipe.name}: about "

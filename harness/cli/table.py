@@ -16,6 +16,7 @@ from harness.cli.run import (
     RecipeName,
     Seeds,
     SettingName,
+    method_names,
     plan_from,
     show,
 )
@@ -45,8 +46,8 @@ def table(
 ) -> None:
     """Print the table from stored rows; what was not computed is shown as missing."""
     from harness.errors import HarnessError, UsageError
-    from harness.plan import stored_rows
     from harness.registry import use_plugins
+    from harness.stored import stored_rows
 
     use_plugins(plugin or [])
     if style == "paper":
@@ -54,7 +55,7 @@ def table(
         return
     if source is not None:
         raise UsageError(f"--source {source} chooses a published table; add --style paper")
-    plan = plan_from(methods, setting, recipe, seeds, metrics, out)
+    plan = plan_from(method_names(methods), setting, recipe, seeds, metrics, out)
     if not any(stored_rows(cell) for cell in plan.cells):
         raise HarnessError(
             f"{out} holds no scores of these methods on {setting} with recipe {recipe}; compute "
@@ -83,7 +84,7 @@ def _paper(
     measured = reevaluated = None
     # What is cited can be shown of a setting that this installation cannot measure.
     if setting in setting_names():
-        plan = plan_from(methods, setting, recipe, seeds, metrics, out)
+        plan = plan_from(method_names(methods), setting, recipe, seeds, metrics, out)
         measured, reevaluated = _own(plan)
     table = paper_table(cited, measured, reevaluated)
     print(terminal(table, colour=sys.stdout.isatty()))
@@ -92,8 +93,8 @@ def _paper(
 
 
 def _own(plan: Plan) -> tuple[Table | None, Table | None]:
-    from harness.plan import stored_rows
     from harness.results import reevaluated_table, table_of
+    from harness.stored import stored_rows
 
     stored = any(stored_rows(cell) for cell in plan.cells)
     return (table_of(plan) if stored else None), reevaluated_table(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import groupby
 
 from harness.evaluation.metrics import Metric
@@ -56,6 +57,31 @@ def escape(text: str) -> str:
             printable = character.isprintable() and ord(character) < 0x250
             parts.append(character if printable else " " if character.isspace() else "?")
     return "".join(parts)
+
+
+def plain_table(
+    heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str, label: str
+) -> str:
+    """Return a ``table`` environment of texts, the first column left and the others centred."""
+    body = [" & ".join(escape(text) for text in line) + r" \\" for line in lines]
+    rows = [
+        r"\begin{table}[tb]",
+        r"  \centering",
+        rf"  \caption{{{escape(caption)}}}",
+        rf"  \label{{tab:{label}}}",
+        r"  \par\smallskip",
+        r"  \scriptsize",
+        r"  \setlength{\tabcolsep}{3pt}",
+        rf"  \begin{{tabular}}{{@{{}}l{'c' * (len(heads) - 1)}@{{}}}}",
+        r"    \toprule",
+        "    " + " & ".join(escape(text) for text in heads) + r" \\",
+        r"    \midrule",
+        *(f"    {line}" for line in body),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(rows)
 
 
 def latex(table: Table) -> str:

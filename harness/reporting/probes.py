@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.reporting.latex import escape
+from harness.reporting.latex import plain_table
 
 Cells = list[list[str]]
 
@@ -88,7 +88,7 @@ def latex(cells: Sequence[Probed]) -> str:
     lines = _summary(cells)
     parts = [
         "% Needs \\usepackage{booktabs}.",
-        _latex_table(
+        plain_table(
             ("Method", "own", "control", "inf. (kinds)", "inf. (tasks)", "use", "cos.", "CKA"),
             lines,
             f"Probes. {SUMMARY_NOTE}",
@@ -101,7 +101,7 @@ def latex(cells: Sequence[Probed]) -> str:
             f"{cell.label}: PSNR in dB of the row's images under the prompts that the column's "
             "images receive; advantage of the own ones over those of other kinds."
         )
-        parts.append(_latex_table(heads, matrix, caption, f"control-{number}"))
+        parts.append(plain_table(heads, matrix, caption, f"control-{number}"))
     return "\n\n".join(parts) + "\n"
 
 
@@ -262,28 +262,6 @@ def _elsewhere(cell: Probed) -> tuple[list[str], Cells]:
         *(f"most at {level}" for level in levels),
     ]
     return heads, lines
-
-
-def _latex_table(heads: Sequence[str], lines: Cells, caption: str, label: str) -> str:
-    body = [" & ".join(escape(text) for text in line) + r" \\" for line in lines]
-    rows = [
-        r"\begin{table}[tb]",
-        r"  \centering",
-        rf"  \caption{{{escape(caption)}}}",
-        rf"  \label{{tab:{label}}}",
-        r"  \par\smallskip",
-        r"  \scriptsize",
-        r"  \setlength{\tabcolsep}{3pt}",
-        rf"  \begin{{tabular}}{{@{{}}l{'c' * (len(heads) - 1)}@{{}}}}",
-        r"    \toprule",
-        "    " + " & ".join(escape(text) for text in heads) + r" \\",
-        r"    \midrule",
-        *(f"    {line}" for line in body),
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(rows)
 
 
 def _mean(values: Sequence[float | None]) -> float:

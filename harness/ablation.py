@@ -1,0 +1,128 @@
+"""From a plan's stored cells to the tables of its studies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.plan import Cell, Plan
+from harness.reporting import ablation
+from harness.reporting.ablation import AxisTable, ValueLine
+from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
+from harness.reporting.summary import AVERAGE, Table
+from harness.results import table_of
+from harness.store.files import read_json, write_text
+from harness.store.rows import Row
+from harness.stored import stored_rows
+from harness.study import Line, Point, Study
+
+
+def axis_tables(
+    study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None
+) -> list[AxisTable]:
+    """Return a table per axis of ``study`` from what is stored of ``plan``.
+
+    ``failed`` says by a cell's label why it failed; ``spread`` what intervals show, by default
+    all that the number of seeds lets them.
+    """
+    table = table_of(plan)
+    chosen = spread or natural_spread(len(plan.seeds))
+    cells: dict[str, list[Cell]] = {}
+    for cell in plan.cells:
+        cells.setdefault(cell.choice.id, []).append(cell)
+    rows = {method: [r for c in of for r in stored_rows(c)] for method, of in cells.items()}
+    images = "real images" if plan.files else "synthetic twin"
+    seeds = ", ".join(map(str, plan.seeds))
+    context = (
+        f"Setting {plan.setting.name}, {images}; recipe {plan.recipe.name}; protocol "
+        f"{plan.setting.protocol.id}; seed{'s' if len(plan.seeds) > 1 else ''} {seeds}."
+    )
+    metrics = tuple((m.id, m.label, m.decimals) for m in table.request.metrics)
+    found = []
+    for line in study.lines:
+        values = [_value(point, table, cells, rows, failed, chosen) for point in line.points]
+        found.append(
+            AxisTable(
+                study=study.name,
+                axis=line.name,
+                title=study.title,
+                label=line.label,
+                against=_against(study, line),
+                metrics=metrics,
+                columns=tuple(column.label for column in plan.columns),
+                lines=tuple(values),
+                context=context,
+                spread=chosen,
+            )
+        )
+    return found
+
+
+def write_ablation_files(table: AxisTable, recipe: str, folder: Path) -> list[Path]:
+    """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
+    stem = re.sub(r"[^\w.+=-]+", "_", f"ablation-{table.study}-{table.axis}-{recipe}")
+    texts = {
+        ".csv": ablation.csv(table),
+        ".md": ablation.markdown(table),
+        ".tex": ablation.latex(table),
+    }
+    for suffix, text in texts.items():
+        write_text(folder / f"{stem}{suffix}", text)
+    figures = [folder / f"{stem}{suffix}" for suffix in (".png", ".pdf")]
+    ablation.draw(table, figures)
+    return [*(folder / f"{stem}{suffix}" for suffix in texts), *figures]
+
+
+def _value(
+    point: Point,
+    table: Table,
+    cells: Mapping[str, Sequence[Cell]],
+    rows: Mapping[str, Sequence[Row]],
+    failed: Mapping[str, str],
+    spread: Spread,
+) -> ValueLine:
+    metrics = [metric.id for metric in table.request.metrics]
+    averages = {}
+    for metric in metrics:
+        entry = table.entries.get((point.method, AVERAGE, metric))
+        averages[metric] = None if entry is None else entry.value
+    reasons = [failed[c.label] for c in cells[point.method] if c.label in failed]
+    deltas: dict[str, Difference | None] = dict.fromkeys(metrics)
+    columns: dict[str, float] = {}
+    # A part of the seeds or images gives another mean, not a worse estimate of this one.
+    if point.method != point.against and not reasons and averages[metrics[0]] is not None:
+        for metric in metrics:
+            paired = pair(rows[point.method], rows[point.against], metric)
+            deltas[metric] = None if paired is None else difference(paired, spread)
+        for column in table.request.columns:
+            own, other = (
+                table.entries.get((m, column.name, metrics[0]))
+                for m in (point.method, point.against)
+            )
+            if own is not None and other is not None:
+                columns[column.label] = own.value - other.value
+    return ValueLine(
+        point.label, averages, deltas, columns, _control_db(cells[point.method]), "; ".join(reasons)
+    )
+
+
+def _against(study: Study, line: Line) -> str:
+    by_method = {point.method: point.label for point in line.points}
+    against = list(dict.fromkeys(point.against for point in line.points))
+    if len(against) > 1:
+        return "the same network without it, where the line is none"
+    label = by_method.get(against[0])
+    return study.base if label is None else f"{line.label} = {label}"
+
+
+def _control_db(cells: Sequence[Cell]) -> float | None:
+    found = [
+        read_json(cell.folder.probes).get("prompts", {}).get("wrong_prompt_cost_db")
+        for cell in cells
+        if cell.folder.probes.exists()
+    ]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None
