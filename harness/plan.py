@@ -12,10 +12,13 @@ from typing import Any
 
 from harness.data.cards import cards_folder, load_setting
 from harness.data.degradations.version import GENERATOR_VERSION
-from harness.data.disk import Files, find_tests
+from harness.data.disk import Files, OnDisk, find_tests
 from harness.data.photographs import describe
+from harness.data.protocol_cards import load_protocol
 from harness.data.recipes import load_recipe
 from harness.data.roots import Roots
+from harness.data.threads import Tell, nothing
+from harness.data.training_sets import TrainingPaths, find_training
 from harness.errors import UsageError
 from harness.method import CheckContext
 from harness.registry import MethodChoice, catalogue, find, options_as_json, resolve_options
@@ -23,6 +26,7 @@ from harness.spec import (
     Column,
     NoiseRounding,
     Optimisation,
+    RealTrainingData,
     Recipe,
     ScoreSpec,
     Setting,
@@ -77,6 +81,7 @@ class Plan:
     """All that one command computes; ``cells`` are scored, ``auxiliary`` trained before them.
 
     ``files`` are those of test images on disk, ``absent`` the sets of columns that are not there;
+    ``training`` are those that are trained on, ``untrained`` by family the sets that would be;
     ``probes`` says whether prompts are probed at length.
     """
 
@@ -89,6 +94,8 @@ class Plan:
     metrics: tuple[str, ...]
     out: Path
     files: Files = field(default_factory=dict)
+    training: TrainingPaths = field(default_factory=dict)
+    untrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     probes: bool = False
 
@@ -98,6 +105,42 @@ class Plan:
         return list(dict.fromkeys(cell.choice.id for cell in self.cells))
 
 
+@dataclass(frozen=True)
+class Disk:
+    """Where real images lie, and by family of tasks a set to train on instead of the card's."""
+
+    roots: Roots
+    replaced: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a person changes in a setting's preparation and protocol; None leaves the card's."""
+
+    noise_rounding: NoiseRounding | None = None
+    crop_multiple: int | None = None
+    protocol: str | None = None
+
+    def apply(self, setting: Setting) -> Setting:
+        """Return ``setting`` with them; another preparation has an id of its own.
+
+        Raises:
+            UsageError: there is no such protocol.
+        """
+        preparation = setting.preparation
+        update: dict[str, Any] = {}
+        if self.noise_rounding not in (None, preparation.noise_rounding):
+            update["noise_rounding"] = self.noise_rounding
+            update["id"] = f"{preparation.id}-noise-{self.noise_rounding}"
+        if self.crop_multiple not in (None, preparation.crop_multiple):
+            update["crop_multiple"] = self.crop_multiple
+            update["id"] = f"{update.get('id', preparation.id)}-cropped-to-{self.crop_multiple}"
+        found: dict[str, Any] = {"preparation": preparation.model_copy(update=update)}
+        if self.protocol is not None:
+            found["protocol"] = load_protocol(self.protocol, cards_folder()).protocol
+        return setting.model_copy(update=found)
+
+
 def make_plan(
     methods: Sequence[str],
     setting_name: str,
@@ -105,14 +148,29 @@ def make_plan(
     seeds: Sequence[int],
     metrics: Sequence[str],
     out: Path,
+    disk: Disk | None = None,
+    changes: Changes | None = None,
+    tell: Tell = nothing,
 ) -> Plan:
     """Build the plan of ``run``; the degraded input is always part of it.
+
+    With ``disk`` the setting's real sets are trained and scored, of those that are there; ``tell``
+    hears how many of their files are hashed. What is scored may change by ``changes``, not what is
+    trained.
 
     Raises:
         UsageError: an unknown name, or options that contradict each other.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
-    data, test, columns = _data(setting), _test(setting, recipe), _columns(setting, recipe)
+    scored = (changes or Changes()).apply(setting)
+    data: TrainingData | RealTrainingData = _data(setting)
+    test, columns = _test(scored, recipe), _columns(setting, recipe)
+    on_disk = trained = None
+    if disk is not None:
+        on_disk = find_tests(setting, disk.roots)
+        trained = find_training(setting, disk.roots, disk.replaced, tell)
+        data, test = trained.data, _on_disk(test, on_disk)
+    names = tuple(task.name for task in data.tasks)
     choices = [find(name) for name in dict.fromkeys([*_always_shown(), *methods])]
     cells: list[Cell] = []
     auxiliary: dict[str, Cell] = {}
@@ -121,12 +179,24 @@ def make_plan(
             needed = []
             for name in choice.card.requires:
                 helper = MethodChoice(name, catalogue().cards[name], {})
-                cell = _cell(helper, setting, recipe, recipe.auxiliary, data, seed, (), None, out)
+                cell = _cell(
+                    helper, scored, recipe, recipe.auxiliary, data, names, seed, (), None, out
+                )
                 needed.append(auxiliary.setdefault(cell.weights_id, cell))
+            required = tuple(needed)
             cells.append(
-                _cell(choice, setting, recipe, recipe.train, data, seed, tuple(needed), test, out)
+                _cell(choice, scored, recipe, recipe.train, data, names, seed, required, test, out)
             )
-    return _plan(setting, recipe, seeds, cells, list(auxiliary.values()), columns, metrics, out)
+    plan = _plan(scored, recipe, seeds, cells, list(auxiliary.values()), columns, metrics, out)
+    if on_disk is None or trained is None:
+        return plan
+    return replace(
+        plan,
+        files=on_disk.files,
+        absent=on_disk.absent,
+        training=trained.files,
+        untrained=trained.absent,
+    )
 
 
 def make_evaluation_plan(
@@ -136,29 +206,22 @@ def make_evaluation_plan(
     metrics: Sequence[str],
     out: Path,
     roots: Roots | None = None,
-    noise_rounding: NoiseRounding | None = None,
+    changes: Changes | None = None,
 ) -> Plan:
     """Build the plan of ``evaluate``: weights from elsewhere, and the degraded input.
 
-    With ``roots`` the setting's real test sets are scored, of those that are there. Another
-    ``noise_rounding`` is another preparation, with an id of its own.
+    With ``roots`` the setting's real test sets are scored, of those that are there.
 
     Raises:
         UsageError: an unknown name, options that contradict each other, or weights missing
             that the method builds on.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
-    if noise_rounding is not None and noise_rounding != setting.preparation.noise_rounding:
-        changed = {
-            "noise_rounding": noise_rounding,
-            "id": f"{setting.preparation.id}-noise-{noise_rounding}",
-        }
-        preparation = setting.preparation.model_copy(update=changed)
-        setting = setting.model_copy(update={"preparation": preparation})
+    setting = (changes or Changes()).apply(setting)
     test, columns = _test(setting, recipe), _columns(setting, recipe)
     on_disk = None if roots is None else find_tests(setting, roots)
     if on_disk is not None:
-        test = test.model_copy(update={"photographs": (), "files": on_disk.tests})
+        test = _on_disk(test, on_disk)
     context = CheckContext(setting.task_names, recipe.train.micro_batch or recipe.train.batch)
     auxiliary = []
     for name in subject.choice.card.requires:
@@ -178,7 +241,7 @@ def make_evaluation_plan(
         options = options_as_json(chosen)
     needed = tuple(auxiliary)
     cells = [
-        _cell(find(name), setting, recipe, recipe.train, _data(setting), 0, (), test, out)
+        _cell(find(name), setting, recipe, recipe.train, _data(setting), (), 0, (), test, out)
         for name in _always_shown()
     ]
     cells.append(
@@ -264,7 +327,8 @@ def _cell(
     setting: Setting,
     recipe: Recipe,
     train: Optimisation,
-    data: TrainingData,
+    data: TrainingData | RealTrainingData,
+    trained_tasks: tuple[str, ...],
     seed: int,
     requires: tuple[Cell, ...],
     test: TestSet | None,
@@ -280,7 +344,7 @@ def _cell(
         tasks=setting.task_names,
         data=data if trained else None,
         train=train if trained else None,
-        stages=plan_stages(choice, setting, train) if trained else (),
+        stages=plan_stages(choice, setting, train, trained_tasks) if trained else (),
         seed=seed if trained else 0,
         requires={cell.spec.method: cell.weights_id for cell in requires},
     )
@@ -338,6 +402,12 @@ def _test(setting: Setting, recipe: Recipe) -> TestSet:
         preparation=setting.preparation,
         generator_version=GENERATOR_VERSION,
     )
+
+
+def _on_disk(test: TestSet, found: OnDisk) -> TestSet:
+    """Return ``test`` with images on disk, which are scored whole, in place of photographs."""
+    update = {"photographs": (), "files": found.tests, "centre_px": None}
+    return test.model_copy(update=update)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from harness.reporting.paper import PaperTable
 from harness.reporting.probes import Probed
 from harness.reporting.prompts import ProbedCell, notes
 from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
-from harness.spec import spec_hash
+from harness.spec import RealTrainingData, spec_hash
 from harness.store.files import read_json, write_text
 from harness.store.rows import read
 from harness.stored import expected_images, metric_id, stored_probes, stored_rows
@@ -127,7 +127,27 @@ def _write(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
     return paths
 
 
+def training_sentence(plan: Plan) -> str:
+    """Say what was trained on of what lies on disk, and what was not; empty for a twin."""
+    data = next(
+        (c.spec.data for c in plan.cells if isinstance(c.spec.data, RealTrainingData)), None
+    )
+    if data is None:
+        return ""
+    sets: dict[str, list[str]] = {}
+    for entry in data.files:
+        name = entry.set if entry.group is None else f"{entry.set}/{entry.group}"
+        sets.setdefault(f"{name} ({entry.count} images)", []).append(entry.family)
+    trained = "; ".join(f"{', '.join(families)} on {name}" for name, families in sets.items())
+    missing = "; ".join(
+        f"{family} ({', '.join(names) or 'no set'} not there)"
+        for family, names in plan.untrained.items()
+    )
+    return f"Trained: {trained}." + (f" Not trained: {missing}." if missing else "")
+
+
 def _request(plan: Plan, lines: Sequence[MethodLine]) -> TableRequest:
+    test = next(cell.score.test for cell in plan.cells if cell.score is not None)
     return TableRequest(
         title=plan.setting.title,
         setting=plan.setting.name,
@@ -140,8 +160,9 @@ def _request(plan: Plan, lines: Sequence[MethodLine]) -> TableRequest:
         methods=tuple(lines),
         seeds=plan.seeds,
         images=expected_images(plan),
-        centre_px=plan.recipe.test.centre_px,
+        centre_px=test.centre_px,
         absent=plan.absent,
+        training=training_sentence(plan),
     )
 
 

@@ -320,10 +320,24 @@ class Protocol(Spec):
 
 
 class RealColumn(Spec):
-    """The data set on disk that fills a column."""
+    """The data set on disk that fills a column, or one group of its folders."""
 
     column: str
     set: str
+    group: str | None = None
+
+
+class TrainingSource(Spec):
+    """A data set on disk that a family of tasks is trained on.
+
+    Its images stand ``repeat`` times in the published lists; ``group`` takes that group alone,
+    where a set's folders have several.
+    """
+
+    family: str
+    set: str
+    repeat: int = Field(default=1, ge=1)
+    group: str | None = None
 
 
 class Setting(Spec):
@@ -343,6 +357,7 @@ class Setting(Spec):
     columns: tuple[Column, ...]
     twin: Twin
     real: tuple[RealColumn, ...] = ()
+    training: tuple[TrainingSource, ...] = ()
     preparation: Preparation
     protocol: Protocol
 
@@ -361,6 +376,11 @@ class Setting(Spec):
             if real.column not in [column.name for column in self.columns]:
                 raise ValueError(f"'real' names column '{real.column}', which is not in the card")
         families = {task.family for task in self.tasks}
+        for source in self.training:
+            if source.family not in families:
+                raise ValueError(
+                    f"'training' names family '{source.family}', which no task of the card has"
+                )
         if self.sequence and (
             set(self.sequence) != families or len(self.sequence) != len(families)
         ):
@@ -481,6 +501,36 @@ class TrainingData(Spec):
     generator_version: int
 
 
+class TrainingFiles(Spec):
+    """Images of a set on disk that a family of tasks is trained on.
+
+    ``sha256`` is a hash of all their names and bytes, wherever they lie; ``held_out`` are for
+    validation and not trained on.
+    """
+
+    family: str
+    set: str
+    group: str | None
+    layout: str
+    repeat: int
+    count: int
+    held_out: tuple[str, ...]
+    sha256: str
+
+
+class RealTrainingData(Spec):
+    """What the training stream is made of where images lie on disk.
+
+    ``tasks`` are those with something to train on. Noise is added to clean images; all other
+    degradations are those of the files.
+    """
+
+    tasks: tuple[Task, ...]
+    files: tuple[TrainingFiles, ...]
+    preparation: Preparation
+    generator_version: int
+
+
 class Stage(Spec):
     """A part of a training: optimiser and learning rate start anew with it, weights go on.
 
@@ -506,7 +556,7 @@ class TrainSpec(Spec):
     method_version: int
     options: dict[str, JsonValue]
     tasks: tuple[str, ...]
-    data: TrainingData | None
+    data: TrainingData | RealTrainingData | None
     train: Optimisation | None
     stages: tuple[Stage, ...]
     seed: int

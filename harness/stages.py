@@ -17,8 +17,10 @@ _ALL_TASKS_SHARE = 0.4
 """Share of the steps in which MiOIR trains all tasks at last: 400k of 1M."""
 
 
-def plan_stages(choice: MethodChoice, setting: Setting, train: Optimisation) -> tuple[Stage, ...]:
-    """Return the stages in which ``choice`` is trained.
+def plan_stages(
+    choice: MethodChoice, setting: Setting, train: Optimisation, names: tuple[str, ...]
+) -> tuple[Stage, ...]:
+    """Return the stages in which ``choice`` is trained on the tasks ``names`` of ``setting``.
 
     A method's own stages see all tasks; with sequential learning its last one is cut into
     stages with one family of tasks more each.
@@ -27,13 +29,11 @@ def plan_stages(choice: MethodChoice, setting: Setting, train: Optimisation) -> 
         UsageError: there are fewer steps than stages, or nothing to learn in sequence.
     """
     own = choice.card.stages or (StageShare("", 1.0),)
-    names = setting.task_names
     parts = [(stage.name, stage.share, names) for stage in own]
     if choice.sequential:
         name, share, _ = parts.pop()
-        parts += [
-            (name, share * of_last, tasks) for of_last, tasks in _sequence(choice.id, setting)
-        ]
+        sequence = _sequence(choice.id, setting, names)
+        parts += [(name, share * of_last, tasks) for of_last, tasks in sequence]
     if train.steps < len(parts):
         raise UsageError(
             f"{choice.id} is trained in {len(parts)} stages, and the recipe has {train.steps} steps"
@@ -57,9 +57,12 @@ def plan_stages(choice: MethodChoice, setting: Setting, train: Optimisation) -> 
     return tuple(stages)
 
 
-def _sequence(method: str, setting: Setting) -> list[tuple[float, tuple[str, ...]]]:
+def _sequence(
+    method: str, setting: Setting, names: tuple[str, ...]
+) -> list[tuple[float, tuple[str, ...]]]:
     """Return the share of the steps and the tasks of each stage of sequential learning."""
-    families = setting.families
+    trained = [task for task in setting.tasks if task.name in names]
+    families = [f for f in setting.families if any(task.family == f for task in trained)]
     if len(families) < 2:
         raise UsageError(
             f"{method}: setting {setting.name} has one kind of degradation, and nothing to learn "
@@ -68,6 +71,6 @@ def _sequence(method: str, setting: Setting) -> list[tuple[float, tuple[str, ...
     each = (1 - _ALL_TASKS_SHARE) / (len(families) - 1)
     shares = [each] * (len(families) - 1) + [_ALL_TASKS_SHARE]
     return [
-        (share, tuple(t.name for t in setting.tasks if t.family in families[: number + 1]))
+        (share, tuple(t.name for t in trained if t.family in families[: number + 1]))
         for number, share in enumerate(shares)
     ]

@@ -23,7 +23,7 @@ from harness.errors import HarnessError, Interrupted
 from harness.machine import cores, prepare_process
 from harness.method import circumstances
 from harness.plan import Cell, Plan, Source
-from harness.spec import spec_hash
+from harness.spec import RealTrainingData, spec_hash
 from harness.store.files import read_json, write_json, write_text
 from harness.store.rows import Origin, append
 from harness.stored import status, stored_probes, stored_rows
@@ -208,7 +208,10 @@ def trained_network(cell: Cell) -> Any:
 def _train(
     cell: Cell, plan: Plan, resources: Resources, progress: Progress, stop: Callable[[], bool]
 ) -> None:
-    from harness.data.stream import TrainingStream
+    from harness.data.decoded import DecodedImages, default_folder
+    from harness.data.real_stream import RealStream
+    from harness.data.stream import Stream, TrainingStream
+    from harness.data.validation_pairs import RealValidation, TwinValidation, ValidationPairs
     from harness.evaluation.validation import Validation
     from harness.training.loop import Job, Machine, train
 
@@ -216,11 +219,22 @@ def _train(
     if spec.train is None or spec.data is None:
         return
     cards, card = cards_folder(), cell.choice.card
+    stream: Stream
+    source: ValidationPairs
+    if isinstance(spec.data, RealTrainingData):
+        images = DecodedImages(default_folder())
+        stream = RealStream(
+            images, spec.data, plan.training, spec.train, spec.seed, spec.stages, card.views
+        )
+        source = RealValidation(images, spec.data, plan.training)
+    else:
+        stream = TrainingStream(cards, spec.data, spec.train, spec.seed, spec.stages, card.views)
+        source = TwinValidation(cards, spec.data)
     method = _build(cell)
     job = Job(
         spec=spec,
-        stream=TrainingStream(cards, spec.data, spec.train, spec.seed, spec.stages, card.views),
-        validation=Validation(cards, spec.data, card.given_true_task),
+        stream=stream,
+        validation=Validation(source, spec.tasks, card.given_true_task),
         folder=cell.folder,
         operation=plan.recipe.operation,
         machine=Machine(resources.device, resources.threads, resources.loader_workers),

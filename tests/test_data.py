@@ -20,7 +20,7 @@ from harness.data.keys import generator, integer_seed
 from harness.data.leaves import canvas
 from harness.data.pairs import centre_crop, make_pair, pair_names
 from harness.data.recipes import load_recipe
-from harness.data.stream import TrainingStream
+from harness.data.stream import TrainingStream, sampled_tasks
 from harness.errors import HarnessError, UsageError
 from harness.plan import make_plan
 from harness.spec import NoiseRange, Setting, TrainingData
@@ -190,7 +190,7 @@ def test_sampling_by_shares_follows_the_card(stream: TrainingStream) -> None:
     train = stream.train.model_copy(update={"task_sampling": "shares"})
     stages = (stream.stages[0].model_copy(update={"steps": 3000}),)
     by_share = TrainingStream(stream.cards, stream.data, train, 0, stages)
-    drawn = [by_share._task(step, 0) for step in range(3000)]
+    drawn = [sampled_tasks(by_share, stream.data.tasks, step)[0] for step in range(3000)]
     assert drawn.count("dehaze") / 3000 == pytest.approx(72135 / 142431, abs=0.03)
     assert drawn.count("derain") / 3000 == pytest.approx(24000 / 142431, abs=0.03)
 

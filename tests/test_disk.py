@@ -86,7 +86,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     empty = ("--data-root", str(tmp_path / "empty"))
     assert "none of cbsd68, sots-outdoor, rain100l is there" in error(*empty)
-    assert "names no data sets yet" in error(*empty, "--setting", "composite")
+    assert "none of cdd11-test is there" in error(*empty, "--setting", "composite")
     assert "did you mean 'round'" in error("--noise-rounding", "rund")
     root = built(tmp_path / "data")
     (root / "Rain100L" / "norain" / "norain-002.png").unlink()

@@ -211,12 +211,14 @@ def test_cards_folder_holds_no_python() -> None:
 
 def staged(reference: str, steps: int = 12) -> tuple[Stage, ...]:
     train = load_recipe("smoke").train.model_copy(update={"steps": steps, "horizon_steps": steps})
-    return plan_stages(find(reference), load_setting("three-task"), train)
+    setting = load_setting("three-task")
+    return plan_stages(find(reference), setting, train, setting.task_names)
 
 
 def test_a_method_of_one_stage_keeps_the_recipes_lengths() -> None:
     train = load_recipe("smoke").train
-    (stage,) = plan_stages(find("promptir"), load_setting("three-task"), train)
+    setting = load_setting("three-task")
+    (stage,) = plan_stages(find("promptir"), setting, train, setting.task_names)
     assert (stage.name, stage.steps) == ("", train.steps)
     assert (stage.warmup_steps, stage.horizon_steps) == (train.warmup_steps, train.horizon_steps)
     assert stage.tasks == load_setting("three-task").task_names

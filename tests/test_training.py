@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from harness.data.stream import TrainingStream
+from harness.data.validation_pairs import TwinValidation
 from harness.errors import CellError, HarnessError, Interrupted
 from harness.evaluation.validation import Validation
 from harness.plan import Cell, Plan, make_plan
@@ -44,7 +45,7 @@ def job_of(plan: Plan, cards: Path, device: str, workers: int) -> Job:
     return Job(
         spec=cell.spec,
         stream=TrainingStream(cards, data, cell.spec.train, 0, cell.spec.stages, card.views),
-        validation=Validation(cards, data, card.given_true_task),
+        validation=Validation(TwinValidation(cards, data), cell.spec.tasks, card.given_true_task),
         folder=cell.folder,
         operation=plan.recipe.operation,
         machine=Machine(device, 1, workers),

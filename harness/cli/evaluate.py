@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.choices import (
+    CropMultiple,
+    DataRoot,
+    ProtocolName,
+    Real,
+    Rounding,
+    changes_from,
+    disk_from,
+)
 from harness.cli.run import DEFAULT_OUT, Metrics, Out, Plugins, Probes, SettingName, complete
 
 if TYPE_CHECKING:
     from harness.plan import Released, Source
-    from harness.spec import NoiseRounding
 
 
 def evaluate(
@@ -43,12 +51,11 @@ def evaluate(
     ] = "paper",
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets: score real images, not the twin.")
-    ] = None,
-    noise_rounding: Annotated[
-        str | None, typer.Option(help="truncate, round, none (floats), unclipped.")
-    ] = None,
+    data_root: DataRoot = None,
+    real: Real = False,
+    noise_rounding: Rounding = None,
+    crop_multiple: CropMultiple = None,
+    protocol: ProtocolName = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
     probes: Probes = False,
@@ -59,30 +66,17 @@ def evaluate(
     The network is built at the published size and under the options that its authors' weights
     need; a file that this project wrote says itself what it holds.
     """
-    from harness.data.roots import find_roots
     from harness.plan import make_evaluation_plan
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
     subject = _subject(checkpoint, method, spandrel, architecture, entry, required or [])
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
-    roots = None if data_root is None else find_roots(data_root)
-    plan = make_evaluation_plan(
-        subject, setting, recipe, extra, out, roots, _rounding(noise_rounding)
-    )
+    disk = disk_from(data_root, real, ())
+    changes = changes_from(noise_rounding, crop_multiple, protocol)
+    roots = None if disk is None else disk.roots
+    plan = make_evaluation_plan(subject, setting, recipe, extra, out, roots, changes)
     complete(replace(plan, probes=probes), out, 1, 0, device, dry_run)
-
-
-def _rounding(text: str | None) -> NoiseRounding | None:
-    from typing import get_args
-
-    from harness.errors import UsageError, did_you_mean
-    from harness.spec import NoiseRounding
-
-    known: dict[str, NoiseRounding] = {name: name for name in get_args(NoiseRounding)}
-    if text is not None and text not in known:
-        raise UsageError(f"--noise-rounding {text} is unknown; {did_you_mean(text, known)}")
-    return None if text is None else known[text]
 
 
 def _subject(

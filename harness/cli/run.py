@@ -10,10 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.choices import (
+    CropMultiple,
+    DataRoot,
+    ProtocolName,
+    Real,
+    Rounding,
+    TrainSets,
+    changes_from,
+    disk_from,
+    tell_hashing,
+    tell_training,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.plan import Plan
+    from harness.plan import Changes, Disk, Plan
     from harness.sweep import CellResult
 
 DEFAULT_OUT = Path("results/runs")
@@ -59,6 +72,12 @@ def run(
     workers: Annotated[int, typer.Option(min=0, help="Loader processes per cell.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
+    data_root: DataRoot = None,
+    real: Real = False,
+    train_set: TrainSets = None,
+    protocol: ProtocolName = None,
+    crop_multiple: CropMultiple = None,
+    noise_rounding: Rounding = None,
     probes: Probes = False,
     source: From = None,
     export: Annotated[
@@ -73,8 +92,17 @@ def run(
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
-    names = method_names(methods)
-    plan = replace(plan_from(names, setting, recipe, seeds, metrics, out), probes=probes)
+    plan = plan_from(
+        method_names(methods),
+        setting,
+        recipe,
+        seeds,
+        metrics,
+        out,
+        disk_from(data_root, real, train_set or ()),
+        changes_from(noise_rounding, crop_multiple, protocol),
+    )
+    plan = replace(plan, probes=probes)
     take(plan, source)
     complete(plan, out, jobs, workers, device, dry_run)
     if export is not None and not dry_run:
@@ -113,6 +141,8 @@ def compute(
         return None
     if all(status(cell, plan) == "cached" for cell in plan.cells):
         return []
+    if plan.training:
+        tell_training(plan)
     from harness.evaluation.metrics import resolve_metrics
     from harness.store.files import check_writable
     from harness.sweep import Resources, run_plan
@@ -159,13 +189,22 @@ def method_names(text: str) -> list[str]:
 
 
 def plan_from(
-    methods: Sequence[str], setting: str, recipe: str, seeds: str, metrics: str, out: Path
+    methods: Sequence[str],
+    setting: str,
+    recipe: str,
+    seeds: str,
+    metrics: str,
+    out: Path,
+    disk: Disk | None = None,
+    changes: Changes | None = None,
 ) -> Plan:
     """Build the plan from flags; shared by ``run``, ``table`` and ``ablate``."""
     from harness.plan import make_plan, parse_seeds
 
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
-    return make_plan(methods, setting, recipe, parse_seeds(seeds), extra, out)
+    return make_plan(
+        methods, setting, recipe, parse_seeds(seeds), extra, out, disk, changes, tell_hashing
+    )
 
 
 def show(plan: Plan, out: Path) -> None:

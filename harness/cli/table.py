@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harness.cli.choices import (
+    CropMultiple,
+    DataRoot,
+    ProtocolName,
+    Real,
+    Rounding,
+    TrainSets,
+    changes_from,
+    disk_from,
+)
 from harness.cli.run import (
     DEFAULT_OUT,
     Methods,
@@ -22,6 +32,7 @@ from harness.cli.run import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.plan import Plan
@@ -36,6 +47,12 @@ def table(
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
     plugin: Plugins = None,
+    data_root: DataRoot = None,
+    real: Real = False,
+    train_set: TrainSets = None,
+    protocol: ProtocolName = None,
+    crop_multiple: CropMultiple = None,
+    noise_rounding: Rounding = None,
     style: Annotated[
         Literal["rows", "paper"],
         typer.Option(help="rows: what is stored; paper: as the literature lays it out, with it."),
@@ -50,12 +67,19 @@ def table(
     from harness.stored import stored_rows
 
     use_plugins(plugin or [])
+    disk = disk_from(data_root, real, train_set or ())
+    changes = changes_from(noise_rounding, crop_multiple, protocol)
+
+    def plan_of_flags() -> Plan:
+        names = method_names(methods)
+        return plan_from(names, setting, recipe, seeds, metrics, out, disk, changes)
+
     if style == "paper":
-        _paper(methods, setting, recipe, seeds, metrics, out, source)
+        _paper(plan_of_flags, setting, recipe, out, source)
         return
     if source is not None:
         raise UsageError(f"--source {source} chooses a published table; add --style paper")
-    plan = plan_from(method_names(methods), setting, recipe, seeds, metrics, out)
+    plan = plan_of_flags()
     if not any(stored_rows(cell) for cell in plan.cells):
         raise HarnessError(
             f"{out} holds no scores of these methods on {setting} with recipe {recipe}; compute "
@@ -65,13 +89,7 @@ def table(
 
 
 def _paper(
-    methods: str,
-    setting: str,
-    recipe: str,
-    seeds: str,
-    metrics: str,
-    out: Path,
-    source: str | None,
+    plan_of_flags: Callable[[], Plan], setting: str, recipe: str, out: Path, source: str | None
 ) -> None:
     from harness.data.cards import setting_names
     from harness.reporting.paper import paper_table
@@ -84,7 +102,7 @@ def _paper(
     measured = reevaluated = None
     # What is cited can be shown of a setting that this installation cannot measure.
     if setting in setting_names():
-        plan = plan_from(method_names(methods), setting, recipe, seeds, metrics, out)
+        plan = plan_of_flags()
         measured, reevaluated = _own(plan)
     table = paper_table(cited, measured, reevaluated)
     print(terminal(table, colour=sys.stdout.isatty()))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from harness.data.degradations import degrade
+from harness.data.digests import content_sha256
 from harness.data.images import read_image
 from harness.data.keys import generator
 from harness.data.layouts import FoundSet, PairFiles
@@ -54,21 +53,19 @@ def find_tests(setting: Setting, roots: Roots) -> OnDisk:
         if of_set is None:
             absent[real.column] = real.set
             continue
-        if of_set.unpaired:
-            first = of_set.unpaired[0]
-            raise HarnessError(
-                f"{len(of_set.unpaired)} files of {real.set} in {of_set.folder} have no "
-                f"counterpart, such as {first.path}: {first.reason}; look at them with: "
-                f"python -m harness data check {real.set}"
-            )
-        files[real.column] = {pair.image: pair for pair in of_set.pairs}
+        check_paired(of_set)
+        pairs = of_group(of_set, real.group)
+        if not pairs:
+            absent[real.column] = f"{real.set}, group {real.group}"
+            continue
+        files[real.column] = {pair.image: pair for pair in pairs}
         tests.append(
             TestFiles(
                 column=real.column,
                 set=real.set,
                 layout=of_set.layout.name,
-                images=tuple(pair.image for pair in of_set.pairs),
-                sha256=_sha256(of_set.pairs),
+                images=tuple(pair.image for pair in pairs),
+                sha256=content_sha256(pairs),
             )
         )
     if not tests:
@@ -77,22 +74,20 @@ def find_tests(setting: Setting, roots: Roots) -> OnDisk:
     return OnDisk(tuple(tests), files, absent)
 
 
-def _sha256(pairs: Sequence[PairFiles]) -> str:
-    """Hash the bytes of all files of a set, in their order."""
-    digest = hashlib.sha256()
-    for pair in pairs:
-        for path in (pair.degraded, pair.clean):
-            if path is not None:
-                digest.update(_file_digest(path))
-    return digest.hexdigest()
+def check_paired(found: FoundSet) -> None:
+    """Raise :class:`HarnessError` if files of a set have no counterpart; names the first."""
+    if found.unpaired:
+        first = found.unpaired[0]
+        raise HarnessError(
+            f"{len(found.unpaired)} files of {found.card.name} in {found.folder} have no "
+            f"counterpart, such as {first.path}: {first.reason}; look at them with: "
+            f"python -m harness data check {found.card.name}"
+        )
 
 
-def _file_digest(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise HarnessError(f"{path} cannot be read: {error.strerror or error}") from error
+def of_group(found: FoundSet, group: str | None) -> tuple[PairFiles, ...]:
+    """Return the pairs of a group of a set's folders, all of them without one."""
+    return tuple(pair for pair in found.pairs if group is None or pair.group == group)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,15 @@ from harness.data.degradations import degrade
 from harness.data.keys import generator
 from harness.data.leaves import canvas
 from harness.data.photographs import Image8, load
-from harness.spec import LeavesSpec, Optimisation, Stage, TrainingData, stage_at
+from harness.spec import (
+    LeavesSpec,
+    Optimisation,
+    PlacedStage,
+    Stage,
+    Task,
+    TrainingData,
+    stage_at,
+)
 
 Float = NDArray[np.float32]
 
@@ -40,6 +49,49 @@ class Samples:
     second_view: Float | None = None
 
 
+class Stream(Protocol):
+    """Makes any batch of a run on demand, from whatever images."""
+
+    @property
+    def train(self) -> Optimisation:
+        """The optimisation, of which batch and sampling matter here."""
+        ...
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the training and their tasks."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        ...
+
+    def batch(self, step: int) -> Samples:
+        """Return batch ``step`` (from 0)."""
+        ...
+
+
+def sampled_tasks(stream: Stream, tasks: Sequence[Task], step: int) -> list[str]:
+    """Choose the tasks of a batch among those of its stage: in turn, reshuffled, or by shares."""
+    train, placed = stream.train, stage_at(stream.stages, step)
+    of_stage = [task for task in tasks if task.name in placed.stage.tasks]
+    return [_task(stream, of_stage, placed, step, slot) for slot in range(train.batch)]
+
+
+def _task(stream: Stream, tasks: Sequence[Task], placed: PlacedStage, step: int, slot: int) -> str:
+    batch = stream.train.batch
+    if stream.train.task_sampling == "balanced":
+        index = (step - placed.first_step) * batch + slot
+        turn, place = divmod(index, len(tasks))
+        later = [placed.number] if placed.number else []
+        order = generator("task-order", stream.seed, turn, *later).permutation(len(tasks))
+        return tasks[int(order[place])].name
+    shares = np.array([task.share for task in tasks])
+    rng = generator("task-share", stream.seed, step * batch + slot)
+    return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))].name
+
+
 @dataclass(frozen=True)
 class TrainingStream:
     """Makes any batch of a run on demand; picklable, so loader workers can hold it.
@@ -57,7 +109,7 @@ class TrainingStream:
     def batch(self, step: int) -> Samples:
         """Return batch ``step`` (from 0)."""
         size = self.train.batch
-        names = [self._task(step, slot) for slot in range(size)]
+        names = sampled_tasks(self, self.data.tasks, step)
         rngs = [generator("train", self.seed, step, slot) for slot in range(size)]
         images = [self._image(step * size + slot, rng) for slot, rng in enumerate(rngs)]
         clean, degraded = self._cut(images, names, rngs)
@@ -66,20 +118,6 @@ class TrainingStream:
             others = [generator("second-view", self.seed, step, slot) for slot in range(size)]
             _, second_view = self._cut(images, names, others)
         return Samples(degraded, clean, tuple(names), step, second_view)
-
-    def _task(self, step: int, slot: int) -> str:
-        """Choose a sample's task among those of its stage: in turn, reshuffled, or by shares."""
-        placed = stage_at(self.stages, step)
-        tasks = [task for task in self.data.tasks if task.name in placed.stage.tasks]
-        if self.train.task_sampling == "balanced":
-            index = (step - placed.first_step) * self.train.batch + slot
-            turn, place = divmod(index, len(tasks))
-            later = [placed.number] if placed.number else []
-            order = generator("task-order", self.seed, turn, *later).permutation(len(tasks))
-            return tasks[int(order[place])].name
-        shares = np.array([task.share for task in tasks])
-        rng = generator("task-share", self.seed, step * self.train.batch + slot)
-        return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))].name
 
     def _cut(
         self, images: Sequence[Image8], names: Sequence[str], rngs: Sequence[np.random.Generator]

@@ -31,7 +31,8 @@ class TableRequest:
 
     ``images`` maps each column to the images that a complete value needs; ``centre_px`` is the
     side of what was cut from their centre, None for whole images; ``absent`` maps columns to the
-    data sets that would fill them and are not there.
+    data sets that would fill them and are not there; ``training`` says in a sentence what was
+    trained on, where that is not the twin.
     """
 
     title: str
@@ -47,6 +48,7 @@ class TableRequest:
     images: Mapping[str, Sequence[str]]
     centre_px: int | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
+    training: str = ""
 
 
 @dataclass(frozen=True)

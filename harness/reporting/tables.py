@@ -88,12 +88,14 @@ def caption(table: Table, marks: str) -> str:
     labels = {column.name: column.label for column in request.columns}
     missing = ", ".join(f"{labels[name]} ({data})" for name, data in request.absent.items())
     absent = f"Not there: {missing}. " if missing else ""
+    average = "none, for a part of the columns is no average" if missing else "mean of the columns"
+    trained = f"{request.training} " if request.training else ""
     spread = "; ± is the standard deviation over seeds" if len(request.seeds) > 1 else ""
     return (
         f"{request.title}. Setting {request.setting}, {source}; recipe {request.recipe}; "
         f"{metrics}, protocol {request.protocol}, preparation {request.preparation}; "
         f"seed{'s' if len(request.seeds) > 1 else ''} {seeds}{spread}. "
-        f"Images scored{cut}: {counts}. {absent}Average: mean of the columns; {marks}."
+        f"{trained}Images scored{cut}: {counts}. {absent}Average: {average}; {marks}."
     )
 
 

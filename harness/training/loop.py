@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from harness.data.keys import integer_seed
-from harness.data.stream import Float, Samples, TrainingStream
+from harness.data.stream import Float, Samples, Stream
 from harness.errors import CellError, Interrupted
 from harness.evaluation.validation import Validation
 from harness.machine import computes_bf16
@@ -41,7 +41,7 @@ class Job:
     """One training: what determines its result, where it is kept, and what it runs on."""
 
     spec: TrainSpec
-    stream: TrainingStream
+    stream: Stream
     validation: Validation
     folder: CellFolder
     operation: Operation
@@ -49,7 +49,7 @@ class Job:
 
 
 class _Steps(Dataset[Samples]):
-    def __init__(self, stream: TrainingStream, first: int, total: int) -> None:
+    def __init__(self, stream: Stream, first: int, total: int) -> None:
         self.stream, self.first, self.total = stream, first, total
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class _Steps(Dataset[Samples]):
         return self.stream.batch(self.first + index)
 
 
-def batches(stream: TrainingStream, first: int, machine: Machine) -> Iterator[Samples]:
+def batches(stream: Stream, first: int, machine: Machine) -> Iterator[Samples]:
     """Yield batches from step ``first`` on, in order, made ahead by loader workers if any."""
     steps = _Steps(stream, first, stream.train.steps)
     loader = DataLoader(

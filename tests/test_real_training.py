@@ -1,0 +1,329 @@
+"""Training and scoring on images on disk, made here small."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from harness.data.decoded import DecodedImages
+from harness.data.disk import DiskPairs
+from harness.data.real_stream import RealStream
+from harness.data.roots import Roots
+from harness.data.training_sets import OnDiskTraining, find_training, held_out, trained_on
+from harness.data.validation_pairs import RealValidation
+from harness.errors import UsageError
+from harness.evaluation.metrics import resolve_metrics
+from harness.evaluation.protocols import score_pairs
+from harness.plan import Changes, Disk, Plan, make_plan
+from harness.spec import RealTrainingData, Setting, Stage, stage_at
+from tests.conftest import Run
+
+SHARED = Path(__file__).parents[2] / "shared/data"
+PAIRS = 20
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def write_rain(folder: Path, count: int, seed: int, size: tuple[int, int] = (48, 64)) -> None:
+    """Write pairs as RainTrainL lies: rain/*.png and norain/*.png, streaks 60 levels brighter."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        coarse = rng.integers(20, 160, (6, 8, 3)).repeat(size[0] // 6, 0).repeat(size[1] // 8, 1)
+        rainy = coarse.copy()
+        rainy[:, number % 8 :: 8] += 60
+        write(folder / f"norain/norain-{number}.png", coarse)
+        write(folder / f"rain/norain-{number}.png", rainy)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with RainTrainL, Rain100L and CBSD68, all tiny; nothing for haze."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_rain(folder / "raintrainl", PAIRS, 0)
+    write_rain(folder / "rain100l", 3, 1)
+    rng = np.random.default_rng(2)
+    for number in range(3):
+        write(folder / f"cbsd68/{number}.png", rng.integers(0, 255, (40, 56, 3)))
+    return folder
+
+
+def disk(root: Path) -> Disk:
+    return Disk(Roots(root, "--data-root"), {"denoise": "raintrainl"})
+
+
+def real_plan(root: Path, out: Path = Path("unused"), **changes: object) -> Plan:
+    return make_plan(
+        ["promptir"],
+        "three-task",
+        "smoke",
+        [0],
+        (),
+        out,
+        disk(root),
+        Changes(**changes),  # type: ignore[arg-type]
+    )
+
+
+def found(setting: Setting, root: Path) -> OnDiskTraining:
+    return find_training(setting, Roots(root, "--data-root"), {"denoise": "raintrainl"})
+
+
+def stream_of(plan: Plan, images: Path) -> RealStream:
+    spec = plan.cells[-1].spec
+    assert isinstance(spec.data, RealTrainingData)
+    assert spec.train is not None
+    return RealStream(
+        DecodedImages(images), spec.data, plan.training, spec.train, spec.seed, spec.stages
+    )
+
+
+def test_a_cell_is_known_by_the_bytes_and_not_by_the_folder(root: Path, tmp_path: Path) -> None:
+    first = real_plan(root).cells[-1].weights_id
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(root, moved)
+    assert real_plan(moved).cells[-1].weights_id == first
+    path = moved / "raintrainl/rain/norain-0.png"
+    write(path, np.zeros((48, 64, 3)))
+    assert real_plan(moved).cells[-1].weights_id != first
+
+
+def test_twin_cells_keep_their_ids() -> None:
+    """Rows that people stored name these."""
+    plan = make_plan(["promptir"], "three-task", "mini", [0], (), Path("unused"))
+    assert plan.cells[-1].weights_id == "36653391393ac9c2"
+
+
+def test_what_is_missing_is_named_and_not_trained(root: Path, setting: Setting) -> None:
+    got = found(setting, root)
+    assert got.absent == {"dehaze": ("reside-ots",)}
+    assert [task.name for task in got.data.tasks] == [
+        "denoise15",
+        "denoise25",
+        "denoise50",
+        "derain",
+    ]
+    families = [(entry.family, entry.set, entry.repeat) for entry in got.data.files]
+    assert families == [("denoise", "raintrainl", 1), ("derain", "raintrainl", 120)]
+    plan = real_plan(root)
+    assert plan.absent == {"dehaze": "sots-outdoor"}
+    assert plan.cells[-1].spec.tasks == setting.task_names, "outputs keep their order"
+
+
+@pytest.mark.parametrize(
+    ("replaced", "named"),
+    [
+        ({"denoise": "cbsd68"}, "cbsd68 is a test set"),
+        ({"fog": "raintrainl"}, "no family 'fog'"),
+        ({"derain": "clean"}, "unknown data set 'clean'"),
+    ],
+)
+def test_replacements_that_cannot_be_are_refused(
+    replaced: dict[str, str], named: str, root: Path, setting: Setting
+) -> None:
+    with pytest.raises(UsageError) as error:
+        find_training(setting, Roots(root, "--data-root"), replaced)
+    assert named in str(error.value)
+
+
+def test_pairs_are_needed_where_no_noise_is_added(tmp_path: Path, setting: Setting) -> None:
+    for number in range(12):
+        write(tmp_path / f"bsd400/{number}.png", np.zeros((20, 20, 3)))
+    with pytest.raises(UsageError, match="clean images alone, and dehaze needs pairs"):
+        find_training(setting, Roots(tmp_path, "--data-root"), {"dehaze": "bsd400"})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="none of bsd400, wed, reside-ots, raintrainl is there"):
+        find_training(setting, Roots(tmp_path / "empty", "--data-root"), {})
+
+
+def test_held_out_images_are_never_trained_on(root: Path, setting: Setting) -> None:
+    got = found(setting, root)
+    for entry in got.data.files:
+        pairs = got.files[entry.set, entry.group]
+        kept = held_out(pairs, entry.set)
+        assert tuple(pair.image for pair in kept) == entry.held_out
+        assert len(kept) == PAIRS // 10
+        trained = trained_on(pairs, entry.held_out)
+        assert len(trained) == PAIRS - len(kept)
+        assert not {pair.clean for pair in kept} & {pair.clean for pair in trained}
+    denoise, derain = (entry.held_out for entry in got.data.files)
+    assert denoise == derain, "what one family validates on, another must not train on"
+
+
+def test_batches_are_of_files_and_of_noise(root: Path, tmp_path: Path) -> None:
+    plan = real_plan(root)
+    stream = stream_of(plan, tmp_path)
+    seen = set()
+    for step in range(6):
+        samples = stream.batch(step)
+        for degraded, clean, task in zip(
+            samples.degraded, samples.clean, samples.tasks, strict=True
+        ):
+            seen.add(task)
+            error = np.round((degraded - clean) * 255)
+            if task == "derain":
+                assert set(np.unique(error)) <= {0, 60}, "the streaks of the files"
+            else:
+                deviation = float(error.std())
+                assert deviation == pytest.approx(float(task.removeprefix("denoise")), rel=0.3)
+    assert seen == {"denoise15", "denoise25", "denoise50", "derain"}
+    again = stream_of(plan, tmp_path).batch(4)
+    assert np.array_equal(again.degraded, stream.batch(4).degraded)
+
+
+def test_sets_are_drawn_as_often_as_the_published_list_has_them(root: Path, tmp_path: Path) -> None:
+    """Two sets of one family: 18 trained images once, and 9 of them three times."""
+    plan = real_plan(root)
+    stream = stream_of(plan, tmp_path)
+    entry = next(e for e in stream.data.files if e.family == "derain")
+    few = stream.files[entry.set, None][:9]
+    sets = (
+        entry.model_copy(update={"set": "many", "repeat": 1}),
+        entry.model_copy(update={"set": "few", "repeat": 3, "held_out": ()}),
+    )
+    files = {("many", None): stream.files[entry.set, None], ("few", None): few}
+    both = RealStream(
+        stream.images,
+        stream.data.model_copy(update={"files": sets}),
+        files,
+        stream.train,
+        0,
+        stream.stages,
+    )
+    derain = next(task for task in stream.data.tasks if task.name == "derain")
+    images = {pair.image for pair in few}
+    drawn = [both._pair(derain, np.random.default_rng(n)).image in images for n in range(600)]
+    rest = len([p for p in trained_on(files["many", None], entry.held_out) if p.image in images])
+    expected = (27 + rest) / (27 + 18)
+    assert np.mean(drawn) == pytest.approx(expected, abs=0.06)
+
+
+def test_validation_reads_what_is_held_out(root: Path, tmp_path: Path) -> None:
+    stream = stream_of(real_plan(root), tmp_path)
+    source = RealValidation(stream.images, stream.data, stream.files)
+    by_name = {task.name: task for task in source.tasks}
+    pairs = list(source.pairs(by_name["derain"]))
+    assert len(pairs) == PAIRS // 10
+    degraded, clean = pairs[0]
+    assert degraded.shape == clean.shape == (1, 3, 48, 64)
+    assert set(np.unique(np.round((degraded - clean) * 255))) <= {0, 60}
+    noisy, clean = next(iter(source.pairs(by_name["denoise50"])))
+    assert float((noisy - clean).std() * 255) == pytest.approx(50, rel=0.3)
+
+
+def test_stages_are_of_trained_tasks_alone(root: Path) -> None:
+    plan = make_plan(
+        ["promptir@sequential"], "three-task", "smoke", [0], (), Path("unused"), disk(root)
+    )
+    stages: tuple[Stage, ...] = plan.cells[-1].spec.stages
+    assert [stage.tasks for stage in stages] == [
+        ("denoise15", "denoise25", "denoise50"),
+        ("denoise15", "denoise25", "denoise50", "derain"),
+    ]
+    assert stage_at(stages, 0).stage is stages[0]
+
+
+def test_preparation_and_protocol_can_be_changed_for_scoring_alone(root: Path) -> None:
+    plain = real_plan(root)
+    changed = real_plan(root, crop_multiple=1, protocol="basicsr-y")
+    assert changed.cells[-1].weights_id == plain.cells[-1].weights_id
+    score = changed.cells[-1].score
+    assert score is not None
+    assert score.protocol.id == "y601-uint8-gauss11"
+    assert score.test.preparation.id == "crop16-uint8-cropped-to-1"
+    assert changed.metrics == ("psnr_y601", "ssim_y601_gauss11")
+
+
+def test_run_trains_scores_and_says_what_is_not_there(
+    root: Path, tmp_path: Path, harness_command: Run
+) -> None:
+    out = tmp_path / "out"
+    command = (
+        *("run", "--data-root", str(root), "--train-set", "denoise=raintrainl"),
+        *("--recipe", "smoke", "--methods", "promptir", "--out", str(out)),
+    )
+    done = harness_command(*command)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "Not there: Dehaze (sots-outdoor). Average: none, for a part" in text
+    assert "Not trained: dehaze (reside-ots not there)." in text
+    assert "denoise, derain on raintrainl (20 images)" in text
+    (line,) = [line for line in done.stdout.splitlines() if "PromptIR " in line]
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert (cells[4], cells[6]) == ("-- / --", "-- / --"), "neither haze nor an average"
+    # Trained anew, it is the same to the bit.
+    (weights,) = out.glob("cells/promptir*/weights.safetensors")
+    other = tmp_path / "other"
+    again = harness_command(*command[:-1], str(other))
+    assert again.returncode == 0, again.stderr
+    (second,) = other.glob("cells/promptir*/weights.safetensors")
+    first_state, second_state = load_file(weights), load_file(second)
+    assert all(np.array_equal(value, second_state[key]) for key, value in first_state.items())
+    spec = json.loads((weights.parent / "spec.json").read_text())
+    assert str(root) not in json.dumps(spec)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--train-set", "denoise=raintrainl"), "is about real images; add --data-root"),
+        (("--data-root", "{root}", "--train-set", "denoise"), "is not FAMILY=SET"),
+        (("--data-root", "{root}", "--train-set", "denoise=rain"), "unknown data set 'rain'"),
+        (("--data-root", "{root}/none"), "is no folder"),
+        (("--data-root", "{root}", "--protocol", "basics-y"), "unknown protocol 'basics-y'"),
+        (("--real",), "no folder of data sets is known"),
+    ],
+    ids=lambda v: str(v)[-30:],
+)
+def test_wrong_flags_are_explained(
+    flags: tuple[str, ...], named: str, root: Path, tmp_path: Path, harness_command: Run
+) -> None:
+    flags = tuple(flag.format(root=root) for flag in flags)
+    done = harness_command(
+        *("run", "--dry-run", "--recipe", "smoke", *flags),
+        XDG_CONFIG_HOME=str(tmp_path),
+        HARNESS_DATA_ROOT="",
+    )
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric", "expected_db"),
+    [
+        ({}, "psnr_rgb", 25.52),
+        ({"crop_multiple": 1, "protocol": "basicsr-y"}, "psnr_y601", 26.90),
+    ],
+    ids=["three-task", "full-size-y"],
+)
+def test_rain100l_reads_what_the_field_reads(
+    changes: dict[str, object], metric: str, expected_db: float
+) -> None:
+    if not (SHARED / "Rain100L").is_dir():
+        pytest.skip("the real images are not on this machine")
+
+    plan = real_plan(SHARED, **changes)
+    score = plan.cells[0].score
+    assert score is not None
+    source = DiskPairs(score.test, plan.files)
+    pairs = [source.make(*name) for name in source.names() if name[0] == "derain"]
+    assert len(pairs) == 100
+    with ThreadPoolExecutor(2) as pool:
+        values = score_pairs(
+            [pair.degraded for pair in pairs],
+            [pair.clean for pair in pairs],
+            score.protocol,
+            [resolve_metrics([metric])] * len(pairs),
+            pool,
+        )
+    assert np.mean([one[metric] for one in values]) == pytest.approx(expected_db, abs=0.03)
