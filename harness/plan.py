@@ -161,7 +161,7 @@ def make_plan(
     Raises:
         UsageError: an unknown name, or options that contradict each other.
     """
-    setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
+    setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
     scored = (changes or Changes()).apply(setting)
     data: TrainingData | RealTrainingData = _data(setting)
     test, columns = _test(scored, recipe), _columns(setting, recipe)
@@ -216,7 +216,7 @@ def make_evaluation_plan(
         UsageError: an unknown name, options that contradict each other, or weights missing
             that the method builds on.
     """
-    setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
+    setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
     setting = (changes or Changes()).apply(setting)
     test, columns = _test(setting, recipe), _columns(setting, recipe)
     on_disk = None if roots is None else find_tests(setting, roots)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -21,8 +21,10 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -416,8 +418,15 @@ class Optimisation(Spec):
     ``batch`` is global; ``micro_batch`` splits it to save memory. The learning rate at
     step ``s`` is held for ``lr_hold_steps`` steps: with ``u = s // hold`` it rises linearly,
     ``lr * u / (W - 1)`` for the first ``W = warmup_steps / hold`` units, then follows a
-    cosine to ``lr_min`` at ``horizon_steps`` (which may lie beyond the last step).
+    cosine to ``lr_min`` at ``horizon_steps`` (which may lie beyond the last step). Before the
+    cosine the rate may stay at ``lr`` for ``lr_constant_steps``; with ``lr_restart_steps`` there is
+    one cosine after another of that length instead, as in BasicSR.
+
+    What is in ``_LATER`` came after the first cells were stored, and is left out of their hash
+    where it has its default.
     """
+
+    _LATER: ClassVar = ("lr_constant_steps", "lr_restart_steps")
 
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
@@ -437,9 +446,26 @@ class Optimisation(Spec):
     task_sampling: Literal["balanced", "shares"]
     validate_every_steps: int = Field(ge=1)
     scored_checkpoint: Literal["last", "best-on-validation"]
+    lr_constant_steps: int = Field(default=0, ge=0)
+    lr_restart_steps: int | None = Field(default=None, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> Any:
+        values = serialise(self)
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in self._LATER or value != fields[key].default
+        }
 
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:
+        if self.lr_restart_steps is not None and (self.warmup_steps or self.lr_constant_steps):
+            raise ValueError(
+                "lr_restart_steps goes with neither warmup_steps nor lr_constant_steps; set both "
+                "to 0"
+            )
         if self.micro_batch is not None and self.batch % self.micro_batch:
             raise ValueError(
                 f"batch {self.batch} is not a multiple of micro_batch {self.micro_batch}"

@@ -122,7 +122,7 @@ def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
     else:
         raise UsageError(f"unknown study '{name}'; {did_you_mean(name, study_names())}")
     card = parse(StudyCard, read_yaml(path), str(path))
-    setting, recipe = load_setting(setting_name), load_recipe(recipe_name)
+    setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
     context = CheckContext(setting.task_names, recipe.train.micro_batch or recipe.train.batch)
 
     def method_of(value: Value) -> str:

@@ -1,0 +1,210 @@
+"""The published recipe of every setting, in numbers, and running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from harness.data.cards import cards_folder, load_setting, setting_names
+from harness.data.recipes import load_recipe
+from harness.data.stream import TrainingStream
+from harness.data.validation_pairs import TwinValidation
+from harness.errors import UsageError
+from harness.evaluation.validation import Validation
+from harness.plan import Cell, make_plan
+from harness.spec import Optimisation, TrainingData, spec_hash, stage_at
+from harness.training.build import build
+from harness.training.loop import Job, Machine, train
+from harness.training.progress import PlainProgress
+from harness.training.schedule import learning_rate
+
+# Step -> rate. With warm-up lr e/14 and lr (1 + cos(pi (e - 15)/(H - 15)))/2 of the epoch e; of
+# restarts by 1e-7 + (lr - 1e-7)(1 + cos(pi s/P))/2 of the step s within its period P.
+GOLDEN: dict[str, dict[int, float]] = {
+    # Epochs of 4,451 steps: 0, 1, 14, 15, 75, 119 of a cosine that ends at 150.
+    "three-task": {
+        0: 0.0,
+        4451: 1.42857e-5,
+        14 * 4451: 2.0e-4,
+        15 * 4451: 2.0e-4,
+        75 * 4451: 1.173648e-4,
+        534119: 2.49120e-5,
+    },
+    # Epochs of 5,082 steps; the cosine would end at 180.
+    "five-task": {
+        0: 0.0,
+        5082: 1.42857e-5,
+        15 * 5082: 2.0e-4,
+        70 * 5082: 1.5e-4,
+        125 * 5082: 5.0e-5,
+        762299: 1.69192e-5,
+    },
+    "seven-task": {
+        0: 2.0e-4,
+        25000: 1.707253e-4,
+        50000: 1.0005e-4,
+        99999: 1.0e-7,
+        100000: 2.0e-4,
+        950000: 1.0005e-4,
+    },
+    "all-weather": {
+        0: 3.0e-4,
+        91999: 3.0e-4,
+        92000: 3.0e-4,
+        144000: 2.562140e-4,
+        196000: 1.505e-4,
+        299999: 1.0e-6,
+    },
+    # Epochs of 813 steps.
+    "composite": {
+        0: 0.0,
+        813: 1.42857e-5,
+        15 * 813: 2.0e-4,
+        60 * 813: 1.5e-4,
+        105 * 813: 5.0e-5,
+        97559: 2.49120e-5,
+    },
+    "weatherbench": {
+        0: 2.0e-4,
+        62500: 1.707253e-4,
+        125000: 1.0005e-4,
+        249999: 1.0e-7,
+        250000: 2.0e-4,
+        875000: 1.0005e-4,
+    },
+}
+# Steps, global batch, patch, betas, weight decay, clipping, symmetries, sampling.
+FIELDS: dict[str, tuple[Any, ...]] = {
+    "three-task": (534120, 32, 128, (0.9, 0.999), 0.01, None, "dihedral-without-identity"),
+    "five-task": (762300, 32, 128, (0.9, 0.999), 0.01, None, "dihedral-without-identity"),
+    "seven-task": (1000000, 8, 128, (0.9, 0.99), 0.0, None, "dihedral"),
+    "all-weather": (300000, 32, 128, (0.9, 0.999), 1e-4, 0.01, "dihedral"),
+    "composite": (97560, 32, 128, (0.9, 0.999), 0.01, None, "dihedral-without-identity"),
+    "weatherbench": (1000000, 8, 128, (0.9, 0.9), 0.0, None, "dihedral"),
+}
+# Shares of the families, in the order of the card, in percent.
+SHARES: dict[str, list[float]] = {
+    "three-task": [32.504, 50.646, 16.850],
+    "five-task": [28.464, 44.351, 14.756, 6.465, 5.964],
+    "seven-task": [100 / 7] * 7,
+    "all-weather": [49.809, 45.658, 4.527],
+    "composite": [100 / 11] * 11,
+    "weatherbench": [100 / 3] * 3,
+}
+
+
+def test_every_setting_has_its_own() -> None:
+    assert set(GOLDEN) == set(FIELDS) == set(SHARES) == set(setting_names())
+
+
+@pytest.mark.parametrize("setting", GOLDEN)
+def test_the_learning_rate_is_the_published_one(setting: str) -> None:
+    recipe = load_recipe("paper", setting)
+    assert recipe.name == "paper"
+    for step, rate in GOLDEN[setting].items():
+        found = learning_rate(recipe.train, step)
+        assert found == pytest.approx(rate, rel=1e-4, abs=1e-9), step
+
+
+@pytest.mark.parametrize("setting", FIELDS)
+def test_batch_optimiser_and_augmentation_are_the_published_ones(setting: str) -> None:
+    found = load_recipe("paper", setting).train
+    assert (
+        found.steps,
+        found.batch,
+        found.patch_px,
+        found.betas,
+        found.weight_decay,
+        found.grad_clip_norm,
+        found.augmentation,
+    ) == FIELDS[setting]
+    assert (found.task_sampling, found.scored_checkpoint) == ("shares", "last")
+    assert found.ema_decay is None
+
+
+@pytest.mark.parametrize("setting", SHARES)
+def test_shares_are_those_of_the_published_lists(setting: str) -> None:
+    card = load_setting(setting)
+    total = sum(task.share for task in card.tasks)
+    families = list(dict.fromkeys(task.family for task in card.tasks))
+    found = [
+        100 * sum(task.share for task in card.tasks if task.family == family) / total
+        for family in families
+    ]
+    assert found == pytest.approx(SHARES[setting], abs=0.01)
+
+
+def test_sequential_stages_have_miois_lengths_and_start_anew() -> None:
+    plan = make_plan(["promptir@sequential"], "seven-task", "paper", [0], (), Path("unused"))
+    spec = plan.cells[-1].spec
+    assert spec.train is not None
+    assert [stage.steps for stage in spec.stages] == [100_000] * 6 + [400_000]
+    for first in (0, 100_000, 600_000):
+        placed = stage_at(spec.stages, first)
+        assert learning_rate(spec.train, first - placed.first_step, placed.stage) == 2e-4
+
+
+SHORT = {"steps": 2, "patch_px": 64}
+
+
+def quick(folder: Path) -> str:
+    """Write a recipe that is the published one but for size, length and patch."""
+    path = folder / "two-steps.yaml"
+    changes = {"base": "paper", "summary": "two steps", "size": "tiny", "train": SHORT}
+    path.write_text(yaml.safe_dump(changes))
+    return str(path)
+
+
+@pytest.mark.parametrize("setting", GOLDEN)
+def test_two_steps_of_the_published_recipe_run(setting: str, tmp_path: Path) -> None:
+    plan = make_plan(["restormer"], setting, quick(tmp_path), [0], (), tmp_path)
+    cell: Cell = plan.cells[-1]
+    spec, cards = cell.spec, cards_folder()
+    assert spec.train is not None
+    assert isinstance(spec.data, TrainingData)
+    published = load_recipe("paper", setting).train
+    assert spec.train == published.model_copy(update=SHORT)
+    method = build(cell.choice.card, spec, {})
+    before = [p.detach().clone() for p in method.parameters()]
+    cell.folder.path.mkdir(parents=True)
+    job = Job(
+        spec=spec,
+        stream=TrainingStream(cards, spec.data, spec.train, 0, spec.stages, 1),
+        validation=Validation(TwinValidation(cards, spec.data), spec.tasks, False),
+        folder=cell.folder,
+        operation=plan.recipe.operation,
+        machine=Machine("cpu", 1, 0),
+    )
+    record = train(method, job, PlainProgress("test"), lambda: False)
+    assert record["steps"] == 2
+    moved = any(not torch.equal(p, q) for p, q in zip(method.parameters(), before, strict=True))
+    # Where the first epoch runs at rate 0, two steps change nothing: published as it is.
+    assert moved == (learning_rate(spec.train, 0) > 0)
+
+
+def test_fields_that_came_later_change_no_hash_until_they_are_used() -> None:
+    mini = load_recipe("mini").train
+    assert "lr_restart_steps" not in mini.model_dump()
+    used = mini.model_copy(update={"warmup_steps": 0, "lr_restart_steps": 5})
+    assert used.model_dump()["lr_restart_steps"] == 5
+    assert spec_hash(used) != spec_hash(mini)
+    assert Optimisation.model_validate(mini.model_dump(mode="json")) == mini
+
+
+def test_a_restart_after_warm_up_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: mini\nsummary: x\ntrain: {lr_restart_steps: 100}\n")
+    with pytest.raises(UsageError, match="goes with neither warmup_steps"):
+        load_recipe(str(path))
+
+
+def test_a_recipe_of_ones_own_builds_on_that_of_its_setting(tmp_path: Path) -> None:
+    path = quick(tmp_path)
+    assert load_recipe(path, "seven-task").train.batch == 8
+    assert load_recipe(path, "three-task").train.batch == 32
+    assert load_recipe(path, "a-setting-of-my-own").train.batch == 32
+    assert load_recipe(path, "seven-task").name == "two-steps"
