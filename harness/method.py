@@ -47,6 +47,7 @@ class MethodCard:
             :class:`Method` that is also a ``torch.nn.Module``.
         options: frozen dataclass type of all options, with defaults.
         defaults: values of options that differ from the type's defaults.
+        fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
@@ -85,6 +86,7 @@ class MethodCard:
     build: str
     options: type
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    fitted: Callable[[CheckContext], Mapping[str, Any]] | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     version: int = 1
     check: Callable[[Any, CheckContext], None] | None = None

@@ -217,8 +217,8 @@ def resolve_options(
 ) -> Any:
     """Return the options of ``choice`` at a recipe's size, checked against the setting.
 
-    Precedence: the type's defaults, the card's, the size's, with ``published`` those under which
-    the authors' checkpoints run, the person's.
+    Precedence: the type's defaults, the card's, those that follow from the setting, the size's,
+    with ``published`` those under which the authors' checkpoints run, the person's.
 
     Raises:
         UsageError: unknown option or size, wrong type, or a contradiction, each by name.
@@ -230,7 +230,8 @@ def resolve_options(
             raise UsageError(f"{card.name} has no option '{key}'; {did_you_mean(key, known)}")
     if card.sizes and size not in card.sizes and size != "full" and card.role != "auxiliary":
         raise UsageError(f"{card.name} has no size '{size}'; {did_you_mean(size, card.sizes)}")
-    values: dict[str, Any] = {**card.defaults, **card.sizes.get(size, {})}
+    fitted = card.fitted(context) if card.fitted is not None else {}
+    values: dict[str, Any] = {**card.defaults, **fitted, **card.sizes.get(size, {})}
     if published:
         values |= card.published
     values |= {key: _from_text(text) for key, text in choice.overrides.items()}

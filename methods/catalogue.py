@@ -24,6 +24,7 @@ from methods.options import (
     check_promptir,
     check_restormer,
     cost_of_prompts,
+    prompt_per_task,
 )
 from methods.plug import plugs_in
 
@@ -131,6 +132,7 @@ _CARDS = (
         objective="L1",
         source=f"{_PROMPTIR}; classifier after Kong et al., ECCV 2024, Xiangtaokong/MiOIR",
         defaults={"chooser": "classifier", "prompt_init": "channel-normal"},
+        fitted=prompt_per_task,
         requires=("task-classifier",),
         relative_cost=1.05,
     ),
@@ -142,6 +144,7 @@ _CARDS = (
         objective="L1",
         source=_PROMPTIR,
         defaults={"chooser": "true-task", "prompt_init": "channel-normal"},
+        fitted=prompt_per_task,
         role="reference",
         given_true_task=True,
     ),

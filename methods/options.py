@@ -207,6 +207,11 @@ class PromptIROptions(RestormerOptions, PromptOptions):
         }
 
 
+def prompt_per_task(context: CheckContext) -> dict[str, Any]:
+    """Return the number of prompts where the task chooses: PromptIR's five, or as many as tasks."""
+    return {"prompts": max(PromptOptions().prompts, len(context.tasks))}
+
+
 def cost_of_prompts(options: Mapping[str, Any]) -> float:
     """Return the cost of a training step with ``PromptOptions``, as JSON, against one without CPR.
 

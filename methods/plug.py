@@ -36,6 +36,7 @@ def _plugged(addition: MethodCard, label: str, host: MethodCard) -> MethodCard:
         options=options,
         defaults={**host.defaults, **prompts},
         sizes=sizes,
+        fitted=addition.fitted,
         version=max(host.version, addition.version),
         check=_check(host),
         requires=(*host.requires, *addition.requires),

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.method import MethodCard, Prompted, PromptHost
-from harness.registry import find
+from harness.method import CheckContext, MethodCard, Prompted, PromptHost
+from harness.registry import find, resolve_options
 from harness.training.count import count
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
@@ -216,3 +216,13 @@ def test_listed_figures_are_those_of_torchs_counter(card: MethodCard) -> None:
 
 def test_every_restorer_has_listed_figures() -> None:
     assert {c.name for c in TRAINED if c.role != "auxiliary" and not c.macs} == set()
+
+
+@pytest.mark.parametrize("name", ["explicit", "oracle", "restormer+oracle"])
+def test_a_prompt_for_every_task_is_there_by_itself(name: str) -> None:
+    choice = find(name)
+    for tasks, prompts in ((3, 5), (5, 5), (11, 11)):
+        context = CheckContext(tuple(f"task{i}" for i in range(tasks)), 5)
+        assert resolve_options(choice, "tiny", context).prompts == prompts
+    with pytest.raises(UsageError, match="set prompts=11"):
+        resolve_options(find(f"{name}:prompts=5"), "tiny", context)
