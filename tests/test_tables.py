@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data.cards import load_setting
 from harness.errors import HarnessError
 from harness.evaluation.metrics import METRICS
 from harness.evaluation.probes.definitions import collapsed, wrong_prompt_cost_db
@@ -198,7 +199,9 @@ def test_escaping_leaves_no_special_character(text: str) -> None:
     assert "\n" not in rest
 
 
-def test_latex_compiles_as_it_is(setting: Setting, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["three-task", "composite"])
+def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
+    setting = load_setting(name)
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
     extra = dataclasses.replace(METRICS["psnr_y601"], id="pyiqa:lpips", label="LPIPS_x")

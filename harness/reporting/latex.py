@@ -41,6 +41,7 @@ _SPECIAL = {
 }
 
 
+_COLUMNS_SIDE_BY_SIDE = 7
 _DECIMALS = 3
 """Papers of the field print SSIM with three decimals; full precision is in the CSV."""
 
@@ -86,7 +87,7 @@ def plain_table(
 
 def latex(table: Table) -> str:
     """Return a ``table`` environment; SSIM stands under PSNR so that it fits a text column."""
-    columns = table.request.columns
+    gap = 3 if len(table.request.seeds) == 1 else 2
     lines = [
         "% Needs \\usepackage{booktabs}.",
         r"\begin{table}[tb]",
@@ -96,30 +97,49 @@ def latex(table: Table) -> str:
         r"  \par\smallskip",
         r"  \footnotesize",
         # Spreads over seeds make cells wider, which the gaps between them pay for.
-        rf"  \setlength{{\tabcolsep}}{{{'3pt' if len(table.request.seeds) == 1 else '2pt'}}}",
-        rf"  \begin{{tabular}}{{@{{}}l{'c' * len(columns)}c@{{}}}}",
-        r"    \toprule",
-        *_heads(columns),
-        r"    \midrule",
+        rf"  \setlength{{\tabcolsep}}{{{gap}pt}}",
     ]
-    for position, metrics in enumerate(metric_groups(table)):
-        if position:
-            lines.append(r"    \midrule")
-        title = " over ".join(metric.label for metric in metrics)
-        lines.append(
-            rf"    \multicolumn{{{len(columns) + 2}}}{{@{{}}l}}{{\emph{{{escape(title)}}}}} \\"
-        )
-        for line in table.request.methods:
-            lines += [_line(table, line, metric, first=metric is metrics[0]) for metric in metrics]
-            if len(metrics) > 1 and line is not table.request.methods[-1]:
-                lines.append(r"    \addlinespace[2pt]")
-    lines += [r"    \bottomrule", r"  \end{tabular}"]
+    blocks = _blocks(table.request.columns)
+    for number_, columns in enumerate(blocks):
+        lines += _block(table, columns, with_average=number_ == len(blocks) - 1)
+        if number_ < len(blocks) - 1:
+            lines.append(r"  \par\smallskip")
     notes = footnotes(table)
     if notes:
         text = r" \\ ".join(escape(note) for note in notes)
         lines.append(rf"  \par\smallskip\parbox{{\linewidth}}{{\scriptsize {text}}}")
     lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
+
+
+def _blocks(columns: tuple[Column, ...]) -> list[tuple[Column, ...]]:
+    """Cut columns that do not fit side by side into parts of like size, one below the other."""
+    count = -(-len(columns) // _COLUMNS_SIDE_BY_SIDE)
+    size = -(-len(columns) // count)
+    return [columns[start : start + size] for start in range(0, len(columns), size)]
+
+
+def _block(table: Table, columns: tuple[Column, ...], with_average: bool) -> list[str]:
+    """Return a ``tabular`` of some of the table's columns."""
+    average = "c" * with_average
+    lines = [
+        rf"  \begin{{tabular}}{{@{{}}l{'c' * len(columns)}{average}@{{}}}}",
+        r"    \toprule",
+        *_heads(columns, with_average),
+        r"    \midrule",
+    ]
+    for position, metrics in enumerate(metric_groups(table)):
+        if position:
+            lines.append(r"    \midrule")
+        title = " over ".join(metric.label for metric in metrics)
+        width = len(columns) + 1 + with_average
+        lines.append(rf"    \multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{escape(title)}}}}} \\")
+        names = [*(column.name for column in columns), *([AVERAGE] if with_average else [])]
+        for line in table.request.methods:
+            lines += [_line(table, line, metric, names, metric is metrics[0]) for metric in metrics]
+            if len(metrics) > 1 and line is not table.request.methods[-1]:
+                lines.append(r"    \addlinespace[2pt]")
+    return [*lines, r"    \bottomrule", r"  \end{tabular}"]
 
 
 def _cell(text: str, rank: int | None) -> str:
@@ -130,7 +150,7 @@ def _cell(text: str, rank: int | None) -> str:
     return rf"{shown}{{\tiny$\pm${escape(spread)}}}" if sign else shown
 
 
-def _heads(columns: tuple[Column, ...]) -> list[str]:
+def _heads(columns: tuple[Column, ...], with_average: bool) -> list[str]:
     """Return the two header lines: groups over their columns, then the columns."""
     groups, rules, place = [], [], 2
     for name, members in groupby(columns, key=lambda column: column.group):
@@ -139,16 +159,19 @@ def _heads(columns: tuple[Column, ...]) -> list[str]:
         rules.append(rf"\cmidrule(lr){{{place}-{place + count - 1}}}")
         place += count
     labels = [column.latex_label for column in columns]
+    end, average = (" &", " & Average") if with_average else ("", "")
     return [
-        f"    & {' & '.join(groups)} & \\\\",
+        f"    & {' & '.join(groups)}{end} \\\\",
         f"    {' '.join(rules)}",
-        f"    Method & {' & '.join(labels)} & Average \\\\",
+        f"    Method & {' & '.join(labels)}{average} \\\\",
     ]
 
 
-def _line(table: Table, line: MethodLine, metric: Metric, first: bool) -> str:
+def _line(
+    table: Table, line: MethodLine, metric: Metric, columns: Sequence[str], first: bool
+) -> str:
     cells = []
-    for column in [*(c.name for c in table.request.columns), AVERAGE]:
+    for column in columns:
         entry = table.entry(line.id, column, metric.id)
         cells.append(_cell(number(entry, metric, _DECIMALS), entry.rank if entry else None))
     # Long names break after the signs between options instead of widening the table.
