@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.data.cards import cards_folder, load_setting
 from harness.data.degradations.version import GENERATOR_VERSION
@@ -120,14 +120,24 @@ class Changes:
     noise_rounding: NoiseRounding | None = None
     crop_multiple: int | None = None
     protocol: str | None = None
+    noise_stream: Literal["keyed", "published"] = "keyed"
 
-    def apply(self, setting: Setting) -> Setting:
+    def apply(self, setting: Setting, on_disk: bool) -> Setting:
         """Return ``setting`` with them; another preparation has an id of its own.
 
         Raises:
-            UsageError: there is no such protocol.
+            UsageError: there is no such protocol, or the published noise stream, which passes
+                through a folder in order, is asked of a twin or with another rounding.
         """
         preparation = setting.preparation
+        if self.noise_stream == "published":
+            if not on_disk:
+                raise UsageError("--noise-stream published is about real images; add --data-root")
+            if self.noise_rounding not in (None, "truncate"):
+                raise UsageError(
+                    f"--noise-stream published truncates, and --noise-rounding "
+                    f"{self.noise_rounding} does not; leave one of them out"
+                )
         update: dict[str, Any] = {}
         if self.noise_rounding not in (None, preparation.noise_rounding):
             update["noise_rounding"] = self.noise_rounding
@@ -135,6 +145,9 @@ class Changes:
         if self.crop_multiple not in (None, preparation.crop_multiple):
             update["crop_multiple"] = self.crop_multiple
             update["id"] = f"{update.get('id', preparation.id)}-cropped-to-{self.crop_multiple}"
+        if self.noise_stream != preparation.noise_stream:
+            update["noise_stream"] = self.noise_stream
+            update["id"] = f"{update.get('id', preparation.id)}-{self.noise_stream}-stream"
         found: dict[str, Any] = {"preparation": preparation.model_copy(update=update)}
         if self.protocol is not None:
             found["protocol"] = load_protocol(self.protocol, cards_folder()).protocol
@@ -162,7 +175,7 @@ def make_plan(
         UsageError: an unknown name, or options that contradict each other.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
-    scored = (changes or Changes()).apply(setting)
+    scored = (changes or Changes()).apply(setting, disk is not None)
     data: TrainingData | RealTrainingData = _data(setting)
     test, columns = _test(scored, recipe), _columns(setting, recipe)
     on_disk = trained = None
@@ -217,7 +230,7 @@ def make_evaluation_plan(
             that the method builds on.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
-    setting = (changes or Changes()).apply(setting)
+    setting = (changes or Changes()).apply(setting, roots is not None)
     test, columns = _test(setting, recipe), _columns(setting, recipe)
     on_disk = None if roots is None else find_tests(setting, roots)
     if on_disk is not None:

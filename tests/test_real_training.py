@@ -280,6 +280,7 @@ def test_run_trains_scores_and_says_what_is_not_there(
         (("--data-root", "{root}", "--train-set", "denoise=rain"), "unknown data set 'rain'"),
         (("--data-root", "{root}/none"), "is no folder"),
         (("--data-root", "{root}", "--protocol", "basics-y"), "unknown protocol 'basics-y'"),
+        (("--noise-stream", "published"), "is about real images; add --data-root"),
         (("--real",), "no folder of data sets is known"),
     ],
     ids=lambda v: str(v)[-30:],
@@ -296,6 +297,24 @@ def test_wrong_flags_are_explained(
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_published_stream_depends_on_what_came_before(root: Path) -> None:
+    plan = real_plan(root, noise_stream="published")
+    score = plan.cells[-1].score
+    assert score is not None
+    assert score.test.preparation.id == "crop16-uint8-published-stream"
+    source = DiskPairs(score.test, plan.files)
+    names = [image for column, image in source.names() if column == "denoise25"]
+    # By hand: seed 0, three images of 32x48 at sigma 15, then the same at 25.
+    stream = np.random.RandomState(0)
+    for _ in range(3):
+        stream.randn(32, 48, 3)
+    first = source.make("denoise25", names[0])
+    expected = np.clip(first.clean * 255 + 25 * stream.randn(32, 48, 3), 0, 255).astype(np.uint8)
+    assert np.array_equal(np.round(first.degraded * 255), expected)
+    derain = source.make("derain", next(i for c, i in source.names() if c == "derain"))
+    assert not np.array_equal(derain.degraded, derain.clean)
 
 
 @pytest.mark.parametrize(

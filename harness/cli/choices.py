@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -42,6 +42,13 @@ Rounding = Annotated[
     str | None,
     typer.Option("--noise-rounding", help="truncate, round, none (floats), unclipped."),
 ]
+NoiseStream = Annotated[
+    Literal["keyed", "published"],
+    typer.Option(
+        help="Noise on real test images: keyed by image, or one stream in the order of the folder, "
+        "as published code draws it."
+    ),
+]
 
 
 def disk_from(data_root: Path | None, real: bool, train_sets: Sequence[str]) -> Disk | None:
@@ -72,7 +79,12 @@ def disk_from(data_root: Path | None, real: bool, train_sets: Sequence[str]) -> 
     return Disk(roots, replaced)
 
 
-def changes_from(rounding: str | None, crop_multiple: int | None, protocol: str | None) -> Changes:
+def changes_from(
+    rounding: str | None,
+    crop_multiple: int | None,
+    protocol: str | None,
+    noise_stream: Literal["keyed", "published"],
+) -> Changes:
     """Return what is changed in preparation and protocol.
 
     Raises:
@@ -87,7 +99,8 @@ def changes_from(rounding: str | None, crop_multiple: int | None, protocol: str 
     known: dict[str, NoiseRounding] = {name: name for name in get_args(NoiseRounding)}
     if rounding is not None and rounding not in known:
         raise UsageError(f"--noise-rounding {rounding} is unknown; {did_you_mean(rounding, known)}")
-    return Changes(None if rounding is None else known[rounding], crop_multiple, protocol)
+    chosen = None if rounding is None else known[rounding]
+    return Changes(chosen, crop_multiple, protocol, noise_stream)
 
 
 def tell_hashing(done: int, total: int) -> None:

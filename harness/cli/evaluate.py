@@ -12,6 +12,7 @@ import typer
 from harness.cli.choices import (
     CropMultiple,
     DataRoot,
+    NoiseStream,
     ProtocolName,
     Real,
     Rounding,
@@ -54,6 +55,7 @@ def evaluate(
     data_root: DataRoot = None,
     real: Real = False,
     noise_rounding: Rounding = None,
+    noise_stream: NoiseStream = "keyed",
     crop_multiple: CropMultiple = None,
     protocol: ProtocolName = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
@@ -73,7 +75,7 @@ def evaluate(
     subject = _subject(checkpoint, method, spandrel, architecture, entry, required or [])
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
     disk = disk_from(data_root, real, ())
-    changes = changes_from(noise_rounding, crop_multiple, protocol)
+    changes = changes_from(noise_rounding, crop_multiple, protocol, noise_stream)
     roots = None if disk is None else disk.roots
     plan = make_evaluation_plan(subject, setting, recipe, extra, out, roots, changes)
     complete(replace(plan, probes=probes), out, 1, 0, device, dry_run)

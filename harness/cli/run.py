@@ -13,6 +13,7 @@ import typer
 from harness.cli.choices import (
     CropMultiple,
     DataRoot,
+    NoiseStream,
     ProtocolName,
     Real,
     Rounding,
@@ -78,6 +79,7 @@ def run(
     protocol: ProtocolName = None,
     crop_multiple: CropMultiple = None,
     noise_rounding: Rounding = None,
+    noise_stream: NoiseStream = "keyed",
     probes: Probes = False,
     source: From = None,
     export: Annotated[
@@ -100,7 +102,7 @@ def run(
         metrics,
         out,
         disk_from(data_root, real, train_set or ()),
-        changes_from(noise_rounding, crop_multiple, protocol),
+        changes_from(noise_rounding, crop_multiple, protocol, noise_stream),
     )
     plan = replace(plan, probes=probes)
     take(plan, source)

@@ -10,6 +10,7 @@ import typer
 from harness.cli.choices import (
     CropMultiple,
     DataRoot,
+    NoiseStream,
     ProtocolName,
     Real,
     Rounding,
@@ -53,6 +54,7 @@ def table(
     protocol: ProtocolName = None,
     crop_multiple: CropMultiple = None,
     noise_rounding: Rounding = None,
+    noise_stream: NoiseStream = "keyed",
     style: Annotated[
         Literal["rows", "paper"],
         typer.Option(help="rows: what is stored; paper: as the literature lays it out, with it."),
@@ -68,7 +70,7 @@ def table(
 
     use_plugins(plugin or [])
     disk = disk_from(data_root, real, train_set or ())
-    changes = changes_from(noise_rounding, crop_multiple, protocol)
+    changes = changes_from(noise_rounding, crop_multiple, protocol, noise_stream)
 
     def plan_of_flags() -> Plan:
         names = method_names(methods)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.data.degradations import degrade
 from harness.data.digests import content_sha256
 from harness.data.images import read_image
 from harness.data.keys import generator
 from harness.data.layouts import FoundSet, PairFiles
-from harness.data.pairs import Pair, centre_crop
+from harness.data.pairs import Float, Pair, centre_crop
+from harness.data.published_noise import published_noise
 from harness.data.roots import Roots, find_set, how_to_name_a_root
 from harness.data.sets import load_set
 from harness.errors import HarnessError, UsageError
-from harness.spec import Setting, TestFiles, TestSet
+from harness.spec import NoiseRange, Setting, Task, TestFiles, TestSet
 
 DATASET = "real images"
 Files = Mapping[str, Mapping[str, PairFiles]]
@@ -97,6 +101,7 @@ class DiskPairs:
     test: TestSet
     files: Files
     dataset: str = DATASET
+    _drawing: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Yield (column, image) of every pair, in order."""
@@ -107,7 +112,8 @@ class DiskPairs:
     def make(self, column: str, image: str) -> Pair:
         """Read a pair; where there is no degraded file, the task's noise is added.
 
-        Noise is keyed by preparation, column and image, so it depends on no order.
+        Noise is keyed by preparation, column and image, so it depends on no order; under the
+        published stream it depends on all images before.
 
         Raises:
             HarnessError: a file cannot be read, or the two differ in size.
@@ -125,10 +131,7 @@ class DiskPairs:
                     f"{files.clean} has no degraded counterpart, and {task.degradation.kind} is "
                     "not added to real images"
                 )
-            rng = generator("test", rule.id, column, image)
-            batch = np.ascontiguousarray(unit.transpose(2, 0, 1)[None])
-            noisy = degrade(batch, task.degradation, [rng], rule.noise_rounding)
-            degraded = np.ascontiguousarray(noisy[0].transpose(1, 2, 0))
+            degraded = self._noisy(task, column, image, unit)
         else:
             given = read_image(files.degraded)
             if given.shape != clean.shape:
@@ -137,5 +140,48 @@ class DiskPairs:
                     f"{files.clean} {clean.shape[1]}x{clean.shape[0]}; check the data set with: "
                     "python -m harness data check"
                 )
-            degraded = centre_crop(given, rule.crop_multiple, side) / np.float32(255)
-        return Pair(column, name, image, image, degraded.astype(np.float32), unit)
+            cut = centre_crop(given, rule.crop_multiple, side)
+            degraded = cut.astype(np.float32) / np.float32(255)
+        return Pair(column, name, image, image, degraded, unit)
+
+    def _noisy(self, task: Task, column: str, image: str, unit: Float) -> Float:
+        rule = self.test.preparation
+        if rule.noise_stream == "published":
+            with self._drawing:
+                return self._published[column, image].astype(np.float32) / np.float32(255)
+        rng = generator("test", rule.id, column, image)
+        batch = np.ascontiguousarray(unit.transpose(2, 0, 1)[None])
+        noisy = degrade(batch, task.degradation, [rng], rule.noise_rounding)
+        return np.ascontiguousarray(noisy[0].transpose(1, 2, 0))
+
+    @functools.cached_property
+    def _published(self) -> dict[tuple[str, str], NDArray[np.uint8]]:
+        """Noisy images of all columns, drawn set by set through all levels of the setting."""
+        by_set: dict[str, list[TestFiles]] = {}
+        for entry in self.test.files:
+            if all(pair.degraded is None for pair in self.files[entry.column].values()):
+                by_set.setdefault(entry.set, []).append(entry)
+        levels = [
+            task.degradation.sigma_255[0]
+            for task in self.test.tasks
+            if isinstance(task.degradation, NoiseRange)
+        ]
+        tasks = {column.name: column.task for column in self.test.columns}
+        drawn = {}
+        for entries in by_set.values():
+            files, multiple = self.files[entries[0].column], self.test.preparation.crop_multiple
+            clean = [
+                centre_crop(read_image(files[image].clean), multiple, self.test.centre_px)
+                for image in entries[0].images
+            ]
+            columns = {
+                task.degradation.sigma_255[0]: entry
+                for entry in entries
+                for task in self.test.tasks
+                if task.name == tasks[entry.column] and isinstance(task.degradation, NoiseRange)
+            }
+            for noisy in published_noise(clean, levels):
+                if noisy.sigma_255 in columns:
+                    entry = columns[noisy.sigma_255]
+                    drawn[entry.column, entry.images[noisy.index]] = noisy.degraded
+        return drawn
