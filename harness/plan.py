@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from harness.changes import Changes
 from harness.data.cards import cards_folder, load_setting
 from harness.data.degradations.version import GENERATOR_VERSION
 from harness.data.disk import Files, OnDisk, find_tests
 from harness.data.photographs import describe
-from harness.data.protocol_cards import load_protocol
 from harness.data.recipes import load_recipe
 from harness.data.roots import Roots
 from harness.data.threads import Tell, nothing
@@ -24,7 +24,6 @@ from harness.method import CheckContext
 from harness.registry import MethodChoice, catalogue, find, options_as_json, resolve_options
 from harness.spec import (
     Column,
-    NoiseRounding,
     Optimisation,
     RealTrainingData,
     Recipe,
@@ -82,7 +81,8 @@ class Plan:
 
     ``files`` are those of test images on disk, ``absent`` the sets of columns that are not there;
     ``training`` are those that are trained on, ``untrained`` by family the sets that would be;
-    ``probes`` says whether prompts are probed at length.
+    ``probes`` says whether prompts are probed at length; ``outside`` whether the test
+    set is another than the setting's own.
     """
 
     setting: Setting
@@ -98,6 +98,7 @@ class Plan:
     untrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     probes: bool = False
+    outside: bool = False
 
     @property
     def method_ids(self) -> list[str]:
@@ -111,47 +112,6 @@ class Disk:
 
     roots: Roots
     replaced: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a person changes in a setting's preparation and protocol; None leaves the card's."""
-
-    noise_rounding: NoiseRounding | None = None
-    crop_multiple: int | None = None
-    protocol: str | None = None
-    noise_stream: Literal["keyed", "published"] = "keyed"
-
-    def apply(self, setting: Setting, on_disk: bool) -> Setting:
-        """Return ``setting`` with them; another preparation has an id of its own.
-
-        Raises:
-            UsageError: there is no such protocol, or the published noise stream, which passes
-                through a folder in order, is asked of a twin or with another rounding.
-        """
-        preparation = setting.preparation
-        if self.noise_stream == "published":
-            if not on_disk:
-                raise UsageError("--noise-stream published is about real images; add --data-root")
-            if self.noise_rounding not in (None, "truncate"):
-                raise UsageError(
-                    f"--noise-stream published truncates, and --noise-rounding "
-                    f"{self.noise_rounding} does not; leave one of them out"
-                )
-        update: dict[str, Any] = {}
-        if self.noise_rounding not in (None, preparation.noise_rounding):
-            update["noise_rounding"] = self.noise_rounding
-            update["id"] = f"{preparation.id}-noise-{self.noise_rounding}"
-        if self.crop_multiple not in (None, preparation.crop_multiple):
-            update["crop_multiple"] = self.crop_multiple
-            update["id"] = f"{update.get('id', preparation.id)}-cropped-to-{self.crop_multiple}"
-        if self.noise_stream != preparation.noise_stream:
-            update["noise_stream"] = self.noise_stream
-            update["id"] = f"{update.get('id', preparation.id)}-{self.noise_stream}-stream"
-        found: dict[str, Any] = {"preparation": preparation.model_copy(update=update)}
-        if self.protocol is not None:
-            found["protocol"] = load_protocol(self.protocol, cards_folder()).protocol
-        return setting.model_copy(update=found)
 
 
 def make_plan(
@@ -175,12 +135,14 @@ def make_plan(
         UsageError: an unknown name, or options that contradict each other.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
-    scored = (changes or Changes()).apply(setting, disk is not None)
+    changes = changes or Changes()
+    scored = changes.apply(setting, disk is not None)
+    tested = changes.tested(scored, disk is not None)
     data: TrainingData | RealTrainingData = _data(setting)
-    test, columns = _test(scored, recipe), _columns(setting, recipe)
+    test, columns = _test(tested, recipe), _columns(tested, recipe)
     on_disk = trained = None
     if disk is not None:
-        on_disk = find_tests(setting, disk.roots)
+        on_disk = find_tests(tested, disk.roots)
         trained = find_training(setting, disk.roots, disk.replaced, tell)
         data, test = trained.data, _on_disk(test, on_disk)
     names = tuple(task.name for task in data.tasks)
@@ -188,6 +150,7 @@ def make_plan(
     cells: list[Cell] = []
     auxiliary: dict[str, Cell] = {}
     for choice in {c.id: c for c in choices}.values():
+        _check_told(choice, setting, tested)
         for seed in seeds if choice.card.trained else seeds[:1]:
             needed = []
             for name in choice.card.requires:
@@ -200,7 +163,9 @@ def make_plan(
             cells.append(
                 _cell(choice, scored, recipe, recipe.train, data, names, seed, required, test, out)
             )
-    plan = _plan(scored, recipe, seeds, cells, list(auxiliary.values()), columns, metrics, out)
+    outside = changes.test_set is not None
+    helpers = list(auxiliary.values())
+    plan = _plan(tested, recipe, seeds, cells, helpers, columns, metrics, out, outside)
     if on_disk is None or trained is None:
         return plan
     return replace(
@@ -230,9 +195,12 @@ def make_evaluation_plan(
             that the method builds on.
     """
     setting, recipe = load_setting(setting_name), load_recipe(recipe_name, setting_name)
-    setting = (changes or Changes()).apply(setting, roots is not None)
-    test, columns = _test(setting, recipe), _columns(setting, recipe)
-    on_disk = None if roots is None else find_tests(setting, roots)
+    changes = changes or Changes()
+    setting = changes.apply(setting, roots is not None)
+    tested = changes.tested(setting, roots is not None)
+    _check_told(subject.choice, setting, tested)
+    test, columns = _test(tested, recipe), _columns(tested, recipe)
+    on_disk = None if roots is None else find_tests(tested, roots)
     if on_disk is not None:
         test = _on_disk(test, on_disk)
     context = CheckContext(setting.task_names, recipe.train.micro_batch or recipe.train.batch)
@@ -260,7 +228,8 @@ def make_evaluation_plan(
     cells.append(
         _released_cell(subject.choice, options, subject.source, setting, needed, test, out)
     )
-    plan = _plan(setting, recipe, [0], cells, auxiliary, columns, metrics, out)
+    outside = changes.test_set is not None
+    plan = _plan(tested, recipe, [0], cells, auxiliary, columns, metrics, out, outside)
     if on_disk is None:
         return plan
     return replace(plan, files=on_disk.files, absent=on_disk.absent)
@@ -287,6 +256,15 @@ def _always_shown() -> list[str]:
     """Return the names of what is part of every table: methods without training or files."""
     cards = catalogue().cards.items()
     return [name for name, card in cards if not card.trained and not card.needs_file]
+
+
+def _check_told(choice: MethodChoice, setting: Setting, tested: Setting) -> None:
+    unknown = [name for name in tested.task_names if name not in setting.task_names]
+    if choice.card.given_true_task and unknown:
+        raise UsageError(
+            f"{choice.id} is told the true task of every image, and '{unknown[0]}' is none of "
+            f"{setting.name}'s; leave {choice.id} out of this test set"
+        )
 
 
 def _released_cell(
@@ -322,6 +300,7 @@ def _plan(
     columns: tuple[Column, ...],
     metrics: Sequence[str],
     out: Path,
+    outside: bool,
 ) -> Plan:
     return Plan(
         setting=setting,
@@ -332,6 +311,7 @@ def _plan(
         columns=columns,
         metrics=tuple(dict.fromkeys([*setting.protocol.metrics, *metrics])),
         out=out,
+        outside=outside,
     )
 
 

@@ -61,6 +61,8 @@ def _scored(cell: Cell, plan: Plan) -> bool:
         for image in images
         for name in plan.metrics
     )
+    if plan.outside:
+        return complete
     probed = cell.folder.probes.exists() and (not plan.probes or stored_probes(cell) is not None)
     return complete and probed
 

@@ -309,9 +309,11 @@ def _score(
     known = read_json(cell.folder.probes) if cell.folder.probes.exists() else {}
     directions = {metric.id: metric.higher_is_better for metric in metrics}
     probes: dict[str, Any] = {
-        "higher_is_better": {**known.get("higher_is_better", {}), **directions}
+        **known,
+        "higher_is_better": {**known.get("higher_is_better", {}), **directions},
     }
-    if isinstance(method, Prompted) and test.photographs:
+    # A cell's probes are of the setting's own test set.
+    if isinstance(method, Prompted) and test.photographs and not plan.outside:
         probe = probe_prompts(method, test, cards, card.given_true_task, device)
         probes["prompts"] = probe.as_json()
     for needed in cell.requires:

@@ -134,6 +134,19 @@ def test_leaks_between_and_inside(data: Data, root: Path) -> None:
     data("leaks", "kodak24", "cbsd68", "--data-root", str(root), error="'cbsd68' is not found")
 
 
+def test_leaks_of_a_setting_compare_all_its_sets(data: Data, root: Path) -> None:
+    for number in range(2):
+        paint(root / f"CBSD68/{number}.png", 300 + number, (48, 48))
+    with Image.open(root / "CBSD68/0.png") as image:
+        image.save(root / "LOL/eval15/high/1.png")
+    output = data("leaks", "--setting", "five-task", "--data-root", str(root))
+    assert "reside-ots" in output  # of training, and not there
+    assert "cbsd68 and lol-v1-test: 1 pictures stand again" in output
+    where = ("--data-root", str(root))
+    data("leaks", *where, error="name one or two data sets, or a setting")
+    data("leaks", "cbsd68", "--setting", "five-task", *where, error="name one or two data sets")
+
+
 def test_manifests_are_written_and_verified(data: Data, root: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     where = ("--data-root", str(root))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from harness.changes import Changes
 from harness.data.decoded import DecodedImages
 from harness.data.disk import DiskPairs
 from harness.data.real_stream import RealStream
@@ -21,7 +22,7 @@ from harness.data.validation_pairs import RealValidation
 from harness.errors import UsageError
 from harness.evaluation.metrics import resolve_metrics
 from harness.evaluation.protocols import score_pairs
-from harness.plan import Changes, Disk, Plan, make_plan
+from harness.plan import Disk, Plan, make_plan
 from harness.spec import RealTrainingData, Setting, Stage, stage_at
 from tests.conftest import Run
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from harness.plan import Changes, Disk, Plan
+    from harness.changes import Changes
+    from harness.plan import Disk, Plan
 
 _COMPARED_AT_ONCE = 1000
 
@@ -50,6 +51,15 @@ NoiseStream = Annotated[
     ),
 ]
 
+TestSetName = Annotated[
+    str | None,
+    typer.Option(
+        "--test-set",
+        help="Score a set outside the setting instead of its own: unseen-noise, colour-denoising, "
+        "mio-strong, or a YAML file of your own.",
+    ),
+]
+
 
 def disk_from(data_root: Path | None, real: bool, train_sets: Sequence[str]) -> Disk | None:
     """Return where real images lie, None if a twin is asked for.
@@ -84,23 +94,24 @@ def changes_from(
     crop_multiple: int | None,
     protocol: str | None,
     noise_stream: Literal["keyed", "published"],
+    test_set: str | None,
 ) -> Changes:
-    """Return what is changed in preparation and protocol.
+    """Return what is changed in test set, preparation and protocol.
 
     Raises:
         UsageError: an unknown rounding.
     """
     from typing import get_args
 
+    from harness.changes import Changes
     from harness.errors import UsageError, did_you_mean
-    from harness.plan import Changes
     from harness.spec import NoiseRounding
 
     known: dict[str, NoiseRounding] = {name: name for name in get_args(NoiseRounding)}
     if rounding is not None and rounding not in known:
         raise UsageError(f"--noise-rounding {rounding} is unknown; {did_you_mean(rounding, known)}")
     chosen = None if rounding is None else known[rounding]
-    return Changes(chosen, crop_multiple, protocol, noise_stream)
+    return Changes(chosen, crop_multiple, protocol, noise_stream, test_set)
 
 
 def tell_hashing(done: int, total: int) -> None:

@@ -27,7 +27,13 @@ def data(context: typer.Context) -> None:
 def _settings() -> None:
     from tabulate import tabulate
 
-    from harness.data.cards import cards_folder, load_setting, setting_names
+    from harness.data.cards import (
+        cards_folder,
+        load_outside,
+        load_setting,
+        outside_names,
+        setting_names,
+    )
     from harness.data.photographs import catalogue, load
     from harness.errors import HarnessError
 
@@ -56,5 +62,10 @@ def _settings() -> None:
         print("columns: " + ", ".join(f"{c.name} ({c.task})" for c in setting.columns))
         print(f"synthetic twin: {ready}; photographs are read from installed packages")
         print(tabulate(lines, headers=["split", "photograph", "what it shows", "from", "size"]))
+    print("test sets outside the settings, for --test-set:")
+    for name in outside_names():
+        outside = load_outside(name)
+        where = "twin and real images" if outside.twin else "real images"
+        print(f"{name} (version {outside.version}, {where}): {outside.title}")
     if problems:
         raise HarnessError("; ".join(problems))

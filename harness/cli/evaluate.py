@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +15,20 @@ from harness.cli.choices import (
     ProtocolName,
     Real,
     Rounding,
+    TestSetName,
     changes_from,
     disk_from,
 )
-from harness.cli.run import DEFAULT_OUT, Metrics, Out, Plugins, Probes, SettingName, complete
+from harness.cli.run import (
+    DEFAULT_OUT,
+    Metrics,
+    Out,
+    Plugins,
+    Probes,
+    SettingName,
+    complete,
+    with_probes,
+)
 
 if TYPE_CHECKING:
     from harness.plan import Released, Source
@@ -56,6 +65,7 @@ def evaluate(
     real: Real = False,
     noise_rounding: Rounding = None,
     noise_stream: NoiseStream = "keyed",
+    test_set: TestSetName = None,
     crop_multiple: CropMultiple = None,
     protocol: ProtocolName = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
@@ -75,10 +85,10 @@ def evaluate(
     subject = _subject(checkpoint, method, spandrel, architecture, entry, required or [])
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
     disk = disk_from(data_root, real, ())
-    changes = changes_from(noise_rounding, crop_multiple, protocol, noise_stream)
+    changes = changes_from(noise_rounding, crop_multiple, protocol, noise_stream, test_set)
     roots = None if disk is None else disk.roots
     plan = make_evaluation_plan(subject, setting, recipe, extra, out, roots, changes)
-    complete(replace(plan, probes=probes), out, 1, 0, device, dry_run)
+    complete(with_probes(plan, probes), out, 1, 0, device, dry_run)
 
 
 def _subject(

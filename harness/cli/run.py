@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +16,7 @@ from harness.cli.choices import (
     ProtocolName,
     Real,
     Rounding,
+    TestSetName,
     TrainSets,
     changes_from,
     disk_from,
@@ -27,7 +27,8 @@ from harness.cli.choices import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.plan import Changes, Disk, Plan
+    from harness.changes import Changes
+    from harness.plan import Disk, Plan
     from harness.sweep import CellResult
 
 DEFAULT_OUT = Path("results/runs")
@@ -80,6 +81,7 @@ def run(
     crop_multiple: CropMultiple = None,
     noise_rounding: Rounding = None,
     noise_stream: NoiseStream = "keyed",
+    test_set: TestSetName = None,
     probes: Probes = False,
     source: From = None,
     export: Annotated[
@@ -102,15 +104,33 @@ def run(
         metrics,
         out,
         disk_from(data_root, real, train_set or ()),
-        changes_from(noise_rounding, crop_multiple, protocol, noise_stream),
+        changes_from(noise_rounding, crop_multiple, protocol, noise_stream, test_set),
     )
-    plan = replace(plan, probes=probes)
+    plan = with_probes(plan, probes)
     take(plan, source)
     complete(plan, out, jobs, workers, device, dry_run)
     if export is not None and not dry_run:
         from harness.reference import export as write
 
         print(f"{write(plan, export)} cells written to {export}")
+
+
+def with_probes(plan: Plan, probes: bool) -> Plan:
+    """Return ``plan`` with full probes asked for or not.
+
+    Raises:
+        UsageError: they are asked of a test set outside the setting.
+    """
+    from dataclasses import replace
+
+    from harness.errors import UsageError
+
+    if probes and plan.outside:
+        raise UsageError(
+            "--probes are about the setting's own test set, and show there what unseen "
+            "degradations select; leave --test-set out"
+        )
+    return replace(plan, probes=probes)
 
 
 def complete(plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_run: bool) -> None:

@@ -95,25 +95,50 @@ def check(names: Names = None, data_root: DataRoot = None, show: Shown = _MANY) 
 
 
 def leaks(
-    first: Name,
+    first: Annotated[
+        str | None, typer.Argument(help="A data set; python -m harness data list names all.")
+    ] = None,
     second: Annotated[str | None, typer.Argument(help="Another one; without, only inside.")] = None,
+    setting: Annotated[
+        str | None,
+        typer.Option(help="All training and test sets of a setting that are there, pair by pair."),
+    ] = None,
     data_root: DataRoot = None,
     show: Annotated[int, typer.Option("--show", min=1, help="How many matches to name.")] = 200,
 ) -> None:
     """Find clean images that show the same picture: between two data sets, and inside each."""
-    from harness.data.leaks import find_leaks, take_pictures
+    from itertools import combinations
 
-    names = [first] if second in (None, first) else [first, str(second)]
-    found_sets = [_find_one(name, data_root) for name in names]
-    taken = []
+    from harness.data.leaks import find_leaks, take_pictures
+    from harness.errors import UsageError
+
+    if (first is None) == (setting is None):
+        raise UsageError("name one or two data sets, or a setting with --setting")
+    if setting is not None:
+        found_sets, absent = _find(_sets_of(setting), data_root)
+        for sentence in absent:
+            print(sentence)
+        if not found_sets:
+            raise UsageError(f"none of the data sets of {setting} is there")
+    else:
+        names = [name for name in dict.fromkeys([first, second]) if name is not None]
+        found_sets = [_find_one(name, data_root) for name in names]
+    taken = {}
     for found in found_sets:
         images = [(_clean_name(found, path), path) for path in found.clean_files]
         with counting(found.card.name) as tell:
-            taken.append(take_pictures(found.card.name, images, tell))
-    if len(taken) == 2:
-        _print_leaks(find_leaks(taken[0], taken[1]), f"{names[0]} and {names[1]}", show)
-    for name, pictures in zip(names, taken, strict=True):
+            taken[found.card.name] = take_pictures(found.card.name, images, tell)
+    for one, other in combinations(taken, 2):
+        _print_leaks(find_leaks(taken[one], taken[other]), f"{one} and {other}", show)
+    for name, pictures in taken.items():
         _print_leaks(find_leaks(pictures, pictures), f"inside {name}", show)
+
+
+def _sets_of(setting: str) -> list[str]:
+    from harness.data.cards import load_setting
+
+    card = load_setting(setting)
+    return list(dict.fromkeys([s.set for s in card.training] + [s.set for s in card.real]))
 
 
 manifest = typer.Typer(

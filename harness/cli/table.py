@@ -14,6 +14,7 @@ from harness.cli.choices import (
     ProtocolName,
     Real,
     Rounding,
+    TestSetName,
     TrainSets,
     changes_from,
     disk_from,
@@ -55,6 +56,7 @@ def table(
     crop_multiple: CropMultiple = None,
     noise_rounding: Rounding = None,
     noise_stream: NoiseStream = "keyed",
+    test_set: TestSetName = None,
     style: Annotated[
         Literal["rows", "paper"],
         typer.Option(help="rows: what is stored; paper: as the literature lays it out, with it."),
@@ -70,13 +72,15 @@ def table(
 
     use_plugins(plugin or [])
     disk = disk_from(data_root, real, train_set or ())
-    changes = changes_from(noise_rounding, crop_multiple, protocol, noise_stream)
+    changes = changes_from(noise_rounding, crop_multiple, protocol, noise_stream, test_set)
 
     def plan_of_flags() -> Plan:
         names = method_names(methods)
         return plan_from(names, setting, recipe, seeds, metrics, out, disk, changes)
 
     if style == "paper":
+        if test_set is not None:
+            raise UsageError("no paper's table is of a --test-set; leave one of them out")
         _paper(plan_of_flags, setting, recipe, out, source)
         return
     if source is not None:

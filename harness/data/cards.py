@@ -8,7 +8,7 @@ import harness
 from harness.data.photographs import check_split
 from harness.data.protocol_cards import load_protocol
 from harness.errors import HarnessError, UsageError, did_you_mean
-from harness.spec import Setting, parse, read_yaml
+from harness.spec import OutsideSet, Setting, parse, read_yaml
 
 _NOT_SETTINGS = {"photographs"}
 
@@ -52,3 +52,24 @@ def load_setting(name: str) -> Setting:
     twin = setting.twin
     check_split(cards_folder(), twin.train, twin.validation, twin.test)
     return setting
+
+
+def outside_names() -> list[str]:
+    """Return the names of all test sets outside the settings that have a card."""
+    return sorted(p.stem for p in (cards_folder() / "outside").glob("*.yaml"))
+
+
+def load_outside(name: str) -> OutsideSet:
+    """Read a test set outside the settings: a card's name, or a YAML file of one's own.
+
+    Raises:
+        UsageError: no such card or file, or one that does not fit.
+    """
+    own = name.endswith((".yaml", ".yml"))
+    if not own and name not in outside_names():
+        raise UsageError(
+            f"--test-set {name} is unknown; {did_you_mean(name, outside_names())}, or give a YAML "
+            "file of your own"
+        )
+    path = Path(name) if own else cards_folder() / "outside" / f"{name}.yaml"
+    return parse(OutsideSet, read_yaml(path), str(path))
