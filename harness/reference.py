@@ -51,22 +51,29 @@ def export(plan: Plan, folder: Path) -> int:
 def take(plan: Plan, folder: Path) -> int:
     """Put what ``folder`` holds of ``plan``'s cells where the plan looks; return cells taken.
 
-    Cells that have scores already keep their own.
+    ``folder`` is one that :func:`export` wrote, or holds several such. Cells that have scores
+    already keep their own.
 
     Raises:
         UsageError: the folder holds no exported results.
         HarnessError: a file of it is damaged.
     """
-    if not (folder / "rows.csv").is_file():
+    exports = [path.parent for path in (folder / "rows.csv", *sorted(folder.glob("*/rows.csv")))]
+    exports = [path for path in exports if (path / "rows.csv").is_file()]
+    if not exports:
         raise UsageError(f"--from {folder}: no rows.csv there; write one with run --export FOLDER")
+    return sum(_take(plan, export) for export in exports)
+
+
+def _take(plan: Plan, export: Path) -> int:
     by_weights: dict[str, list[Row]] = {}
-    for row in _read_rows(folder):
+    for row in _read_rows(export):
         by_weights.setdefault(row.weights, []).append(row)
     taken = 0
     for cell in plan.cells:
         if stored_rows(cell) or cell.weights_id not in by_weights:
             continue
-        path = folder / "cells" / f"{cell.folder.path.name}.json"
+        path = export / "cells" / f"{cell.folder.path.name}.json"
         content = read_json(path)
         if spec_hash(TrainSpec.model_validate(content["spec"])) != cell.weights_id:
             raise UsageError(f"{path} does not hold what its name says; restore it from its source")

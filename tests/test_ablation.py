@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from harness.ablation import axis_tables
 from harness.errors import UsageError
 from harness.plan import Plan, make_plan
 from harness.reference import export, take
@@ -23,6 +24,9 @@ from harness.store.rows import Row, append
 from harness.stored import expected_images, status
 from harness.study import load_study, methods_of, study_names
 from tests.conftest import Run
+
+REFERENCE = Path(__file__).parents[1] / "results/reference"
+EVIDENCE = (Path(__file__).parents[1] / "docs/evidence.md").read_text(encoding="utf-8")
 
 
 def rows(
@@ -315,6 +319,28 @@ def test_exported_results_are_taken_as_done(tmp_path: Path) -> None:
     more = make_plan(["spm"], "three-task", "smoke", [0], (), tmp_path / "b")
     assert take(more, tmp_path / "kept") == 0
     assert [status(cell, more) for cell in more.cells] == ["cached", "missing"]
+
+
+def test_a_folder_of_exports_is_searched(tmp_path: Path) -> None:
+    export(stored(tmp_path / "a", ["promptir"]), tmp_path / "kept/one")
+    export(stored(tmp_path / "b", ["spm"]), tmp_path / "kept/two")
+    methods = ["promptir", "spm"]
+    again = make_plan(methods, "three-task", "smoke", [0, 1], (), tmp_path / "c")
+    assert take(again, tmp_path / "kept") == len(again.cells) == 5
+
+
+def test_the_evidence_is_that_of_the_present_code(tmp_path: Path) -> None:
+    """What docs/evidence.md says stands on cells that the same command would compute today."""
+    wide = "restormer:dim=22:ffn_expansion=3.0"
+    methods = ["restormer", wide, "promptir", "explicit", "oracle", "spm", "cpr", "cpl"]
+    plan = make_plan(methods, "three-task", "mini", [0, 1, 2], (), tmp_path)
+    assert take(plan, REFERENCE) == len(plan.cells) == 25
+    assert all(status(cell, plan) == "cached" for cell in plan.cells)
+    (components,) = axis_tables(load_study("components", "three-task", "mini"), plan, {}, None)
+    assert {line.label: not line.failed for line in components.lines}["SPM + CPR"]
+    gain = next(line for line in components.lines if line.label == "SPM + CPR").deltas["psnr_rgb"]
+    assert gain is not None
+    assert f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]" in EVIDENCE.replace("−", "-")
 
 
 def test_an_export_adds_to_what_is_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.run import (
     DEFAULT_OUT,
+    Export,
     From,
     Metrics,
     Out,
@@ -16,6 +17,7 @@ from harness.cli.run import (
     Seeds,
     SettingName,
     compute,
+    give,
     plan_from,
     stop_if_failed,
     take,
@@ -46,6 +48,7 @@ def ablate(
     ] = None,
     plugin: Plugins = None,
     source: From = None,
+    export: Export = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
@@ -84,4 +87,5 @@ def ablate(
     else:
         print("\n\n".join(terminal(table) for table in tables))
         print("\nwritten: " + ", ".join(str(path) for path in paths))
+    give(plan, export)
     stop_if_failed(plan, ended)

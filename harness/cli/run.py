@@ -61,6 +61,10 @@ From = Annotated[
     Path | None,
     typer.Option("--from", help="Folder of exported results: take what it holds as done."),
 ]
+Export = Annotated[
+    Path | None,
+    typer.Option("--export", help="Write scores and specs to this folder as CSV and JSON."),
+]
 
 
 def run(
@@ -84,9 +88,7 @@ def run(
     test_set: TestSetName = None,
     probes: Probes = False,
     source: From = None,
-    export: Annotated[
-        Path | None, typer.Option(help="Write scores and specs to this folder as CSV and JSON.")
-    ] = None,
+    export: Export = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
 ) -> None:
     """Train and score methods on a setting, and print the table.
@@ -109,10 +111,7 @@ def run(
     plan = with_probes(plan, probes)
     take(plan, source)
     complete(plan, out, jobs, workers, device, dry_run)
-    if export is not None and not dry_run:
-        from harness.reference import export as write
-
-        print(f"{write(plan, export)} cells written to {export}")
+    give(plan, None if dry_run else export)
 
 
 def with_probes(plan: Plan, probes: bool) -> Plan:
@@ -200,6 +199,15 @@ def take(plan: Plan, source: Path | None) -> None:
     print(f"{taken} of {len(plan.cells)} cells taken from {source}", file=sys.stderr)
 
 
+def give(plan: Plan, folder: Path | None) -> None:
+    """Write what is stored of ``plan`` to ``folder``, if there is one, and say how much it is."""
+    if folder is None:
+        return
+    from harness.reference import export
+
+    print(f"{export(plan, folder)} cells written to {folder}", file=sys.stderr)
+
+
 def method_names(text: str) -> list[str]:
     """Read ``--methods``."""
     from harness.errors import UsageError
@@ -243,7 +251,7 @@ def show(plan: Plan, out: Path) -> None:
 
     table = table_of(plan)
     print(terminal(table, colour=sys.stdout.isatty()))
-    report = prompt_report(probed(plan.cells))
+    report = "" if plan.outside else prompt_report(probed(plan.cells))
     if report:
         print(f"\n{report}")
     paths = write_files(table, out / "tables")
