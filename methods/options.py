@@ -41,9 +41,15 @@ class NoOptions:
 class RestormerOptions:
     """Size of a Restormer: published values are the defaults.
 
-    ``output_gain`` scales the initial weights of the last convolution. The network adds its
-    output to the input image, so a small gain starts it near the identity, from which a short
-    training gets further; 1 is the published start.
+    Attributes:
+        dim: channels at full resolution; each level below has twice as many.
+        blocks: transformer blocks per level, from full resolution down.
+        refinement_blocks: blocks after the decoder.
+        heads: attention heads per level; they divide the level's channels.
+        ffn_expansion: hidden channels of the feed-forward network, in channels.
+        output_gain: scales the initial weights of the last convolution. The network adds its
+            output to the input image, so a small gain starts it near the identity, from which a
+            short training gets further; 1 is the published start.
     """
 
     dim: int = 48

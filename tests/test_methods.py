@@ -7,7 +7,8 @@ import torch
 
 from harness.errors import UsageError
 from harness.method import CheckContext, MethodCard, Prompted, PromptHost
-from harness.registry import find, resolve_options
+from harness.registry import find, options_as_json, parse_options, resolve_options
+from harness.reporting.options import option_table
 from harness.training.count import count
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
@@ -16,6 +17,14 @@ SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
 
 def by_name(card: MethodCard) -> str:
     return card.name
+
+
+@pytest.mark.parametrize("card", RESTORERS, ids=by_name)
+def test_every_option_says_what_it_is(card: MethodCard) -> None:
+    defaults = options_as_json(parse_options(card, card.defaults))
+    for name, _, text in option_table(card.options, defaults):
+        assert text, f"{card.name}: the docstring of its options leaves out {name}"
+        assert "`" not in text
 
 
 @pytest.mark.parametrize("card", RESTORERS, ids=by_name)

@@ -21,6 +21,7 @@ def methods(
     from tabulate import tabulate
 
     from harness.registry import catalogue, find, options_as_json, parse_options, use_plugins
+    from harness.reporting.options import option_table
 
     use_plugins(plugin or [])
     known = catalogue()
@@ -56,7 +57,12 @@ def methods(
         return
     card = find(name).card
     print(f"{card.name}: {card.summary}\nfollows {card.source}" if card.source else card.summary)
-    options = options_as_json(parse_options(card, card.defaults))
-    print(
-        tabulate(options.items(), headers=["option", "default at full size"], disable_numparse=True)
-    )
+    from shutil import get_terminal_size
+
+    defaults = options_as_json(parse_options(card, card.defaults))
+    lines = option_table(card.options, defaults)
+    taken = sum(max(len(line[place]) for line in lines) for place in (0, 1)) + 4
+    heads = ["option", "default", "what it is [what it may be]"]
+    width = max(40, get_terminal_size().columns - taken)
+    print(tabulate(lines, heads, maxcolwidths=[None, None, width], disable_numparse=True))
+    print(f"set with {name}:OPTION=VALUE; defaults are those of full size")
