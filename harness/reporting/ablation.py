@@ -164,8 +164,10 @@ def draw(table: AxisTable, paths: Sequence[Path]) -> None:
     )
     place.set_xlim(-0.6, len(labels) - 0.4)
     place.set_xlabel(table.label)
-    place.set_ylabel(f"difference in {name}")
-    place.set_title(f"{table.title}\n(95% over {table.spread})", fontsize=9)
+    unit = " (dB)" if metric.startswith("psnr") else ""
+    place.set_ylabel(f"difference in {name}{unit}")
+    over = table.spread.replace("images", "photographs")
+    place.set_title(f"{table.title}\n(95% over {over})", fontsize=9)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)

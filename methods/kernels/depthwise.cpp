@@ -198,22 +198,24 @@ void accumulate_channels(const In* const rows[3], const C* gradient, C* taps, in
       store_pack<C, W>(taps + tap * step, load_pack<W>(taps + tap * step) + sums[tap]);
 }
 
+// Whole vectors, then a half one where it fits, then single channels.
 template <typename In, typename Work>
 void over_pieces(const In* const rows[3], const Map& m, Work work) {
+  constexpr int lanes = kVectorBytes / sizeof(compute_t<In>);
   for (int64_t begin = 0; begin < m.width; begin += kColumns) {
     const int64_t end = std::min(m.width, begin + kColumns);
-    constexpr int lanes = kVectorBytes / sizeof(compute_t<In>);
     int64_t c = 0;
-    for (; c + lanes <= m.channels; c += lanes) {
-      const In* at[3] = {rows[0] ? rows[0] + c : nullptr, rows[1] + c,
-                         rows[2] ? rows[2] + c : nullptr};
-      work(std::integral_constant<int, lanes>(), at, c, begin, end);
-    }
-    for (; c < m.channels; ++c) {
-      const In* at[3] = {rows[0] ? rows[0] + c : nullptr, rows[1] + c,
-                         rows[2] ? rows[2] + c : nullptr};
-      work(std::integral_constant<int, 1>(), at, c, begin, end);
-    }
+    auto advance = [&](auto width) {
+      constexpr int wide = decltype(width)::value;
+      for (; c + wide <= m.channels; c += wide) {
+        const In* at[3] = {rows[0] ? rows[0] + c : nullptr, rows[1] + c,
+                           rows[2] ? rows[2] + c : nullptr};
+        work(width, at, c, begin, end);
+      }
+    };
+    advance(std::integral_constant<int, lanes>());
+    advance(std::integral_constant<int, lanes / 2>());
+    advance(std::integral_constant<int, 1>());
   }
 }
 
