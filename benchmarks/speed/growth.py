@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.speed.compare import Measured, Subject, measure
+from benchmarks.speed.subjects import ALWAYS_PUSHING
 
 _TURNS = 3
 
@@ -73,7 +74,7 @@ def curves() -> list[Curve]:
         ),
     ]
     for reach in ("detached", "prompts", "full"):
-        options = {"method": "cpl", "cpr_gradient": reach, "cpr_margin": "1"}
+        options = {**ALWAYS_PUSHING, "cpr_gradient": reach}
         found.append(
             _curve(
                 f"1 + negatives ({reach}), training step",

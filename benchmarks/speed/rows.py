@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.compare import Measured, Ratio, Subject, measure
-from benchmarks.speed.subjects import CHANGES
+from benchmarks.speed.subjects import ALWAYS_PUSHING, CHANGES
 from harness.machine import computes_bf16
 
 
@@ -148,13 +148,7 @@ def _cpl(row: str, size: str, batch: int, side: int, turns: int) -> list[Outcome
     outcomes = []
     for reach, limits in _CPL_LIMITS.items():
         for count, most in zip((1, 4), limits, strict=True):
-            options = _options(
-                method="cpl",
-                cpr_gradient=reach,
-                cpr_count=str(count),
-                cpr_negatives="other-task",
-                cpr_margin="1",  # never reached, so that no gradient vanishes
-            )
+            options = _options(**ALWAYS_PUSHING, cpr_gradient=reach, cpr_count=str(count))
             # Two at a time: side by side, all of them would not fit into memory.
             found = measure(
                 {

@@ -14,6 +14,15 @@ from harness.machine import cores, keep_freed_memory, prepare_process
 from harness.method import Batch, BuildContext, CheckContext
 from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
+# CPL with negatives from the first step, and a margin that is never reached, so that no gradient
+# vanishes.
+ALWAYS_PUSHING = {
+    "method": "cpl",
+    "cpr_negatives": "other-task",
+    "cpr_start_step": "0",
+    "cpr_form": "margin",
+    "cpr_margin": "1",
+}
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
 Work = Callable[[], object]
 
