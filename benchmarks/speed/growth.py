@@ -78,10 +78,7 @@ def curves() -> list[Curve]:
         found.append(
             _curve(
                 f"1 + negatives ({reach}), training step",
-                {
-                    1.0 + n: _training(cpr_count=str(n), cpr_negatives="other-task", **options)
-                    for n in (1, 2, 4, 8)
-                },
+                {1.0 + n: _training(cpr_count=str(n), **options) for n in (1, 2, 4, 8)},
             )
         )
     with tempfile.TemporaryDirectory() as folder:
