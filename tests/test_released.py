@@ -176,3 +176,18 @@ def test_evaluate_asks_for_what_it_lacks(tmp_path: Path) -> None:
     assert "name it with --method" in error("--checkpoint", str(path))
     text = error("--checkpoint", str(path), "--method", "explicit", "--recipe", "smoke")
     assert "--required task-classifier=FILE" in text
+    maps = ("--prompt-maps", str(tmp_path / "maps.npy"))
+    assert "name it" in error("--checkpoint", str(path), *maps)
+    wrong = error("--checkpoint", str(path), "--method", "promptir", *maps)
+    assert "promptir has no option 'prompt_maps'" in wrong
+
+
+def test_fixed_maps_are_given_by_a_flag(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(dict(state_of()), path)
+    planned = call(
+        *("evaluate", "--method", "mioir-ep", "--prompt-maps", "maps.npy", "--dry-run"),
+        *("--checkpoint", str(path), "--required", f"mioir-classifier={path}"),
+        *("--recipe", "smoke", "--out", str(tmp_path)),
+    )
+    assert "mioir-ep:prompt_maps=maps.npy" in planned

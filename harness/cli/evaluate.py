@@ -55,6 +55,10 @@ def evaluate(
         list[str] | None,
         typer.Option(help="NAME=FILE: weights of a method that this one builds on."),
     ] = None,
+    prompt_maps: Annotated[
+        Path | None,
+        typer.Option(help="The fixed maps of --method mioir-ep (.npy), which checkpoints lack."),
+    ] = None,
     setting: SettingName = "three-task",
     recipe: Annotated[
         str, typer.Option(help="Size of the network and amount of testing: paper, smoke, …")
@@ -78,10 +82,15 @@ def evaluate(
     The network is built at the published size and under the options that its authors' weights
     need; a file that this project wrote says itself what it holds.
     """
+    from harness.errors import UsageError
     from harness.plan import make_evaluation_plan
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
+    if prompt_maps is not None:
+        if method is None:
+            raise UsageError("--prompt-maps are those of --method mioir-ep; name it")
+        method = f"{method}:prompt_maps={prompt_maps}"
     subject = _subject(checkpoint, method, spandrel, architecture, entry, required or [])
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
     disk = disk_from(data_root, real, ())
