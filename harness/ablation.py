@@ -92,12 +92,16 @@ def _value(
     reasons = [failed[c.label] for c in cells[point.method] if c.label in failed]
     deltas: dict[str, Difference | None] = dict.fromkeys(metrics)
     columns: dict[str, float] = {}
-    # A part of the seeds or images gives another mean, not a worse estimate of this one.
-    if point.method != point.against and not reasons and averages[metrics[0]] is not None:
-        for metric in metrics:
+    # A part of the seeds or images gives another mean, not a worse estimate of this one; of columns
+    # whose data are not on this disk there is none, nor a mean over all.
+    there = [c for c in table.request.columns if c.name not in table.request.absent]
+    parts = [table.entries.get((point.method, c.name, metrics[0])) for c in there]
+    complete = all(part is not None and part.complete for part in parts)
+    if point.method != point.against and not reasons and complete:
+        for metric in metrics if len(there) == len(table.request.columns) else ():
             paired = pair(rows[point.method], rows[point.against], metric)
             deltas[metric] = None if paired is None else difference(paired, spread)
-        for column in table.request.columns:
+        for column in there:
             own, other = (
                 table.entries.get((m, column.name, metrics[0]))
                 for m in (point.method, point.against)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -319,6 +320,23 @@ def test_exported_results_are_taken_as_done(tmp_path: Path) -> None:
     more = make_plan(["spm"], "three-task", "smoke", [0], (), tmp_path / "b")
     assert take(more, tmp_path / "kept") == 0
     assert [status(cell, more) for cell in more.cells] == ["cached", "missing"]
+
+
+def test_columns_without_data_leave_the_others_their_differences(tmp_path: Path) -> None:
+    """Where some real images are not on the disk, there is no mean over all columns."""
+    plan = stored(tmp_path, ["promptir", "cpl"])
+    study = tmp_path / "two.yaml"
+    study.write_text(
+        "title: T\nbase: promptir\naxes: {m: {label: m, values: "
+        "[{label: a, method: promptir}, {label: b, method: cpl}]}}\n"
+    )
+    loaded = load_study(str(study), "three-task", "smoke")
+    (whole,) = axis_tables(loaded, plan, {}, None)
+    assert whole.lines[1].deltas["psnr_rgb"] is not None
+    assert "Dehaze" in whole.lines[1].columns
+    (part,) = axis_tables(loaded, replace(plan, absent={"dehaze": "sots-outdoor"}), {}, None)
+    assert part.lines[1].deltas["psnr_rgb"] is None
+    assert set(part.lines[1].columns) == set(whole.lines[1].columns) - {"Dehaze"}
 
 
 def test_a_folder_of_exports_is_searched(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from harness.cli.choices import DataRoot, Real, TrainSets, disk_from
 from harness.cli.run import (
     DEFAULT_OUT,
     Export,
@@ -47,6 +48,9 @@ def ablate(
         typer.Option(help="What intervals show; by default both, and images of a single seed."),
     ] = None,
     plugin: Plugins = None,
+    data_root: DataRoot = None,
+    real: Real = False,
+    train_set: TrainSets = None,
     source: From = None,
     export: Export = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
@@ -69,7 +73,8 @@ def ablate(
     use_plugins(plugin or [])
     names = list(dict.fromkeys(study or ["topk", "negatives"]))
     studies = [load_study(name, setting, recipe) for name in names]
-    plan = plan_from(methods_of(studies), setting, recipe, seeds, metrics, out)
+    disk = disk_from(data_root, real, train_set or ())
+    plan = plan_from(methods_of(studies), setting, recipe, seeds, metrics, out, disk)
     if spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {spread} needs several seeds; give --seeds 0,1,2")
     take(plan, source)
