@@ -183,11 +183,14 @@ def test_evaluate_asks_for_what_it_lacks(tmp_path: Path) -> None:
 
 
 def test_fixed_maps_are_given_by_a_flag(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
+    path, maps = tmp_path / "weights.pth", tmp_path / "maps.npy"
     torch.save(dict(state_of()), path)
-    planned = call(
-        *("evaluate", "--method", "mioir-ep", "--prompt-maps", "maps.npy", "--dry-run"),
+    words = (
+        *("evaluate", "--method", "mioir-ep", "--prompt-maps", str(maps), "--dry-run"),
         *("--checkpoint", str(path), "--required", f"mioir-classifier={path}"),
         *("--recipe", "smoke", "--out", str(tmp_path)),
     )
-    assert "mioir-ep:prompt_maps=maps.npy" in planned
+    absent = CliRunner().invoke(app, list(words)).exception
+    assert str(maps) in str(absent)
+    np.save(maps, np.random.default_rng(0).random((5, 128, 128), dtype=np.float32))
+    assert f"mioir-ep:prompt_maps={maps}" in call(*words)
