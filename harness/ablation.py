@@ -13,8 +13,8 @@ from harness.reporting import ablation
 from harness.reporting.ablation import AxisTable, ValueLine
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
 from harness.reporting.summary import AVERAGE, Table
-from harness.results import table_of
-from harness.store.files import read_json, write_text
+from harness.results import table_of, write_texts
+from harness.store.files import read_json
 from harness.store.rows import Row
 from harness.stored import stored_rows
 from harness.study import Line, Point, Study
@@ -69,11 +69,10 @@ def write_ablation_files(table: AxisTable, recipe: str, folder: Path) -> list[Pa
         ".md": ablation.markdown(table),
         ".tex": ablation.latex(table),
     }
-    for suffix, text in texts.items():
-        write_text(folder / f"{stem}{suffix}", text)
+    paths = write_texts(folder, stem, texts)
     figures = [folder / f"{stem}{suffix}" for suffix in (".png", ".pdf")]
     ablation.draw(table, figures)
-    return [*(folder / f"{stem}{suffix}" for suffix in texts), *figures]
+    return [*paths, *figures]
 
 
 def _value(

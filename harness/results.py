@@ -91,7 +91,7 @@ def write_probe_files(cells: Sequence[Probed], stem: str, folder: Path) -> list[
 
     stem = f"{stem}-probes"
     texts = {".md": probes.markdown(cells), ".tex": probes.latex(cells)}
-    paths = _write(folder, stem, texts)
+    paths = write_texts(folder, stem, texts)
     for cell in cells:
         name = re.sub(r"[^\w.+=-]+", "_", cell.label)[:80]
         figures = [folder / f"{stem}-{name}.{kind}" for kind in ("png", "pdf")]
@@ -106,7 +106,8 @@ def write_files(table: Table, folder: Path) -> list[Path]:
     from harness.reporting.tables import csv, markdown
 
     stem = f"{table.request.setting}-{table.request.recipe}"
-    return _write(folder, stem, {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)})
+    texts = {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)}
+    return write_texts(folder, stem, texts)
 
 
 def write_paper_files(table: PaperTable, recipe: str, folder: Path) -> list[Path]:
@@ -115,10 +116,12 @@ def write_paper_files(table: PaperTable, recipe: str, folder: Path) -> list[Path
     from harness.reporting.paper_text import csv, markdown
 
     stem = f"{table.cited.setting}-{recipe}-paper-{table.cited.source}"
-    return _write(folder, stem, {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)})
+    texts = {".csv": csv(table), ".md": markdown(table), ".tex": latex(table)}
+    return write_texts(folder, stem, texts)
 
 
-def _write(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
+def write_texts(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
+    """Write each text to ``folder`` under its suffix, and return the paths."""
     paths = []
     for suffix, text in texts.items():
         path = folder / f"{stem}{suffix}"

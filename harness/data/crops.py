@@ -49,9 +49,9 @@ def turn(image: Image8, mode: int) -> Image8:
 
 
 def to_unit(crops: Sequence[Image8]) -> Float:
-    """Stack (S, S, 3) uint8 crops to (N, 3, S, S) float32 in [0, 1], contiguous."""
-    side = crops[0].shape[0]
-    batch = np.empty((len(crops), 3, side, side), dtype=np.float32)
+    """Stack (H, W, 3) uint8 crops to (N, 3, H, W) float32 in [0, 1], contiguous."""
+    height, width = crops[0].shape[:2]
+    batch = np.empty((len(crops), 3, height, width), dtype=np.float32)
     for target, crop in zip(batch, crops, strict=True):
         np.divide(crop.transpose(2, 0, 1), np.float32(255), out=target, dtype=np.float32)
     return batch

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.crops import to_unit
 from harness.data.decoded import DecodedImages
 from harness.data.degradations import degrade
 from harness.data.keys import generator
@@ -60,7 +61,7 @@ class TwinValidation:
         rule = self.data.preparation
         for photograph in self.data.validation:
             image = load(self.cards, photograph.name)
-            clean = _unit(centre_crop(image, rule.crop_multiple, _SIDE_PX))
+            clean = to_unit([centre_crop(image, rule.crop_multiple, _SIDE_PX)])
             rng = generator("validation", photograph.name, task.name)
             yield degrade(clean, task.degradation, [rng], rule.noise_rounding), clean
 
@@ -74,7 +75,7 @@ class TwinValidation:
         chosen = self.data.validation[int(rng.integers(len(self.data.validation)))]
         image = load(self.cards, chosen.name)
         top, left = (int(rng.integers(n - _CROP_PX + 1)) for n in image.shape[:2])
-        return _unit(image[top : top + _CROP_PX, left : left + _CROP_PX])
+        return to_unit([image[top : top + _CROP_PX, left : left + _CROP_PX]])
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,12 @@ class RealValidation:
         multiple = self.data.preparation.crop_multiple
         for pair in self._held_out(task):
             rng = generator("validation", pair.image, task.name)
-            clean = _unit(centre_crop(self.images.read(pair.clean), multiple, _SIDE_PX))
+            clean = to_unit([centre_crop(self.images.read(pair.clean), multiple, _SIDE_PX)])
             if is_noise(task) or pair.degraded is None:
                 yield self._noisy(clean, task, [rng]), clean
             else:
                 given = self.images.read(pair.degraded)
-                yield _unit(centre_crop(given, multiple, _SIDE_PX)), clean
+                yield to_unit([centre_crop(given, multiple, _SIDE_PX)]), clean
 
     def crops(self, task: Task) -> Float:
         """See :class:`ValidationPairs`."""
@@ -111,7 +112,7 @@ class RealValidation:
             given = None if is_noise(task) else pair.degraded
             image = self.images.read(given or pair.clean)
             top, left = (int(rng.integers(n - _CROP_PX + 1)) for n in image.shape[:2])
-            crop = _unit(image[top : top + _CROP_PX, left : left + _CROP_PX])
+            crop = to_unit([image[top : top + _CROP_PX, left : left + _CROP_PX]])
             crops.append(self._noisy(crop, task, [rng]) if given is None else crop)
         return np.concatenate(crops)
 
@@ -126,9 +127,3 @@ class RealValidation:
 
     def _noisy(self, clean: Float, task: Task, rngs: list[np.random.Generator]) -> Float:
         return degrade(clean, task.degradation, rngs, self.data.preparation.noise_rounding)
-
-
-def _unit(image: NDArray[np.uint8]) -> Float:
-    """Map (H, W, 3) uint8 to (1, 3, H, W) float32 in [0, 1]."""
-    scaled = image.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
