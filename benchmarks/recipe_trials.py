@@ -62,7 +62,7 @@ def judge(cell: Cell, plan: Plan, paths: Sequence[Path]) -> dict[str, Any]:
                 values.append([_psnrs(method.restore(degraded, None), clean)] * len(tasks))
                 continue
             features = method.encode(degraded)
-            told = tuple(names) if cell.choice.card.given_true_task else None
+            told = tuple(names) if cell.choice.card.needs_task_labels else None
             own = method.decode(features, method.choose(degraded, told))
             columns = []
             for number in range(len(tasks)):

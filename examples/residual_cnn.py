@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from harness.method import MethodCard
+from harness.method import MethodSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class ResidualCNN(torch.nn.Module):
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 
-CARD = MethodCard(
+CARD = MethodSpec(
     name="residual-cnn",
     label="Residual CNN",
     summary="two convolutions",

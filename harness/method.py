@@ -1,7 +1,7 @@
-"""The interface that a method satisfies, and the card by which the registry knows it.
+"""The interface that a method satisfies, and the spec by which the registry knows it.
 
-This module imports no torch: the command line reads cards to plan and to print help, and a
-network is imported only when a cell is computed.
+This module imports no torch: the command line reads specs to plan and to print help, and a
+network is imported only when a run is computed.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-_circumstances: dict[str, str] = {}
+_runtime_notes: dict[str, str] = {}
 
 
-def note_circumstance(name: str, value: str) -> None:
-    """Say how this process computes what a method asks for, for the record of its numbers."""
-    _circumstances[name] = value
+def note_runtime(name: str, value: str) -> None:
+    """Record how this process computes what a method asks for; it enters a run's provenance."""
+    _runtime_notes[name] = value
 
 
-def circumstances() -> dict[str, str]:
-    """Return what was noted so far, such as whether compiled kernels ran."""
-    return dict(_circumstances)
+def runtime_notes() -> dict[str, str]:
+    """Return what was recorded so far, such as whether compiled kernels ran."""
+    return dict(_runtime_notes)
 
 
 class OptionError(ValueError):
@@ -33,8 +33,8 @@ class OptionError(ValueError):
 
 
 @dataclass(frozen=True)
-class MethodCard:
-    """What is known of a method without building it.
+class MethodSpec:
+    """The static facts of a method: what is known of it without building it.
 
     Attributes:
         name: name on the command line.
@@ -55,19 +55,19 @@ class MethodCard:
         role: ``method`` is ranked in tables; ``reference`` is shown, never ranked;
             ``auxiliary`` is trained for others and not shown.
         trained: whether there is anything to train.
-        given_true_task: whether it is told the true task of every image, at test too.
-        insertion_points: names of the places where prompts can go in, from the deepest up, as
-            in its network's ``insertion_channels``; empty where the network is not split.
-        plug: makes the card of a network with this method's prompts from the network's own
-            card; None where the method is no such addition.
-        host: card of the network that this one's prompts were added to.
+        needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
+        insertion_points: names of the points where prompts can be inserted, from the deepest up,
+            as in its network's ``insertion_channels``; empty where the network is not split.
+        adapter: makes the spec of a network with this method's prompts from the network's own
+            spec; None where the method cannot be added to another network.
+        host: spec of the network that this one's prompts were added to.
         published: option values under which the authors' checkpoints are to be run, where
             they differ from the defaults.
         views: degraded crops that a training sample has; 2 where a contrastive loss
             compares crops of one image.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
-        cost: factor on it for the options of a cell, as JSON values; None for 1 whatever they are.
+        cost: factor on it for the options of a run, as JSON values; None for 1 whatever they are.
         parameters: of the network at full size; 0 if not known.
         macs: its multiply-accumulates for one image of 256x256; 0 if not known.
         licence: licence of the authors' code and weights, as their repository states it.
@@ -94,10 +94,10 @@ class MethodCard:
     role: Literal["method", "reference", "auxiliary"] = "method"
     trained: bool = True
     needs_file: bool = False
-    given_true_task: bool = False
+    needs_task_labels: bool = False
     insertion_points: tuple[str, ...] = ()
-    plug: Callable[[MethodCard], MethodCard] | None = None
-    host: MethodCard | None = None
+    adapter: Callable[[MethodSpec], MethodSpec] | None = None
+    host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
@@ -134,10 +134,10 @@ class BuildContext:
     """What a builder gets.
 
     Attributes:
-        options: an instance of the card's options type.
-        tasks: task names in the order of the setting's card.
-        required: trained, frozen modules of the card's ``requires``, by name.
-        host: builds the network of the card's ``host`` from its options.
+        options: an instance of the spec's options type.
+        tasks: task names in the order of the setting.
+        required: trained, frozen modules of the spec's ``requires``, by name.
+        host: builds the network of the spec's ``host`` from its options.
     """
 
     options: Any
@@ -175,12 +175,12 @@ class Routing:
         weights: (N, prompts), what the prompts were multiplied with.
         probabilities: (N, prompts), the router's softmax; None where the choice was forced
             and no router was asked.
-        balance: weighted loss term that keeps the router from using few prompts, if any.
+        load_balancing: weighted loss term that keeps the router from using few prompts, if any.
     """
 
     weights: Tensor
     probabilities: Tensor | None
-    balance: Tensor | None = None
+    load_balancing: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Method(Protocol):
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Restore ``degraded`` (N, 3, H, W) in [0, 1] of any size; not clamped.
 
-        ``tasks`` is given only to a method whose card declares ``given_true_task``.
+        ``tasks`` is given only to a method whose spec declares ``needs_task_labels``.
         """
         ...
 
@@ -248,7 +248,7 @@ class Method(Protocol):
 class Prompted(Protocol):
     """A method whose network is split, so that prompts can be forced.
 
-    ``levels`` names the places where prompts go in, from the deepest up; ``prompts`` is the
+    ``levels`` names the points where prompts are inserted, from the deepest up; ``prompts`` is the
     number of prompts at each.
     """
 
@@ -281,10 +281,10 @@ Insert = Callable[[str, "Tensor"], "Tensor"]
 
 @runtime_checkable
 class PromptHost(Protocol):
-    """A network without prompts that says where prompts go in, so that CPL plugs into it.
+    """A network without prompts that names its insertion points, so that CPL can be added to it.
 
-    ``insertion_channels`` gives the channels of the features at each place, by the place's
-    name and from the deepest up.
+    ``insertion_channels`` gives the channels of the features at each insertion point, by the
+    point's name and from the deepest up.
     """
 
     insertion_channels: Mapping[str, int]
@@ -299,7 +299,7 @@ class PromptHost(Protocol):
         ...
 
     def decode_with(self, features: Any, insert: Insert) -> Decoded:
-        """Decode, handing the features at each place to ``insert``; ``routing`` is empty."""
+        """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
         ...
 
 
@@ -321,5 +321,5 @@ class TaskClassifier(Protocol):
     """An auxiliary method that recognises the task of a degraded image."""
 
     def classify(self, degraded: Tensor) -> Tensor:
-        """Return logits (N, tasks) for ``degraded`` (N, 3, H, W), tasks in card order."""
+        """Return logits (N, tasks) for ``degraded`` (N, 3, H, W), tasks in the setting's order."""
         ...

@@ -260,7 +260,7 @@ def _always_shown() -> list[str]:
 
 def _check_told(choice: MethodChoice, setting: Setting, tested: Setting) -> None:
     unknown = [name for name in tested.task_names if name not in setting.task_names]
-    if choice.card.given_true_task and unknown:
+    if choice.card.needs_task_labels and unknown:
         raise UsageError(
             f"{choice.id} is told the true task of every image, and '{unknown[0]}' is none of "
             f"{setting.name}'s; leave {choice.id} out of this test set"

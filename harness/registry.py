@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import UsageError, did_you_mean
-from harness.method import BuildContext, CheckContext, MethodCard, OptionError
+from harness.method import BuildContext, CheckContext, MethodSpec, OptionError
 
 _BUILT_IN = "methods.catalogue"
 _SEQUENTIAL = "sequential"
@@ -35,7 +35,7 @@ PLUGINS_VARIABLE = "HARNESS_PLUGINS"
 class Catalogue:
     """Known methods, other names for them, and plug-ins that failed, with the reason."""
 
-    cards: Mapping[str, MethodCard]
+    cards: Mapping[str, MethodSpec]
     aliases: Mapping[str, str]
     broken: Mapping[str, str]
 
@@ -48,7 +48,7 @@ class MethodChoice:
     """
 
     id: str
-    card: MethodCard
+    card: MethodSpec
     overrides: Mapping[str, str]
     sequential: bool = False
 
@@ -89,11 +89,11 @@ def use_plugins(files: Sequence[Path]) -> None:
 def catalogue() -> Catalogue:
     """Return all methods: built in, from entry points of ``harness.methods``, and from files.
 
-    An entry point names a :class:`MethodCard`; of a file (``use_plugins``) every card at its top
+    An entry point names a :class:`MethodSpec`; of a file (``use_plugins``) every card at its top
     level counts. What cannot be imported is listed with its reason and spoils nothing else.
     """
     module = importlib.import_module(_BUILT_IN)
-    cards: dict[str, MethodCard] = dict(module.METHODS)
+    cards: dict[str, MethodSpec] = dict(module.METHODS)
     broken: dict[str, str] = {}
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         if point.name in cards:
@@ -104,7 +104,7 @@ def catalogue() -> Catalogue:
         except Exception as error:  # a plug-in may fail in any way
             broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
             continue
-        if isinstance(card, MethodCard):
+        if isinstance(card, MethodSpec):
             cards[point.name] = card
         else:
             broken[point.name] = f"{point.value} is not a MethodCard"
@@ -124,7 +124,7 @@ def catalogue() -> Catalogue:
     return Catalogue(cards=cards, aliases=dict(module.ALIASES), broken=broken)
 
 
-def _cards_of(path: Path) -> list[MethodCard]:
+def _cards_of(path: Path) -> list[MethodSpec]:
     """Import a file under its own name and return its cards."""
     name = path.stem
     loaded = sys.modules.get(name)
@@ -144,7 +144,7 @@ def _cards_of(path: Path) -> list[MethodCard]:
     elif getattr(loaded, "__file__", None) != str(path):
         raise ImportError(f"a module called '{name}' is loaded already; rename the file")
     values = vars(loaded).values()
-    return list({v.name: v for v in values if isinstance(v, MethodCard)}.values())
+    return list({v.name: v for v in values if isinstance(v, MethodSpec)}.values())
 
 
 def find(reference: str) -> MethodChoice:
@@ -181,7 +181,7 @@ def find(reference: str) -> MethodChoice:
     return MethodChoice(id=canonical, card=card, overrides=overrides, sequential=bool(at))
 
 
-def _card(asked: str, known: Catalogue) -> MethodCard:
+def _card(asked: str, known: Catalogue) -> MethodSpec:
     """Return the card of ``name``, or of ``host+addition``.
 
     Raises:
@@ -195,8 +195,8 @@ def _card(asked: str, known: Catalogue) -> MethodCard:
     host_name, plus, addition_name = name.rpartition("+")
     if plus:
         host, addition = _card(host_name, known), _card(addition_name, known)
-        if addition.plug is None:
-            able = [n for n, card in known.cards.items() if card.plug is not None]
+        if addition.adapter is None:
+            able = [n for n, card in known.cards.items() if card.adapter is not None]
             raise UsageError(
                 f"'{addition_name}' in '{asked}' cannot be added to a network; "
                 f"{did_you_mean(addition_name, able)}"
@@ -207,7 +207,7 @@ def _card(asked: str, known: Catalogue) -> MethodCard:
                 f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
                 f"to it; networks that can: {', '.join(able)}"
             )
-        return addition.plug(host)
+        return addition.adapter(host)
     names = [n for n, card in known.cards.items() if card.role != "auxiliary"]
     raise UsageError(f"unknown method '{asked}'; {did_you_mean(asked, names)}")
 
@@ -249,7 +249,7 @@ def resolve_options(
     return options
 
 
-def parse_options(card: MethodCard, values: Mapping[str, Any]) -> Any:
+def parse_options(card: MethodSpec, values: Mapping[str, Any]) -> Any:
     """Build the card's options type from plain values (also from a stored spec)."""
     return _adapter(card.options).validate_python(dict(values))
 
@@ -274,7 +274,7 @@ def _from_text(text: str) -> Any:
     return text.split(",") if "," in text else text
 
 
-def instantiate(card: MethodCard, context: BuildContext) -> Any:
+def instantiate(card: MethodSpec, context: BuildContext) -> Any:
     """Build the network of ``card``, with its host if it is an addition; this imports torch."""
     host = card.host
     if host is not None:

@@ -35,7 +35,7 @@ def table_of(plan: Plan) -> Table:
                 id=method,
                 label=cells[0].choice.label,
                 reference=card.role == "reference",
-                notes=(*(told if card.given_true_task else ()), *given, *notes(probed(cells))),
+                notes=(*(told if card.needs_task_labels else ()), *given, *notes(probed(cells))),
             )
         )
     return summarise(rows, _request(plan, lines))

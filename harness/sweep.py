@@ -21,7 +21,7 @@ import harness
 from harness.data.cards import cards_folder
 from harness.errors import HarnessError, Interrupted
 from harness.machine import cores, prepare_process
-from harness.method import circumstances
+from harness.method import runtime_notes
 from harness.plan import Cell, Plan, Source
 from harness.spec import RealTrainingData, spec_hash
 from harness.store.files import read_json, write_json, write_text
@@ -234,7 +234,7 @@ def _train(
     job = Job(
         spec=spec,
         stream=stream,
-        validation=Validation(source, spec.tasks, card.given_true_task),
+        validation=Validation(source, spec.tasks, card.needs_task_labels),
         folder=cell.folder,
         operation=plan.recipe.operation,
         machine=Machine(resources.device, resources.threads, resources.loader_workers),
@@ -242,7 +242,7 @@ def _train(
     record = train(method, job, progress, stop)
     parameters = sum(p.numel() for p in method.parameters())
     write_json(
-        cell.folder.record, {**record, "parameters": parameters, **_circumstances(resources)}
+        cell.folder.record, {**record, "parameters": parameters, **_runtime_notes(resources)}
     )
 
 
@@ -288,7 +288,9 @@ def _score(
     device = torch.device(resources.device)
     method = trained_network(cell).to(device).eval()
     origin: Origin = "measured" if cell.source is None else "re-evaluated"
-    subject = Subject(method, cell.choice.id, cell.spec.seed, card.given_true_task, device, origin)
+    subject = Subject(
+        method, cell.choice.id, cell.spec.seed, card.needs_task_labels, device, origin
+    )
     done = {(row.column, row.image, row.metric) for row in stored_rows(cell)}
     metrics = resolve_metrics(plan.metrics)
     cards = cards_folder()
@@ -314,7 +316,7 @@ def _score(
     }
     # A cell's probes are of the setting's own test set.
     if isinstance(method, Prompted) and test.photographs and not plan.outside:
-        probe = probe_prompts(method, test, cards, card.given_true_task, device)
+        probe = probe_prompts(method, test, cards, card.needs_task_labels, device)
         probes["prompts"] = probe.as_json()
     for needed in cell.requires:
         accuracy = read_json(needed.folder.record).get("validation_per_task")
@@ -325,14 +327,14 @@ def _score(
     if plan.probes and stored_probes(cell) is None:
         full: dict[str, Any] = {}
         if isinstance(method, Prompted):
-            observer = Observer(method, card.given_true_task, device)
+            observer = Observer(method, card.needs_task_labels, device)
             full = probe_fully(observer, source, test, cards, partial(progress.images, "probed"))
         path = cell.folder.full_probes
         others = read_json(path) if path.exists() else {}
         write_json(path, {**others, spec_hash(cell.score): full})
 
 
-def _circumstances(resources: Resources) -> dict[str, Any]:
+def _runtime_notes(resources: Resources) -> dict[str, Any]:
     """Return what a number was made with: versions, machine, memory, commit."""
     import numpy
     import torch
@@ -346,7 +348,7 @@ def _circumstances(resources: Resources) -> dict[str, Any]:
             "torch": torch.__version__,
             "numpy": numpy.__version__,
         },
-        "computed_with": circumstances(),
+        "computed_with": runtime_notes(),
         "git_commit": _git_commit(),
         "platform": platform.platform(),
         "device": resources.device,

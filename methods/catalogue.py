@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.method import MethodCard
+from harness.method import MethodSpec
 from methods.adair import card as adair
 from methods.airnet import card as airnet
 from methods.baselines import card as baselines
@@ -74,8 +74,8 @@ _CONTRAST = {
 }
 
 
-def _promptir(name: str, label: str, **details: Any) -> MethodCard:
-    return MethodCard(
+def _promptir(name: str, label: str, **details: Any) -> MethodSpec:
+    return MethodSpec(
         name=name,
         label=label,
         build="methods.promptir:build",
@@ -87,7 +87,7 @@ def _promptir(name: str, label: str, **details: Any) -> MethodCard:
 
 
 _CARDS = (
-    MethodCard(
+    MethodSpec(
         name="degraded-input",
         label="Degraded input",
         summary="the input as it is: what every method has to beat",
@@ -100,7 +100,7 @@ _CARDS = (
         trained=False,
         relative_cost=0.0,
     ),
-    MethodCard(
+    MethodSpec(
         name="restormer",
         label="Restormer",
         summary="Restormer, no prompts",
@@ -146,7 +146,7 @@ _CARDS = (
         defaults={"chooser": "true-task", "prompt_init": "channel-normal"},
         fitted=prompt_per_task,
         role="reference",
-        given_true_task=True,
+        needs_task_labels=True,
     ),
     _promptir(
         "spm",
@@ -183,7 +183,7 @@ _CARDS = (
         defaults={**_SPARSE, **_CONTRAST, "cpr_negatives": "in-use"},
         published=_PUBLISHED_SPARSE,
     ),
-    MethodCard(
+    MethodSpec(
         name="task-classifier",
         label="Task classifier",
         summary="recognises the degradation, for explicit prompts",
@@ -208,11 +208,11 @@ _CARDS = (
 _ADDED = {"cpl": "CPL", "spm": "SPM", "cpr": "CPR", "explicit": "explicit", "oracle": "oracle"}
 
 
-def _complete(card: MethodCard) -> MethodCard:
+def _complete(card: MethodSpec) -> MethodSpec:
     parameters, macs = FIGURES.get(card.name, (0, 0.0))
     counted = replace(card, parameters=parameters, macs=macs)
     return plugs_in(counted, _ADDED[card.name]) if card.name in _ADDED else counted
 
 
-METHODS: dict[str, MethodCard] = {card.name: _complete(card) for card in _CARDS}
+METHODS: dict[str, MethodSpec] = {card.name: _complete(card) for card in _CARDS}
 ALIASES: dict[str, str] = {"promptir+cpl": "cpl"}

@@ -7,16 +7,16 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.method import CheckContext, MethodCard
+from harness.method import CheckContext, MethodSpec
 from methods.options import PROMPT_SIZES, PromptOptions, check_prompts
 
 
-def plugs_in(addition: MethodCard, label: str) -> MethodCard:
+def plugs_in(addition: MethodSpec, label: str) -> MethodSpec:
     """Return ``addition``, a card of PromptIR with prompts, as one that other networks take."""
-    return dataclasses.replace(addition, plug=functools.partial(_plugged, addition, label))
+    return dataclasses.replace(addition, adapter=functools.partial(_plugged, addition, label))
 
 
-def _plugged(addition: MethodCard, label: str, host: MethodCard) -> MethodCard:
+def _plugged(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
     """Return the card of ``host`` with the prompts and objective of ``addition``."""
     names = {field.name for field in dataclasses.fields(PromptOptions)}
     prompts = {key: value for key, value in addition.defaults.items() if key in names}
@@ -25,7 +25,7 @@ def _plugged(addition: MethodCard, label: str, host: MethodCard) -> MethodCard:
         for size in {*host.sizes, *PROMPT_SIZES}
     }
     options = _joined_options(host.options)
-    return MethodCard(
+    return MethodSpec(
         name=f"{host.name}+{addition.name}",
         label=f"{host.label}+{label}",
         summary=f"{host.label} with the prompts of {addition.label}",
@@ -41,7 +41,7 @@ def _plugged(addition: MethodCard, label: str, host: MethodCard) -> MethodCard:
         check=_check(host),
         requires=(*host.requires, *addition.requires),
         role=addition.role,
-        given_true_task=addition.given_true_task,
+        needs_task_labels=addition.needs_task_labels,
         relative_cost=host.relative_cost * addition.relative_cost * 1.2,
         cost=addition.cost,
         licence=host.licence,
@@ -49,7 +49,7 @@ def _plugged(addition: MethodCard, label: str, host: MethodCard) -> MethodCard:
     )
 
 
-def _check(host: MethodCard) -> Callable[[Any, CheckContext], None]:
+def _check(host: MethodSpec) -> Callable[[Any, CheckContext], None]:
     def check(options: Any, context: CheckContext) -> None:
         if host.check is not None:
             host.check(options.host_options, context)

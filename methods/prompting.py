@@ -87,7 +87,8 @@ class Prompting(nn.Module):
 
     def auxiliary(self, routing: Mapping[str, Routing]) -> dict[str, Tensor]:
         """Return the weighted load balance of all routers that decided."""
-        terms = {id(r.balance): r.balance for r in routing.values() if r.balance is not None}
+        routed = [r.load_balancing for r in routing.values() if r.load_balancing is not None]
+        terms = {id(term): term for term in routed}
         return {"balance": torch.stack(list(terms.values())).sum()} if terms else {}
 
     def losses(self, network: Any, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
@@ -148,7 +149,10 @@ class Prompting(nn.Module):
         target = told.probabilities.detach()
         apart = [-(target * (p + 1e-9).log()).sum(dim=-1).mean() for p in routers.values()]
         following = torch.stack(apart).sum()
-        return {"balance": told.balance, "privileged": self.options.privileged_weight * following}
+        return {
+            "balance": told.load_balancing,
+            "privileged": self.options.privileged_weight * following,
+        }
 
     def _decode_negative(
         self, network: Any, features: Any, override: Override, teaches: bool

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.method import Batch, BuildContext, CheckContext, MethodCard
+from harness.method import Batch, BuildContext, CheckContext, MethodSpec
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
@@ -59,8 +59,8 @@ def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
     return Batch(degraded, clean, TASKS, step, second_view=degraded.flip(-1))
 
 
-def restore(card: MethodCard, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
-    tasks = tuple(TASKS[first_task : first_task + len(image)]) if card.given_true_task else None
+def restore(card: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
+    tasks = tuple(TASKS[first_task : first_task + len(image)]) if card.needs_task_labels else None
     with torch.no_grad():
         return method.eval().restore(image, tasks)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.method import CheckContext, MethodCard, Prompted, PromptHost
+from harness.method import CheckContext, MethodSpec, Prompted, PromptHost
 from harness.registry import find, options_as_json, parse_options, resolve_options
 from harness.reporting.options import option_table
 from harness.training.count import count
@@ -15,12 +15,12 @@ from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore
 SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
 
 
-def by_name(card: MethodCard) -> str:
+def by_name(card: MethodSpec) -> str:
     return card.name
 
 
 @pytest.mark.parametrize("card", RESTORERS, ids=by_name)
-def test_every_option_says_what_it_is(card: MethodCard) -> None:
+def test_every_option_says_what_it_is(card: MethodSpec) -> None:
     defaults = options_as_json(parse_options(card, card.defaults))
     for name, _, text in option_table(card.options, defaults):
         assert text, f"{card.name}: the docstring of its options leaves out {name}"
@@ -29,7 +29,7 @@ def test_every_option_says_what_it_is(card: MethodCard) -> None:
 
 @pytest.mark.parametrize("card", RESTORERS, ids=by_name)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_restores_any_size(card: MethodCard, size: tuple[int, int]) -> None:
+def test_restores_any_size(card: MethodSpec, size: tuple[int, int]) -> None:
     image = torch.rand(1, 3, *size)
     restored = restore(card, build_tiny(card.name), image)
     assert restored.shape == image.shape
@@ -37,7 +37,7 @@ def test_restores_any_size(card: MethodCard, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("card", RESTORERS, ids=by_name)
-def test_batch_of_three_equals_three_single_runs(card: MethodCard) -> None:
+def test_batch_of_three_equals_three_single_runs(card: MethodSpec) -> None:
     method = build_tiny(card.name)
     images = torch.rand(3, 3, 24, 40, generator=torch.Generator().manual_seed(3))
     together = restore(card, method, images)
@@ -46,7 +46,7 @@ def test_batch_of_three_equals_three_single_runs(card: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("card", TRAINED, ids=by_name)
-def test_state_dict_round_trip(card: MethodCard) -> None:
+def test_state_dict_round_trip(card: MethodSpec) -> None:
     method, other = build_tiny(card.name, seed=0), build_tiny(card.name, seed=1)
     image = torch.rand(1, 3, 32, 32)
     other.load_state_dict(method.state_dict(), strict=True)
@@ -54,7 +54,7 @@ def test_state_dict_round_trip(card: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("card", TRAINED, ids=by_name)
-def test_gradient_reaches_every_trained_parameter(card: MethodCard) -> None:
+def test_gradient_reaches_every_trained_parameter(card: MethodSpec) -> None:
     method = build_tiny(card.name).train()
     losses = method.losses(batch(), torch.Generator().manual_seed(0))
     torch.stack(list(losses.values())).sum().backward()
@@ -63,7 +63,7 @@ def test_gradient_reaches_every_trained_parameter(card: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("card", TRAINED, ids=by_name)
-def test_a_few_steps_lower_the_loss(card: MethodCard) -> None:
+def test_a_few_steps_lower_the_loss(card: MethodSpec) -> None:
     method = build_tiny(card.name).train()
     optimiser = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=3e-3)
     totals = []
@@ -78,7 +78,7 @@ def test_a_few_steps_lower_the_loss(card: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("card", TRAINED, ids=by_name)
-def test_losses_depend_on_the_generator_alone(card: MethodCard) -> None:
+def test_losses_depend_on_the_generator_alone(card: MethodSpec) -> None:
     # Two builds, as a method may keep state from one call to the next.
     methods = (build_tiny(card.name).train() for _ in range(2))
     first, second = (m.losses(batch(), torch.Generator().manual_seed(7)) for m in methods)
@@ -96,7 +96,7 @@ def test_cards_of_prompted_methods_say_how_prompts_are_chosen() -> None:
 
 
 @pytest.mark.parametrize("card", PROMPTED, ids=by_name)
-def test_override_forces_the_prompt(card: MethodCard) -> None:
+def test_override_forces_the_prompt(card: MethodSpec) -> None:
     method = build_tiny(card.name).eval()
     image = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
@@ -130,11 +130,11 @@ def test_explicit_follows_its_frozen_classifier() -> None:
 
 
 HOSTS = [c for c in RESTORERS if c.insertion_points]
-ADDITIONS = [c for c in RESTORERS if c.plug is not None]
+ADDITIONS = [c for c in RESTORERS if c.adapter is not None]
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=by_name)
-def test_hosts_offer_the_places_that_their_cards_name(host: MethodCard) -> None:
+def test_hosts_offer_the_places_that_their_cards_name(host: MethodSpec) -> None:
     method = build_tiny(host.name).eval()
     assert isinstance(method, PromptHost)
     assert tuple(method.insertion_channels) == host.insertion_points
@@ -155,7 +155,7 @@ def test_hosts_offer_the_places_that_their_cards_name(host: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=by_name)
-def test_what_is_inserted_is_used(host: MethodCard) -> None:
+def test_what_is_inserted_is_used(host: MethodSpec) -> None:
     method, image = build_tiny(host.name).eval(), torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         features = method.encode(image)
@@ -166,7 +166,7 @@ def test_what_is_inserted_is_used(host: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("addition", ADDITIONS, ids=by_name)
-def test_additions_plug_into_a_host(addition: MethodCard) -> None:
+def test_additions_plug_into_a_host(addition: MethodSpec) -> None:
     name = f"restormer+{addition.name}"
     card, method = find(name).card, build_tiny(name).train()
     losses = method.losses(batch(step=100), torch.Generator().manual_seed(0))
@@ -179,7 +179,7 @@ def test_additions_plug_into_a_host(addition: MethodCard) -> None:
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=by_name)
-def test_cpl_plugs_into_every_host(host: MethodCard) -> None:
+def test_cpl_plugs_into_every_host(host: MethodSpec) -> None:
     method = build_tiny(f"{host.name}+cpl").train()
     assert isinstance(method, Prompted)
     assert method.levels == host.insertion_points
@@ -215,7 +215,7 @@ COUNTED = [c for c in TRAINED if c.macs]
 
 
 @pytest.mark.parametrize("card", COUNTED, ids=by_name)
-def test_listed_figures_are_those_of_torchs_counter(card: MethodCard) -> None:
+def test_listed_figures_are_those_of_torchs_counter(card: MethodSpec) -> None:
     side_px = 64 if card.name in EARNEST else 256
     counted = count(card, side_px)
     assert counted.parameters == card.parameters

@@ -47,7 +47,7 @@ def test_a_shared_router_sends_an_image_to_one_prompt_at_every_level() -> None:
 def test_a_shared_router_does_not_bend_the_encoder() -> None:
     method = build_tiny("spm", privileged_weight="0", privileged_choice="false").train()
     routed = method.prompting.router(method.encode(batch().degraded).maps()[0])
-    routed.balance.backward()
+    routed.load_balancing.backward()
     taught = {name for name, p in method.named_parameters() if p.grad is not None}
     assert taught == {
         f"prompting.router.{n}" for n, _ in method.prompting.router.named_parameters()
@@ -73,7 +73,7 @@ def test_a_privileged_router_sorts_by_what_was_done_without_being_told() -> None
     router, data = PrivilegedRouter(options), families_of_differences()
     optimiser = torch.optim.Adam(router.parameters(), lr=0.01)
     for _ in range(300):
-        term = router(data.degraded, data.clean).balance
+        term = router(data.degraded, data.clean).load_balancing
         optimiser.zero_grad()
         term.backward()
         optimiser.step()

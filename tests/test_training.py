@@ -45,7 +45,7 @@ def job_of(plan: Plan, cards: Path, device: str, workers: int) -> Job:
     return Job(
         spec=cell.spec,
         stream=TrainingStream(cards, data, cell.spec.train, 0, cell.spec.stages, card.views),
-        validation=Validation(TwinValidation(cards, data), cell.spec.tasks, card.given_true_task),
+        validation=Validation(TwinValidation(cards, data), cell.spec.tasks, card.needs_task_labels),
         folder=cell.folder,
         operation=plan.recipe.operation,
         machine=Machine(device, 1, workers),

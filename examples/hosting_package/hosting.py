@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 
-from harness.method import Decoded, MethodCard
+from harness.method import Decoded, MethodSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Hosting(torch.nn.Module):
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 
-CARD = MethodCard(
+CARD = MethodSpec(
     name="hosting",
     label="Hosting",
     summary="one convolution in, one out, and prompts in between",

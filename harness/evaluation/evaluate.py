@@ -46,7 +46,7 @@ class Subject:
     method: Method
     method_id: str
     seed: int
-    given_true_task: bool
+    needs_task_labels: bool
     device: torch.device
     origin: Origin = "measured"
 
@@ -117,7 +117,7 @@ def restore(subject: Subject, pair: Pair) -> NDArray[np.float32]:
     degraded = torch.from_numpy(np.ascontiguousarray(pair.degraded.transpose(2, 0, 1)[None]))
     with torch.no_grad():
         restored = subject.method.restore(
-            degraded.to(subject.device), (pair.task,) if subject.given_true_task else None
+            degraded.to(subject.device), (pair.task,) if subject.needs_task_labels else None
         )
     image: NDArray[np.float32] = restored[0].float().cpu().numpy().transpose(1, 2, 0)
     return image

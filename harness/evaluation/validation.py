@@ -31,7 +31,7 @@ class Validation:
 
     source: ValidationPairs
     outputs: tuple[str, ...]
-    given_true_task: bool
+    needs_task_labels: bool
 
     def score(self, method: Method, device: torch.device) -> Outcome:
         """Score ``method`` in evaluation mode."""
@@ -47,7 +47,7 @@ class Validation:
     def _psnr_db(self, method: Method, device: torch.device) -> dict[str, float]:
         result = {}
         for task in self.source.tasks:
-            told = (task.name,) if self.given_true_task else None
+            told = (task.name,) if self.needs_task_labels else None
             values = []
             for degraded, clean in self.source.pairs(task):
                 with torch.no_grad():

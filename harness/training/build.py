@@ -9,12 +9,12 @@ import torch
 
 from harness.data.keys import integer_seed
 from harness.errors import CellError
-from harness.method import BuildContext, Method, MethodCard, OptionError
+from harness.method import BuildContext, Method, MethodSpec, OptionError
 from harness.registry import instantiate, parse_options
 from harness.spec import TrainSpec
 
 
-def build(card: MethodCard, spec: TrainSpec, required: Mapping[str, Any]) -> Method:
+def build(card: MethodSpec, spec: TrainSpec, required: Mapping[str, Any]) -> Method:
     """Build the method of ``spec`` with initial weights that depend on its seed alone.
 
     Raises:

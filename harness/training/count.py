@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.method import BuildContext, MethodCard
+from harness.method import BuildContext, MethodSpec
 from harness.registry import catalogue, instantiate, parse_options
 
 SIDE_PX = 256
@@ -23,7 +23,7 @@ class Counts:
     macs: int
 
 
-def count(card: MethodCard, side_px: int = SIDE_PX) -> Counts:
+def count(card: MethodSpec, side_px: int = SIDE_PX) -> Counts:
     """Build the network of ``card`` at full size without memory for it, and count.
 
     Products and convolutions count, as far as torch's counter knows them; element-wise work
@@ -36,19 +36,19 @@ def count(card: MethodCard, side_px: int = SIDE_PX) -> Counts:
         return _count(card, "cpu", side_px)
 
 
-def _count(card: MethodCard, device: str, side_px: int) -> Counts:
+def _count(card: MethodSpec, device: str, side_px: int) -> Counts:
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
         network = _build(card)
         image = torch.full((1, 3, side_px, side_px), 0.5)
-    tasks = _TASKS[:1] if card.given_true_task else None
+    tasks = _TASKS[:1] if card.needs_task_labels else None
     with FlopCounterMode(display=False) as counter:
         network.eval().restore(image, tasks)
     parameters = sum(p.numel() for p in network.parameters())
     return Counts(parameters, counter.get_total_flops() // 2)
 
 
-def _build(card: MethodCard) -> Any:
+def _build(card: MethodSpec) -> Any:
     options = parse_options(card, {**card.defaults, **card.sizes.get("full", {})})
     required = {name: _build(catalogue().cards[name]) for name in card.requires}
     network: Any = instantiate(card, BuildContext(options, _TASKS, required))

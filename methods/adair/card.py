@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.method import CheckContext, MethodCard, OptionError
+from harness.method import CheckContext, MethodSpec, OptionError
 from methods.options import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
 _LEAST_DIM = 8  # the channel gate of the highest level keeps 2 dim / 16 hidden channels
@@ -46,8 +46,8 @@ def check_adair(options: AdaIROptions, context: CheckContext) -> None:
         raise OptionError(f"frequency_unit_px={options.frequency_unit_px} must be at least 1")
 
 
-CARDS: tuple[MethodCard, ...] = (
-    MethodCard(
+CARDS: tuple[MethodSpec, ...] = (
+    MethodSpec(
         name="adair",
         label="AdaIR",
         summary="AdaIR as published: frequency blocks modulate the decoder's features",

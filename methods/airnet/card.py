@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.method import CheckContext, MethodCard, OptionError, StageShare
+from harness.method import CheckContext, MethodSpec, OptionError, StageShare
 
 ENCODER, JOINT = "encoder", "joint"
 """Stages of the training: the encoder alone, then all of the network."""
@@ -60,8 +60,8 @@ def check_airnet(options: AirNetOptions, context: CheckContext) -> None:
         raise OptionError(f"contrast_weight={options.contrast_weight} must not be negative")
 
 
-CARDS: tuple[MethodCard, ...] = (
-    MethodCard(
+CARDS: tuple[MethodSpec, ...] = (
+    MethodSpec(
         name="airnet",
         label="AirNet",
         summary="AirNet as published: a contrastive encoder of the degradation guides the restorer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.method import MethodCard
+from harness.method import MethodSpec
 from methods.baselines.options import (
     EXTRA_PACKAGE,
     INSTALL_EXTRA,
@@ -24,8 +24,8 @@ from methods.baselines.options import (
 )
 
 
-def _baseline(name: str, label: str, source: str, **details: Any) -> MethodCard:
-    return MethodCard(
+def _baseline(name: str, label: str, source: str, **details: Any) -> MethodSpec:
+    return MethodSpec(
         name=name,
         label=label,
         prompting="none",
@@ -40,7 +40,7 @@ _NONCOMMERCIAL: dict[str, Any] = {
     "licence": "Academic Public License (non-commercial)",
 }
 
-CARDS: tuple[MethodCard, ...] = (
+CARDS: tuple[MethodSpec, ...] = (
     _baseline(
         "nafnet",
         "NAFNet",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.method import CheckContext, MethodCard, OptionError
+from harness.method import CheckContext, MethodSpec, OptionError
 from methods.options import RESTORMER_SIZES, RestormerOptions, check_levels
 
 
@@ -59,8 +59,8 @@ def check_drsformer(options: DRSformerOptions, context: CheckContext) -> None:
         )
 
 
-CARDS: tuple[MethodCard, ...] = (
-    MethodCard(
+CARDS: tuple[MethodSpec, ...] = (
+    MethodSpec(
         name="drsformer",
         label="DRSformer",
         summary="DRSformer as published: top-k channel attention, mixtures of convolutions",

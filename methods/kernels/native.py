@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.method import note_circumstance
+from harness.method import note_runtime
 
 SWITCH = "HARNESS_KERNELS"
 _SOURCE = Path(__file__).with_name("depthwise.cpp")
@@ -38,7 +38,7 @@ class Kernels:
 def kernels() -> Kernels:
     """Return the kernels; the environment variable HARNESS_KERNELS=off turns them off."""
     found = _load()
-    note_circumstance("depthwise kernels", found.reason)
+    note_runtime("depthwise kernels", found.reason)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.method import CheckContext, MethodCard, OptionError
+from harness.method import CheckContext, MethodSpec, OptionError
 from methods.options import RESTORMER_SIZES, RestormerOptions, check_restormer
 
 _SOURCE = "Kong et al., arXiv 2401.03379; Xiangtaokong/MiOIR"
@@ -96,8 +96,8 @@ def check_classifier(options: MiOIRClassifierOptions, context: CheckContext) -> 
             raise OptionError(f"{name}={getattr(options, name)} must be at least 1")
 
 
-CARDS: tuple[MethodCard, ...] = (
-    MethodCard(
+CARDS: tuple[MethodSpec, ...] = (
+    MethodSpec(
         name="mioir-ep",
         label="MiOIR, explicit",
         summary="MiOIR's Restormer under a fixed map per task, which a frozen classifier chooses",
@@ -112,7 +112,7 @@ CARDS: tuple[MethodCard, ...] = (
         relative_cost=0.85,
         licence=_LICENCE,
     ),
-    MethodCard(
+    MethodSpec(
         name="mioir-ap",
         label="MiOIR, adaptive",
         summary="MiOIR's Restormer under a prompt that is read from the degraded image",
@@ -126,7 +126,7 @@ CARDS: tuple[MethodCard, ...] = (
         relative_cost=0.85,
         licence=_LICENCE,
     ),
-    MethodCard(
+    MethodSpec(
         name=_CLASSIFIER,
         label="MiOIR's classifier",
         summary="recognises the degradation, for MiOIR's explicit prompt",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.method import CheckContext, MethodCard, OptionError
+from harness.method import CheckContext, MethodSpec, OptionError
 from methods.options import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
 
@@ -74,8 +74,8 @@ def _sizes(small_dim: int) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _moceir(name: str, label: str, **details: Any) -> MethodCard:
-    return MethodCard(
+def _moceir(name: str, label: str, **details: Any) -> MethodSpec:
+    return MethodSpec(
         name=name,
         label=label,
         prompting="none",
@@ -90,7 +90,7 @@ def _moceir(name: str, label: str, **details: Any) -> MethodCard:
     )
 
 
-CARDS: tuple[MethodCard, ...] = (
+CARDS: tuple[MethodSpec, ...] = (
     _moceir(
         "moceir",
         "MoCE-IR",

@@ -168,7 +168,7 @@ def explicit(
     """
     tasks = [task.name for task in test.tasks]
     decided = all(one.chosen is not None for observed in seen.values() for one in observed)
-    if observer.given_true_task or not decided:
+    if observer.needs_task_labels or not decided:
         return None
     confusion, values = {}, {}
     for column, observed in seen.items():
@@ -190,7 +190,7 @@ def elsewhere(observer: Observer, test: TestSet, cards: Path) -> list[dict[str, 
 
     Only on photographs that are degraded here; not for a method that must be told the task.
     """
-    if observer.given_true_task:
+    if observer.needs_task_labels:
         return []
     found = []
     for kind, task in elsewhere_tasks(test.tasks):

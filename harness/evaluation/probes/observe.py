@@ -48,14 +48,14 @@ class Observer:
     """A trained method in evaluation mode, and whether it is told the true task."""
 
     method: Prompted
-    given_true_task: bool
+    needs_task_labels: bool
     device: torch.device
 
     @torch.no_grad()
     def observe(self, pair: Pair) -> Observed:
         """Restore a pair's degraded image under the method's own choice."""
         image = self._tensor(pair)
-        told = (pair.task,) if self.given_true_task else None
+        told = (pair.task,) if self.needs_task_labels else None
         forced = self.method.choose(image, told)
         decoded = self.method.decode(self.method.encode(image), forced)
         chosen = None if forced is None else int(next(iter(forced.values())).argmax())

@@ -50,7 +50,7 @@ class PromptProbe:
 
 
 def probe_prompts(
-    method: Prompted, test: TestSet, cards: Path, given_true_task: bool, device: torch.device
+    method: Prompted, test: TestSet, cards: Path, needs_task_labels: bool, device: torch.device
 ) -> PromptProbe:
     """Probe a prompted method on the photographs of ``test``."""
     tasks = [task.name for task in test.tasks]
@@ -76,7 +76,7 @@ def probe_prompts(
         ).to(device)
         with torch.no_grad():
             features = method.encode(degraded)
-            named = tuple(tasks) if given_true_task else None
+            named = tuple(tasks) if needs_task_labels else None
             own = method.decode(features, method.choose(degraded, named))
             routing = {level: r.weights.float() for level, r in own.routing.items()}
             weights.append({level: w.cpu() for level, w in routing.items()})
