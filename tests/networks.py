@@ -16,7 +16,7 @@ from harness.registry import MethodChoice, catalogue, find, instantiate, resolve
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
 CARDS = [
     card
-    for card in catalogue().cards.values()
+    for card in catalogue().specs.values()
     if not card.needs_file  # tested with files: tests/test_baselines.py
     and (not card.needs_package or importlib.util.find_spec(card.needs_package))
 ]
@@ -42,7 +42,7 @@ PER_LEVEL = {
 
 def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     """Build a method at the size `tiny`, with what it requires untrained."""
-    card = catalogue().cards[name] if name in catalogue().cards else find(name).card
+    card = catalogue().specs[name] if name in catalogue().specs else find(name).card
     required = {needed: build_tiny(needed, seed) for needed in card.requires}
     options = resolve_options(
         MethodChoice(name, card, overrides), "tiny", CheckContext(TASKS, len(TASKS))

@@ -45,7 +45,7 @@ def test_a_file_of_at_most_forty_lines_trains_and_stands_in_the_table(tmp_path: 
     assert "Residual CNN:width=8" in printed
     assert "AdaIR+CPL" in printed
     (spec,) = (
-        json.loads(p.read_text()) for p in tmp_path.glob("cells/residual-cnn_width=8*/spec.json")
+        json.loads(p.read_text()) for p in tmp_path.glob("runs/residual-cnn_width=8*/spec.json")
     )
     assert spec["options"] == {"width": 8}
 

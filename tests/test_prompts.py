@@ -311,8 +311,8 @@ def test_summaries_read_off_known_features() -> None:
 def test_information_tells_sure_and_shared_out_from_collapsed_and_unsure() -> None:
     even, one = torch.eye(4), torch.eye(4)[[2] * 4]
     assert float(balance("information", even, None)) == pytest.approx(-1, abs=1e-5)
-    for nothing in (one, torch.full((4, 4), 0.25)):
-        assert float(balance("information", nothing, None)) == pytest.approx(0, abs=1e-5)
+    for no_progress in (one, torch.full((4, 4), 0.25)):
+        assert float(balance("information", no_progress, None)) == pytest.approx(0, abs=1e-5)
 
 
 def test_importance_and_load_are_zero_when_even() -> None:

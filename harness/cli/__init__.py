@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import ablate, audit, convert, data, evaluate, methods, run, score, table
-from harness.errors import HarnessError
+from harness.config.errors import HarnessError
 
 app = typer.Typer(
     help="Train, score and compare all-in-one image restoration methods.",

@@ -41,7 +41,7 @@ def ablate(
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
     jobs: Annotated[int, typer.Option(min=0, help="Cells side by side; 0: one per core.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Loader processes per cell.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes per run.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     spread: Annotated[
         Literal["images", "seeds", "both"] | None,
@@ -63,12 +63,12 @@ def ablate(
     import json
     from dataclasses import asdict
 
-    from harness.ablation import axis_tables, write_ablation_files
-    from harness.errors import UsageError
-    from harness.machine import cores
+    from harness.config.errors import UsageError
+    from harness.execution.process import cores
+    from harness.planning.studies import load_study, methods_of
     from harness.registry import use_plugins
     from harness.reporting.ablation import terminal
-    from harness.study import load_study, methods_of
+    from harness.reporting.ablation_results import axis_tables, write_ablation_files
 
     use_plugins(plugin or [])
     names = list(dict.fromkeys(study or ["topk", "negatives"]))

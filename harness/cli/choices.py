@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from harness.changes import Changes
-    from harness.plan import Disk, Plan
+    from harness.planning.overrides import EvaluationOverrides
+    from harness.planning.plan import Disk, Plan
 
 _COMPARED_AT_ONCE = 1000
 
@@ -67,16 +67,16 @@ def disk_from(data_root: Path | None, real: bool, train_sets: Sequence[str]) -> 
     Raises:
         UsageError: no place is known, or a flag is not FAMILY=SET.
     """
-    from harness.data.roots import find_roots, how_to_name_a_root
-    from harness.data.sets import load_set
-    from harness.errors import UsageError
-    from harness.plan import Disk
+    from harness.config.data_sets import load_data_set
+    from harness.config.errors import UsageError
+    from harness.data.on_disk.locate import find_data_roots, how_to_name_a_root
+    from harness.planning.plan import Disk
 
     if data_root is None and not real:
         if train_sets:
             raise UsageError(f"--train-set {train_sets[0]} is about real images; add --data-root")
         return None
-    roots = find_roots(data_root)
+    roots = find_data_roots(data_root)
     if not roots:
         raise UsageError(f"no folder of data sets is known; {how_to_name_a_root()}")
     replaced: dict[str, str] = {}
@@ -84,7 +84,7 @@ def disk_from(data_root: Path | None, real: bool, train_sets: Sequence[str]) -> 
         family, equals, name = text.partition("=")
         if not equals or not family or family in replaced:
             raise UsageError(f"--train-set '{text}' is not FAMILY=SET, each family once")
-        load_set(name)
+        load_data_set(name)
         replaced[family] = name
     return Disk(roots, replaced)
 
@@ -95,7 +95,7 @@ def changes_from(
     protocol: str | None,
     noise_stream: Literal["keyed", "published"],
     test_set: str | None,
-) -> Changes:
+) -> EvaluationOverrides:
     """Return what is changed in test set, preparation and protocol.
 
     Raises:
@@ -103,15 +103,15 @@ def changes_from(
     """
     from typing import get_args
 
-    from harness.changes import Changes
-    from harness.errors import UsageError, did_you_mean
-    from harness.spec import NoiseRounding
+    from harness.config.errors import UsageError, did_you_mean
+    from harness.config.preprocessing import NoiseRounding
+    from harness.planning.overrides import EvaluationOverrides
 
     known: dict[str, NoiseRounding] = {name: name for name in get_args(NoiseRounding)}
     if rounding is not None and rounding not in known:
         raise UsageError(f"--noise-rounding {rounding} is unknown; {did_you_mean(rounding, known)}")
     chosen = None if rounding is None else known[rounding]
-    return Changes(chosen, crop_multiple, protocol, noise_stream, test_set)
+    return EvaluationOverrides(chosen, crop_multiple, protocol, noise_stream, test_set)
 
 
 def tell_hashing(done: int, total: int) -> None:
@@ -122,8 +122,8 @@ def tell_hashing(done: int, total: int) -> None:
 
 def tell_training(plan: Plan) -> None:
     """Say what is trained on and what is not, and which test pictures stand in training too."""
-    from harness.data.leaks import find_leaks, take_pictures
-    from harness.results import training_sentence
+    from harness.data.on_disk.duplicates import find_duplicates, read_thumbnails
+    from harness.reporting.plan_tables import training_sentence
 
     print(training_sentence(plan), file=sys.stderr)
     trained = {pair.clean for pairs in plan.training.values() for pair in pairs}
@@ -136,10 +136,10 @@ def tell_training(plan: Plan) -> None:
         )
         return
     pictures = [
-        take_pictures(name, [(path.name, path) for path in sorted(paths)])
+        read_thumbnails(name, [(path.name, path) for path in sorted(paths)])
         for name, paths in (("training", trained), ("test", tested))
     ]
-    found = find_leaks(*pictures)
+    found = find_duplicates(*pictures)
     if found:
         names = ", ".join(sorted({leak.second.image for leak in found})[:3])
         print(

@@ -25,29 +25,29 @@ def convert(
 
     Names and shapes are compared with the method's network first, as ``evaluate`` does.
     """
-    from harness.data.cards import load_setting
-    from harness.errors import UsageError
+    from harness.config.errors import UsageError
+    from harness.config.files import load_setting
+    from harness.config.run_specs import TrainSpec
+    from harness.execution.networks import build
     from harness.method import CheckContext
     from harness.registry import find, options_as_json, resolve_options, use_plugins
-    from harness.spec import TrainSpec
-    from harness.training.build import build
     from harness.training.checkpoint import save_weights
-    from harness.training.released import load_released, read_released
+    from harness.training.pretrained import load_pretrained, read_pretrained
 
     use_plugins(plugin or [])
     if to.suffix != ".safetensors":
         raise UsageError(f"--to {to} must end in .safetensors")
     choice, tasks = find(method), load_setting(setting).task_names
-    if choice.card.requires:
+    if choice.spec.requires:
         raise UsageError(
-            f"{choice.id} builds on {', '.join(choice.card.requires)}, and its weights are those "
+            f"{choice.id} builds on {', '.join(choice.spec.requires)}, and its weights are those "
             "of several files; use them as they are with evaluate --required"
         )
     options = resolve_options(choice, size, CheckContext(tasks, len(tasks)), published=True)
-    released = read_released(checkpoint, entry)
+    released = read_pretrained(checkpoint, entry)
     spec = TrainSpec(
-        method=choice.card.name,
-        method_version=choice.card.version,
+        method=choice.spec.name,
+        method_version=choice.spec.version,
         options=options_as_json(options),
         tasks=tasks,
         data=None,
@@ -57,7 +57,7 @@ def convert(
         requires={},
         source_sha256=released.sha256,
     )
-    network = build(choice.card, spec, {})
-    load_released(network, released, choice.id)
+    network = build(choice.spec, spec, {})
+    load_pretrained(network, released, choice.id)
     save_weights(to, network.state_dict(), spec)
     print(f"{to}: {len(network.state_dict())} tensors of {choice.id}, from {checkpoint}")

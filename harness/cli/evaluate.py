@@ -31,7 +31,7 @@ from harness.cli.run import (
 )
 
 if TYPE_CHECKING:
-    from harness.plan import Released, Source
+    from harness.planning.plan import Pretrained, Source
 
 
 def evaluate(
@@ -82,8 +82,8 @@ def evaluate(
     The network is built at the published size and under the options that its authors' weights
     need; a file that this project wrote says itself what it holds.
     """
-    from harness.errors import UsageError
-    from harness.plan import make_evaluation_plan
+    from harness.config.errors import UsageError
+    from harness.planning.plan import make_evaluation_plan
     from harness.registry import use_plugins
 
     use_plugins(plugin or [])
@@ -107,9 +107,9 @@ def _subject(
     architecture: str | None,
     entry: str | None,
     required: list[str],
-) -> Released:
-    from harness.errors import UsageError
-    from harness.plan import Released, Source
+) -> Pretrained:
+    from harness.config.errors import UsageError
+    from harness.planning.plan import Pretrained, Source
     from harness.registry import MethodChoice, catalogue
 
     if (checkpoint is None) == (spandrel is None):
@@ -119,8 +119,8 @@ def _subject(
         if architecture is not None:
             overrides["architecture"] = architecture
         name = f"spandrel {architecture or spandrel.stem}"
-        choice = MethodChoice(name, catalogue().cards["spandrel"], overrides)
-        return Released(choice, Source(spandrel), None, {})
+        choice = MethodChoice(name, catalogue().specs["spandrel"], overrides)
+        return Pretrained(choice, Source(spandrel), None, {})
     if architecture is not None:
         raise UsageError("--architecture names a network of --spandrel; use --method here")
     assert checkpoint is not None
@@ -129,14 +129,14 @@ def _subject(
 
 def released(
     checkpoint: Path, method: str | None, entry: str | None, required: dict[str, Source]
-) -> Released:
+) -> Pretrained:
     """Return what ``checkpoint`` holds weights of, from ``method`` or from the file itself.
 
     Raises:
         UsageError: neither says it.
     """
-    from harness.errors import UsageError
-    from harness.plan import Released, Source
+    from harness.config.errors import UsageError
+    from harness.planning.plan import Pretrained, Source
     from harness.registry import find
     from harness.store.weights import read_metadata
 
@@ -145,13 +145,13 @@ def released(
         if "method" not in known or "options" not in known:
             raise UsageError(f"{checkpoint} does not say what it holds; name it with --method")
         choice = find(known["method"])
-        return Released(choice, Source(checkpoint, entry), json.loads(known["options"]), required)
-    return Released(find(method), Source(checkpoint, entry), None, required)
+        return Pretrained(choice, Source(checkpoint, entry), json.loads(known["options"]), required)
+    return Pretrained(find(method), Source(checkpoint, entry), None, required)
 
 
 def _required(given: list[str]) -> dict[str, Source]:
-    from harness.errors import UsageError
-    from harness.plan import Source
+    from harness.config.errors import UsageError
+    from harness.planning.plan import Source
 
     found = {}
     for text in given:

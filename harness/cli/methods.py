@@ -26,7 +26,7 @@ def methods(
     use_plugins(plugin or [])
     known = catalogue()
     if name is None:
-        cards = [card for card in known.cards.values() if card.role != "auxiliary"]
+        cards = [card for card in known.specs.values() if card.role != "auxiliary"]
         lines = [
             [
                 c.name,

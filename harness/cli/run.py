@@ -27,9 +27,9 @@ from harness.cli.choices import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.changes import Changes
-    from harness.plan import Disk, Plan
-    from harness.sweep import CellResult
+    from harness.execution.execute import RunOutcome
+    from harness.planning.overrides import EvaluationOverrides
+    from harness.planning.plan import Disk, Plan
 
 DEFAULT_OUT = Path("results/runs")
 
@@ -45,7 +45,7 @@ RecipeName = Annotated[
     str, typer.Option("--recipe", help="mini, smoke, paper, or a YAML file of your own.")
 ]
 Seeds = Annotated[str, typer.Option(help="Seeds: 0,1,2 or 0-4.")]
-Out = Annotated[Path, typer.Option(help="Folder for cells and tables.")]
+Out = Annotated[Path, typer.Option(help="Folder for runs and tables.")]
 Plugins = Annotated[
     list[Path] | None, typer.Option(help="Python file with a method of your own; repeatable.")
 ]
@@ -75,7 +75,7 @@ def run(
     metrics: Metrics = "",
     out: Out = DEFAULT_OUT,
     jobs: Annotated[int, typer.Option(min=1, help="Cells computed side by side.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Loader processes per cell.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes per run.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     plugin: Plugins = None,
     data_root: DataRoot = None,
@@ -122,9 +122,9 @@ def with_probes(plan: Plan, probes: bool) -> Plan:
     """
     from dataclasses import replace
 
-    from harness.errors import UsageError
+    from harness.config.errors import UsageError
 
-    if probes and plan.outside:
+    if probes and plan.out_of_distribution:
         raise UsageError(
             "--probes are about the setting's own test set, and show there what unseen "
             "degradations select; leave --test-set out"
@@ -136,7 +136,7 @@ def complete(plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_ru
     """Compute what is missing of ``plan`` and show its table; shared with ``evaluate``.
 
     Raises:
-        HarnessError: a cell failed; the others are shown.
+        HarnessError: a run failed; the others are shown.
         Interrupted: the person stopped it.
     """
     ended = compute(plan, out, jobs, workers, device, dry_run)
@@ -148,25 +148,25 @@ def complete(plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_ru
 
 def compute(
     plan: Plan, out: Path, jobs: int, workers: int, device: str, dry_run: bool
-) -> list[CellResult] | None:
+) -> list[RunOutcome] | None:
     """Compute what is missing of ``plan`` and return how it ended; None of a dry run.
 
     Raises:
         Interrupted: the person stopped it.
     """
-    from harness.errors import Interrupted
-    from harness.stored import status
+    from harness.config.errors import Interrupted
+    from harness.execution.status import status
 
     if dry_run:
         print(describe(plan))
         return None
-    if all(status(cell, plan) == "cached" for cell in plan.cells):
+    if all(status(run, plan) == "cached" for run in plan.runs):
         return []
     if plan.training:
         tell_training(plan)
-    from harness.evaluation.metrics import resolve_metrics
+    from harness.evaluation.metrics.registry import resolve_metrics
+    from harness.execution.execute import Resources, run_plan
     from harness.store.files import check_writable
-    from harness.sweep import Resources, run_plan
 
     check_writable(out)
     resolve_metrics(plan.metrics)
@@ -179,38 +179,38 @@ def compute(
     return results
 
 
-def stop_if_failed(plan: Plan, ended: Sequence[CellResult]) -> None:
-    """Raise one error that names all cells that failed, if any did."""
-    from harness.errors import HarnessError
+def stop_if_failed(plan: Plan, ended: Sequence[RunOutcome]) -> None:
+    """Raise one error that names all runs that failed, if any did."""
+    from harness.config.errors import HarnessError
 
     failed = [result for result in ended if result.error]
     if failed:
         details = "; ".join(f"{result.label}: {result.error}" for result in failed)
-        raise HarnessError(f"{len(failed)} of {len(plan.cells)} cells failed: {details}")
+        raise HarnessError(f"{len(failed)} of {len(plan.runs)} runs failed: {details}")
 
 
 def take(plan: Plan, source: Path | None) -> None:
     """Take what exported results hold of ``plan`` as done, and say how much it is."""
     if source is None:
         return
-    from harness.reference import take as take_cells
+    from harness.store.archive import take as take_cells
 
     taken = take_cells(plan, source)
-    print(f"{taken} of {len(plan.cells)} cells taken from {source}", file=sys.stderr)
+    print(f"{taken} of {len(plan.runs)} runs taken from {source}", file=sys.stderr)
 
 
 def give(plan: Plan, folder: Path | None) -> None:
     """Write what is stored of ``plan`` to ``folder``, if there is one, and say how much it is."""
     if folder is None:
         return
-    from harness.reference import export
+    from harness.store.archive import export
 
-    print(f"{export(plan, folder)} cells written to {folder}", file=sys.stderr)
+    print(f"{export(plan, folder)} runs written to {folder}", file=sys.stderr)
 
 
 def method_names(text: str) -> list[str]:
     """Read ``--methods``."""
-    from harness.errors import UsageError
+    from harness.config.errors import UsageError
 
     names = [name.strip().replace(";", ",") for name in text.split(",") if name.strip()]
     if not names:
@@ -226,10 +226,10 @@ def plan_from(
     metrics: str,
     out: Path,
     disk: Disk | None = None,
-    changes: Changes | None = None,
+    changes: EvaluationOverrides | None = None,
 ) -> Plan:
     """Build the plan from flags; shared by ``run``, ``table`` and ``ablate``."""
-    from harness.plan import make_plan, parse_seeds
+    from harness.planning.plan import make_plan, parse_seeds
 
     extra = [name.strip() for name in metrics.split(",") if name.strip()]
     return make_plan(
@@ -239,30 +239,30 @@ def plan_from(
 
 def show(plan: Plan, out: Path) -> None:
     """Print table and prompt report, write the files, and say where they are."""
-    from harness.reporting.prompts import prompt_report
-    from harness.reporting.tables import terminal
-    from harness.results import (
+    from harness.reporting.plan_tables import (
         probed,
         probed_fully,
         table_of,
         write_files,
         write_probe_files,
     )
+    from harness.reporting.prompts import prompt_report
+    from harness.reporting.tables import terminal
 
     table = table_of(plan)
     print(terminal(table, colour=sys.stdout.isatty()))
-    report = "" if plan.outside else prompt_report(probed(plan.cells))
+    report = "" if plan.out_of_distribution else prompt_report(probed(plan.runs))
     if report:
         print(f"\n{report}")
     paths = write_files(table, out / "tables")
     if plan.probes:
         from harness.reporting.probes import report as probe_report
 
-        cells = probed_fully(plan.cells)
-        if cells:
-            print(f"\n{probe_report(cells)}")
+        runs = probed_fully(plan.runs)
+        if runs:
+            print(f"\n{probe_report(runs)}")
             paths += write_probe_files(
-                cells, f"{plan.setting.name}-{plan.recipe.name}", out / "tables"
+                runs, f"{plan.setting.name}-{plan.recipe.name}", out / "tables"
             )
         else:
             print("\nno prompts to probe: none of these methods has any")
@@ -270,35 +270,35 @@ def show(plan: Plan, out: Path) -> None:
 
 
 def describe(plan: Plan) -> str:
-    """Return the plan as text: cells, what is stored of each, and the time to expect."""
+    """Return the plan as text: runs, what is stored of each, and the time to expect."""
     from tabulate import tabulate
 
-    from harness.stored import estimated_s, status
-    from harness.training.progress import left
+    from harness.execution.progress import left
+    from harness.execution.status import estimated_s, status
 
-    cells = [*plan.auxiliary, *plan.cells]
+    runs = [*plan.auxiliary, *plan.runs]
     lines = [
         [
-            cell.choice.id,
-            cell.spec.seed,
-            status(cell, plan),
-            left(estimated_s(cell, plan)),
-            cell.folder.path.name,
+            run.method.id,
+            run.train.seed,
+            status(run, plan),
+            left(estimated_s(run, plan)),
+            run.folder.path.name,
         ]
-        for cell in cells
+        for run in runs
     ]
     images = "real images" if plan.files else "synthetic twin"
     # Cells side by side share the cores that the recipe's step was measured on.
-    total = sum(estimated_s(cell, plan) for cell in cells)
-    text = tabulate(lines, headers=["method", "seed", "state", "expected", "cell"])
+    total = sum(estimated_s(run, plan) for run in runs)
+    text = tabulate(lines, headers=["method", "seed", "state", "expected", "run"])
     return (
         f"{text}\nsetting {plan.setting.name} ({images}), recipe {plan.recipe.name}: about "
-        f"{left(total)} on {plan.recipe.operation.expected_on}"
+        f"{left(total)} on {plan.recipe.runtime.expected_on}"
     )
 
 
 def _device(name: str) -> str:
-    from harness.errors import UsageError
+    from harness.config.errors import UsageError
 
     if name == "cpu":
         return name

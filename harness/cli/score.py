@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from harness.data.protocol_cards import ProtocolCard
-    from harness.evaluation.folders import FileScore
-    from harness.evaluation.metrics import Metric
-    from harness.spec import Protocol
+    from harness.config.protocol_files import NamedProtocol
+    from harness.config.protocols import Protocol
+    from harness.evaluation.metrics.registry import Metric
+    from harness.evaluation.score_folders import FileScore
 
 
 def score(
@@ -36,15 +36,15 @@ def score(
 
     import cv2
 
-    from harness.data.cards import cards_folder
-    from harness.data.pairing import pair_folders
-    from harness.data.protocol_cards import load_protocols
-    from harness.evaluation.folders import score_files, shortened
-    from harness.evaluation.metrics import resolve_metrics
-    from harness.machine import cores
-    from harness.training.progress import progress_for
+    from harness.config.files import datasets_folder
+    from harness.config.protocol_files import load_protocols
+    from harness.data.on_disk.pairing import pair_folders
+    from harness.evaluation.metrics.registry import resolve_metrics
+    from harness.evaluation.score_folders import score_files, shortened
+    from harness.execution.process import cores
+    from harness.execution.progress import progress_for
 
-    cards = load_protocols(_names(protocol), cards_folder())
+    cards = load_protocols(_names(protocol), datasets_folder())
     more = resolve_metrics(_names(metrics))
     known = {m.id: m for m in more}
     for card in cards:
@@ -90,13 +90,13 @@ def _with(protocol: Protocol, more: Sequence[Metric]) -> Protocol:
 
 def _table(
     scores: Sequence[FileScore],
-    cards: Sequence[ProtocolCard],
+    cards: Sequence[NamedProtocol],
     protocols: Sequence[Protocol],
     known: Mapping[str, Metric],
 ) -> str:
     from tabulate import tabulate
 
-    from harness.evaluation.folders import mean_of
+    from harness.evaluation.score_folders import mean_of
 
     heads, mean, low, high = [""], ["mean"], ["lowest"], ["highest"]
     for card, protocol in zip(cards, protocols, strict=True):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.plan import Plan
+    from harness.planning.plan import Plan
     from harness.reporting.summary import Table
 
 
@@ -66,9 +66,9 @@ def table(
     ] = None,
 ) -> None:
     """Print the table from stored rows; what was not computed is shown as missing."""
-    from harness.errors import HarnessError, UsageError
+    from harness.config.errors import HarnessError, UsageError
+    from harness.execution.status import stored_rows
     from harness.registry import use_plugins
-    from harness.stored import stored_rows
 
     use_plugins(plugin or [])
     disk = disk_from(data_root, real, train_set or ())
@@ -86,7 +86,7 @@ def table(
     if source is not None:
         raise UsageError(f"--source {source} chooses a published table; add --style paper")
     plan = plan_of_flags()
-    if not any(stored_rows(cell) for cell in plan.cells):
+    if not any(stored_rows(run) for run in plan.runs):
         raise HarnessError(
             f"{out} holds no scores of these methods on {setting} with recipe {recipe}; compute "
             f"them with: python -m harness run --methods '{methods}'"
@@ -97,11 +97,11 @@ def table(
 def _paper(
     plan_of_flags: Callable[[], Plan], setting: str, recipe: str, out: Path, source: str | None
 ) -> None:
-    from harness.data.cards import setting_names
+    from harness.config.files import setting_names
+    from harness.published.tables import load_published, tables_of
     from harness.reporting.paper import paper_table
     from harness.reporting.paper_text import terminal
-    from harness.results import write_paper_files
-    from harness.store.published import load_published, tables_of
+    from harness.reporting.plan_tables import write_paper_files
 
     # Several sources print tables of one setting; the first is the one that a paper shows.
     cited = tables_of(load_published(), setting, source)[0]
@@ -117,8 +117,8 @@ def _paper(
 
 
 def _own(plan: Plan) -> tuple[Table | None, Table | None]:
-    from harness.results import reevaluated_table, table_of
-    from harness.stored import stored_rows
+    from harness.execution.status import stored_rows
+    from harness.reporting.plan_tables import reevaluated_table, table_of
 
-    stored = any(stored_rows(cell) for cell in plan.cells)
+    stored = any(stored_rows(run) for run in plan.runs)
     return (table_of(plan) if stored else None), reevaluated_table(plan)
