@@ -84,12 +84,12 @@ def _check_columns(
     for column in columns:
         if column.task not in names:
             raise ValueError(
-                f"column '{column.name}' names task '{column.task}', which is not in the card"
+                f"column '{column.name}' names task '{column.task}', which the setting does not have"
             )
     for real in reals:
         if real.column not in [column.name for column in columns]:
             raise ValueError(
-                f"'test_sources' names column '{real.column}', which is not in the card"
+                f"'test_sources' names column '{real.column}', which the setting does not have"
             )
 
 
@@ -134,7 +134,7 @@ class Setting(Spec):
         for source in self.training_sources:
             if source.family not in families:
                 raise ValueError(
-                    f"'training_sources' names family '{source.family}', which no task of the card has"
+                    f"'training_sources' names family '{source.family}', which no task of the setting has"
                 )
         if self.sequence and (
             set(self.sequence) != families or len(self.sequence) != len(families)

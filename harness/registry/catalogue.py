@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from harness.method import MethodSpec
-from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of
+from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of, uses_harness
 
 _BUILT_IN = "methods.catalogue"
 ENTRY_POINT_GROUP = "harness.methods"
@@ -31,11 +31,12 @@ def catalogue() -> Catalogue:
     An entry point names a :class:`MethodSpec`; of a plug-in file every spec at its top level
     counts. What cannot be imported is listed with its reason and affects nothing else.
     """
-    return _catalogue(os.environ.get(PLUGINS_VARIABLE, ""))
+    return known_methods(os.environ.get(PLUGINS_VARIABLE, ""))
 
 
 @functools.cache
-def _catalogue(plugins: str) -> Catalogue:
+def known_methods(plugins: str) -> Catalogue:
+    """Return the methods that are known with the plug-in files of ``plugins``."""
     built_in = importlib.import_module(_BUILT_IN)
     specs: dict[str, MethodSpec] = dict(built_in.METHODS)
     broken: dict[str, str] = {}
@@ -44,7 +45,10 @@ def _catalogue(plugins: str) -> Catalogue:
     for path, reason in failed.items():
         broken[path.stem] = reason
     for path, module in modules.items():
-        for spec in specs_of(module):
+        specs_of_file = specs_of(module)
+        if not specs_of_file and not uses_harness(module):
+            broken[path.stem] = f"{path} holds no MethodSpec and imports nothing of harness"
+        for spec in specs_of_file:
             if spec.name in specs:
                 broken[path.stem] = f"{path}: the name '{spec.name}' is taken"
             else:

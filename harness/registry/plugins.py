@@ -65,6 +65,14 @@ def specs_of(module: ModuleType) -> list[MethodSpec]:
     return list(found.values())
 
 
+def uses_harness(module: ModuleType) -> bool:
+    """Return whether a file imports something of this project, and so can have added something."""
+    for value in vars(module).values():
+        if str(getattr(value, "__module__", "")).startswith("harness."):
+            return True
+    return False
+
+
 def _import_file(path: Path) -> ModuleType:
     """Import a file under its own name."""
     name = path.stem
