@@ -1,7 +1,7 @@
 """Channel attention of one feature map to another, as AdaIR and MoCE-IR use it.
 
-Follows the ``Chanel_Cross_Attention`` of c-yn/AdaIR, net/model.py, and the ``CrossAttention`` of
-eduardzamfir/MoCE-IR, net/moce_ir.py, with their state-dict keys. Maps are (N, H, W, C).
+Follows c-yn/AdaIR, net/model.py, and eduardzamfir/MoCE-IR, net/moce_ir.py, with the state-dict
+keys of both. Maps are (N, H, W, C).
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class AirNet(nn.Module):
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return ``state`` with this network's own queue if only the queue's length differs.
 
-        The published length follows the batch; restoring reads neither queue nor pointer, and a
-        training that is resumed fills its own queue anew.
+        The published length depends on the batch size. Restoring reads neither queue nor pointer,
+        and a training that starts from ``state`` fills its own queue anew.
         """
         queue, own = state.get(_QUEUE), self.contrast.queue
         if queue is None or queue.ndim != 2:

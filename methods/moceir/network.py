@@ -223,8 +223,8 @@ class MoCEIR(nn.Module):
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Add the experts' complexities where ``state`` lacks them.
 
-        They follow from the network's size; training stores them, an export of the
-        parameters alone does not.
+        The network's size determines them. Training stores them; an export of the parameters
+        alone does not.
         """
         adapted: dict[str, Tensor] = {}
         for name, module in self.named_modules():
