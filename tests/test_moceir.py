@@ -20,6 +20,7 @@ from methods.moceir.experts import Expert, ExpertLayer, WindowAttention
 from methods.moceir.losses import spectral_error, squared_variation
 from methods.moceir.routing import Router
 from methods.moceir.spec import SPECS, MoCEIROptions, check_moceir
+from methods.restormer_backbone import as_is
 from tests.networks import TASKS, batch, build_tiny
 
 
@@ -108,7 +109,7 @@ def test_batch_of_images_with_different_experts_equals_single_runs() -> None:
 
     def run(samples: slice) -> Tensor:
         features = replace(network.encode(images[samples]), noise=noise[samples])
-        return network.decode_with(features, unchanged).restored
+        return network.decode_with(features, as_is).restored
 
     with torch.no_grad():
         together = run(slice(None))
@@ -242,7 +243,7 @@ def test_trains_under_autocast() -> None:
 def test_objective_is_the_published_one() -> None:
     network, sample = build_tiny("moceir-s").train(), batch()
     terms = network.losses(sample, rng(2))
-    restored = network.decode_with(network.encode(sample.degraded, rng(2)), unchanged).restored
+    restored = network.decode_with(network.encode(sample.degraded, rng(2)), as_is).restored
     spectra = [torch.fft.rfft2(x) for x in (restored, sample.clean)]
     parts = [torch.stack([s.real, s.imag], -1) for s in spectra]
     torch.testing.assert_close(terms["fft"], 0.1 * F.l1_loss(*parts), rtol=1e-4, atol=1e-6)
@@ -260,10 +261,6 @@ def test_objective_is_the_published_one() -> None:
     assert list(without.losses(sample, rng())) == ["l1"]
 
 
-def unchanged(level: str, x: Tensor) -> Tensor:
-    return x
-
-
 def test_prompts_are_inserted_at_the_three_levels_of_the_decoder() -> None:
     network = build_tiny("moceir").eval()
     assert isinstance(network, PromptHost)
@@ -277,7 +274,7 @@ def test_prompts_are_inserted_at_the_three_levels_of_the_decoder() -> None:
     with torch.no_grad():
         features = network.encode(image)
         changed = network.decode_with(features, insert)
-        as_before = network.decode_with(features, unchanged)
+        as_before = network.decode_with(features, as_is)
     assert seen == {"level3": (2, 32, 6, 10), "level2": (2, 16, 12, 20), "level1": (2, 8, 24, 40)}
     assert {k: v[1] for k, v in seen.items()} == dict(network.insertion_channels)
     assert list(network.insertion_channels) == ["level3", "level2", "level1"]
@@ -293,13 +290,13 @@ def test_features_repeat_and_detach_with_their_noise() -> None:
     image = torch.rand(2, 3, 16, 16, generator=rng(1))
     features = network.encode(image, rng(3))
     assert features.noise.shape == (2, 3, 4)
-    twice = network.decode_with(features.repeat(2), unchanged)
-    once = network.decode_with(features, unchanged)
+    twice = network.decode_with(features.repeat(2), as_is)
+    once = network.decode_with(features, as_is)
     assert list(once.auxiliary) == ["load_balancing"]
     torch.testing.assert_close(
         twice.restored, once.restored.repeat(2, 1, 1, 1), rtol=1e-4, atol=1e-5
     )
-    network.decode_with(features.detach(), unchanged).restored.sum().backward()
+    network.decode_with(features.detach(), as_is).restored.sum().backward()
     assert network.patch_embed.proj.weight.grad is None
     assert network.output.weight.grad is not None
 

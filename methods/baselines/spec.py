@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from harness.method import MethodSpec
-from methods.baselines.mirnetv2.spec import SPEC as MIRNETV2
-from methods.baselines.mprnet.spec import SPEC as MPRNET
-from methods.baselines.nafnet.spec import SPEC as NAFNET
-from methods.baselines.spandrel_checkpoint.spec import SPEC as SPANDREL_CHECKPOINT
-from methods.baselines.swinir.spec import SPEC as SWINIR
-from methods.baselines.uformer.spec import SPEC as UFORMER
+from methods.baselines.mirnetv2 import spec as mirnetv2
+from methods.baselines.mprnet import spec as mprnet
+from methods.baselines.nafnet import spec as nafnet
+from methods.baselines.spandrel_checkpoint import spec as spandrel_checkpoint
+from methods.baselines.swinir import spec as swinir
+from methods.baselines.uformer import spec as uformer
 
-SPECS: tuple[MethodSpec, ...] = (NAFNET, SWINIR, UFORMER, MPRNET, MIRNETV2, SPANDREL_CHECKPOINT)
+SPECS: tuple[MethodSpec, ...] = (
+    *nafnet.SPECS,
+    *swinir.SPECS,
+    *uformer.SPECS,
+    *mprnet.SPECS,
+    *mirnetv2.SPECS,
+    *spandrel_checkpoint.SPECS,
+)

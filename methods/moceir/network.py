@@ -10,8 +10,7 @@ restores one image at a time, where here every image of a batch has its own expe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -19,91 +18,21 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext, Decoded, Insert
 from methods.blocks import (
-    ChannelAttention,
     Downsample,
-    GatedFeedForward,
-    LayerNorm,
     PatchEmbed,
     Upsample,
-    add_feed_forward,
     channels_last,
     conv1x1,
     pad_to_multiple,
 )
 from methods.moceir.decoder import DecoderBlock
+from methods.moceir.encoder import EncoderBlock
+from methods.moceir.features import Features
 from methods.moceir.frequency import FrequencyEmbedding
 from methods.moceir.losses import spectral_error
 from methods.moceir.routing import Router, keyed_noise
 from methods.moceir.spec import MoCEIROptions
 from methods.restormer_backbone import as_is
-
-
-@dataclass(frozen=True)
-class Features:
-    """The encoder's outputs, the padded input and the size to crop the result to.
-
-    Attributes:
-        image: (N, 3, H, W), padded.
-        level1: (N, C, H, W), output of the encoder at full resolution.
-        level2: (N, 2C, H/2, W/2).
-        level3: (N, 4C, H/4, W/4).
-        latent: (N, 8C, H/8, W/8), output of the deepest blocks.
-        noise: (N, decoder blocks, experts) standard normal for the routers, or None.
-        height: of the result in pixels.
-        width: of the result in pixels.
-    """
-
-    image: Tensor
-    level1: Tensor
-    level2: Tensor
-    level3: Tensor
-    latent: Tensor
-    noise: Tensor | None
-    height: int
-    width: int
-
-    def repeat(self, count: int) -> Features:
-        """Return the batch ``count`` times over, in turn."""
-        return self._changed(lambda tensor: torch.cat([tensor] * count))
-
-    def detach(self) -> Features:
-        """Return the same values, through which no gradient flows."""
-        return self._changed(Tensor.detach)
-
-    def maps(self) -> list[Tensor]:
-        """Return the encoder's outputs, from its first level to the latent."""
-        return [self.level1, self.level2, self.level3, self.latent]
-
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> Features:
-        """Return the features with each tensor changed."""
-        tensors = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                tensors[field.name] = change(value)
-        return replace(self, **tensors)
-
-
-class EncoderBlock(nn.Module):
-    """Restormer's block with biases, under the published keys.
-
-    Args:
-        channels: C.
-        heads: attention heads, which divide C.
-        expansion: hidden width of the feed-forward per channel.
-    """
-
-    def __init__(self, channels: int, heads: int, expansion: float) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList([LayerNorm(channels), LayerNorm(channels)])
-        self.mixer = ChannelAttention(channels, heads, bias=True)
-        self.ffn = GatedFeedForward(channels, expansion, bias=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
-        y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.mixer(y, self.norms[0])
-        return add_feed_forward(y, self.norms[1], self.ffn).permute(0, 3, 1, 2)
 
 
 class _Group(nn.Module):
@@ -193,7 +122,8 @@ class MoCEIR(nn.Module):
         embedding = self.freq_embed(features.latent)
         skips = (features.level3, features.level2, features.level1)
         levels = zip(self.insertion_channels, skips, self.dec, strict=True)
-        x, losses = features.latent, []
+        x = features.latent
+        losses: list[Tensor] = []
         for name, skip, (up, reduce, blocks) in levels:
             x = insert(name, reduce(torch.cat([up(x), skip], 1)))
             for block in blocks.layers:

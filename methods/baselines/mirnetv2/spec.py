@@ -49,23 +49,25 @@ def check_mirnetv2(options: MIRNetV2Options, context: CheckContext) -> None:
         )
 
 
-SPEC = MethodSpec(
-    name="mirnetv2",
-    label="MIRNetV2",
-    summary="MIRNetV2, through spandrel's classes",
-    prompting="none",
-    objective="L1",
-    source="Zamir et al., TPAMI 2022; swz30/MIRNetv2",
-    build="methods.baselines.mirnetv2.network:build",
-    options=MIRNetV2Options,
-    check=check_mirnetv2,
-    relative_cost=1.4,
-    sizes={
-        "tiny": {"dim": 16, "blocks": 1, "output_gain": 0.1},
-        "small": {"dim": 16, "blocks": 1, "output_gain": 0.1},
-        "full": {},
-    },
-    licence=EXTRA_LICENCE,
-    needs_package=EXTRA_PACKAGE,
-    install=INSTALL_EXTRA,
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="mirnetv2",
+        label="MIRNetV2",
+        summary="MIRNetV2, through spandrel's classes",
+        prompting="none",
+        objective="L1",
+        source="Zamir et al., TPAMI 2022; swz30/MIRNetv2",
+        build="methods.baselines.mirnetv2.network:build",
+        options=MIRNetV2Options,
+        check=check_mirnetv2,
+        relative_cost=1.4,
+        sizes={
+            "tiny": {"dim": 16, "blocks": 1, "output_gain": 0.1},
+            "small": {"dim": 16, "blocks": 1, "output_gain": 0.1},
+            "full": {},
+        },
+        licence=EXTRA_LICENCE,
+        needs_package=EXTRA_PACKAGE,
+        install=INSTALL_EXTRA,
+    ),
 )

@@ -58,23 +58,37 @@ def check_mprnet(options: MPRNetOptions, context: CheckContext) -> None:
     )
 
 
-SPEC = MethodSpec(
-    name="mprnet",
-    label="MPRNet",
-    summary="MPRNet, through spandrel's classes",
-    prompting="none",
-    objective="Charbonnier + edge, of three stages",
-    source="Zamir et al., CVPR 2021; swz30/MPRNet",
-    build="methods.baselines.mprnet.network:build",
-    options=MPRNetOptions,
-    check=check_mprnet,
-    relative_cost=1.9,
-    sizes={
-        "tiny": {"dim": 8, "unet_growth": 4, "final_growth": 4, "blocks": 1, "output_gain": 0.1},
-        "small": {"dim": 16, "unet_growth": 8, "final_growth": 8, "blocks": 2, "output_gain": 0.1},
-        "full": {},
-    },
-    licence=EXTRA_LICENCE,
-    needs_package=EXTRA_PACKAGE,
-    install=INSTALL_EXTRA,
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="mprnet",
+        label="MPRNet",
+        summary="MPRNet, through spandrel's classes",
+        prompting="none",
+        objective="Charbonnier + edge, of three stages",
+        source="Zamir et al., CVPR 2021; swz30/MPRNet",
+        build="methods.baselines.mprnet.network:build",
+        options=MPRNetOptions,
+        check=check_mprnet,
+        relative_cost=1.9,
+        sizes={
+            "tiny": {
+                "dim": 8,
+                "unet_growth": 4,
+                "final_growth": 4,
+                "blocks": 1,
+                "output_gain": 0.1,
+            },
+            "small": {
+                "dim": 16,
+                "unet_growth": 8,
+                "final_growth": 8,
+                "blocks": 2,
+                "output_gain": 0.1,
+            },
+            "full": {},
+        },
+        licence=EXTRA_LICENCE,
+        needs_package=EXTRA_PACKAGE,
+        install=INSTALL_EXTRA,
+    ),
 )

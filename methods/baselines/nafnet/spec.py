@@ -45,22 +45,24 @@ def check_nafnet(options: NAFNetOptions, context: CheckContext) -> None:
     require_blocks(encoder_blocks=options.encoder_blocks, decoder_blocks=options.decoder_blocks)
 
 
-SPEC = MethodSpec(
-    name="nafnet",
-    label="NAFNet",
-    summary="NAFNet, through spandrel's classes",
-    prompting="none",
-    objective="L1",
-    source="Chen et al., ECCV 2022; megvii-research/NAFNet",
-    build="methods.baselines.nafnet.network:build",
-    options=NAFNetOptions,
-    check=check_nafnet,
-    insertion_points=INSERTION_POINTS,
-    relative_cost=0.35,
-    sizes={
-        "tiny": {"width": 8, "encoder_blocks": (1, 1, 1, 1), "output_gain": 0.1},
-        "small": {"width": 16, "encoder_blocks": (1, 1, 1, 4), "output_gain": 0.1},
-        "full": {},
-    },
-    licence="MIT",
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="nafnet",
+        label="NAFNet",
+        summary="NAFNet, through spandrel's classes",
+        prompting="none",
+        objective="L1",
+        source="Chen et al., ECCV 2022; megvii-research/NAFNet",
+        build="methods.baselines.nafnet.network:build",
+        options=NAFNetOptions,
+        check=check_nafnet,
+        insertion_points=INSERTION_POINTS,
+        relative_cost=0.35,
+        sizes={
+            "tiny": {"width": 8, "encoder_blocks": (1, 1, 1, 1), "output_gain": 0.1},
+            "small": {"width": 16, "encoder_blocks": (1, 1, 1, 4), "output_gain": 0.1},
+            "full": {},
+        },
+        licence="MIT",
+    ),
 )

@@ -47,18 +47,20 @@ def checkpoint_path(options: CheckpointOptions) -> Path:
     return path
 
 
-SPEC = MethodSpec(
-    name="spandrel",
-    label="Checkpoint",
-    summary="a checkpoint of any single-image architecture that spandrel knows",
-    prompting="none",
-    objective="none",
-    source="chaiNNer-org/spandrel",
-    build="methods.baselines.spandrel_checkpoint.network:build",
-    options=CheckpointOptions,
-    check=check_checkpoint,
-    trained=False,
-    needs_file=True,
-    relative_cost=0.0,
-    licence="that of the checkpoint",
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="spandrel",
+        label="Checkpoint",
+        summary="a checkpoint of any single-image architecture that spandrel knows",
+        prompting="none",
+        objective="none",
+        source="chaiNNer-org/spandrel",
+        build="methods.baselines.spandrel_checkpoint.network:build",
+        options=CheckpointOptions,
+        check=check_checkpoint,
+        trained=False,
+        needs_file=True,
+        relative_cost=0.0,
+        licence="that of the checkpoint",
+    ),
 )

@@ -48,27 +48,29 @@ def check_swinir(options: SwinIROptions, context: CheckContext) -> None:
         raise OptionError(f"dim={options.dim} is no multiple of heads={options.heads}")
 
 
-SPEC = MethodSpec(
-    name="swinir",
-    label="SwinIR",
-    summary="SwinIR, through spandrel's classes",
-    prompting="none",
-    objective="L1",
-    source="Liang et al., ICCVW 2021; JingyunLiang/SwinIR",
-    build="methods.baselines.swinir.network:build",
-    options=SwinIROptions,
-    check=check_swinir,
-    relative_cost=2.2,
-    sizes={
-        "tiny": {"dim": 16, "depths": (2, 2), "heads": 2, "window": 4, "output_gain": 0.1},
-        "small": {
-            "dim": 32,
-            "depths": (2, 2, 2),
-            "heads": 4,
-            "drop_path": 0.0,
-            "output_gain": 0.1,
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="swinir",
+        label="SwinIR",
+        summary="SwinIR, through spandrel's classes",
+        prompting="none",
+        objective="L1",
+        source="Liang et al., ICCVW 2021; JingyunLiang/SwinIR",
+        build="methods.baselines.swinir.network:build",
+        options=SwinIROptions,
+        check=check_swinir,
+        relative_cost=2.2,
+        sizes={
+            "tiny": {"dim": 16, "depths": (2, 2), "heads": 2, "window": 4, "output_gain": 0.1},
+            "small": {
+                "dim": 32,
+                "depths": (2, 2, 2),
+                "heads": 4,
+                "drop_path": 0.0,
+                "output_gain": 0.1,
+            },
+            "full": {},
         },
-        "full": {},
-    },
-    licence="Apache-2.0",
+        licence="Apache-2.0",
+    ),
 )

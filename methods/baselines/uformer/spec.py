@@ -45,28 +45,30 @@ def check_uformer(options: UformerOptions, context: CheckContext) -> None:
     require_drop_path(options.drop_path)
 
 
-SPEC = MethodSpec(
-    name="uformer",
-    label="Uformer",
-    summary="Uformer, through spandrel's classes",
-    prompting="none",
-    objective="L1",
-    source="Wang et al., CVPR 2022; ZhendongWang6/Uformer",
-    build="methods.baselines.uformer.network:build",
-    options=UformerOptions,
-    check=check_uformer,
-    relative_cost=1.35,
-    sizes={
-        "tiny": {"dim": 8, "depths": (1,) * 9, "window": 2, "output_gain": 0.1},
-        # Windows of 4: those of 8 would pad the 64-pixel patches of small trainings to 128.
-        "small": {
-            "dim": 16,
-            "depths": (1, 1, 2, 2, 2, 2, 2, 1, 1),
-            "window": 4,
-            "drop_path": 0.0,
-            "output_gain": 0.1,
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="uformer",
+        label="Uformer",
+        summary="Uformer, through spandrel's classes",
+        prompting="none",
+        objective="L1",
+        source="Wang et al., CVPR 2022; ZhendongWang6/Uformer",
+        build="methods.baselines.uformer.network:build",
+        options=UformerOptions,
+        check=check_uformer,
+        relative_cost=1.35,
+        sizes={
+            "tiny": {"dim": 8, "depths": (1,) * 9, "window": 2, "output_gain": 0.1},
+            # Windows of 4: those of 8 would pad the 64-pixel patches of small trainings to 128.
+            "small": {
+                "dim": 16,
+                "depths": (1, 1, 2, 2, 2, 2, 2, 1, 1),
+                "window": 4,
+                "drop_path": 0.0,
+                "output_gain": 0.1,
+            },
+            "full": {},
         },
-        "full": {},
-    },
-    licence="MIT",
+        licence="MIT",
+    ),
 )
