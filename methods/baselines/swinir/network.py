@@ -29,8 +29,8 @@ class SwinIR(PublishedSwinIR):
     """SwinIR, trained with L1; stochastic depth is drawn from the ``rng`` of the losses.
 
     The published blocks store the masks of shifted windows for one size of image, in their
-    checkpoints too, and compute them anew in each block for all others. Here all blocks share
-    one mask of the last image's size, and none is stored.
+    checkpoints too, and compute them anew in each block for all other sizes. Here all blocks
+    share one mask, of the last image's size, and none is stored.
 
     Args:
         options: size of the network.
@@ -38,7 +38,7 @@ class SwinIR(PublishedSwinIR):
 
     def __init__(self, options: SwinIROptions) -> None:
         with warnings.catch_warnings():
-            # torch.meshgrid without ``indexing``; spandrel's call means what it always meant.
+            # Spandrel calls torch.meshgrid without ``indexing``, and relies on the default.
             warnings.filterwarnings("ignore", message="torch.meshgrid")
             super().__init__(
                 img_size=2 * options.window,
