@@ -280,7 +280,7 @@ def test_a_stored_plan_has_the_same_runs(tmp_path: Path) -> None:
     again = load_plan(tmp_path / "plan.json")
     assert [run.id for run in again.all_runs] == [run.id for run in plan.all_runs]
     assert again.run(plan.runs[-1].id).train == plan.runs[-1].train
-    with pytest.raises(UsageError, match="the plan has no run 'cpl-s0'; did you mean 'cpl-s0-"):
+    with pytest.raises(UsageError, match="the plan has no run 'cpl-s0'; known are cpl-s0-"):
         plan.run("cpl-s0")
 
 
