@@ -13,8 +13,8 @@ from harness.cli.options import (
     DataFlags,
     DryRun,
     EvaluationFlags,
-    RequestFlags,
     ResourceFlags,
+    SettingFlags,
     named_values,
     plan_of,
     request_of,
@@ -81,7 +81,7 @@ class CheckpointFlags:
 
 def evaluate(
     checkpoint: CheckpointFlags,
-    request: RequestFlags,
+    request: SettingFlags,
     data: DataFlags,
     evaluation: EvaluationFlags,
     resources: ResourceFlags,

@@ -27,17 +27,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
 
 
 @dataclass(frozen=True)
-class RequestFlags:
-    """What is trained and scored."""
+class SettingFlags:
+    """On what, how long and how often methods are trained and scored."""
 
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="Methods, comma-separated; options after colons: cpl:cpr_form=ratio:top_k=2 "
-            "(a comma inside an option's value is written ';').",
-            show_default="cpl,promptir",
-        ),
-    ] = None
     setting: Annotated[
         str | None, typer.Option(help="Benchmark setting.", show_default="three-task")
     ] = None
@@ -70,7 +62,6 @@ class RequestFlags:
     def values(self) -> dict[str, Any]:
         """Return the flags that were given, by their place in the request."""
         found = {
-            "methods": self.methods,
             "setting": self.setting,
             "recipe": self.recipe,
             "seeds": self.seeds,
@@ -80,6 +71,25 @@ class RequestFlags:
             "plugins": self.plugin or None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class RequestFlags(SettingFlags):
+    """The same, with the methods."""
+
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods, comma-separated; options after colons: cpl:cpr_form=ratio:top_k=2 "
+            "(a comma inside an option's value is written ';').",
+            show_default="cpl,promptir",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flags that were given, by their place in the request."""
+        given = {} if self.methods is None else {"methods": self.methods}
+        return {**super().values(), **given}
 
 
 @dataclass(frozen=True)
