@@ -29,7 +29,9 @@ def plan_of(
 def test_a_test_set_is_whole_and_names_known_data_sets(name: str) -> None:
     test_set = load_ood_set(name)
     assert test_set.name == name
-    assert {entry.column for entry in test_set.test_sources} == {column.name for column in test_set.columns}
+    assert {entry.column for entry in test_set.test_sources} == {
+        column.name for column in test_set.columns
+    }
     for entry in test_set.test_sources:
         groups = {g for layout in load_data_set(entry.set).layouts for g in layout.groups}
         assert entry.group is None or entry.group in groups

@@ -268,7 +268,9 @@ def test_what_cannot_be_staged_is_refused_by_name() -> None:
 
 
 def test_a_request_reads_texts_and_lists_alike() -> None:
-    texts = RunRequest.model_validate({"methods": "cpl,promptir", "seeds": "0-2", "metrics": "gmsd"})
+    texts = RunRequest.model_validate(
+        {"methods": "cpl,promptir", "seeds": "0-2", "metrics": "gmsd"}
+    )
     lists = RunRequest(methods=("cpl", "promptir"), seeds=(0, 1, 2), metrics=("gmsd",))
     assert texts == lists
     assert RunRequest.model_validate_json(lists.model_dump_json()) == lists

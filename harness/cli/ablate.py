@@ -63,10 +63,11 @@ def ablate(
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")
     import_results(plan, archive.import_)
+    asked_resources = resources.resources(jobs=0)
     if dry_run:
         print(describe(plan))
         return
-    outcomes = compute_missing(plan, resources.resources(jobs=0))
+    outcomes = compute_missing(plan, asked_resources)
     failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
     _show(studies, chosen, plan, failed)
     export_results(plan, archive.export)

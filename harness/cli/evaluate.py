@@ -103,9 +103,10 @@ def evaluate(
         checkpoint.values(),
     )
     plan = plan_of(asked)
+    asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))
         return
-    outcomes = compute_missing(plan, resources.resources())
+    outcomes = compute_missing(plan, asked_resources)
     show_table(plan)
     raise_if_failed(outcomes, len(plan.runs))

@@ -197,14 +197,33 @@ class ResourceFlags:
         int, typer.Option(min=0, help="Processes per run that make batches ahead.")
     ] = 0
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Compute threads of each run; without it OMP_NUM_THREADS, or an equal share of "
+            "the cores.",
+        ),
+    ] = None
     launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
 
     def resources(self, jobs: int = 1) -> Resources:
-        """Return them; ``jobs`` is the subcommand's default."""
-        from harness.api import Resources
+        """Return them; ``jobs`` is the subcommand's default.
 
-        asked = jobs if self.jobs is None else self.jobs
-        return Resources(asked, self.device, self.workers, self.launcher)
+        Raises:
+            UsageError: the device cannot be used, or there is no such launcher.
+        """
+        from harness.api import Resources, check_resources
+
+        resources = Resources(
+            jobs=jobs if self.jobs is None else self.jobs,
+            device=self.device,
+            loader_workers=self.workers,
+            launcher=self.launcher,
+            threads=self.threads,
+        )
+        check_resources(resources)
+        return resources
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ class TrainSpec(Spec):
     Weights that are trained here follow from data, optimisation and seed. Pretrained weights follow
     from ``checkpoint_sha256``, the hash of their file, alone; their ``optimisation`` is None.
     ``tasks`` are in the order of the setting, which is that of classifier outputs. ``requires``
-    maps the methods that this one builds on to the ids of their weights.
+    maps the methods that this one builds on to the ids of their weights. ``plugin_sha256`` is the
+    hash of the file of a method that comes from a plug-in.
     """
 
     method: str
@@ -98,6 +99,7 @@ class TrainSpec(Spec):
     seed: int
     requires: dict[str, str]
     checkpoint_sha256: str | None = None
+    plugin_sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from types import ModuleType
 
+import harness
+from harness.config.errors import UsageError
 from harness.method import MethodSpec
 from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of, uses_harness
 
@@ -37,7 +42,7 @@ def catalogue() -> Catalogue:
 @functools.cache
 def known_methods(plugins: str) -> Catalogue:
     """Return the methods that are known with the plug-in files of ``plugins``."""
-    built_in = importlib.import_module(_BUILT_IN)
+    built_in = _built_in()
     specs: dict[str, MethodSpec] = dict(built_in.METHODS)
     broken: dict[str, str] = {}
     _add_entry_points(specs, broken)
@@ -56,6 +61,31 @@ def known_methods(plugins: str) -> Catalogue:
     return Catalogue(specs=specs, aliases=dict(built_in.ALIASES), broken=broken)
 
 
+def _built_in() -> ModuleType:
+    """Import the built-in methods, which lie beside this package.
+
+    Raises:
+        UsageError: another package called ``methods`` is imported already.
+    """
+    folder = Path(harness.__file__).parent.parent / "methods"
+    found = sys.modules.get("methods")
+    if found is None:
+        spec = importlib.util.spec_from_file_location(
+            "methods", folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        found = importlib.util.module_from_spec(spec)
+        sys.modules["methods"] = found
+        spec.loader.exec_module(found)
+    if str(folder) not in list(getattr(found, "__path__", [])):
+        raise UsageError(
+            f"a module called 'methods' is imported from {getattr(found, '__file__', 'elsewhere')} "
+            "and hides the built-in methods; rename it"
+        )
+    return importlib.import_module(_BUILT_IN)
+
+
 def _add_entry_points(specs: dict[str, MethodSpec], broken: dict[str, str]) -> None:
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         if point.name in specs:
@@ -63,7 +93,7 @@ def _add_entry_points(specs: dict[str, MethodSpec], broken: dict[str, str]) -> N
             continue
         try:
             spec = point.load()
-        except Exception as error:  # a plug-in may fail in any way
+        except (Exception, SystemExit) as error:  # a plug-in may fail in any way
             broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
             continue
         if isinstance(spec, MethodSpec):
