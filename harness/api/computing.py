@@ -9,6 +9,7 @@ from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
 from harness.evaluation.metrics import resolve_metrics
 from harness.execution.execute import (
+    Control,
     RunOutcome,
     execute_with_needs,
     raise_if_failed,
@@ -79,7 +80,8 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
     resolve_metrics(plan.metrics)
     stop_file = run.folder.path.with_name(f".stop-{run_id}")
     with stop_on_signals(stop_file):
-        return execute_with_needs(plan, run_id, worker_of(resources), stop_file.exists)
+        control = Control(stop=stop_file.exists)
+        return execute_with_needs(plan, run_id, worker_of(resources), control)
 
 
 def evaluate(
