@@ -58,7 +58,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(text, Loader=_StrictLoader)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:

@@ -100,7 +100,8 @@ def _check_columns(
     for column in columns:
         if column.task not in names:
             raise ValueError(
-                f"column '{column.name}' names task '{column.task}', which the setting does not have"
+                f"column '{column.name}' names task '{column.task}', which the setting does not "
+                "have"
             )
     for source in sources:
         if source.column not in column_names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ import time
 _POLL_S = 1.0
 
 
+@functools.cache
 def follow_parent() -> None:
     """Leave Ctrl-C and SIGTERM to the parent, and end when it is gone.
 
