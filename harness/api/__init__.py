@@ -18,6 +18,7 @@ from harness.api.results import (
     table,
 )
 from harness.api.scoring import score, score_with_progress
+from harness.api.storage import image_cache_folder, remove_image_cache
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.convert import Conversion, convert_checkpoint
 from harness.execution.execute import RunOutcome, raise_if_failed
@@ -37,6 +38,7 @@ from harness.reporting.ablation_table import ablation_tables
 from harness.reporting.plan_text import training_notes
 from harness.reporting.probe_tables import probe_report
 from harness.reporting.prompt_report import prompt_report
+from harness.store.listing import StoredRunInfo, remove_runs, stored_runs
 
 __all__ = [
     "CheckpointRequest",
@@ -49,6 +51,7 @@ __all__ = [
     "RunOutcome",
     "RunRequest",
     "ScoringRequest",
+    "StoredRunInfo",
     "Study",
     "ablation_tables",
     "catalogue",
@@ -61,6 +64,7 @@ __all__ = [
     "export_runs",
     "find",
     "has_results",
+    "image_cache_folder",
     "import_runs",
     "is_complete",
     "load_plan",
@@ -74,11 +78,14 @@ __all__ = [
     "probe_report",
     "prompt_report",
     "raise_if_failed",
+    "remove_image_cache",
+    "remove_runs",
     "run",
     "score",
     "score_with_progress",
     "split_names",
     "store_plan",
+    "stored_runs",
     "table",
     "training_notes",
     "use_plugins",

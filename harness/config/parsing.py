@@ -93,6 +93,9 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     keys = [str(part) for part in first["loc"]]
     where = ".".join(keys) or "the whole"
     if first["type"] == "extra_forbidden":
+        deeper = _deeper_key(model, keys)
+        if deeper is not None:
+            return f"unknown key '{where}'; did you mean '{deeper}'?"
         return f"unknown key '{where}'; {did_you_mean(keys[-1], _known_keys(model, keys[:-1]))}"
     if first["type"] == "missing":
         return f"key '{where}' is missing"
@@ -132,6 +135,17 @@ def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
                 return key, value
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
+    return None
+
+
+def _deeper_key(model: type[BaseModel], keys: list[str]) -> str | None:
+    """Return where a key of the top level belongs, if one of the mappings below has it."""
+    if len(keys) != 1:
+        return None
+    for name, field in model.model_fields.items():
+        for inner in _models_in(field.annotation):
+            if keys[0] in inner.model_fields:
+                return f"{name}.{keys[0]}"
     return None
 
 
