@@ -86,9 +86,15 @@ class RequestFlags(SettingFlags):
         ),
     ] = None
 
+    init_from: Annotated[
+        str | None,
+        typer.Option(help="Start trainings from these weights: a file, or a run of --out."),
+    ] = None
+
     def values(self) -> dict[str, Any]:
         """Return the flags that were given, by their place in the request."""
-        given = {} if self.methods is None else {"methods": self.methods}
+        own = {"methods": self.methods, "init_from": self.init_from}
+        given = {name: value for name, value in own.items() if value is not None}
         return {**super().values(), **given}
 
 

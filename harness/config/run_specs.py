@@ -86,7 +86,8 @@ class TrainSpec(Spec):
     from ``checkpoint_sha256``, the hash of their file, alone; their ``optimisation`` is None.
     ``tasks`` are in the order of the setting, which is that of classifier outputs. ``requires``
     maps the methods that this one builds on to the ids of their weights. ``plugin_sha256`` is the
-    hash of the file of a method that comes from a plug-in.
+    hash of the file of a method that comes from a plug-in, ``initial_sha256`` that of the weights
+    from which a fine-tuning starts.
     """
 
     method: str
@@ -100,6 +101,7 @@ class TrainSpec(Spec):
     requires: dict[str, str]
     checkpoint_sha256: str | None = None
     plugin_sha256: str | None = None
+    initial_sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ class RunRequest(Spec):
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
+        init_from: weights that trainings start from: a file, or the id of a run in ``out``.
         probes: whether prompts are analysed at length.
         show: columns of the table that are not scores, such as ``parameters``.
         plugins: Python files with methods, metrics or degradations of one's own.
@@ -149,6 +150,7 @@ class RunRequest(Spec):
     data: DataRequest = Field(default_factory=DataRequest)
     evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
     checkpoint: CheckpointRequest | None = None
+    init_from: str | None = None
     probes: bool = False
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     plugins: tuple[Path, ...] = ()
