@@ -9,7 +9,7 @@ from torch import Tensor
 from harness.errors import UsageError
 from methods import blocks
 from methods.adair.frequency import FrequencyBlock
-from methods.trunk import as_is
+from methods.restormer_backbone import as_is
 from tests.networks import batch, build_tiny, restore_by_name, single_runs
 
 UNTRAINED = ("conv", "score_gen", "rate_conv")

@@ -9,10 +9,10 @@ from torch import Tensor
 from harness.errors import UsageError
 from methods import blocks
 from methods.attention import attend, attend_with
-from methods.drsformer.card import DRSformerOptions
 from methods.drsformer.mixture import Mixture
 from methods.drsformer.network import DRSformer
 from methods.drsformer.sparse import SparseAttention, SparseBlock
+from methods.drsformer.spec import DRSformerOptions
 from tests.networks import batch, build_tiny, restore_by_name, single_runs
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from harness.method import AdaptsState, Batch, CheckContext, OptionError, PromptHost
 from methods import blocks
-from methods.moceir.card import CARDS, MoCEIROptions, check_moceir
 from methods.moceir.decoder import CrossAttention
 from methods.moceir.experts import Expert, ExpertLayer, WindowAttention
 from methods.moceir.network import spectral_error
 from methods.moceir.routing import Router, variation
+from methods.moceir.spec import SPECS, MoCEIROptions, check_moceir
 from tests.networks import TASKS, batch, build_tiny
 
 
@@ -242,7 +242,7 @@ def test_objective_is_the_published_one() -> None:
     parts = [torch.stack([s.real, s.imag], -1) for s in spectra]
     torch.testing.assert_close(terms["fft"], 0.1 * F.l1_loss(*parts), rtol=1e-4, atol=1e-6)
     assert float(spectral_error(sample.clean, sample.clean)) == 0
-    assert {card.objective for card in CARDS} == {
+    assert {card.objective for card in SPECS} == {
         "L1 + 0.1 L1 of spectra + 0.01 balance of experts"
     }
     options = MoCEIROptions()
@@ -356,7 +356,7 @@ def test_options_that_cannot_be_built_are_refused_by_name(
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "full"])
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+@pytest.mark.parametrize("card", SPECS, ids=lambda card: card.name)
 def test_every_size_can_be_built(card: Any, size: str) -> None:
     options = MoCEIROptions(**{**card.defaults, **card.sizes[size]})
     check_moceir(options, CheckContext(TASKS, 1))

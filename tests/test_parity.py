@@ -11,22 +11,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.adair.card import AdaIROptions
 from methods.adair.frequency import FrequencyBlock
 from methods.adair.network import AdaIR
-from methods.airnet.card import AirNetOptions
+from methods.adair.spec import AdaIROptions
 from methods.airnet.network import AirNet
-from methods.drsformer.card import DRSformerOptions
+from methods.airnet.spec import AirNetOptions
 from methods.drsformer.network import DRSformer
-from methods.mioir.card import (
+from methods.drsformer.spec import DRSformerOptions
+from methods.mioir.classifier import MiOIRClassifier
+from methods.mioir.network import AdaptivelyPrompted, ExplicitlyPrompted
+from methods.mioir.spec import (
     AdaptivePromptOptions,
     ExplicitPromptOptions,
     MiOIRClassifierOptions,
 )
-from methods.mioir.classifier import MiOIRClassifier
-from methods.mioir.network import AdaptivelyPrompted, ExplicitlyPrompted
-from methods.moceir.card import MoCEIROptions
 from methods.moceir.network import MoCEIR
+from methods.moceir.spec import MoCEIROptions
 from methods.options import PromptIROptions, RestormerOptions
 from methods.promptir import PromptIR
 from methods.restormer import Restormer

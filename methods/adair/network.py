@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Batch, BuildContext, Decoded, Insert
-from methods.adair.card import AdaIROptions
 from methods.adair.frequency import FrequencyBlock
+from methods.adair.spec import AdaIROptions
 from methods.blocks import Upsample, conv1x1
-from methods.trunk import Features, RestormerTrunk, as_is
+from methods.restormer_backbone import Features, RestormerBackbone, as_is
 
 
-class AdaIR(RestormerTrunk):
+class AdaIR(RestormerBackbone):
     """AdaIR, trained with L1.
 
     Args:
@@ -43,7 +43,7 @@ class AdaIR(RestormerTrunk):
         def modulate(level: str, x: Tensor) -> Tensor:
             return insert(level, blocks[level](features.image, x))
 
-        return Decoded(self.decode_trunk(features, modulate), {}, {})
+        return Decoded(self.decode_backbone(features, modulate), {}, {})
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.airnet.card import AirNetOptions
+from methods.airnet.spec import AirNetOptions
 
 SLOPE = 0.1
 """Slope of all leaky rectifiers of the network."""

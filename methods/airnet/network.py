@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
 from harness.method import Batch, BuildContext
-from methods.airnet.card import ENCODER, JOINT, AirNetOptions
 from methods.airnet.encoder import SLOPE, MomentumContrast
+from methods.airnet.spec import ENCODER, JOINT, AirNetOptions
 from methods.blocks import conv1x1
 
 _KERNEL = 3

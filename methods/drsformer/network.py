@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
 from methods.blocks import Upsample, conv1x1
-from methods.drsformer.card import DRSformerOptions
 from methods.drsformer.mixture import Mixture
 from methods.drsformer.sparse import SparseBlock
-from methods.trunk import RestormerTrunk, as_is
+from methods.drsformer.spec import DRSformerOptions
+from methods.restormer_backbone import RestormerBackbone, as_is
 
 
-class DRSformer(RestormerTrunk):
+class DRSformer(RestormerBackbone):
     """DRSformer, trained with L1.
 
     Args:
@@ -42,7 +42,7 @@ class DRSformer(RestormerTrunk):
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
-        return self.decode_trunk(self.encode(degraded), as_is)
+        return self.decode_backbone(self.encode(degraded), as_is)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the mean absolute error, all that the published training minimises."""

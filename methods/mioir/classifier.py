@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.mioir.card import MiOIRClassifierOptions
+from methods.mioir.spec import MiOIRClassifierOptions
 
 _LEAST_PX = 9  # two convolutions of three pixels, without padding and three apart
 

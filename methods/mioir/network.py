@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
 from methods.blocks import Upsample, conv1x1
-from methods.mioir.card import AdaptivePromptOptions, ExplicitPromptOptions
 from methods.mioir.maps import draw_maps, read_maps
-from methods.trunk import Features, RestormerTrunk
+from methods.mioir.spec import AdaptivePromptOptions, ExplicitPromptOptions
+from methods.restormer_backbone import Features, RestormerBackbone
 
 
 class _Place(NamedTuple):
@@ -45,7 +45,7 @@ class PromptReader(nn.Module):
         return prompt.mean(dim=(-2, -1))
 
 
-class PromptedRestormer(RestormerTrunk):
+class PromptedRestormer(RestormerBackbone):
     """Restormer under a prompt: x becomes x * (1 + scale) + shift, both read from the prompt.
 
     The places are the latent, the outputs of the three decoder levels and of refinement, and

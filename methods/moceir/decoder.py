@@ -20,8 +20,8 @@ from methods.blocks import (
     pointwise,
 )
 from methods.kernels.depthwise import depthwise
-from methods.moceir.card import MoCEIROptions
 from methods.moceir.experts import ExpertLayer, depthwise7
+from methods.moceir.spec import MoCEIROptions
 
 _HALO = 3  # of the 7x7 kernel
 

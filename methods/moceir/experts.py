@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from methods.blocks import LayerNorm, conv1x1, pointwise
 from methods.kernels.depthwise import depthwise
-from methods.moceir.card import MoCEIROptions
 from methods.moceir.routing import Choice, Router
+from methods.moceir.spec import MoCEIROptions
 
 
 def depthwise7(x: Tensor, layer: nn.Conv2d) -> Tensor:

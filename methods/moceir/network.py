@@ -30,10 +30,10 @@ from methods.blocks import (
     conv1x1,
     pad_to_multiple,
 )
-from methods.moceir.card import MoCEIROptions
 from methods.moceir.decoder import DecoderBlock
 from methods.moceir.routing import FrequencyEmbedding, Router, keyed_noise
-from methods.trunk import as_is
+from methods.moceir.spec import MoCEIROptions
+from methods.restormer_backbone import as_is
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ _NONCOMMERCIAL: dict[str, Any] = {
     "licence": "Academic Public License (non-commercial)",
 }
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     _baseline(
         "nafnet",
         "NAFNet",

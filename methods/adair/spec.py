@@ -46,7 +46,7 @@ def check_adair(options: AdaIROptions, context: CheckContext) -> None:
         raise OptionError(f"frequency_unit_px={options.frequency_unit_px} must be at least 1")
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="adair",
         label="AdaIR",

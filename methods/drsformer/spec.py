@@ -59,7 +59,7 @@ def check_drsformer(options: DRSformerOptions, context: CheckContext) -> None:
         )
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="drsformer",
         label="DRSformer",

@@ -60,7 +60,7 @@ def check_airnet(options: AirNetOptions, context: CheckContext) -> None:
         raise OptionError(f"contrast_weight={options.contrast_weight} must not be negative")
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="airnet",
         label="AirNet",

@@ -90,7 +90,7 @@ def _moceir(name: str, label: str, **details: Any) -> MethodSpec:
     )
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     _moceir(
         "moceir",
         "MoCE-IR",

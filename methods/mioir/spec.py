@@ -96,7 +96,7 @@ def check_classifier(options: MiOIRClassifierOptions, context: CheckContext) -> 
             raise OptionError(f"{name}={getattr(options, name)} must be at least 1")
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="mioir-ep",
         label="MiOIR, explicit",
