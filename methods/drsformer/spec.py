@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.options import RESTORMER_SIZES, RestormerOptions, check_levels
+from methods.restormer.spec import RESTORMER_SIZES, RestormerOptions, check_levels
 
 
 @dataclass(frozen=True, kw_only=True)
