@@ -56,8 +56,9 @@ class PromptOptions:
         teacher_choice: whether the teacher router chooses the prompts in training, so that they
             differ before the routers that are used at test have learned to follow.
         load_balancing: what keeps the router from using few prompts: the losses ``share``,
-            ``importance-load`` and ``information``
-            (see methods/prompting/load_balancing.py), or ``bias``, a bias on the choice that moves towards prompts selected less often, without a loss.
+            ``importance-load`` and ``information`` (see methods/prompting/load_balancing.py), or
+            ``bias``, which has no loss: a bias on the choice that moves towards prompts selected
+            less often.
         load_balancing_weight: weight of the loss per level; with ``bias``, the step of the bias.
         cpr_weight: weight of contrastive prompt regularisation (CPR); 0 turns it off.
         cpr_form: ``ratio``, ``difference``, ``margin``, ``margin-db`` or ``infonce`` (see
