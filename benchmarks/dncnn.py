@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.data.degradations.noise import add_noise
-from harness.data.keys import generator
-from harness.data.photographs import read_image
-from harness.evaluation.metrics import psnr_rgb
-from harness.spec import NoiseRange, NoiseRounding
+from harness.config.preprocessing import NoiseRounding
+from harness.config.seeding import generator
+from harness.data.synthetic.degradations.noise import Noise, add_noise
+from harness.data.synthetic.photographs import read_image
+from harness.evaluation.metrics.registry import psnr_rgb
 from methods.baselines.loaded import Loaded, load_spandrel
 
 PUBLISHED_DB = {15: 33.89, 25: 31.23, 50: 27.92}
@@ -40,7 +40,7 @@ def denoised_psnr_db(
 ) -> float:
     """Return PSNR of (H, W, 3) RGB with noise keyed by ``name``, restored and rounded."""
     clean = image.astype(np.float32) / np.float32(255)
-    level = NoiseRange(kind="noise", sigma_255=(sigma_255, sigma_255))
+    level = Noise(kind="noise", sigma_255=(sigma_255, sigma_255))
     batch = np.ascontiguousarray(clean.transpose(2, 0, 1)[None])
     noisy = add_noise(batch, level, [generator("dncnn", name, sigma_255)], rounding)
     restored = denoiser.restore(torch.from_numpy(noisy))[0].permute(1, 2, 0).numpy()

@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import TypeAdapter
 
-from harness.data.cards import cards_folder, load_setting
-from harness.data.degradations import degrade
-from harness.data.degradations.depth import depth_maps
-from harness.data.keys import generator
-from harness.data.leaves import canvas
-from harness.data.photographs import load
-from harness.spec import DegradationRange
+from harness.config.degradation import AnyDegradation
+from harness.config.files import datasets_folder, load_setting
+from harness.config.seeding import generator
+from harness.data.synthetic.dead_leaves import canvas
+from harness.data.synthetic.degrade import degrade
+from harness.data.synthetic.depth import depth_maps
+from harness.data.synthetic.photographs import load
 
 SIDE_PX = 176
 QUALITY = 85
@@ -164,7 +164,7 @@ def strengths(name: str, window: tuple[str, int, int], at: Strength) -> np.ndarr
     clean = cut(*window)
     tiles = [titled(clean, f"{name}: clean")]
     for strength, title in ((0.0, "weak"), (0.5, "medium"), (1.0, "strong")):
-        ranges = TypeAdapter(DegradationRange).validate_python(at(strength))
+        ranges = TypeAdapter(AnyDegradation).validate_python(at(strength))
         tiles.append(titled(degraded(clean, ranges, ("gallery", name, DRAWS.get(name, 0))), title))
     return np.hstack(tiles)
 
@@ -180,9 +180,9 @@ def composite() -> np.ndarray:
 
 def draw_setting(name: str, out: Path) -> None:
     """Draw each task of a card on its test photographs, and print what it costs in PSNR."""
-    cards, setting = cards_folder(), load_setting(name)
+    cards, setting = datasets_folder(), load_setting(name)
     rows = []
-    for photograph in setting.twin.test:
+    for photograph in setting.synthetic.test:
         height, width = load(cards, photograph).shape[:2]
         clean = cut(photograph, (height - 256) // 2, (width - 256) // 2, side=256)
         tiles = [titled(clean, photograph)]
@@ -192,8 +192,8 @@ def draw_setting(name: str, out: Path) -> None:
             tiles.append(titled(drawn, f"{task.name} {-10 * np.log10(error):.1f} dB"))
         rows.append(np.hstack(tiles))
     save(np.vstack(rows), out)
-    training = [load(cards, photograph) for photograph in setting.twin.train]
-    leaves = setting.twin.leaves
+    training = [load(cards, photograph) for photograph in setting.synthetic.train]
+    leaves = setting.synthetic.leaves
     drawn_leaves = [canvas(leaves, training, generator("gallery", k)) for k in range(5)]
     side = leaves.canvas_px
     depths = depth_maps(side, side, [generator("gallery-depth", k) for k in range(5)])
@@ -206,10 +206,10 @@ def draw_setting(name: str, out: Path) -> None:
 
 def cut(name: str, top: int, left: int, side: int = SIDE_PX) -> np.ndarray:
     """Return a window of a photograph, (side, side, 3) uint8."""
-    return load(cards_folder(), name)[top : top + side, left : left + side]
+    return load(datasets_folder(), name)[top : top + side, left : left + side]
 
 
-def degraded(clean: np.ndarray, ranges: DegradationRange, key: Sequence[str | int]) -> np.ndarray:
+def degraded(clean: np.ndarray, ranges: AnyDegradation, key: Sequence[str | int]) -> np.ndarray:
     """Degrade (H, W, 3) uint8."""
     batch = (clean.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
     drawn = degrade(batch, ranges, [generator(*key)], "round")

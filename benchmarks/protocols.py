@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from tabulate import tabulate
 
-from harness.data.cards import cards_folder, load_setting
-from harness.data.keys import generator
-from harness.data.photographs import load
-from harness.data.protocol_cards import load_protocol, protocol_names
-from harness.evaluation.metrics import METRICS
+from harness.config.files import datasets_folder, load_setting
+from harness.config.protocol_files import load_protocol, protocol_names
+from harness.config.seeding import generator
+from harness.data.synthetic.photographs import load
+from harness.evaluation.metrics.registry import METRICS
 from harness.evaluation.protocols import score_under
 
 SIGMA_255 = 25
@@ -23,10 +23,10 @@ SHARPENING = 0.5
 
 
 def main() -> None:
-    cards = cards_folder()
+    cards = datasets_folder()
     named = {name: load_protocol(name, cards).protocol for name in protocol_names(cards)}
     rules = {p.id: p for p in named.values()}
-    photographs = load_setting("three-task").twin.test
+    photographs = load_setting("three-task").synthetic.test
     noisy, smooth = [], []
     for name in photographs:
         levels = load(cards, name).astype(np.float64)

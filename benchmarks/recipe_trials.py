@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.data.degradations import degrade
-from harness.data.keys import generator
-from harness.data.pairs import centre_crop
-from harness.data.photographs import read_image
-from harness.evaluation.metrics import psnr_rgb
-from harness.evaluation.probes.definitions import information_share, wrong_prompt_cost_db
-from harness.machine import prepare_process
+from harness.config.seeding import generator
+from harness.data.sources.pairs import centre_crop
+from harness.data.synthetic.degrade import degrade
+from harness.data.synthetic.photographs import read_image
+from harness.evaluation.metrics.registry import psnr_rgb
+from harness.evaluation.probes.definitions import normalised_mutual_information, prompt_swap_gap_db
+from harness.execution.execute import Resources, run_plan, trained_network
+from harness.execution.process import prepare_process
 from harness.method import Prompted
-from harness.plan import Cell, Plan, make_plan, parse_seeds
+from harness.planning.plan import Cell, Plan, make_plan, parse_seeds
 from harness.store.files import read_json, write_json
-from harness.sweep import Resources, run_plan, trained_network
 
 _SIDE_PX = 128
 
@@ -48,7 +48,7 @@ def judge(cell: Cell, plan: Plan, paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         image = centre_crop(read_image(path), 16, _SIDE_PX).astype(np.float32) / 255
         clean = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
-        rounding = plan.setting.preparation.noise_rounding
+        rounding = plan.setting.preprocessing.noise_rounding
         degraded = torch.from_numpy(
             np.concatenate(
                 [
@@ -62,7 +62,7 @@ def judge(cell: Cell, plan: Plan, paths: Sequence[Path]) -> dict[str, Any]:
                 values.append([_psnrs(method.restore(degraded, None), clean)] * len(tasks))
                 continue
             features = method.encode(degraded)
-            told = tuple(names) if cell.choice.card.needs_task_labels else None
+            told = tuple(names) if cell.choice.spec.needs_task_labels else None
             own = method.decode(features, method.choose(degraded, told))
             columns = []
             for number in range(len(tasks)):
@@ -80,10 +80,10 @@ def judge(cell: Cell, plan: Plan, paths: Sequence[Path]) -> dict[str, Any]:
         "train_s": read_json(cell.folder.record).get("wall_s"),
     }
     if experts:
-        result["control_db"] = round(wrong_prompt_cost_db(matrix, families), 3)
+        result["control_db"] = round(prompt_swap_gap_db(matrix, families), 3)
         for name, labels in (("nmi_tasks", names), ("nmi_families", families)):
             each = [
-                information_share(np.ravel(chosen).tolist(), labels * len(paths))
+                normalised_mutual_information(np.ravel(chosen).tolist(), labels * len(paths))
                 for chosen in experts.values()
             ]
             result[name] = round(float(np.mean(each)), 3)
@@ -109,7 +109,7 @@ def main() -> None:
     methods = [name.replace(";", ",") for name in arguments.methods.split(",")]
     seeds = parse_seeds(arguments.seeds)
     plan = make_plan(methods, arguments.setting, arguments.recipe, seeds, (), arguments.out)
-    trained = tuple(replace(cell, score=None) for cell in plan.cells if cell.choice.card.trained)
+    trained = tuple(replace(cell, score=None) for cell in plan.cells if cell.choice.spec.trained)
     plan = replace(plan, cells=trained)
     for ended in run_plan(plan, Resources(jobs=arguments.jobs, device="cpu", loader_workers=0)):
         if ended.error or ended.interrupted:

@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 import torch
 
-from harness.data.cards import cards_folder, load_setting
-from harness.spec import Setting
+from harness.config.files import datasets_folder, load_setting
+from harness.config.settings import Setting
 
 # The networks of the tests are too small for a second thread to help, and on a shared machine
 # threads that wait for each other cost more than the work.
@@ -25,7 +25,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def cards() -> Path:
-    return cards_folder()
+    return datasets_folder()
 
 
 @pytest.fixture(scope="session")

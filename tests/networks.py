@@ -23,7 +23,7 @@ def _can_be_built(spec: MethodSpec) -> bool:
     return not spec.needs_package or importlib.util.find_spec(spec.needs_package) is not None
 
 
-SPECS = [spec for spec in catalogue().cards.values() if _can_be_built(spec)]
+SPECS = [spec for spec in catalogue().specs.values() if _can_be_built(spec)]
 RESTORERS = [spec for spec in SPECS if spec.role != "auxiliary"]
 TRAINED = [spec for spec in SPECS if spec.trained]
 
@@ -46,7 +46,7 @@ PER_LEVEL = {
 
 def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     """Build a method at the size `tiny`, with what it requires untrained."""
-    spec = catalogue().cards[name] if name in catalogue().cards else find(name).card
+    spec = catalogue().specs[name] if name in catalogue().specs else find(name).card
     required = {needed: build_tiny(needed, seed) for needed in spec.requires}
     options = resolve_options(
         MethodChoice(name, spec, overrides), "tiny", CheckContext(TASKS, len(TASKS))

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import yaml
 
-from harness.ablation import axis_tables
-from harness.errors import UsageError
-from harness.plan import Plan, make_plan
-from harness.reference import export, take
+from harness.config.errors import UsageError
+from harness.config.hashing import spec_hash
+from harness.execution.status import expected_images, status
+from harness.planning.plan import Plan, make_plan
+from harness.planning.studies import load_study, methods_of, study_names
 from harness.registry import catalogue
 from harness.reporting.ablation import AxisTable, ValueLine, draw, latex, markdown, terminal
+from harness.reporting.ablation_results import axis_tables
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
-from harness.spec import spec_hash
+from harness.store.archive import export, take
 from harness.store.files import write_json
-from harness.store.rows import Row, append
-from harness.stored import expected_images, status
-from harness.study import load_study, methods_of, study_names
+from harness.store.results import Result, append
 from tests.conftest import Run
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
@@ -36,9 +36,9 @@ def rows(
     photographs: int = 8,
     columns: Sequence[str] = ("a", "b"),
     draws: int = 1,
-) -> list[Row]:
+) -> list[Result]:
     return [
-        Row(
+        Result(
             "w",
             "s",
             "m",
@@ -110,7 +110,7 @@ def test_each_spread_sees_its_own() -> None:
     by_image = rows(lambda s, c, p: float(number(p)), seeds=(0, 1, 2, 3))
     zero = rows(lambda s, c, p: 0.0, seeds=(0, 1, 2, 3))
 
-    def width(ours: list[Row], spread: str) -> float:
+    def width(ours: list[Result], spread: str) -> float:
         paired = pair(ours, zero, "psnr")
         assert paired is not None
         found = difference(paired, spread)  # type: ignore[arg-type]
@@ -144,7 +144,7 @@ def test_photographs_of_other_columns_do_not_stand_in() -> None:
             if number(r.image[:2]) > 2
         ],
     ]
-    zero = [Row(**{**vars(r), "value": 0.0}) for r in ours]
+    zero = [Result(**{**vars(r), "value": 0.0}) for r in ours]
     paired = pair(ours, zero, "psnr")
     assert paired is not None
     assert sorted(len(group) for group in paired.groups) == [3, 3]
@@ -167,10 +167,10 @@ def test_what_is_not_the_same_is_not_paired() -> None:
 def test_every_study_can_be_planned(name: str) -> None:
     study = load_study(name, "three-task", "smoke")
     assert study.title
-    assert name not in catalogue().cards, "a study is not called as a method is"
+    assert name not in catalogue().specs, "a study is not called as a method is"
     plan = make_plan(study.methods, "three-task", "smoke", [0], (), Path("unused"))
-    hashes = [cell.weights_id for cell in plan.cells]
-    assert len(hashes) == len(set(hashes)), "no two cells are the same"
+    hashes = [run.weights_id for run in plan.runs]
+    assert len(hashes) == len(set(hashes)), "no two runs are the same"
     shown = {point.method for line in study.lines for point in line.points}
     assert shown <= set(plan.method_ids)
 
@@ -209,7 +209,7 @@ def axis(*values: dict[str, object]) -> dict[str, object]:
         ({"base": "smp"}, "did you mean 'spm'"),
         ({"axes": {}}, "axes"),
         ({"axes": axis({"label": "1"}, {"label": "1"})}, "two values are labelled '1'"),
-        ({"axes": axis({"label": "1"}, {"label": "2", "against": "3"})}, "against '3'"),
+        ({"axes": axis({"label": "1"}, {"label": "2", "baseline": "3"})}, "against '3'"),
         (
             {"axes": axis({"label": "1"}, {"label": "2", "options": {"topk": 2}})},
             "value '2': spm has no option 'topk'; did you mean 'top_k'",
@@ -250,7 +250,7 @@ def table(**changes: object) -> AxisTable:
         "axis": "topk",
         "title": "How many",
         "label": "k",
-        "against": "k = 1",
+        "baseline": "k = 1",
         "metrics": (("psnr", "PSNR", 2),),
         "columns": ("haze",),
         "lines": lines,
@@ -279,25 +279,25 @@ def test_tables_show_differences_failures_and_what_intervals_are_over(tmp_path: 
 
 
 def stored(out: Path, methods: Sequence[str] = ("promptir",)) -> Plan:
-    """Return a plan whose cells have made-up scores stored, and no weights."""
+    """Return a plan whose runs have made-up scores stored, and no weights."""
     plan = make_plan(methods, "three-task", "smoke", [0, 1], (), out)
-    for number_, cell in enumerate(plan.cells):
-        cell.folder.path.mkdir(parents=True)
-        assert cell.score is not None
+    for number_, run in enumerate(plan.runs):
+        run.folder.path.mkdir(parents=True)
+        assert run.score is not None
         append(
-            cell.folder.rows,
+            run.folder.rows,
             [
-                Row(
-                    cell.weights_id,
-                    spec_hash(cell.score),
-                    cell.choice.id,
-                    cell.spec.seed,
+                Result(
+                    run.weights_id,
+                    spec_hash(run.score),
+                    run.method.id,
+                    run.spec.seed,
                     "three-task",
                     "synthetic-twin",
                     column,
                     image,
                     metric,
-                    plan.setting.preparation.id,
+                    plan.setting.preprocessing.id,
                     plan.setting.protocol.id,
                     20.0 + number_,
                 )
@@ -306,20 +306,20 @@ def stored(out: Path, methods: Sequence[str] = ("promptir",)) -> Plan:
                 for metric in plan.metrics
             ],
         )
-        write_json(cell.folder.probes, {"higher_is_better": {}})
+        write_json(run.folder.probes, {"higher_is_better": {}})
     return plan
 
 
 def test_exported_results_are_taken_as_done(tmp_path: Path) -> None:
     plan = stored(tmp_path / "a", ["promptir", "explicit"])
-    assert export(plan, tmp_path / "kept") == len(plan.cells) == 5
+    assert export(plan, tmp_path / "kept") == len(plan.runs) == 5
     again = make_plan(["promptir", "explicit"], "three-task", "smoke", [0, 1], (), tmp_path / "b")
     assert take(again, tmp_path / "kept") == 5
-    assert all(status(cell, again) == "cached" for cell in again.cells)
+    assert all(status(run, again) == "cached" for run in again.runs)
     assert take(again, tmp_path / "kept") == 0, "what is there stays"
     more = make_plan(["spm"], "three-task", "smoke", [0], (), tmp_path / "b")
     assert take(more, tmp_path / "kept") == 0
-    assert [status(cell, more) for cell in more.cells] == ["cached", "missing"]
+    assert [status(run, more) for run in more.runs] == ["cached", "missing"]
 
 
 def test_columns_without_data_leave_the_others_their_differences(tmp_path: Path) -> None:
@@ -344,16 +344,16 @@ def test_a_folder_of_exports_is_searched(tmp_path: Path) -> None:
     export(stored(tmp_path / "b", ["spm"]), tmp_path / "kept/two")
     methods = ["promptir", "spm"]
     again = make_plan(methods, "three-task", "smoke", [0, 1], (), tmp_path / "c")
-    assert take(again, tmp_path / "kept") == len(again.cells) == 5
+    assert take(again, tmp_path / "kept") == len(again.runs) == 5
 
 
 def test_the_evidence_is_that_of_the_present_code(tmp_path: Path) -> None:
-    """What docs/evidence.md says stands on cells that the same command would compute today."""
+    """What docs/evidence.md says stands on runs that the same command would compute today."""
     wide = "restormer:dim=22:ffn_expansion=3.0"
     methods = ["restormer", wide, "promptir", "explicit", "oracle", "spm", "cpr", "cpl"]
     plan = make_plan(methods, "three-task", "mini", [0, 1, 2], (), tmp_path)
-    assert take(plan, REFERENCE) == len(plan.cells) == 25
-    assert all(status(cell, plan) == "cached" for cell in plan.cells)
+    assert take(plan, REFERENCE) == len(plan.runs) == 25
+    assert all(status(run, plan) == "cached" for run in plan.runs)
     (components,) = axis_tables(load_study("components", "three-task", "mini"), plan, {}, None)
     assert {line.label: not line.failed for line in components.lines}["SPM + CPR"]
     gain = next(line for line in components.lines if line.label == "SPM + CPR").deltas["psnr_rgb"]
@@ -378,7 +378,7 @@ def test_damaged_results_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no rows\.csv there"):
         take(plan, tmp_path)
     export(stored(tmp_path / "a"), tmp_path)
-    (path,) = (tmp_path / "cells").glob("promptir-s1-*")
+    (path,) = (tmp_path / "runs").glob("promptir-s1-*")
     content = json.loads(path.read_text())
     content["spec"]["seed"] = 7
     path.write_text(json.dumps(content))
@@ -400,7 +400,7 @@ def test_ablate_prints_and_writes_its_tables(tmp_path: Path, harness_command: Ru
     assert "over photographs of this one training" in " ".join(done.stdout.split())
     suffixes = {p.suffix for p in (tmp_path / "out/tables").glob("ablation-mine-k-smoke.*")}
     assert suffixes == {".csv", ".md", ".tex", ".png", ".pdf"}
-    # The same cells are those of run.
+    # The same runs are those of run.
     run = harness_command(
         *("run", "--recipe", "smoke", "--methods", "spm", "--out", str(tmp_path / "out"))
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.errors import UsageError
+from harness.config.errors import UsageError
 from tests.networks import batch, build_tiny
 
 

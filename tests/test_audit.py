@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.reporting.audit import Audit, agrees, audit, places
-from harness.store.published import CitedTable, load_published
+from harness.published.audit import Audit, agrees, audit, places
+from harness.published.tables import CitedTable, load_published
 from tests.conftest import Run
 
 # Found by hand in the printed tables: table, method, metric, printed, mean of the row.

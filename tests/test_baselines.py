@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from harness.cli.methods import methods as list_methods
-from harness.errors import UsageError
+from harness.config.errors import UsageError
 from harness.method import BuildContext, CheckContext, OptionError
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 from harness.training.checkpoint import load_weights, save_weights
 from methods.baselines.loaded import Loaded, load_spandrel
@@ -47,7 +47,7 @@ def image(height: int, width: int, count: int = 1) -> Tensor:
 
 def options(name: str, size: str = "full", **overrides: str) -> Any:
     context = CheckContext(TASKS, len(TASKS))
-    return resolve_options(MethodChoice(name, catalogue().cards[name], overrides), size, context)
+    return resolve_options(MethodChoice(name, catalogue().specs[name], overrides), size, context)
 
 
 def network(architecture: str, **sizes: Any) -> nn.Module:
@@ -91,9 +91,9 @@ def test_spandrel_recognises_our_weights_and_computes_the_same(name: str, tmp_pa
 @pytest.mark.parametrize("name", ALL)
 def test_weights_go_through_the_file_of_a_cell(name: str, tmp_path: Path) -> None:
     method, other = build_tiny(name), build_tiny(name, seed=1)
-    cell = make_plan([name], "three-task", "smoke", [0], [], tmp_path).cells[-1]
-    save_weights(tmp_path / "weights.safetensors", method.state_dict(), cell.spec)
-    weights = load_weights(tmp_path / "weights.safetensors", cell.weights_id, name)
+    run = make_plan([name], "three-task", "smoke", [0], [], tmp_path).runs[-1]
+    save_weights(tmp_path / "weights.safetensors", method.state_dict(), run.spec)
+    weights = load_weights(tmp_path / "weights.safetensors", run.weights_id, name)
     other.load_state_dict(weights, strict=True)
     assert torch.equal(restored(method, image(16, 16)), restored(other, image(16, 16)))
 
@@ -395,7 +395,7 @@ def test_published_denoiser_reaches_its_figures() -> None:
     if not weights.exists() or not folder.is_dir():
         pytest.skip("needs the colour blind DnCNN and CBSD68 in ../shared")
     from benchmarks.dncnn import denoised_psnr_db
-    from harness.data.photographs import read_image
+    from harness.data.synthetic.photographs import read_image
 
     denoiser = load_spandrel(weights)
     for sigma_255, expected_db in CROPS_DB.items():

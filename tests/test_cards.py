@@ -5,20 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.data.cards import load_setting, setting_names
-from harness.data.degradations import degrade
-from harness.data.keys import generator
-from harness.evaluation.metrics import METRICS
-from harness.spec import (
-    ComposedRange,
-    GaussianBlurRange,
-    HazeRange,
-    JpegRange,
-    LowLightRange,
-    NoiseRange,
-    ResampleRange,
-    Setting,
-)
+from harness.config.files import load_setting, setting_names
+from harness.config.seeding import generator
+from harness.config.settings import Setting
+from harness.data.synthetic.degradations.composed import Composed
+from harness.data.synthetic.degradations.gaussian_blur import GaussianBlur
+from harness.data.synthetic.degradations.haze import Haze
+from harness.data.synthetic.degradations.jpeg import Jpeg
+from harness.data.synthetic.degradations.low_light import LowLight
+from harness.data.synthetic.degradations.noise import Noise
+from harness.data.synthetic.degradations.resample import Resample
+from harness.data.synthetic.degrade import degrade
+from harness.evaluation.metrics.registry import METRICS
 
 SETTINGS = (
     "all-weather",
@@ -46,7 +44,7 @@ def test_a_card_can_be_used_as_it_is(name: str) -> None:
     clean = (levels / 255).astype(np.float32)
     for task in setting.tasks:
         rngs = [generator(task.name, k) for k in range(2)]
-        degraded = degrade(clean, task.degradation, rngs, setting.preparation.noise_rounding)
+        degraded = degrade(clean, task.degradation, rngs, setting.preprocessing.noise_rounding)
         assert np.abs(degraded - clean).max() > 2 / 255
         assert np.allclose(degraded * 255, np.rint(degraded * 255), atol=1e-3)
 
@@ -54,7 +52,7 @@ def test_a_card_can_be_used_as_it_is(name: str) -> None:
 def test_all_settings_share_one_split() -> None:
     splits = {
         (twin.train, twin.validation, twin.test)
-        for twin in (load_setting(name).twin for name in SETTINGS)
+        for twin in (load_setting(name).synthetic for name in SETTINGS)
     }
     assert len(splits) == 1, "or a network trained in one setting has seen another's test"
 
@@ -63,7 +61,7 @@ def test_five_tasks_are_the_three_and_two_more() -> None:
     three, five = load_setting("three-task"), load_setting("five-task")
     assert five.tasks[:5] == three.tasks
     assert [task.name for task in five.tasks[5:]] == ["deblur", "lowlight"]
-    assert five.preparation == three.preparation
+    assert five.preprocessing == three.preprocessing
     assert five.protocol == three.protocol
     assert [column.task for column in five.columns] == [
         "denoise25",
@@ -82,15 +80,15 @@ def test_seven_tasks_have_mioirs_order_and_ranges() -> None:
     assert seven.task_names == ("sr", "blur", "noise", "jpeg", "rain", "haze", "dark")
     assert [column.task for column in seven.columns] == list(seven.task_names)
     ranges = {task.name: task.degradation for task in seven.tasks}
-    assert ranges["sr"] == ResampleRange(kind="resample", factor=4, kernel="antialiased")
-    assert ranges["blur"] == GaussianBlurRange(
+    assert ranges["sr"] == Resample(kind="resample", factor=4, kernel="antialiased")
+    assert ranges["blur"] == GaussianBlur(
         kind="gaussian-blur", sigma_px=(1, 3), kernel_px=tuple(range(7, 22, 2))
     )
-    assert ranges["noise"] == NoiseRange(kind="noise", sigma_255=(15, 50))
-    assert ranges["jpeg"] == JpegRange(kind="jpeg", quality=(30, 70))
-    assert ranges["haze"] == HazeRange(kind="haze", beta=(0.5, 2.5), airlight=(0.8, 1.0))
-    assert ranges["dark"] == LowLightRange(kind="low-light", gamma=(1, 3))
-    assert seven.preparation.noise_rounding == "round"
+    assert ranges["noise"] == Noise(kind="noise", sigma_255=(15, 50))
+    assert ranges["jpeg"] == Jpeg(kind="jpeg", quality=(30, 70))
+    assert ranges["haze"] == Haze(kind="haze", beta=(0.5, 2.5), airlight=(0.8, 1.0))
+    assert ranges["dark"] == LowLight(kind="low-light", gamma=(1, 3))
+    assert seven.preprocessing.noise_rounding == "round"
     assert (seven.protocol.border_px, seven.protocol.quantise) == (4, "round")
     assert seven.protocol.metrics == ("psnr_rgb",)
 
@@ -116,11 +114,11 @@ def test_composite_has_cdd11s_classes_in_the_order_of_its_script() -> None:
     assert [column.task for column in setting.columns] == list(setting.task_names)
     single = {task.name: task.degradation for task in setting.tasks[:4]}
     for task in setting.tasks[4:]:
-        assert isinstance(task.degradation, ComposedRange)
+        assert isinstance(task.degradation, Composed)
         applied = [n for n in ("low", "rain", "snow", "haze") if n in task.name.split("-")]
         assert list(task.degradation.parts) == [single[name] for name in applied]
     low = single["low"]
-    assert isinstance(low, LowLightRange)
+    assert isinstance(low, LowLight)
     assert low.gamma == (2, 3)
     assert low.noise_255 == pytest.approx((0.03 * 255, 0.08 * 255))
     assert setting.protocol.metrics == ("psnr_rgb", "ssim_rgb_uniform7")

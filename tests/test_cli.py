@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from harness.data.cards import load_setting
+from harness.config.files import load_setting
 from tests.conftest import Run
 
 METHODS = "cpl,promptir,explicit,oracle"
@@ -91,21 +91,21 @@ def test_run_prints_and_writes_the_table(finished: Path) -> None:
 
 
 def test_cells_hold_what_made_them(finished: Path) -> None:
-    (cell,) = (finished / "cells").glob("cpl-s0-*")
-    record = json.loads((cell / "record.json").read_text())
+    (run,) = (finished / "runs").glob("cpl-s0-*")
+    record = json.loads((run / "record.json").read_text())
     assert record["versions"].keys() >= {"harness", "torch", "python"}
     assert record["peak_bytes"] > 10**8
     assert record["wall_s"] > 0
-    spec = json.loads((cell / "spec.json").read_text())
+    spec = json.loads((run / "spec.json").read_text())
     assert (spec["method"], spec["options"]["top_k"], spec["seed"]) == ("cpl", 1, 0)
-    assert not (cell / "checkpoint.pt").exists()
-    rows = [json.loads(line) for line in (cell / "rows.jsonl").read_text().splitlines()]
+    assert not (run / "checkpoint.pt").exists()
+    rows = [json.loads(line) for line in (run / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 5 * 2 * 2
     assert {row["protocol"] for row in rows} == {"rgb-float-uniform7"}
 
 
 def test_a_repeated_run_computes_nothing(finished: Path, harness_command: Run) -> None:
-    before = {p: p.stat().st_mtime_ns for p in (finished / "cells").rglob("*")}
+    before = {p: p.stat().st_mtime_ns for p in (finished / "runs").rglob("*")}
     code = (
         "import sys\nfrom harness.cli import main\nmain_error = None\n"
         "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code\n"
@@ -130,7 +130,7 @@ def test_a_repeated_run_computes_nothing(finished: Path, harness_command: Run) -
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (finished / "stdout.txt").read_text()
-    assert {p: p.stat().st_mtime_ns for p in (finished / "cells").rglob("*")} == before
+    assert {p: p.stat().st_mtime_ns for p in (finished / "runs").rglob("*")} == before
     table = harness_command(
         "table", "--methods", METHODS, "--recipe", "smoke", "--out", str(finished)
     )
@@ -152,7 +152,7 @@ def test_another_metric_trains_nothing(finished: Path, harness_command: Run) -> 
     )
     assert done.returncode == 0, done.stderr
     assert "GMSD" in done.stdout
-    probes = json.loads(next(finished.glob("cells/promptir-s0-*/probes.json")).read_text())
+    probes = json.loads(next(finished.glob("runs/promptir-s0-*/probes.json")).read_text())
     assert probes["higher_is_better"]["pyiqa:gmsd"] is False
     assert "PSNR (Y)" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")} == weights
@@ -173,8 +173,8 @@ def test_jobs_change_nothing(finished: Path, tmp_path: Path, harness_command: Ru
     )
     assert done.returncode == 0, done.stderr
     for method in ("cpl", "promptir"):
-        (one,) = (finished / "cells").glob(f"{method}-s0-*")
-        (two,) = (tmp_path / "cells").glob(f"{method}-s0-*")
+        (one,) = (finished / "runs").glob(f"{method}-s0-*")
+        (two,) = (tmp_path / "runs").glob(f"{method}-s0-*")
         assert one.name == two.name
         a, b = (load_file(c / "weights.safetensors") for c in (one, two))
         assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-2
@@ -199,7 +199,7 @@ def test_dry_run_touches_nothing(tmp_path: Path, harness_command: Run) -> None:
         ),
         (["run", "--recipe", "mni"], "unknown recipe 'mni'; did you mean 'mini'"),
         (["run", "--methods", "cpl:topk=2"], "cpl has no option 'topk'; did you mean 'top_k'"),
-        (["run", "--methods", "cpr:cpr_negatives=unselected"], "keeps all 5 selects every one"),
+        (["run", "--methods", "cpr:cpr_negatives=unselected"], "this router selects all 5"),
         (["run", "--methods", ","], "names no method"),
         (["run", "--seeds", "x"], "--seeds 'x'"),
         (["run", "--recipe", "absent.yaml"], "absent.yaml cannot be read"),
@@ -234,7 +234,7 @@ def test_an_unknown_metric_is_refused_before_training(tmp_path: Path, harness_co
 
 
 def test_a_failing_cell_spoils_no_other(tmp_path: Path, harness_command: Run) -> None:
-    """VGG features without weights fail when the cell is built; the other cell is in the table."""
+    """VGG features without weights fail when the run is built; the other run is in the table."""
     done = harness_command(
         "run",
         "--methods",
@@ -246,7 +246,7 @@ def test_a_failing_cell_spoils_no_other(tmp_path: Path, harness_command: Run) ->
         HARNESS_VGG16_WEIGHTS=str(tmp_path / "none.pth"),
     )
     assert done.returncode == 1
-    assert "1 of 3 cells failed: cpl:cpr_features=vgg16 seed 0" in done.stderr
+    assert "1 of 3 runs failed: cpl:cpr_features=vgg16 seed 0" in done.stderr
     assert "none.pth is not there" in done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("│ PromptIR")]
     assert "--" not in line
@@ -271,7 +271,7 @@ def test_methods_and_data_are_listed(harness_command: Run) -> None:
 
 SHORT = """
 base: smoke
-train: {steps: 2, horizon_steps: 2, warmup_steps: 0, validate_every_steps: 2}
+train: {steps: 2, decay_steps: 2, warmup_steps: 0, validate_every_steps: 2}
 test: {photographs: 1, centre_px: 48}
 """
 
@@ -314,14 +314,14 @@ def test_every_setting_runs(name: str, short_runs: dict[str, tuple[str, Path]]) 
     assert {line["column"] for line in lines} == {*(c.name for c in setting.columns), "average"}
     assert {line["metric"] for line in lines} == set(setting.protocol.metrics)
     assert all(line["images_scored"] == line["images_expected"] for line in lines)
-    probes = json.loads(next(out.glob("cells/promptir-*/probes.json")).read_text())
+    probes = json.loads(next(out.glob("runs/promptir-*/probes.json")).read_text())
     assert list(probes["prompts"]["tasks"]) == list(setting.task_names)
 
 
 LONG = """
 base: smoke
-train: {steps: 4000, horizon_steps: 4000}
-operation: {checkpoint_every_steps: 5}
+train: {steps: 4000, decay_steps: 4000}
+runtime: {checkpoint_every_steps: 5}
 """
 
 
@@ -345,7 +345,7 @@ def test_a_stopped_run_goes_on(how: signal.Signals, tmp_path: Path, harness_comm
     else:
         assert process.returncode == 130
         assert "Go on with: python -m harness run --methods promptir" in stderr
-    # The cell goes on from its checkpoint: shorten nothing, only look that it does.
+    # The run goes on from its checkpoint: shorten nothing, only look that it does.
     again = subprocess.Popen(
         [sys.executable, "-m", "harness", *arguments], stderr=subprocess.PIPE, text=True
     )

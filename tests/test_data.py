@@ -11,19 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.data import photographs
-from harness.data.crops import turn
-from harness.data.degradations import degrade
-from harness.data.degradations.haze import scatter
-from harness.data.degradations.rain import streak
-from harness.data.keys import generator, integer_seed
-from harness.data.leaves import canvas
-from harness.data.pairs import centre_crop, make_pair, pair_names
-from harness.data.recipes import load_recipe
-from harness.data.stream import TrainingStream, sampled_tasks
-from harness.errors import HarnessError, UsageError
-from harness.plan import make_plan
-from harness.spec import NoiseRange, Setting, TrainingData
+from harness.config.errors import HarnessError, UsageError
+from harness.config.recipe_files import load_recipe
+from harness.config.run_specs import SyntheticTrainingData
+from harness.config.seeding import generator, integer_seed
+from harness.config.settings import Setting
+from harness.data.images.crops import turn
+from harness.data.sources.pairs import centre_crop, make_pair, pair_names
+from harness.data.sources.stream import TrainingStream, sampled_tasks
+from harness.data.synthetic import photographs
+from harness.data.synthetic.dead_leaves import canvas
+from harness.data.synthetic.degradations.haze import scatter
+from harness.data.synthetic.degradations.noise import Noise
+from harness.data.synthetic.degradations.rain import streak
+from harness.data.synthetic.degrade import degrade
+from harness.planning.plan import make_plan
 
 GOLDEN = 0.5549249124593238
 
@@ -51,7 +53,7 @@ def test_all_photographs_are_readable_colour(cards: Path) -> None:
 
 
 def test_split_is_by_scene(setting: Setting, cards: Path) -> None:
-    twin = setting.twin
+    twin = setting.synthetic
     assert len(twin.test) >= 4
     entries = photographs.catalogue(cards)
     scenes = [{entries[n].scene for n in part} for part in (twin.train, twin.validation, twin.test)]
@@ -86,9 +88,9 @@ def test_damaged_images_are_named(tmp_path: Path, cards: Path) -> None:
 
 
 def test_leaves_are_keyed_and_varied(setting: Setting, cards: Path) -> None:
-    spec = setting.twin.leaves.model_copy(update={"canvas_px": 64})
-    sources = [photographs.load(cards, n) for n in setting.twin.train]
-    first, again, other = (canvas(spec, sources, generator("leaves", k)) for k in (0, 0, 1))
+    spec = setting.synthetic.leaves.model_copy(update={"canvas_px": 64})
+    sources = [photographs.load(cards, n) for n in setting.synthetic.train]
+    first, again, other = (canvas(spec, sources, generator("dead_leaves", k)) for k in (0, 0, 1))
     assert first.shape == (64, 64, 3)
     assert first.dtype == np.uint8
     assert np.array_equal(first, again)
@@ -133,7 +135,7 @@ def test_degraded_images_are_8_bit_and_in_range(setting: Setting, name: str) -> 
 @pytest.mark.parametrize(("rounding", "shift"), [("truncate", -0.5), ("round", 0.0), ("none", 0.0)])
 def test_noise_has_its_deviation_and_truncation_shifts_by_half(rounding: str, shift: float) -> None:
     clean = np.full((1, 3, 256, 256), 128 / 255, np.float32)
-    noise_25 = NoiseRange(kind="noise", sigma_255=(25, 25))
+    noise_25 = Noise(kind="noise", sigma_255=(25, 25))
     noisy = degrade(clean, noise_25, [generator("n")], rounding)  # type: ignore[arg-type]
     error = (noisy - clean) * 255
     assert error.std() == pytest.approx(25, rel=0.01)
@@ -231,9 +233,9 @@ def test_published_augmentation_never_leaves_a_patch_as_it_is(stream: TrainingSt
 
 def test_training_data_names_no_test_photograph(setting: Setting) -> None:
     plan = make_plan(["promptir"], "three-task", "mini", [0], [], Path("unused"))
-    data: TrainingData = plan.cells[-1].spec.data
+    data: SyntheticTrainingData = plan.cells[-1].spec.data
     used = {p.name for p in (*data.train, *data.validation)}
-    assert not used & set(setting.twin.test)
+    assert not used & set(setting.synthetic.test)
 
 
 # --- pairs --------------------------------------------------------------------------
@@ -254,11 +256,11 @@ def test_pairs_are_keyed_by_names_alone(setting: Setting, cards: Path) -> None:
     column = next(c for c in setting.columns if c.name == "dehaze")
 
     def pair(image: str) -> np.ndarray:
-        made = make_pair(cards, "test", column, setting.tasks, image, setting.preparation, 64)
+        made = make_pair(cards, "test", column, setting.tasks, image, setting.preprocessing, 64)
         assert made.clean.shape == made.degraded.shape == (64, 64, 3)
         return made.degraded
 
     assert np.array_equal(pair("chelsea#0"), pair("chelsea#0"))
     assert not np.array_equal(pair("chelsea#0"), pair("chelsea#1"))
-    names = list(pair_names(setting.columns, setting.twin.test))
+    names = list(pair_names(setting.columns, setting.synthetic.test))
     assert len(names) == len(set(names)) == sum(c.draws for c in setting.columns) * 4

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError, UsageError
 from tests.conftest import Run
 from tests.test_sets import grow, paint
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data import decoded
-from harness.data.crops import crop_alike, paired_batch, to_unit
-from harness.data.decoded import DecodedImages, default_folder
-from harness.errors import HarnessError
+from harness.config.errors import HarnessError
+from harness.data.images import cache as decoded
+from harness.data.images.cache import DecodedImages, default_folder
+from harness.data.images.crops import crop_alike, paired_batch, to_unit
 
 
 def picture(seed: int, height: int = 21, width: int = 30) -> np.ndarray:

@@ -12,36 +12,29 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.gallery import ROWS, cut
-from harness.data.degradations import degrade, unrounded
-from harness.data.degradations.defocus import disc
-from harness.data.degradations.depth import depth_maps
-from harness.data.degradations.haze import scatter
-from harness.data.degradations.light import to_display, to_linear
-from harness.data.degradations.motion_blur import path
-from harness.data.degradations.raindrops import Glass
-from harness.data.degradations.resample import down_and_up
-from harness.data.keys import generator
-from harness.spec import (
-    ComposedRange,
-    DefocusRange,
-    DegradationRange,
-    GaussianBlurRange,
-    HazeRange,
-    JpegRange,
-    LowLightRange,
-    MotionBlurRange,
-    NoiseRange,
-    RaindropsRange,
-    RainRange,
-    ResampleRange,
-    SnowRange,
-)
+from harness.config.degradation import AnyDegradation
+from harness.config.seeding import generator
+from harness.data.synthetic.degradations.composed import Composed
+from harness.data.synthetic.degradations.defocus import Defocus, disc
+from harness.data.synthetic.degradations.gaussian_blur import GaussianBlur
+from harness.data.synthetic.degradations.haze import Haze, scatter
+from harness.data.synthetic.degradations.jpeg import Jpeg
+from harness.data.synthetic.degradations.low_light import LowLight
+from harness.data.synthetic.degradations.motion_blur import MotionBlur, path
+from harness.data.synthetic.degradations.noise import Noise
+from harness.data.synthetic.degradations.rain import Rain
+from harness.data.synthetic.degradations.raindrops import Glass, Raindrops
+from harness.data.synthetic.degradations.resample import Resample, down_and_up
+from harness.data.synthetic.degradations.snow import Snow
+from harness.data.synthetic.degrade import degrade
+from harness.data.synthetic.depth import depth_maps
+from harness.data.synthetic.light import to_display, to_linear
 
 # Own ranges, so that a new version of a card leaves these tests as they are.
-RANGES: dict[str, DegradationRange] = {
-    "noise": NoiseRange(kind="noise", sigma_255=(10, 30)),
-    "haze": HazeRange(kind="haze", beta=(0.6, 1.8), airlight=(0.8, 1.0)),
-    "rain": RainRange(
+RANGES: dict[str, AnyDegradation] = {
+    "noise": Noise(kind="noise", sigma_255=(10, 30)),
+    "haze": Haze(kind="haze", beta=(0.6, 1.8), airlight=(0.8, 1.0)),
+    "rain": Rain(
         kind="rain",
         density=(0.004, 0.008),
         length_px=(12, 24),
@@ -49,24 +42,22 @@ RANGES: dict[str, DegradationRange] = {
         angle_deg=(-20, 20),
         strength=(0.4, 0.7),
     ),
-    "gaussian-blur": GaussianBlurRange(
-        kind="gaussian-blur", sigma_px=(1, 3), kernel_px=(7, 13, 21)
-    ),
-    "defocus": DefocusRange(kind="defocus", radius_px=(1, 5)),
-    "motion-blur": MotionBlurRange(
+    "gaussian-blur": GaussianBlur(kind="gaussian-blur", sigma_px=(1, 3), kernel_px=(7, 13, 21)),
+    "defocus": Defocus(kind="defocus", radius_px=(1, 5)),
+    "motion-blur": MotionBlur(
         kind="motion-blur", length_px=(4, 20), bend_deg=(-60, 60), roll_deg=(-1, 1)
     ),
-    "low-light": LowLightRange(
+    "low-light": LowLight(
         kind="low-light",
         exposure=(0.03, 0.1),
         white_electrons=(2000, 4000),
         read_electrons=(2, 6),
     ),
-    "dark": LowLightRange(kind="low-light", gamma=(2, 3)),
-    "low-illumination": LowLightRange(
+    "dark": LowLight(kind="low-light", gamma=(2, 3)),
+    "low-illumination": LowLight(
         kind="low-light", gamma=(2, 3), illumination_px=7, noise_255=(4, 10)
     ),
-    "snow": SnowRange(
+    "snow": Snow(
         kind="snow",
         density=(0.006, 0.015),
         diameter_px=(1.2, 14),
@@ -75,14 +66,14 @@ RANGES: dict[str, DegradationRange] = {
         angle_deg=(-30, 30),
         veil=(0, 0.1),
     ),
-    "raindrops": RaindropsRange(
+    "raindrops": Raindrops(
         kind="raindrops", coverage=(0.2, 0.4), radius_px=(4, 16), shrinking=(2, 4), blur_px=(1, 3)
     ),
-    "jpeg": JpegRange(kind="jpeg", quality=(10, 40)),
-    "resample": ResampleRange(kind="resample", factor=4, kernel="antialiased"),
-    "resample-point": ResampleRange(kind="resample", factor=4, kernel="point"),
+    "jpeg": Jpeg(kind="jpeg", quality=(10, 40)),
+    "resample": Resample(kind="resample", factor=4, kernel="antialiased"),
+    "resample-point": Resample(kind="resample", factor=4, kernel="point"),
 }
-RANGES["composed"] = ComposedRange.model_validate(
+RANGES["composed"] = Composed.model_validate(
     {
         "kind": "composed",
         "parts": [RANGES[name] for name in ("low-illumination", "rain", "snow", "haze")],
@@ -174,7 +165,7 @@ def test_what_the_gallery_calls_stronger_is_stronger(name: str, window: tuple, a
     clean = (photograph.astype(np.float32) / 255).transpose(2, 0, 1)[None].repeat(6, axis=0)
     errors = []
     for strength in (0.0, 0.5, 1.0):
-        ranges = TypeAdapter(DegradationRange).validate_python(at(strength))
+        ranges = TypeAdapter(AnyDegradation).validate_python(at(strength))
         drawn = degrade(clean, ranges, [generator(name, k) for k in range(6)], "round")
         errors.append(float(np.mean((drawn - clean) ** 2)))
     assert 0 < errors[0] < errors[1] < errors[2]
@@ -183,7 +174,7 @@ def test_what_the_gallery_calls_stronger_is_stronger(name: str, window: tuple, a
 def test_a_composition_is_its_parts_in_order() -> None:
     clean = textured(2)
     composed = RANGES["composed"]
-    assert isinstance(composed, ComposedRange)
+    assert isinstance(composed, Composed)
     rngs = [generator("composed", k) for k in range(2)]
     step = clean
     for part in composed.parts:
@@ -191,7 +182,7 @@ def test_a_composition_is_its_parts_in_order() -> None:
     expected = (np.rint(np.clip(step, 0, 1) * 255) / np.float32(255)).astype(np.float32)
     rngs = [generator("composed", k) for k in range(2)]
     assert np.array_equal(degrade(clean, composed, rngs, "round"), expected)
-    alone = ComposedRange.model_validate({"kind": "composed", "parts": [RANGES["snow"]]})
+    alone = Composed.model_validate({"kind": "composed", "parts": [RANGES["snow"]]})
     first, second = (
         degrade(clean, r, [generator(k) for k in range(2)], "round")
         for r in (alone, RANGES["snow"])
@@ -202,19 +193,19 @@ def test_a_composition_is_its_parts_in_order() -> None:
 def test_compositions_do_not_nest_and_kernels_are_odd() -> None:
     composed = {"kind": "composed", "parts": [RANGES["composed"].model_dump()]}
     with pytest.raises(ValidationError):
-        ComposedRange.model_validate(composed)
+        Composed.model_validate(composed)
     with pytest.raises(ValidationError, match="odd"):
-        GaussianBlurRange(kind="gaussian-blur", sigma_px=(1, 2), kernel_px=(7, 8))
+        GaussianBlur(kind="gaussian-blur", sigma_px=(1, 2), kernel_px=(7, 8))
 
 
-NEUTRAL: dict[str, DegradationRange] = {
-    "gaussian-blur": GaussianBlurRange(kind="gaussian-blur", sigma_px=(0, 0), kernel_px=(7,)),
-    "defocus": DefocusRange(kind="defocus", radius_px=(0, 0)),
-    "motion-blur": MotionBlurRange(
+NEUTRAL: dict[str, AnyDegradation] = {
+    "gaussian-blur": GaussianBlur(kind="gaussian-blur", sigma_px=(0, 0), kernel_px=(7,)),
+    "defocus": Defocus(kind="defocus", radius_px=(0, 0)),
+    "motion-blur": MotionBlur(
         kind="motion-blur", length_px=(0, 0), bend_deg=(9, 9), roll_deg=(0, 0)
     ),
-    "low-light": LowLightRange(kind="low-light"),
-    "snow": SnowRange(
+    "low-light": LowLight(kind="low-light"),
+    "snow": Snow(
         kind="snow",
         density=(0, 0),
         diameter_px=(1, 9),
@@ -223,7 +214,7 @@ NEUTRAL: dict[str, DegradationRange] = {
         angle_deg=(0, 0),
         veil=(0, 0),
     ),
-    "raindrops": RaindropsRange(
+    "raindrops": Raindrops(
         kind="raindrops", coverage=(0, 0), radius_px=(4, 9), shrinking=(2, 2), blur_px=(1, 1)
     ),
 }
@@ -238,7 +229,7 @@ def test_a_degradation_of_no_strength_changes_nothing(kind: str) -> None:
 
 def test_no_noise_is_the_identity_under_every_rounding() -> None:
     clean = (np.arange(256, dtype=np.float32) / 255).reshape(1, 1, 16, 16).repeat(3, axis=1)
-    silent = NoiseRange(kind="noise", sigma_255=(0, 0))
+    silent = Noise(kind="noise", sigma_255=(0, 0))
     for rounding in ("truncate", "round", "none"):
         kept = degrade(clean, silent, [generator("s")], rounding)  # type: ignore[arg-type]
         np.testing.assert_allclose(kept, clean, atol=1e-6)
@@ -246,7 +237,7 @@ def test_no_noise_is_the_identity_under_every_rounding() -> None:
 
 def test_noise_is_white_across_pixels_and_channels() -> None:
     clean = np.full((1, 3, 128, 128), 128 / 255, np.float32)
-    fixed = NoiseRange(kind="noise", sigma_255=(20, 20))
+    fixed = Noise(kind="noise", sigma_255=(20, 20))
     noise = (degrade(clean, fixed, [generator("white")], "none") - clean)[0] * 255
     red, green, _ = noise
     for a, b in ((red, green), (red[:, 1:], red[:, :-1]), (red[1:], red[:-1])):
@@ -313,9 +304,7 @@ def test_linear_light_and_back() -> None:
 def test_shake_averages_light_and_keeps_a_plain_image() -> None:
     clean = np.full((1, 3, 40, 40), 100 / 255, np.float32)
     clean[:, :, :, 20:] = 1
-    ranges = MotionBlurRange(
-        kind="motion-blur", length_px=(30, 30), bend_deg=(0, 0), roll_deg=(0, 0)
-    )
+    ranges = MotionBlur(kind="motion-blur", length_px=(30, 30), bend_deg=(0, 0), roll_deg=(0, 0))
     blurred = degrade(clean, ranges, [generator("light", 1)], "round")[0, 0, 20]
     between = blurred[(blurred > 101 / 255) & (blurred < 254 / 255)]
     assert len(between) > 4
@@ -354,7 +343,7 @@ def test_a_disc_is_round_and_whole(radius: float) -> None:
 def test_gaussian_blur_has_its_deviation() -> None:
     clean = np.zeros((1, 3, 41, 41), np.float32)
     clean[:, :, 20, 20] = 1
-    ranges = GaussianBlurRange(kind="gaussian-blur", sigma_px=(2, 2), kernel_px=(21,))
+    ranges = GaussianBlur(kind="gaussian-blur", sigma_px=(2, 2), kernel_px=(21,))
     spread = unrounded(clean, ranges, [generator("g")])[0, 0].astype(np.float64)
     offset = np.arange(41) - 20
     assert (spread.sum(axis=0) * offset**2).sum() == pytest.approx(4, rel=0.01)
@@ -396,7 +385,7 @@ def test_a_narrow_grating_survives_sampling_without_a_filter_as_another() -> Non
 def test_jpeg_is_what_the_encoder_writes() -> None:
     """On the block grid (the corner drawn as 0, 0) it is a saved file read again."""
     clean = textured(1, 48, 48)
-    ranges = JpegRange(kind="jpeg", quality=(25, 25))
+    ranges = Jpeg(kind="jpeg", quality=(25, 25))
     key = next(k for k in range(4000) if _corner(k) == (0, 0))
     drawn = degrade(clean, ranges, [generator(key)], "round")[0].transpose(1, 2, 0)
     file = io.BytesIO()
@@ -417,14 +406,14 @@ def _corner(key: int) -> tuple[int, int]:
 
 
 def test_gamma_darkens_by_its_power() -> None:
-    ranges = LowLightRange(kind="low-light", gamma=(2.5, 2.5))
+    ranges = LowLight(kind="low-light", gamma=(2.5, 2.5))
     dark = degrade(ramp(), ranges, [generator("gamma")], "round")
     np.testing.assert_allclose(dark, ramp() ** 2.5, atol=0.51 / 255)
 
 
 def test_photon_noise_grows_as_the_root_of_light() -> None:
     clean = np.repeat(np.float32([0.3, 0.9]), 128 * 64).reshape(1, 1, 128, 128).repeat(3, axis=1)
-    ranges = LowLightRange(kind="low-light", exposure=(0.2, 0.2), white_electrons=(9000, 9000))
+    ranges = LowLight(kind="low-light", exposure=(0.2, 0.2), white_electrons=(9000, 9000))
     light = to_linear(unrounded(clean, ranges, [generator("photons")]))[0]
     for part, level in ((light[:, :64], 0.3), (light[:, 64:], 0.9)):
         mean = 0.2 * level**2.2
@@ -439,7 +428,7 @@ def test_illumination_leaves_the_contrast_of_details() -> None:
     whole, local = (
         unrounded(
             clean,
-            LowLightRange(kind="low-light", gamma=(3, 3), illumination_px=radius),
+            LowLight(kind="low-light", gamma=(3, 3), illumination_px=radius),
             [generator("illumination")],
         )[0, 0, 24, 24:26]
         for radius in (0, 9)
@@ -488,7 +477,7 @@ def test_a_drop_shows_the_scene_upside_down() -> None:
 def test_drops_cover_about_what_was_asked_for() -> None:
     clean = np.zeros((30, 3, 64, 64), np.float32)
     clean[:, :, ::2] = 1
-    ranges = RaindropsRange(
+    ranges = Raindrops(
         kind="raindrops", coverage=(0.2, 0.2), radius_px=(4, 12), shrinking=(3, 3), blur_px=(2, 2)
     )
     drawn = unrounded(clean, ranges, [generator("cover", k) for k in range(30)])

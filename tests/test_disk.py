@@ -12,12 +12,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.data.cards import load_setting
-from harness.data.disk import DiskPairs, find_tests
-from harness.data.recipes import load_recipe
-from harness.data.roots import Roots
-from harness.evaluation.metrics import psnr_rgb
-from harness.plan import _test
+from harness.config.files import load_setting
+from harness.config.recipe_files import load_recipe
+from harness.data.on_disk.locate import DataRoots
+from harness.data.on_disk.test_sets import DiskPairs, find_tests
+from harness.evaluation.metrics.registry import psnr_rgb
+from harness.planning.plan import _test
 from tests.networks import build_tiny
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -48,7 +48,7 @@ def evaluate(*words: str) -> str:
 
 
 def rows_of(out: Path, method: str) -> list[dict[str, object]]:
-    return [json.loads(x) for p in out.glob(f"cells/{method}*/rows.jsonl") for x in p.open()]
+    return [json.loads(x) for p in out.glob(f"runs/{method}*/rows.jsonl") for x in p.open()]
 
 
 def test_sets_on_disk_are_scored_and_absent_ones_said(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_sets_on_disk_are_scored_and_absent_ones_said(tmp_path: Path) -> None:
         *(*common, "--data-root", str(root), "--out", str(plain)), "--noise-rounding", "unclipped"
     )
     noisy = [r for r in rows_of(plain, "degraded-input") if r["column"] == "denoise25"]
-    assert {r["preparation"] for r in noisy} == {"crop16-uint8-noise-unclipped"}
+    assert {r["preprocessing"] for r in noisy} == {"crop16-uint8-noise-unclipped"}
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_input_of_rain100l_reads_as_published() -> None:
     if not (SHARED / "data" / "Rain100L").is_dir():
         pytest.skip("needs Rain100L in ../shared/data")
     setting, recipe = load_setting("three-task"), load_recipe("paper")
-    found = find_tests(setting, Roots(SHARED / "data", "--data-root"))
+    found = find_tests(setting, DataRoots(SHARED / "data", "--data-root"))
     assert found.absent == {"dehaze": "sots-outdoor"}
     pairs = DiskPairs(_test(setting, recipe).model_copy(update={"files": found.tests}), found.files)
     values = []

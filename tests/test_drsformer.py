@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.errors import UsageError
+from harness.config.errors import UsageError
 from methods import blocks
 from methods.attention import attend, attend_with
 from methods.drsformer.mixture import Mixture

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from harness.data.images import read_image
-from harness.errors import HarnessError
+from harness.config.errors import HarnessError
+from harness.data.images.read import read_image
 
 RNG = np.random.default_rng(5)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.keys import generator
-from harness.data.leaves import _mirror, _power_law, canvas
-from harness.spec import LeavesSpec
+from harness.config.seeding import generator
+from harness.config.settings import DeadLeavesSpec
+from harness.data.synthetic.dead_leaves import _mirror, _power_law, canvas
 
 
-def leaves(textured: float = 0.7, side: int = 64) -> LeavesSpec:
-    return LeavesSpec(
+def leaves(textured: float = 0.7, side: int = 64) -> DeadLeavesSpec:
+    return DeadLeavesSpec(
         canvas_px=side, crops_per_canvas=1, radius_px=(4, 30), exponent=3.0, textured=textured
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from harness.reporting.options import option_table
 
-from harness.errors import UsageError
+from harness.config.errors import UsageError
+from harness.execution.complexity import count
 from harness.method import CheckContext, MethodSpec, Prompted, PromptHost
 from harness.registry import find, options_as_json, parse_options, resolve_options
-from harness.reporting.options import option_table
-from harness.training.count import count
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
 SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
@@ -204,7 +204,7 @@ def test_what_cannot_be_split_or_added_is_refused_by_name() -> None:
         find("adair+restormer")
     with pytest.raises(UsageError, match="no option 'cpr_wieght'; did you mean 'cpr_weight'"):
         build_tiny("adair+cpl", cpr_wieght="1")
-    assert find("promptir+cpl").card.name == "cpl"
+    assert find("promptir+cpl").spec.name == "cpl"
     assert find("adair+cpl:top_k=2").id == "adair+cpl:top_k=2"
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.signal import convolve2d
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from harness.errors import HarnessError, UsageError
-from harness.evaluation import metrics as m
-from harness.evaluation.named import named_metric
+from harness.config.errors import HarnessError, UsageError
+from harness.evaluation.metrics import registry as m
+from harness.evaluation.metrics.pyiqa_metrics import named_metric
 
 METRICS = sorted(m.METRICS)
 GOLDEN = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.errors import UsageError
+from harness.config.errors import UsageError
 from methods.mioir.maps import draw_maps
 from tests.networks import TASKS, batch, build_tiny
 

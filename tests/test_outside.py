@@ -10,36 +10,36 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from harness.changes import Changes
 from harness.cli import app
-from harness.data.cards import load_outside, load_setting, outside_names, setting_names
-from harness.data.roots import Roots
-from harness.data.sets import load_set
-from harness.errors import HarnessError, UsageError
-from harness.plan import Disk, Plan, make_plan
+from harness.config.data_sets import load_data_set
+from harness.config.errors import HarnessError, UsageError
+from harness.config.files import load_ood_set, load_setting, ood_set_names, setting_names
+from harness.data.on_disk.locate import DataRoots
+from harness.planning.overrides import EvaluationOverrides
+from harness.planning.plan import Disk, Plan, make_plan
 
 
 def plan_of(
     methods: list[str], setting: str, outside: str | None, disk: Disk | None = None
 ) -> Plan:
-    changes = Changes(test_set=outside)
+    changes = EvaluationOverrides(test_set=outside)
     return make_plan(methods, setting, "smoke", [0], (), Path("unused"), disk, changes)
 
 
-@pytest.mark.parametrize("name", outside_names())
+@pytest.mark.parametrize("name", ood_set_names())
 def test_a_card_is_whole_and_names_known_sets(name: str) -> None:
-    card = load_outside(name)
+    card = load_ood_set(name)
     assert card.name == name
-    assert {entry.column for entry in card.real} == {column.name for column in card.columns}
-    for entry in card.real:
-        groups = {g for layout in load_set(entry.set).layouts for g in layout.groups}
+    assert {entry.column for entry in card.test_sources} == {column.name for column in card.columns}
+    for entry in card.test_sources:
+        groups = {g for layout in load_data_set(entry.set).layouts for g in layout.groups}
         assert entry.group is None or entry.group in groups
 
 
 @pytest.mark.parametrize("setting", setting_names())
 def test_weights_are_those_of_the_setting_and_scores_are_not(setting: str) -> None:
-    own = plan_of(["promptir"], setting, None).cells[-1]
-    other = plan_of(["promptir"], setting, "unseen-noise").cells[-1]
+    own = plan_of(["promptir"], setting, None).runs[-1]
+    other = plan_of(["promptir"], setting, "unseen-noise").runs[-1]
     assert other.weights_id == own.weights_id
     assert other.score is not None
     assert own.score is not None
@@ -47,14 +47,14 @@ def test_weights_are_those_of_the_setting_and_scores_are_not(setting: str) -> No
         f"denoise{sigma}" for sigma in (10, 20, 35, 75, 100)
     ]
     assert other.score.protocol == own.score.protocol
-    assert other.score.test.preparation == own.score.test.preparation
+    assert other.score.test.preprocessing == own.score.test.preprocessing
     assert other.score.test.photographs == own.score.test.photographs
 
 
 def test_strong_degradations_begin_where_training_ends() -> None:
     """MiOIR's ranges; super-resolution has one factor."""
     trained = {task.name: task.degradation for task in load_setting("seven-task").tasks}
-    strong = {task.name: task.degradation for task in load_outside("mio-strong").tasks}
+    strong = {task.name: task.degradation for task in load_ood_set("mio-strong").tasks}
     assert set(trained) - set(strong) == {"sr"}
     stronger_from = {
         "blur": "sigma_px",
@@ -86,7 +86,7 @@ def test_real_images_of_the_set_fill_its_columns(tmp_path: Path) -> None:
         for number in range(count):
             pixels = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / folder / f"norain-{number}.png")
-    disk = Disk(Roots(tmp_path, "--data-root"), {})
+    disk = Disk(DataRoots(tmp_path, "--data-root"), {})
     plan = plan_of(["promptir"], "three-task", "colour-denoising", disk)
     assert sorted(plan.files) == ["kodak24-15", "kodak24-25", "kodak24-50"]
     assert plan.absent["mcmaster-25"] == "mcmaster"
@@ -110,7 +110,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_misspelt_set_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'unseen-noise'"):
-        load_outside("unseen-nois")
+        load_ood_set("unseen-nois")
 
 
 def test_run_trains_once_and_keeps_the_probes(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_run_trains_once_and_keeps_the_probes(tmp_path: Path) -> None:
     own = run()
     assert "σ=25" in own
     assert "wrong prompt costs" in own
-    (probes,) = tmp_path.glob("cells/cpl-s0-*/probes.json")
+    (probes,) = tmp_path.glob("runs/cpl-s0-*/probes.json")
     known = json.loads(probes.read_text())["prompts"]
     run("--test-set", "unseen-noise", "--metrics", "psnr_y601")
     assert json.loads(probes.read_text())["prompts"] == known

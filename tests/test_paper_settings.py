@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.cards import load_setting
-from harness.evaluation.metrics import METRICS
+from harness.config.files import load_setting
+from harness.evaluation.metrics.registry import METRICS
+from harness.published.tables import AVERAGE, CitedTable, load_published, tables_of
 from harness.reporting.paper import NOTHING_MEASURED, PaperLine, PaperTable, paper_table
 from harness.reporting.paper_latex import latex
 from harness.reporting.paper_text import csv, markdown, terminal
 from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
-from harness.store.published import AVERAGE, CitedTable, load_published, tables_of
-from harness.store.rows import Row
+from harness.store.results import Result
 
 SETTINGS = ("three-task", "five-task", "seven-task", "all-weather", "composite", "weatherbench")
 LABELS = {"cpl": "CPL", "promptir": "PromptIR", "cpl:top_k=2": "CPL:top_k=2", "input": "Input"}
@@ -40,7 +40,7 @@ def own_table(
         title=setting.title,
         setting=name,
         dataset="synthetic-twin",
-        preparation="prep",
+        preprocessing="prep",
         protocol=setting.protocol.id,
         recipe="mini",
         columns=setting.columns,
@@ -50,7 +50,7 @@ def own_table(
         images={c.name: ("x#0",) for c in setting.columns},
     )
     rows = [
-        Row(
+        Result(
             *(f"w-{method}-{seed}", "s", method, seed, name, "synthetic-twin", column.name),
             *("x#0", metric.id, "prep", setting.protocol.id),
             value=(mean + place + seed) / (1 if metric.unit else 100),

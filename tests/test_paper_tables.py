@@ -16,8 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evaluation.metrics import METRICS
-from harness.plan import Plan, make_plan
+from harness.config.hashing import spec_hash
+from harness.config.settings import Column
+from harness.evaluation.metrics.registry import METRICS
+from harness.execution.status import expected_images
+from harness.planning.plan import Plan, make_plan
+from harness.published.tables import CitedColumn, CitedRow, CitedTable, load_published
 from harness.reporting.paper import (
     NOTHING_MEASURED,
     PaperLine,
@@ -28,10 +32,7 @@ from harness.reporting.paper import (
 from harness.reporting.paper_latex import latex
 from harness.reporting.paper_text import csv, footnotes, markdown, terminal
 from harness.reporting.summary import AVERAGE, Entry, MethodLine, Table, TableRequest
-from harness.spec import Column, spec_hash
-from harness.store.published import CitedColumn, CitedRow, CitedTable, load_published
-from harness.store.rows import Row, append
-from harness.stored import expected_images
+from harness.store.results import Result, append
 from tests.conftest import Run
 
 NASTY = r"N_a%m&e#{1}\x~^|<>$*[b]"
@@ -91,7 +92,7 @@ def own(*methods: tuple[str, float, int | None], **changes: object) -> Table:
         title="t",
         setting="small",
         dataset="synthetic-twin",
-        preparation="prep",
+        preprocessing="prep",
         protocol="prot",
         recipe="mini",
         columns=tuple(
@@ -117,8 +118,8 @@ def line(table: PaperTable, origin: str, method: str) -> PaperLine:
 
 def ranks(table: PaperTable, column: str, metric: str = "psnr") -> dict[str, int | None]:
     lines = table.parts[0].lines
-    found = {x.method: x.cells.get((column, metric)) for x in lines}
-    return {method: cell.rank for method, cell in found.items() if cell is not None}
+    found = {x.method: x.runs.get((column, metric)) for x in lines}
+    return {method: run.rank for method, run in found.items() if run is not None}
 
 
 def test_best_and_second_by_direction_and_with_ties() -> None:
@@ -166,7 +167,7 @@ def test_the_difference_is_measured_minus_cited_of_the_same_method() -> None:
     assert line(table, "measured", "Own one").delta == {"psnr": "-0.12"}
     for other in ("Own two:width=3", "Own new"):
         assert line(table, "measured", other).delta == {}, "a variant is not what was published"
-    assert line(table, "measured", "Own one").cells["a", "psnr"].text == "25.88"
+    assert line(table, "measured", "Own one").runs["a", "psnr"].text == "25.88"
     assert table.has_delta
     assert not paper_table(cited(), own(("new", 1.0, None))).has_delta
     released = paper_table(cited(), None, own(("two#0123abc", 27.5, None)))
@@ -187,7 +188,7 @@ def test_methods_without_values_and_metrics_of_others_are_left_out() -> None:
     entries = {key: entry for key, entry in measured.entries.items() if key[0] == "one"}
     table = paper_table(cited(), Table(measured.request, entries))
     assert [x.method for x in table.parts[1].lines] == ["Own one"]
-    assert {metric for _, metric in table.parts[1].lines[0].cells} == {"psnr"}
+    assert {metric for _, metric in table.parts[1].lines[0].runs} == {"psnr"}
     empty = paper_table(cited(), Table(measured.request, {}))
     assert len(empty.parts) == 1
     assert empty.remarks == (NOTHING_MEASURED,)
@@ -209,11 +210,11 @@ def test_notes_say_what_is_odd() -> None:
     assert "One PSNR" not in text, "its average agrees"
     assert "quoted by the source" in text
     two = line(table, "cited", "Two")
-    assert table.marks(two.notes) != table.marks(two.cells[AVERAGE, "psnr"].notes)
+    assert table.marks(two.notes) != table.marks(two.runs[AVERAGE, "psnr"].notes)
     every = [dataclasses.replace(r, note="told the task") for r in cited().rows]
     shared = paper_table(cited(rows=tuple(every)))
     assert "told the task" in line(shared, "cited", "One").notes
-    assert "told the task" not in line(shared, "cited", "One").cells["b", "psnr"].notes
+    assert "told the task" not in line(shared, "cited", "One").runs["b", "psnr"].notes
 
 
 def test_marks_are_doubled_when_signs_run_out() -> None:
@@ -313,16 +314,16 @@ def test_published_tables_as_a_reader_would_check_them() -> None:
     tables = {(t.source, t.table): paper_table(t) for t in load_published()}
     first = tables["cpl", "I"]
     assert [name for name, _ in first.parts[0].groups] == ["General", "All-in-One"]
-    best = line(first, "cited", "PromptIR+CPL").cells
+    best = line(first, "cited", "PromptIR+CPL").runs
     assert (best[AVERAGE, "psnr"].text, best[AVERAGE, "psnr"].rank) == ("32.78", 1)
     # The paper's bold is not always the best; the digits decide.
-    assert line(first, "cited", "InstructIR").cells["denoise50", "psnr"].rank == 1
-    assert line(first, "cited", "TextualDegRemoval").cells["dehaze", "psnr"].rank == 1
-    haze_snow = line(tables["cpl", "V"], "cited", "OneRestore").cells["haze-snow", "psnr"]
+    assert line(first, "cited", "InstructIR").runs["denoise50", "psnr"].rank == 1
+    assert line(first, "cited", "TextualDegRemoval").runs["dehaze", "psnr"].rank == 1
+    haze_snow = line(tables["cpl", "V"], "cited", "OneRestore").runs["haze-snow", "psnr"]
     assert haze_snow.rank == 1
     assert not tables["cpl", "V"].parts[0].groups[0][0], "Table V has no types"
     weather = tables["weatherbench", "results"]
-    assert line(weather, "cited", "WGWSNet").cells["rain", "lpips"].rank == 1
+    assert line(weather, "cited", "WGWSNet").runs["rain", "lpips"].rank == 1
     assert not weather.has_venues
     assert "-- where nothing is known" in caption(tables["cpl", "IV"], "x")
     assert "nothing is known" not in caption(first, "x")
@@ -336,9 +337,9 @@ def test_all_renderers_take_every_published_table(number: int) -> None:
     assert len(lines) == len(values)
     assert all(x["protocol"] == table.cited.rows[0].protocol for x in lines[:1])
     text = markdown(table)
-    for (method, column, _), cell in values.items():
+    for (method, column, _), run in values.items():
         if column == AVERAGE:
-            assert str(cell.value) in text, method
+            assert str(run.value) in text, method
     assert len({len(x) for x in terminal(table, False).splitlines() if x[:1] in "│┌├└"}) == 1
 
 
@@ -400,10 +401,10 @@ def test_cited_tables_print_without_anything_measured(
     assert stems == {".csv", ".md", ".tex"}
 
 
-def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> list[Row]:
-    score = next(c.score for c in plan.cells if c.score is not None)
+def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> list[Result]:
+    score = next(c.score for c in plan.runs if c.score is not None)
     return [
-        Row(
+        Result(
             weights=weights,
             score=spec_hash(score.model_copy(update={"weights": weights})),
             method=method,
@@ -413,7 +414,7 @@ def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> 
             column=column,
             image=image,
             metric=metric,
-            preparation=plan.setting.preparation.id,
+            preprocessing=plan.setting.preprocessing.id,
             protocol=plan.setting.protocol.id,
             value=value if metric.startswith("psnr") else value / 100,
             origin=origin,  # type: ignore[arg-type]
@@ -426,17 +427,17 @@ def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> 
 
 def test_stored_rows_stand_below_the_cited_ones(tmp_path: Path, harness_command: Run) -> None:
     plan = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path)
-    cell = next(c for c in plan.cells if c.choice.id == "promptir")
-    cell.folder.path.mkdir(parents=True)
-    append(cell.folder.rows, stored(plan, "promptir", "measured", 30.25, cell.weights_id))
+    run = next(c for c in plan.runs if c.method.id == "promptir")
+    run.folder.path.mkdir(parents=True)
+    append(run.folder.rows, stored(plan, "promptir", "measured", 30.25, run.weights_id))
     for name, value in (("aaaa", 32.16), ("bbbb", 31.0)):
-        folder = tmp_path / "cells" / f"promptir-s0-{name}"
+        folder = tmp_path / "runs" / f"promptir-s0-{name}"
         folder.mkdir()
         append(folder / "rows.jsonl", stored(plan, "promptir", "re-evaluated", value, name))
         (folder / "record.json").write_text(json.dumps({"source": f"{name}.pth"}))
     # Rows under another test set, as another recipe's, are not these columns.
     other = make_plan(["promptir"], "three-task", "mini", [0], [], tmp_path)
-    folder = tmp_path / "cells" / "promptir-s0-cccc"
+    folder = tmp_path / "runs" / "promptir-s0-cccc"
     folder.mkdir()
     append(folder / "rows.jsonl", stored(other, "promptir", "re-evaluated", 99.0, "cccc"))
     (folder / "record.json").write_text(json.dumps({"source": "cccc.pth"}))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data import photographs
-from harness.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError, UsageError
+from harness.data.synthetic import photographs
 
 ENTRY = (
     "  - {{name: {name}, package: {package}, distribution: a-distribution, path: x.png, "
@@ -45,7 +45,7 @@ def test_an_absent_package_is_named_with_the_way_out(tmp_path: Path) -> None:
 
 def test_locating_imports_no_package() -> None:
     code = (
-        "import sys; from harness.data import cards, photographs as p; c = cards.cards_folder();"
+        "import sys; from harness.config import files as cards, photographs as p; c = cards.cards_folder();"
         "[p.locate(c, n) for n in p.catalogue(c)];"
         "sys.exit(bool({'skimage', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )

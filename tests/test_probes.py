@@ -16,23 +16,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.data.cards import cards_folder
-from harness.data.pairs import Pair
+from harness.config.files import datasets_folder
+from harness.config.run_specs import TestSet
+from harness.config.settings import Setting
+from harness.data.sources.pairs import Pair
 from harness.evaluation.probes.definitions import (
-    chance_information_share,
+    chance_normalised_mutual_information,
     cosine_similarity,
     diagonal_advantage_db,
-    information_share,
     linear_cka,
+    normalised_mutual_information,
     relative_entropy,
 )
-from harness.evaluation.probes.elsewhere import elsewhere_tasks
-from harness.evaluation.probes.full import probe_fully
 from harness.evaluation.probes.observe import Observer
+from harness.evaluation.probes.out_of_distribution import elsewhere_tasks
+from harness.evaluation.probes.prompt_analysis import probe_fully
 from harness.method import Decoded, Override, Routing
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
 from harness.reporting.probes import Probed, draw, latex, markdown, report
-from harness.spec import Setting, TestSet
 
 COLUMNS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
 VALUE = {"denoise15": 0.2, "denoise25": 0.3, "denoise50": 0.4, "dehaze": 0.6, "derain": 0.8}
@@ -43,31 +44,33 @@ VALUE = {"denoise15": 0.2, "denoise25": 0.3, "denoise50": 0.4, "dehaze": 0.6, "d
 
 def test_information_is_all_nothing_or_in_between() -> None:
     tasks = ["a", "a", "b", "b"]
-    assert information_share([3, 3, 0, 0], tasks) == pytest.approx(1)
-    assert information_share([0, 1, 2, 3], tasks) == pytest.approx(1), "experts may share a task"
-    assert information_share([0, 1, 0, 1], tasks) == pytest.approx(0)
-    assert information_share([1, 1, 1, 1], tasks) == 0
-    assert information_share([0, 1], ["a", "a"]) == 0
+    assert normalised_mutual_information([3, 3, 0, 0], tasks) == pytest.approx(1)
+    assert normalised_mutual_information([0, 1, 2, 3], tasks) == pytest.approx(1), (
+        "experts may share a task"
+    )
+    assert normalised_mutual_information([0, 1, 0, 1], tasks) == pytest.approx(0)
+    assert normalised_mutual_information([1, 1, 1, 1], tasks) == 0
+    assert normalised_mutual_information([0, 1], ["a", "a"]) == 0
     # H(task) = log 2; knowing the expert leaves 3/4 of the images with H(1/3, 2/3).
     left = 0.75 * -(np.log(1 / 3) / 3 + 2 * np.log(2 / 3) / 3)
     expected = 1 - left / np.log(2)
-    assert information_share([0, 1, 1, 1], tasks) == pytest.approx(expected)
+    assert normalised_mutual_information([0, 1, 1, 1], tasks) == pytest.approx(expected)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc")), min_size=1, max_size=30))
 def test_information_is_a_share_and_ignores_names(decisions: list[tuple[int, str]]) -> None:
     experts, tasks = [d[0] for d in decisions], [d[1] for d in decisions]
-    value = information_share(experts, tasks)
+    value = normalised_mutual_information(experts, tasks)
     assert 0 <= value <= 1
-    renamed = information_share([7 - e for e in experts], [f"{t}!" for t in tasks])
+    renamed = normalised_mutual_information([7 - e for e in experts], [f"{t}!" for t in tasks])
     assert renamed == pytest.approx(value)
 
 
 def test_chance_grows_as_images_get_few() -> None:
     few, many = ["a", "b"] * 3, ["a", "b"] * 60
     rng = np.random.default_rng(0)
-    of_few = chance_information_share([0, 1] * 3, few, rng)
-    of_many = chance_information_share([0, 1] * 60, many, rng)
+    of_few = chance_normalised_mutual_information([0, 1] * 3, few, rng)
+    of_many = chance_normalised_mutual_information([0, 1] * 60, many, rng)
     assert of_few > 0.1
     assert of_many < 0.02
 
@@ -157,7 +160,7 @@ class Flat:
 @pytest.fixture
 def test_set(setting: Setting) -> TestSet:
     plan = make_plan(["promptir"], setting.name, "smoke", [0], (), Path("unused"))
-    score = plan.cells[0].score
+    score = plan.runs[0].score
     assert score is not None
     return score.test
 
@@ -166,7 +169,7 @@ def probe(test: TestSet, explicit: bool = False, **changes: Any) -> dict[str, An
     observer = Observer(Constructed(explicit), False, torch.device("cpu"))
     photographs = changes.pop("photographs", ())
     test = test.model_copy(update={"photographs": photographs})
-    return probe_fully(observer, Flat(), test, cards_folder(), lambda done, total: None)
+    return probe_fully(observer, Flat(), test, datasets_folder(), lambda done, total: None)
 
 
 def test_a_constructed_network_is_seen_through(test_set: TestSet) -> None:
@@ -233,21 +236,21 @@ def test_what_training_never_showed(test_set: TestSet) -> None:
 
 
 def test_reports_say_what_was_found(test_set: TestSet, tmp_path: Path) -> None:
-    cells = [
+    runs = [
         Probed("constructed seed 0", probe(test_set)),
         Probed("explicit seed 0", probe(test_set, explicit=True)),
     ]
-    text = report(cells)
+    text = report(runs)
     assert "+18.00 dB" in text
     assert "+15.00" in text
-    written = markdown(cells)
+    written = markdown(runs)
     for part in ("Control", "Routing at upper", "Redundancy", "Decisions of the classifier"):
         assert part in written
     assert "prompt 2" in written
-    typeset = latex(cells)
+    typeset = latex(runs)
     assert typeset.count(r"\begin{table}") == typeset.count(r"\end{table}") == 3
     paths = [tmp_path / "a.png", tmp_path / "a.pdf"]
-    draw(cells[0], paths)
+    draw(runs[0], paths)
     assert all(path.stat().st_size > 5000 for path in paths)
 
 
@@ -261,15 +264,15 @@ def test_run_probes_once_and_keeps_what_it_found(
     )
     plain: subprocess.CompletedProcess[str] = harness_command(*command)
     assert plain.returncode == 0, plain.stderr
-    assert not list(out.glob("cells/*/full_probes.json"))
+    assert not list(out.glob("runs/*/full_probes.json"))
     done = harness_command(*command, "--probes")
     assert done.returncode == 0, done.stderr
     assert "trained" not in done.stderr, "only what is missing is computed"
     assert "information (kinds)" in done.stdout
-    (path,) = out.glob("cells/promptir-*/full_probes.json")
+    (path,) = out.glob("runs/promptir-*/full_probes.json")
     (found,) = json.loads(path.read_text()).values()
     assert {e["kind"] for e in found["elsewhere"]} == {"mixed", "unseen"}
-    (of_input,) = out.glob("cells/degraded-input-*/full_probes.json")
+    (of_input,) = out.glob("runs/degraded-input-*/full_probes.json")
     assert list(json.loads(of_input.read_text()).values()) == [{}], "no prompts, and said so"
     assert sorted(p.suffix for p in out.glob("tables/*probes*")) == [".md", ".pdf", ".png", ".tex"]
     before = path.stat().st_mtime_ns

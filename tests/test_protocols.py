@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from harness.data.cards import cards_folder, load_setting, setting_names
-from harness.data.pairs import centre_crop, make_pair
-from harness.data.protocol_cards import load_protocol, load_protocols, protocol_names
-from harness.data.published_noise import published_noise
-from harness.errors import HarnessError, UsageError
-from harness.evaluation import metrics as m
+from harness.config.errors import HarnessError, UsageError
+from harness.config.files import datasets_folder, load_setting, setting_names
+from harness.config.hashing import spec_hash
+from harness.config.protocol_files import load_protocol, load_protocols, protocol_names
+from harness.config.protocols import Protocol, Resize
+from harness.config.settings import Setting
+from harness.data.on_disk.published_noise import published_noise
+from harness.data.sources.pairs import centre_crop, make_pair
+from harness.evaluation.metrics import registry as m
 from harness.evaluation.protocols import (
     prepared,
     resized_size,
@@ -22,7 +25,6 @@ from harness.evaluation.protocols import (
     score_under,
     scored_sizes,
 )
-from harness.spec import Protocol, Resize, Setting, spec_hash
 
 PSNR = [m.METRICS["psnr_rgb"]]
 
@@ -153,11 +155,11 @@ def test_resizing_is_pillow_on_8_bit_values() -> None:
 @settings(max_examples=15)
 @given(
     seed=st.integers(0, 99),
-    names=st.lists(st.sampled_from(protocol_names(cards_folder())), min_size=1, unique=True),
+    names=st.lists(st.sampled_from(protocol_names(datasets_folder())), min_size=1, unique=True),
 )
 def test_several_protocols_give_what_each_gives_alone(seed: int, names: list[str]) -> None:
     restored, clean = pair(seed=seed)
-    chosen = {p.id: p for p in (load_protocol(n, cards_folder()).protocol for n in names)}
+    chosen = {p.id: p for p in (load_protocol(n, datasets_folder()).protocol for n in names)}
     together = score_under(restored, clean, chosen.values())
     assert together == {
         p.id: score_pair(restored, clean, p, m.resolve_metrics(p.metrics)) for p in chosen.values()
@@ -184,9 +186,9 @@ def test_what_protocols_share_is_computed_once() -> None:
 # --- cards ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", protocol_names(cards_folder()))
+@pytest.mark.parametrize("name", protocol_names(datasets_folder()))
 def test_every_card_is_whole(name: str) -> None:
-    card = load_protocol(name, cards_folder())
+    card = load_protocol(name, datasets_folder())
     assert card.family in "ABCDE"
     assert card.sources
     assert m.resolve_metrics(card.protocol.metrics)
@@ -194,8 +196,8 @@ def test_every_card_is_whole(name: str) -> None:
 
 def test_one_id_is_one_rule() -> None:
     rules: dict[str, Protocol] = {}
-    for name in protocol_names(cards_folder()):
-        found = load_protocol(name, cards_folder()).protocol
+    for name in protocol_names(datasets_folder()):
+        found = load_protocol(name, datasets_folder()).protocol
         assert rules.setdefault(found.id, found) == found, name
     assert len(set(rules.values())) == len(rules)
     for name in setting_names():
@@ -205,7 +207,7 @@ def test_one_id_is_one_rule() -> None:
 
 def test_hashes_of_protocols_are_stable() -> None:
     # A change here renames the rows of every user: only a change of the rule may do so.
-    hashes = {n: spec_hash(load_protocol(n, cards_folder()).protocol) for n in HASHES}
+    hashes = {n: spec_hash(load_protocol(n, datasets_folder()).protocol) for n in HASHES}
     assert hashes == HASHES
 
 
@@ -230,14 +232,14 @@ HASHES = {
 
 def test_protocols_that_are_one_rule_are_not_scored_twice() -> None:
     with pytest.raises(UsageError, match="'three-task' and 'five-task' are one rule"):
-        load_protocols(["three-task", "five-task"], cards_folder())
+        load_protocols(["three-task", "five-task"], datasets_folder())
     with pytest.raises(UsageError, match="did you mean 'mioir'"):
-        load_protocols(["mior"], cards_folder())
+        load_protocols(["mior"], datasets_folder())
 
 
 def test_a_setting_names_its_protocol_or_states_it() -> None:
     setting = load_setting("three-task")
-    assert setting.protocol == load_protocol("three-task", cards_folder()).protocol
+    assert setting.protocol == load_protocol("three-task", datasets_folder()).protocol
     content = setting.model_dump()
     content["protocol"] = {
         "id": "x",
@@ -253,7 +255,7 @@ def test_a_setting_names_its_protocol_or_states_it() -> None:
 def test_the_crop_of_three_task_changes_no_value_of_pairs_that_are_cut(setting: Setting) -> None:
     column = setting.columns[0]
     made = make_pair(
-        cards_folder(), "test", column, setting.tasks, "coffee#0", setting.preparation, None
+        datasets_folder(), "test", column, setting.tasks, "coffee#0", setting.preprocessing, None
     )
     stated = protocol(metrics=setting.protocol.metrics)
     chosen = m.resolve_metrics(stated.metrics)
@@ -305,8 +307,8 @@ def test_first_numbers_of_the_published_stream() -> None:
 
 
 def test_keyed_pairs_refuse_the_published_stream(setting: Setting) -> None:
-    other = setting.preparation.model_copy(update={"id": "seed0", "noise_stream": "published"})
+    other = setting.preprocessing.model_copy(update={"id": "seed0", "noise_stream": "published"})
     with pytest.raises(UsageError, match="'seed0' asks for the published noise stream"):
         make_pair(
-            cards_folder(), "test", setting.columns[0], setting.tasks, "coffee#0", other, None
+            datasets_folder(), "test", setting.columns[0], setting.tasks, "coffee#0", other, None
         )

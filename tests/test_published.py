@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.cards import cards_folder, load_setting, setting_names
-from harness.data.protocol_cards import load_protocol, protocol_names
-from harness.errors import HarnessError, UsageError
-from harness.registry import catalogue, find
-from harness.store.published import (
+from harness.config.errors import HarnessError, UsageError
+from harness.config.files import datasets_folder, load_setting, setting_names
+from harness.config.protocol_files import load_protocol, protocol_names
+from harness.published.tables import (
     AVERAGE,
     CitedTable,
     load_published,
     published_folder,
     tables_of,
 )
+from harness.registry import catalogue, find
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -113,7 +113,7 @@ def test_methods_have_one_name_and_known_ids(tables: tuple[CitedTable, ...]) -> 
         for row in table.rows:
             spellings.setdefault(row.method, set()).add(row.printed_method)
             # A name may wait for its method, as a plug-in or one that is not built in.
-            if row.method_id.partition("@")[0] in catalogue().cards:
+            if row.method_id.partition("@")[0] in catalogue().specs:
                 assert find(row.method_id).id == row.method_id
                 known.add(row.method_id)
     assert {"cpl", "promptir", "adair", "restormer", "nafnet", "degraded-input"} <= known
@@ -125,7 +125,8 @@ def test_methods_have_one_name_and_known_ids(tables: tuple[CitedTable, ...]) -> 
 
 def test_protocols_are_named_as_their_cards(tables: tuple[CitedTable, ...]) -> None:
     ids = {
-        load_protocol(name, cards_folder()).protocol.id for name in protocol_names(cards_folder())
+        load_protocol(name, datasets_folder()).protocol.id
+        for name in protocol_names(datasets_folder())
     }
     used = {row.protocol for table in tables for row in table.rows} - {""}
     assert used <= ids

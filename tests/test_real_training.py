@@ -12,18 +12,19 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from harness.changes import Changes
-from harness.data.decoded import DecodedImages
-from harness.data.disk import DiskPairs
-from harness.data.real_stream import RealStream
-from harness.data.roots import Roots
-from harness.data.training_sets import OnDiskTraining, find_training, held_out, trained_on
-from harness.data.validation_pairs import RealValidation
-from harness.errors import UsageError
-from harness.evaluation.metrics import resolve_metrics
+from harness.config.errors import UsageError
+from harness.config.run_specs import OnDiskTrainingData, Stage, stage_at
+from harness.config.settings import Setting
+from harness.data.images.cache import DecodedImages
+from harness.data.on_disk.locate import DataRoots
+from harness.data.on_disk.test_sets import DiskPairs
+from harness.data.on_disk.training_sets import OnDiskTraining, find_training, held_out, trained_on
+from harness.data.sources.on_disk_stream import RealStream
+from harness.data.sources.validation_pairs import RealValidation
+from harness.evaluation.metrics.registry import resolve_metrics
 from harness.evaluation.protocols import score_pairs
-from harness.plan import Disk, Plan, make_plan
-from harness.spec import RealTrainingData, Setting, Stage, stage_at
+from harness.planning.overrides import EvaluationOverrides
+from harness.planning.plan import Disk, Plan, make_plan
 from tests.conftest import Run
 
 SHARED = Path(__file__).parents[2] / "shared/data"
@@ -59,7 +60,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def disk(root: Path) -> Disk:
-    return Disk(Roots(root, "--data-root"), {"denoise": "raintrainl"})
+    return Disk(DataRoots(root, "--data-root"), {"denoise": "raintrainl"})
 
 
 def real_plan(root: Path, out: Path = Path("unused"), **changes: object) -> Plan:
@@ -71,17 +72,17 @@ def real_plan(root: Path, out: Path = Path("unused"), **changes: object) -> Plan
         (),
         out,
         disk(root),
-        Changes(**changes),  # type: ignore[arg-type]
+        EvaluationOverrides(**changes),  # type: ignore[arg-type]
     )
 
 
 def found(setting: Setting, root: Path) -> OnDiskTraining:
-    return find_training(setting, Roots(root, "--data-root"), {"denoise": "raintrainl"})
+    return find_training(setting, DataRoots(root, "--data-root"), {"denoise": "raintrainl"})
 
 
 def stream_of(plan: Plan, images: Path) -> RealStream:
-    spec = plan.cells[-1].spec
-    assert isinstance(spec.data, RealTrainingData)
+    spec = plan.runs[-1].spec
+    assert isinstance(spec.data, OnDiskTrainingData)
     assert spec.train is not None
     return RealStream(
         DecodedImages(images), spec.data, plan.training, spec.train, spec.seed, spec.stages
@@ -89,19 +90,19 @@ def stream_of(plan: Plan, images: Path) -> RealStream:
 
 
 def test_a_cell_is_known_by_the_bytes_and_not_by_the_folder(root: Path, tmp_path: Path) -> None:
-    first = real_plan(root).cells[-1].weights_id
+    first = real_plan(root).runs[-1].weights_id
     moved = tmp_path / "elsewhere"
     shutil.copytree(root, moved)
-    assert real_plan(moved).cells[-1].weights_id == first
+    assert real_plan(moved).runs[-1].weights_id == first
     path = moved / "raintrainl/rain/norain-0.png"
     write(path, np.zeros((48, 64, 3)))
-    assert real_plan(moved).cells[-1].weights_id != first
+    assert real_plan(moved).runs[-1].weights_id != first
 
 
 def test_twin_cells_keep_their_ids() -> None:
     """Rows that people stored name these."""
     plan = make_plan(["promptir"], "three-task", "mini", [0], (), Path("unused"))
-    assert plan.cells[-1].weights_id == "36653391393ac9c2"
+    assert plan.runs[-1].weights_id == "36653391393ac9c2"
 
 
 def test_what_is_missing_is_named_and_not_trained(root: Path, setting: Setting) -> None:
@@ -117,7 +118,7 @@ def test_what_is_missing_is_named_and_not_trained(root: Path, setting: Setting) 
     assert families == [("denoise", "raintrainl", 1), ("derain", "raintrainl", 120)]
     plan = real_plan(root)
     assert plan.absent == {"dehaze": "sots-outdoor"}
-    assert plan.cells[-1].spec.tasks == setting.task_names, "outputs keep their order"
+    assert plan.runs[-1].spec.tasks == setting.task_names, "outputs keep their order"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_replacements_that_cannot_be_are_refused(
     replaced: dict[str, str], named: str, root: Path, setting: Setting
 ) -> None:
     with pytest.raises(UsageError) as error:
-        find_training(setting, Roots(root, "--data-root"), replaced)
+        find_training(setting, DataRoots(root, "--data-root"), replaced)
     assert named in str(error.value)
 
 
@@ -140,10 +141,10 @@ def test_pairs_are_needed_where_no_noise_is_added(tmp_path: Path, setting: Setti
     for number in range(12):
         write(tmp_path / f"bsd400/{number}.png", np.zeros((20, 20, 3)))
     with pytest.raises(UsageError, match="clean images alone, and dehaze needs pairs"):
-        find_training(setting, Roots(tmp_path, "--data-root"), {"dehaze": "bsd400"})
+        find_training(setting, DataRoots(tmp_path, "--data-root"), {"dehaze": "bsd400"})
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="none of bsd400, wed, reside-ots, raintrainl is there"):
-        find_training(setting, Roots(tmp_path / "empty", "--data-root"), {})
+        find_training(setting, DataRoots(tmp_path / "empty", "--data-root"), {})
 
 
 def test_held_out_images_are_never_trained_on(root: Path, setting: Setting) -> None:
@@ -225,7 +226,7 @@ def test_stages_are_of_trained_tasks_alone(root: Path) -> None:
     plan = make_plan(
         ["promptir@sequential"], "three-task", "smoke", [0], (), Path("unused"), disk(root)
     )
-    stages: tuple[Stage, ...] = plan.cells[-1].spec.stages
+    stages: tuple[Stage, ...] = plan.runs[-1].spec.stages
     assert [stage.tasks for stage in stages] == [
         ("denoise15", "denoise25", "denoise50"),
         ("denoise15", "denoise25", "denoise50", "derain"),
@@ -236,11 +237,11 @@ def test_stages_are_of_trained_tasks_alone(root: Path) -> None:
 def test_preparation_and_protocol_can_be_changed_for_scoring_alone(root: Path) -> None:
     plain = real_plan(root)
     changed = real_plan(root, crop_multiple=1, protocol="basicsr-y")
-    assert changed.cells[-1].weights_id == plain.cells[-1].weights_id
-    score = changed.cells[-1].score
+    assert changed.runs[-1].weights_id == plain.runs[-1].weights_id
+    score = changed.runs[-1].score
     assert score is not None
     assert score.protocol.id == "y601-uint8-gauss11"
-    assert score.test.preparation.id == "crop16-uint8-cropped-to-1"
+    assert score.test.preprocessing.id == "crop16-uint8-cropped-to-1"
     assert changed.metrics == ("psnr_y601", "ssim_y601_gauss11")
 
 
@@ -259,14 +260,14 @@ def test_run_trains_scores_and_says_what_is_not_there(
     assert "Not trained: dehaze (reside-ots not there)." in text
     assert "denoise, derain on raintrainl (20 images)" in text
     (line,) = [line for line in done.stdout.splitlines() if "PromptIR " in line]
-    cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert (cells[4], cells[6]) == ("-- / --", "-- / --"), "neither haze nor an average"
+    runs = [run.strip() for run in line.strip("│").split("│")]
+    assert (runs[4], runs[6]) == ("-- / --", "-- / --"), "neither haze nor an average"
     # Trained anew, it is the same to the bit.
-    (weights,) = out.glob("cells/promptir*/weights.safetensors")
+    (weights,) = out.glob("runs/promptir*/weights.safetensors")
     other = tmp_path / "other"
     again = harness_command(*command[:-1], str(other))
     assert again.returncode == 0, again.stderr
-    (second,) = other.glob("cells/promptir*/weights.safetensors")
+    (second,) = other.glob("runs/promptir*/weights.safetensors")
     first_state, second_state = load_file(weights), load_file(second)
     assert all(np.array_equal(value, second_state[key]) for key, value in first_state.items())
     spec = json.loads((weights.parent / "spec.json").read_text())
@@ -302,9 +303,9 @@ def test_wrong_flags_are_explained(
 
 def test_the_published_stream_depends_on_what_came_before(root: Path) -> None:
     plan = real_plan(root, noise_stream="published")
-    score = plan.cells[-1].score
+    score = plan.runs[-1].score
     assert score is not None
-    assert score.test.preparation.id == "crop16-uint8-published-stream"
+    assert score.test.preprocessing.id == "crop16-uint8-published-stream"
     source = DiskPairs(score.test, plan.files)
     names = [image for column, image in source.names() if column == "denoise25"]
     # By hand: seed 0, three images of 32x48 at sigma 15, then the same at 25.
@@ -333,7 +334,7 @@ def test_rain100l_reads_what_the_field_reads(
         pytest.skip("the real images are not on this machine")
 
     plan = real_plan(SHARED, **changes)
-    score = plan.cells[0].score
+    score = plan.runs[0].score
     assert score is not None
     source = DiskPairs(score.test, plan.files)
     pairs = [source.make(*name) for name in source.names() if name[0] == "derain"]

@@ -9,17 +9,19 @@ import pytest
 import torch
 import yaml
 
-from harness.data.cards import cards_folder, load_setting, setting_names
-from harness.data.recipes import load_recipe
-from harness.data.stream import TrainingStream
-from harness.data.validation_pairs import TwinValidation
-from harness.errors import UsageError
+from harness.config.errors import UsageError
+from harness.config.files import datasets_folder, load_setting, setting_names
+from harness.config.hashing import spec_hash
+from harness.config.recipe_files import load_recipe
+from harness.config.recipes import Optimisation
+from harness.config.run_specs import SyntheticTrainingData, stage_at
+from harness.data.sources.stream import TrainingStream
+from harness.data.sources.validation_pairs import TwinValidation
 from harness.evaluation.validation import Validation
-from harness.plan import Cell, make_plan
-from harness.spec import Optimisation, TrainingData, spec_hash, stage_at
-from harness.training.build import build
+from harness.execution.networks import build
+from harness.execution.progress import PlainProgress
+from harness.planning.plan import Run, make_plan
 from harness.training.loop import Job, Machine, train
-from harness.training.progress import PlainProgress
 from harness.training.schedule import learning_rate
 
 # Step -> rate. With warm-up lr e/14 and lr (1 + cos(pi (e - 15)/(H - 15)))/2 of the epoch e; of
@@ -140,7 +142,7 @@ def test_shares_are_those_of_the_published_lists(setting: str) -> None:
 
 def test_sequential_stages_have_miois_lengths_and_start_anew() -> None:
     plan = make_plan(["promptir@sequential"], "seven-task", "paper", [0], (), Path("unused"))
-    spec = plan.cells[-1].spec
+    spec = plan.runs[-1].spec
     assert spec.train is not None
     assert [stage.steps for stage in spec.stages] == [100_000] * 6 + [400_000]
     for first in (0, 100_000, 600_000):
@@ -162,21 +164,21 @@ def quick(folder: Path) -> str:
 @pytest.mark.parametrize("setting", GOLDEN)
 def test_two_steps_of_the_published_recipe_run(setting: str, tmp_path: Path) -> None:
     plan = make_plan(["restormer"], setting, quick(tmp_path), [0], (), tmp_path)
-    cell: Cell = plan.cells[-1]
-    spec, cards = cell.spec, cards_folder()
+    run: Run = plan.runs[-1]
+    spec, cards = run.spec, datasets_folder()
     assert spec.train is not None
-    assert isinstance(spec.data, TrainingData)
+    assert isinstance(spec.data, SyntheticTrainingData)
     published = load_recipe("paper", setting).train
     assert spec.train == published.model_copy(update=SHORT)
-    method = build(cell.choice.card, spec, {})
+    method = build(run.method.spec, spec, {})
     before = [p.detach().clone() for p in method.parameters()]
-    cell.folder.path.mkdir(parents=True)
+    run.folder.path.mkdir(parents=True)
     job = Job(
         spec=spec,
         stream=TrainingStream(cards, spec.data, spec.train, 0, spec.stages, 1),
         validation=Validation(TwinValidation(cards, spec.data), spec.tasks, False),
-        folder=cell.folder,
-        operation=plan.recipe.operation,
+        folder=run.folder,
+        runtime=plan.recipe.runtime,
         machine=Machine("cpu", 1, 0),
     )
     record = train(method, job, PlainProgress("test"), lambda: False)

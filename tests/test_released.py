@@ -17,10 +17,10 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError, UsageError
 from harness.registry import find
 from harness.store.weights import read_metadata
-from harness.training.released import load_released, read_released
+from harness.training.pretrained import load_pretrained, read_pretrained
 from tests.networks import build_tiny
 
 WRAPPINGS: dict[str, Any] = {
@@ -47,24 +47,24 @@ def test_every_wrapping_is_read(wrapping: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(WRAPPINGS[wrapping](dict(state)), path)
     network = build_tiny("promptir", seed=0)
-    load_released(network, read_released(path), "promptir")
+    load_pretrained(network, read_pretrained(path), "promptir")
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
 def test_an_entry_can_be_named(tmp_path: Path) -> None:
     path, state = tmp_path / "weights.pth", state_of()
     torch.save(WRAPPINGS["basicsr"](dict(state)), path)
-    averaged = read_released(path, "params_ema")
+    averaged = read_pretrained(path, "params_ema")
     assert averaged.entry == "params_ema"
     assert not any(bool(value.any()) for value in averaged.state.values())
     with pytest.raises(UsageError, match=r"no entry 'params_em'; did you mean 'params_ema'"):
-        read_released(path, "params_em")
+        read_pretrained(path, "params_em")
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
     path, state = tmp_path / "weights.safetensors", state_of()
     save_file(dict(state), path, metadata={"note": "x"})
-    released = read_released(path)
+    released = read_pretrained(path)
     assert released.metadata == {"note": "x"}
     assert released.state.keys() == state.keys()
 
@@ -78,18 +78,18 @@ def test_what_would_have_to_be_unpickled_is_refused_with_its_name(tmp_path: Path
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": dict(state_of()), "callback": Malicious()}, path)
     with pytest.raises(HarnessError, match=r"holds an object of .*system.* refused"):
-        read_released(path)
+        read_pretrained(path)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(HarnessError, match="cannot be read"):
-        read_released(path)
+        read_pretrained(path)
     torch.save([1, 2], path)
     with pytest.raises(HarnessError, match="no dictionary of weights"):
-        read_released(path)
+        read_pretrained(path)
     torch.save({"epoch": 3}, path)
     with pytest.raises(HarnessError, match="it has: epoch"):
-        read_released(path)
+        read_pretrained(path)
     with pytest.raises(UsageError, match=r"absent\.pth cannot be read"):
-        read_released(tmp_path / "absent.pth")
+        read_pretrained(tmp_path / "absent.pth")
 
 
 def test_differences_are_counted_and_listed_with_the_nearest_name(tmp_path: Path) -> None:
@@ -98,18 +98,18 @@ def test_differences_are_counted_and_listed_with_the_nearest_name(tmp_path: Path
     state["output.weight"] = torch.zeros(3, 5, 3, 3)
     torch.save(state, path)
     with pytest.raises(HarnessError) as caught:
-        load_released(build_tiny("promptir"), read_released(path), "promptir")
+        load_pretrained(build_tiny("promptir"), read_pretrained(path), "promptir")
     text = str(caught.value)
     assert "1 missing (prompt1.prompt_param [nearest: prompt1.promt_param])" in text
     assert "1 unexpected (prompt1.promt_param [nearest: prompt1.prompt_param])" in text
     assert "1 of another shape (output.weight is (3, 5, 3, 3) in the file" in text
     with pytest.raises(HarnessError, match=r"\d+ missing .* and \d+ more"):
-        load_released(build_tiny("promptir"), read_released_of(tmp_path, "restormer"), "promptir")
+        load_pretrained(build_tiny("promptir"), read_released_of(tmp_path, "restormer"), "promptir")
 
 
 def read_released_of(folder: Path, name: str) -> Any:
     torch.save(dict(state_of(name)), folder / "other.pth")
-    return read_released(folder / "other.pth")
+    return read_pretrained(folder / "other.pth")
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -118,7 +118,7 @@ def test_unused_convolutions_are_understood_in_both_directions(here: bool, tmp_p
     torch.save(dict(state_of(unused_convolutions=str(not here).lower())), path)
     network = build_tiny("promptir", seed=0, unused_convolutions=str(here).lower())
     own = state_of(seed=0, unused_convolutions=str(here).lower())
-    load_released(network, read_released(path), "promptir")
+    load_pretrained(network, read_pretrained(path), "promptir")
     unused = [key for key in own if key.startswith(("chnl_reduce", "reduce_noise_channel_"))]
     assert bool(unused) == here
     assert all(torch.equal(network.state_dict()[key], own[key]) for key in unused)
@@ -136,16 +136,16 @@ def call(*words: str) -> str:
 def test_evaluate_scores_a_release_and_convert_makes_it_say_what_it_is(tmp_path: Path) -> None:
     """A file laid out like CPL's release: BasicSR's entry, without the unused convolutions."""
     path, out = tmp_path / "CPLIR_Weatherbench.pth", tmp_path / "out"
-    published = {name: str(value).lower() for name, value in find("cpl").card.published.items()}
+    published = {name: str(value).lower() for name, value in find("cpl").spec.published.items()}
     state = state_of("cpl", **published)
     assert not any("prompting" in key for key in state), "as the authors' file has it"
     torch.save({"params": dict(state)}, path)
     common = ("--setting", "weatherbench", "--recipe", "smoke", "--out", str(out))
     printed = call("evaluate", "--method", "cpl", "--checkpoint", str(path), *common)
     assert "weights of CPLIR_Weatherbench.pth" in " ".join(printed.split())
-    specs = [json.loads(p.read_text()) for p in out.glob("cells/cpl*/spec.json")]
+    specs = [json.loads(p.read_text()) for p in out.glob("runs/cpl*/spec.json")]
     assert [spec["options"]["renormalise"] for spec in specs] == [False]
-    rows = [json.loads(line) for p in out.glob("cells/cpl*/rows.jsonl") for line in p.open()]
+    rows = [json.loads(line) for p in out.glob("runs/cpl*/rows.jsonl") for line in p.open()]
     assert {row["origin"] for row in rows} == {"re-evaluated"}
 
     safe = tmp_path / "cpl.safetensors"
@@ -159,7 +159,7 @@ def test_evaluate_scores_a_release_and_convert_makes_it_say_what_it_is(tmp_path:
     assert len(known["source_sha256"]) == 64
     call("evaluate", "--checkpoint", str(safe), *common[:-1], str(tmp_path / "again"))
     again = [
-        json.loads(line) for p in tmp_path.glob("again/cells/cpl*/rows.jsonl") for line in p.open()
+        json.loads(line) for p in tmp_path.glob("again/runs/cpl*/rows.jsonl") for line in p.open()
     ]
     assert [row["value"] for row in again] == [row["value"] for row in rows]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.cards import cards_folder
-from harness.data.pairing import pair_folders
-from harness.data.protocol_cards import load_protocol
-from harness.errors import HarnessError, UsageError
-from harness.evaluation.folders import mean_of, score_files
-from harness.evaluation.metrics import psnr_rgb, psnr_y601
+from harness.config.errors import HarnessError, UsageError
+from harness.config.files import datasets_folder
+from harness.config.protocol_files import load_protocol
+from harness.data.on_disk.pairing import pair_folders
+from harness.evaluation.metrics.registry import psnr_rgb, psnr_y601
+from harness.evaluation.score_folders import mean_of, score_files
 from tests.conftest import Run
 
 RAIN100L = Path(__file__).parents[2] / "shared/data/Rain100L"
@@ -103,7 +103,7 @@ def test_folders_that_cannot_be_paired(
 
 def test_files_are_scored_in_order_by_any_number_of_threads(folders: tuple[Path, Path]) -> None:
     pairs = pair_folders(*folders, "stem").pairs
-    rules = [load_protocol(n, cards_folder()).protocol for n in ("three-task", "basicsr-y")]
+    rules = [load_protocol(n, datasets_folder()).protocol for n in ("three-task", "basicsr-y")]
     seen: list[tuple[int, int]] = []
     scores = score_files(pairs, rules, workers=3, progress=lambda *at: seen.append(at))
     assert seen == [(1, 3), (2, 3), (3, 3)]
@@ -123,7 +123,7 @@ def test_sizes_that_differ_are_named_together(folders: tuple[Path, Path]) -> Non
     write(restored / "1.png", 0, 36, 53)
     write(restored / "3.png", 0, 32, 48)
     pairs = pair_folders(restored, clean, "stem").pairs
-    cut, whole = (load_protocol(n, cards_folder()).protocol for n in ("three-task", "basicsr-y"))
+    cut, whole = (load_protocol(n, datasets_folder()).protocol for n in ("three-task", "basicsr-y"))
     with pytest.raises(HarnessError, match=r"2 of 3 .*1.png is 53x36, 1.png 53x37; 3.png is 48x32"):
         score_files(pairs, [cut, whole])
     # Images that were cut to 16 before restoring are no mismatch where the protocol cuts.
@@ -135,7 +135,7 @@ def test_sizes_that_differ_are_named_together(folders: tuple[Path, Path]) -> Non
 def test_a_file_that_is_no_image_is_named(folders: tuple[Path, Path]) -> None:
     restored, clean = folders
     whole = (restored / "2.png").read_bytes()
-    rule = load_protocol("basicsr-y", cards_folder()).protocol
+    rule = load_protocol("basicsr-y", datasets_folder()).protocol
     for cut in (10, len(whole) // 2):
         (restored / "2.png").write_bytes(whole[:cut])
         with pytest.raises(HarnessError, match=r"2\.png cannot be decoded"):
@@ -208,7 +208,7 @@ def test_rainy_inputs_read_what_the_field_reads() -> None:
     pairs = pair_folders(RAIN100L / "rain", RAIN100L / "norain", "rain").pairs
     assert len(pairs) == 100
     rgb, luma = (
-        load_protocol(name, cards_folder()).protocol.model_copy(update={"metrics": (metric,)})
+        load_protocol(name, datasets_folder()).protocol.model_copy(update={"metrics": (metric,)})
         for name, metric in (("three-task", "psnr_rgb"), ("basicsr-y", "psnr_y601"))
     )
     scores = score_files(pairs, [rgb, luma], workers=2)

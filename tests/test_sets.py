@@ -12,14 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.data import manifests
-from harness.data.checks import check_set
-from harness.data.layouts import CLEAN_STEM, FoundSet, fit
-from harness.data.leaks import Leak, find_leaks, take_pictures
-from harness.data.roots import Roots, find_roots, find_set
-from harness.data.sets import SetCard, load_set, read_card, set_names, sets_folder
-from harness.data.threads import map_files
-from harness.errors import HarnessError, UsageError
+from harness.config.data_sets import (
+    DataSetSpec,
+    data_set_names,
+    load_data_set,
+    read_data_set,
+    sets_folder,
+)
+from harness.config.errors import HarnessError, UsageError
+from harness.data.on_disk import manifests
+from harness.data.on_disk.duplicates import Duplicate, find_duplicates, read_thumbnails
+from harness.data.on_disk.integrity import check_set
+from harness.data.on_disk.layouts import CLEAN_STEM, FoundSet, fit
+from harness.data.on_disk.locate import DataRoots, find_data_roots, find_set
+from harness.data.parallel_map import map_files
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no images in {SHARED}")
@@ -42,12 +48,12 @@ def paint(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
     return path
 
 
-def card(layouts: list[dict[str, Any]], **more: Any) -> SetCard:
+def card(layouts: list[dict[str, Any]], **more: Any) -> DataSetSpec:
     content: dict[str, Any] = {
         "name": "some", "title": "t", "homepage": "h", "licence": "not stated", "split": "test",
         "about": "a", "folders": ["Some-Set"], "expected": {}, "layouts": layouts,
     }  # fmt: skip
-    return SetCard.model_validate(content | more)
+    return DataSetSpec.model_validate(content | more)
 
 
 def fitted(folder: Path, **layout: Any) -> FoundSet:
@@ -75,9 +81,9 @@ def reasons(found: FoundSet) -> dict[str, str]:
 # --- cards ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", set_names())
+@pytest.mark.parametrize("name", data_set_names())
 def test_every_card_is_valid_and_says_where_from(name: str) -> None:
-    made = load_set(name)
+    made = load_data_set(name)
     assert made.homepage.startswith("https://")
     assert made.licence
     assert made.about
@@ -86,7 +92,7 @@ def test_every_card_is_valid_and_says_where_from(name: str) -> None:
 
 
 def test_counts_that_the_published_code_states() -> None:
-    expected = {name: load_set(name).expected for name in set_names()}
+    expected = {name: load_data_set(name).expected for name in data_set_names()}
     noise = expected["bsd400"].pairs or 0, expected["wed"].pairs or 0
     rain, haze = expected["raintrainl"].pairs or 0, expected["reside-ots"].pairs or 0
     # PromptIR's epoch of 142,431 samples: nine times noise, 120 times rain, haze once.
@@ -113,9 +119,9 @@ def test_mistakes_in_a_card_are_named(tmp_path: Path) -> None:
         assert old in good
         path.write_text(good.replace(old, new, 1))
         with pytest.raises(UsageError, match=message):
-            read_card(path)
+            read_data_set(path)
     with pytest.raises(UsageError, match="did you mean 'rain100l'"):
-        load_set("rain100")
+        load_data_set("rain100")
 
 
 # --- pairing ----------------------------------------------------------------------------
@@ -291,13 +297,13 @@ def test_flag_then_variable_then_file(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
     environ = user_file(tmp_path, f"data_root: {folders[2]}\nsets: {{rain100l: {folders[3]}}}\n")
-    by_file = find_roots(None, environ)
+    by_file = find_data_roots(None, environ)
     assert (by_file.folder, by_file.sets) == (folders[2], {"rain100l": folders[3]})
     environ["HARNESS_DATA_ROOT"] = str(folders[1])
-    assert find_roots(None, environ).folder == folders[1]
-    by_flag = find_roots(folders[0], environ)
+    assert find_data_roots(None, environ).folder == folders[1]
+    by_flag = find_data_roots(folders[0], environ)
     assert (by_flag.folder, dict(by_flag.sets), by_flag.origin) == (folders[0], {}, "--data-root")
-    assert not find_roots(None, {"XDG_CONFIG_HOME": str(tmp_path / "none")})
+    assert not find_data_roots(None, {"XDG_CONFIG_HOME": str(tmp_path / "none")})
 
 
 @pytest.mark.parametrize(
@@ -312,14 +318,14 @@ def test_flag_then_variable_then_file(tmp_path: Path) -> None:
 )
 def test_mistakes_in_the_users_file(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=rf"config\.yaml.*{message}"):
-        find_roots(None, user_file(tmp_path, text))
+        find_data_roots(None, user_file(tmp_path, text))
 
 
 def test_a_root_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--data-root: '.*none' is no folder"):
-        find_roots(tmp_path / "none")
+        find_data_roots(tmp_path / "none")
     with pytest.raises(UsageError, match=r"HARNESS_DATA_ROOT: '.*none' is no folder"):
-        find_roots(None, {"HARNESS_DATA_ROOT": str(tmp_path / "none")})
+        find_data_roots(None, {"HARNESS_DATA_ROOT": str(tmp_path / "none")})
 
 
 RAIN = ("rain-1.png", "norain-1.png")
@@ -342,14 +348,16 @@ def test_a_set_is_found_where_and_as_it_lies(tmp_path: Path, place: str, layout:
         "released": RAIN,
     }[layout]
     grow(tmp_path / place, names)
-    found = find_set(load_set("rain100l"), Roots(tmp_path, "test"))
+    found = find_set(load_data_set("rain100l"), DataRoots(tmp_path, "test"))
     assert found is not None
     assert (found.folder, found.layout.name, len(found.pairs)) == (tmp_path / place, layout, 1)
     assert not found.unpaired
-    itself = find_set(load_set("rain100l"), Roots(tmp_path / place, "test"))
+    itself = find_set(load_data_set("rain100l"), DataRoots(tmp_path / place, "test"))
     assert itself is not None
     assert itself.pairs == found.pairs
-    placed = find_set(load_set("rain100l"), Roots(None, "test", {"rain100l": tmp_path / place}))
+    placed = find_set(
+        load_data_set("rain100l"), DataRoots(None, "test", {"rain100l": tmp_path / place})
+    )
     assert placed is not None
     assert placed.pairs == found.pairs
 
@@ -358,18 +366,18 @@ def test_the_fuller_place_counts_and_foreign_folders_do_not(tmp_path: Path) -> N
     grow(tmp_path / "Rain100L", ["input/1.png", "target/1.png"])
     grow(tmp_path / "derain/Rain100L", [f"{f}/{n}.png" for f in ("input", "target") for n in "12"])
     grow(tmp_path, ["input/1.png", "target/1.png"])
-    found = find_set(load_set("rain100l"), Roots(tmp_path, "test"))
+    found = find_set(load_data_set("rain100l"), DataRoots(tmp_path, "test"))
     assert found is not None
     assert found.folder == tmp_path / "derain/Rain100L"
-    assert find_set(load_set("gopro-test"), Roots(tmp_path, "test")) is None
-    assert find_set(load_set("rain100l"), Roots(None, "test")) is None
+    assert find_set(load_data_set("gopro-test"), DataRoots(tmp_path, "test")) is None
+    assert find_set(load_data_set("rain100l"), DataRoots(None, "test")) is None
 
 
 def test_bsd400_and_wed_in_one_folder(tmp_path: Path) -> None:
     bsd, wed = (f"a{n:06}.jpg" for n in range(400)), (f"{n:05}.bmp" for n in range(1, 4745))
     grow(tmp_path / "Train/Denoise", [*bsd, *wed])
     for name, count in (("bsd400", 400), ("wed", 4744)):
-        found = find_set(load_set(name), Roots(tmp_path, "test"))
+        found = find_set(load_data_set(name), DataRoots(tmp_path, "test"))
         assert found is not None
         assert (len(found.pairs), len(found.others)) == (count, 5144 - count)
 
@@ -389,12 +397,12 @@ OWN_NAMES = {"a*.jpg": "a{}.jpg", "[0-9][0-9][0-9][0-9][0-9].bmp": "0000{}.bmp"}
 
 @pytest.mark.parametrize(
     ("name", "layout"),
-    [(name, layout.name) for name in set_names() for layout in load_set(name).layouts],
+    [(name, layout.name) for name in data_set_names() for layout in load_data_set(name).layouts],
 )
 def test_every_documented_layout_is_found_in_every_documented_place(
     tmp_path: Path, name: str, layout: str
 ) -> None:
-    made = load_set(name)
+    made = load_data_set(name)
     chosen = next(item for item in made.layouts if item.name == layout)
     degraded_name, clean_name = NAMES_BY_RULE[chosen.pairing]
     clean_name = OWN_NAMES.get(chosen.clean_names, clean_name)
@@ -412,7 +420,7 @@ def test_every_documented_layout_is_found_in_every_documented_place(
         if chosen.list_file is not None:
             lines = [file for file in files if file.startswith(f"{chosen.degraded}/")]
             (root / folder / chosen.list_file).write_text("\n".join(lines))
-        found = find_set(made, Roots(root, "test"))
+        found = find_set(made, DataRoots(root, "test"))
         assert found is not None
         assert found.folder == root / folder
         assert len(found.pairs) == 2 * len(groups)
@@ -425,7 +433,7 @@ def test_every_documented_layout_is_found_in_every_documented_place(
 # --- checks -----------------------------------------------------------------------------
 
 
-def pairs_on_disk(folder: Path, count: int = 3) -> SetCard:
+def pairs_on_disk(folder: Path, count: int = 3) -> DataSetSpec:
     for number in range(count):
         clean = paint(folder / f"gt/{number}.png", number)
         with Image.open(clean) as image:
@@ -445,7 +453,7 @@ def pairs_on_disk(folder: Path, count: int = 3) -> SetCard:
 
 def test_a_whole_set_has_no_problem_and_a_release(tmp_path: Path) -> None:
     made = pairs_on_disk(tmp_path / "some")
-    found = find_set(made, Roots(tmp_path, "test"))
+    found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
     told: list[tuple[int, int]] = []
     report = check_set(found, lambda done, total: told.append((done, total)))
@@ -464,7 +472,7 @@ def test_a_whole_set_has_no_problem_and_a_release(tmp_path: Path) -> None:
     assert report.degraded_psnr_rgb_db == pytest.approx(expected, abs=1e-3)
     near = round(float(expected), 2)
     variants = [made.variants[2].model_copy(update={"degraded_psnr_rgb_db": near})]
-    again = find_set(made.model_copy(update={"variants": variants}), Roots(tmp_path, "test"))
+    again = find_set(made.model_copy(update={"variants": variants}), DataRoots(tmp_path, "test"))
     assert again is not None
     assert [variant.name for variant in check_set(again).variants] == ["dark"]
 
@@ -478,7 +486,7 @@ def test_every_kind_of_damage_is_named(tmp_path: Path) -> None:
     (folder / "in/2.png").unlink()
     (folder / "gt/3.png").unlink()
     (folder / "gt/3.png").symlink_to("nowhere.png")
-    found = find_set(made, Roots(tmp_path, "test"))
+    found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
     report = check_set(found)
     told = {problem.kind: problem.text for problem in report.problems}
@@ -511,7 +519,7 @@ def test_work_on_files_keeps_the_order_and_raises() -> None:
 
 def test_a_manifest_tells_what_changed(tmp_path: Path) -> None:
     made = pairs_on_disk(tmp_path / "some")
-    found = find_set(made, Roots(tmp_path, "test"))
+    found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
     path = manifests.manifest_path(tmp_path, "some")
     path.write_text(manifests.manifest_text(manifests.hashes(found)))
@@ -521,7 +529,7 @@ def test_a_manifest_tells_what_changed(tmp_path: Path) -> None:
         file.write(b"\0")
     (tmp_path / "some/in/1.png").unlink()
     paint(tmp_path / "some/gt/9.png", 9)
-    found = find_set(made, Roots(tmp_path, "test"))
+    found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
     differences = manifests.compare(found, path)
     assert differences == manifests.Differences(("in/0.png",), ("in/1.png",), ("gt/9.png",))
@@ -554,16 +562,16 @@ def altered(folder: Path, count: int) -> dict[str, Path]:
 def test_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
     files = altered(tmp_path, 40)
     names = ("copy.bmp", "half.png", "mirror.png", "turned.png", "cut.png", "jpeg.jpg")
-    originals = take_pictures("a", list(files.items()))
-    copies = take_pictures("b", [(name, tmp_path / name) for name in names])
-    found = {leak.second.image: leak for leak in find_leaks(originals, copies)}
+    originals = read_thumbnails("a", list(files.items()))
+    copies = read_thumbnails("b", [(name, tmp_path / name) for name in names])
+    found = {leak.second.image: leak for leak in find_duplicates(originals, copies)}
     assert {name: leak.first.image for name, leak in found.items()} == dict.fromkeys(names, "a0")
     assert [name for name, leak in found.items() if leak.exact] == ["copy.bmp"]
     assert found["mirror.png"].turned == "mirrored"
     assert found["half.png"].turned == ""
     assert "turned by" in found["turned.png"].turned
-    assert find_leaks(originals, originals) == []
-    among = find_leaks(copies, copies)
+    assert find_duplicates(originals, originals) == []
+    among = find_duplicates(copies, copies)
     assert len(among) == len(names) * (len(names) - 1) // 2
 
 
@@ -572,8 +580,8 @@ def test_flat_images_are_only_found_exactly(tmp_path: Path) -> None:
     for name, value in (("a", 100), ("b", 101), ("c", 100)):
         Image.new("RGB", (64, 48), (value,) * 3).save(tmp_path / f"{name}.png")
         images.append((name, tmp_path / f"{name}.png"))
-    pictures = take_pictures("flat", images)
-    found = find_leaks(pictures, pictures)
+    pictures = read_thumbnails("flat", images)
+    found = find_duplicates(pictures, pictures)
     assert [(leak.first.image, leak.second.image) for leak in found] == [("a", "c")]
 
 
@@ -581,7 +589,7 @@ def test_flat_images_are_only_found_exactly(tmp_path: Path) -> None:
 
 
 def shared_set(name: str) -> FoundSet:
-    found = find_set(load_set(name), Roots(SHARED, "test"))
+    found = find_set(load_data_set(name), DataRoots(SHARED, "test"))
     assert found is not None
     return found
 
@@ -594,8 +602,10 @@ def test_real_folders_are_recognised() -> None:
     }  # fmt: skip
     assert [len(item.pairs) for item in found.values()] == [68, 100, 100]
     assert all(not item.unpaired and not item.others for item in found.values())
-    others = set(set_names()) - set(found)
-    assert not [n for n in others if find_set(load_set(n), Roots(SHARED, "test")) is not None]
+    others = set(data_set_names()) - set(found)
+    assert not [
+        n for n in others if find_set(load_data_set(n), DataRoots(SHARED, "test")) is not None
+    ]
 
 
 @needs_shared
@@ -616,10 +626,10 @@ def test_real_leaks_are_found_and_nothing_else() -> None:
     sets = {}
     for name in ("cbsd68", "rain100l", "raintrainl"):
         found = shared_set(name)
-        sets[name] = take_pictures(name, [(p.image, p.clean) for p in found.pairs])
+        sets[name] = read_thumbnails(name, [(p.image, p.clean) for p in found.pairs])
 
-    def matches(first: str, second: str) -> list[Leak]:
-        return find_leaks(sets[first], sets[second])
+    def matches(first: str, second: str) -> list[Duplicate]:
+        return find_duplicates(sets[first], sets[second])
 
     both = matches("cbsd68", "rain100l")
     assert all(leak.exact for leak in both)

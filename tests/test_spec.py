@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
-from harness.data.cards import load_setting, setting_names
-from harness.data.recipes import load_recipe, recipe_names
-from harness.errors import UsageError
+from harness.config.errors import UsageError
+from harness.config.files import load_setting, setting_names
+from harness.config.hashing import canonical_json, spec_hash
+from harness.config.parsing import parse, read_yaml
+from harness.config.recipe_files import load_recipe, recipe_names
+from harness.config.run_specs import Stage, stage_at
+from harness.config.settings import Setting
 from harness.method import CheckContext
-from harness.plan import make_plan, parse_seeds
+from harness.planning.plan import make_plan, parse_seeds
+from harness.planning.stages import plan_stages
 from harness.registry import catalogue, find
-from harness.spec import Setting, Stage, canonical_json, parse, read_yaml, spec_hash, stage_at
-from harness.stages import plan_stages
 from harness.training.schedule import learning_rate
 from tests.networks import RESTORERS, TASKS
 
@@ -67,10 +70,10 @@ def test_every_recipe_parses_and_plans(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     plan = make_plan([card.name for card in RESTORERS], "three-task", name, [0], [], Path("unused"))
-    needed = {name for card in catalogue().cards.values() for name in card.requires}
-    assert {c.choice.id for c in plan.auxiliary} == needed
+    needed = {name for card in catalogue().specs.values() for name in card.requires}
+    assert {c.method.id for c in plan.auxiliary} == needed
     assert len(plan.auxiliary) == len(needed), "each is trained once for all that need it"
-    assert len({cell.weights_id for cell in plan.cells}) == len(plan.cells)
+    assert len({run.weights_id for run in plan.runs}) == len(plan.runs)
 
 
 def test_own_recipe_derives_from_another(tmp_path: Path) -> None:
@@ -93,12 +96,12 @@ def test_what_changes_no_number_is_in_no_hash(tmp_path: Path) -> None:
     ids = []
     for text in (
         "base: smoke\n",
-        "base: smoke\noperation: {checkpoint_every_steps: 3, expected_step_s: 9}\n",
+        "base: smoke\nruntime: {checkpoint_every_steps: 3, expected_step_s: 9}\n",
         "base: smoke\ntrain: {precision: bf16}\n",
     ):
         path.write_text(text)
         plan = make_plan(["promptir"], "three-task", str(path), [0], [], tmp_path)
-        ids.append(plan.cells[-1].weights_id)
+        ids.append(plan.runs[-1].weights_id)
     assert ids[0] == ids[1] != ids[2]
 
 
@@ -142,8 +145,8 @@ def resolve(reference: str, size: str = "tiny") -> object:
         ("cpl:top_k=many", "option top_k"),
         ("cpl:top_k", "is not option=value"),
         ("cpl:cpr_form=best", "option cpr_form"),
-        ("cpl:top_k=none", "keeps all 5"),
-        ("cpr:cpr_negatives=unselected", "keeps all 5"),
+        ("cpl:top_k=none", "selects all 5"),
+        ("cpr:cpr_negatives=unselected", "selects all 5"),
         ("task-classifier", "explicit"),
     ],
 )
@@ -153,7 +156,7 @@ def test_bad_references_are_refused_by_name(reference: str, message: str) -> Non
 
 
 def test_options_survive_json() -> None:
-    for card in registry.catalogue().cards.values():
+    for card in registry.catalogue().specs.values():
         options = registry.parse_options(card, {**card.defaults, **card.sizes.get("tiny", {})})
         stored = registry.options_as_json(options)
         assert registry.parse_options(card, stored) == options
@@ -170,7 +173,7 @@ class _Point:
 
 
 def test_plugins_appear_and_a_broken_one_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    card = registry.catalogue().cards["restormer"]
+    card = registry.catalogue().specs["restormer"]
     points = [
         _Point("good", card),
         _Point("failing", ImportError("no module named x")),
@@ -181,8 +184,8 @@ def test_plugins_appear_and_a_broken_one_spoils_nothing(monkeypatch: pytest.Monk
     registry.catalogue.cache_clear()
     try:
         known = registry.catalogue()
-        assert known.cards["good"] is card
-        assert known.cards["cpl"].label == "CPL"
+        assert known.specs["good"] is card
+        assert known.specs["cpl"].label == "CPL"
         assert set(known.broken) == {"failing", "other", "cpl"}
         with pytest.raises(UsageError, match="no module named x"):
             registry.find("failing")
@@ -210,7 +213,7 @@ def test_cards_folder_holds_no_python() -> None:
 
 
 def staged(reference: str, steps: int = 12) -> tuple[Stage, ...]:
-    train = load_recipe("smoke").train.model_copy(update={"steps": steps, "horizon_steps": steps})
+    train = load_recipe("smoke").train.model_copy(update={"steps": steps, "decay_steps": steps})
     setting = load_setting("three-task")
     return plan_stages(find(reference), setting, train, setting.task_names)
 
@@ -220,7 +223,7 @@ def test_a_method_of_one_stage_keeps_the_recipes_lengths() -> None:
     setting = load_setting("three-task")
     (stage,) = plan_stages(find("promptir"), setting, train, setting.task_names)
     assert (stage.name, stage.steps) == ("", train.steps)
-    assert (stage.warmup_steps, stage.horizon_steps) == (train.warmup_steps, train.horizon_steps)
+    assert (stage.warmup_steps, stage.decay_steps) == (train.warmup_steps, train.decay_steps)
     assert stage.tasks == load_setting("three-task").task_names
 
 
@@ -233,7 +236,7 @@ def test_sequential_learning_adds_one_family_a_stage_and_ends_with_all() -> None
         (*noise, "dehaze"),
         (*noise, "dehaze", "derain"),
     ]
-    assert [stage.horizon_steps for stage in stages] == [300, 300, 400]
+    assert [stage.decay_steps for stage in stages] == [300, 300, 400]
 
 
 @given(steps=st.integers(3, 400))

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import HarnessError
-from harness.plan import make_plan
-from harness.store.cells import CellFolder
+from harness.config.errors import HarnessError
+from harness.planning.plan import make_plan
 from harness.store.files import check_writable, write_atomically, write_json
-from harness.store.rows import Row, append, read
+from harness.store.results import Result, append, read
+from harness.store.run_folder import RunFolder
 
-ROW = Row(
+ROW = Result(
     "w",
     "s",
     "cpl:top_k=2",
@@ -86,8 +86,8 @@ def test_an_output_folder_that_cannot_be_written_is_named(tmp_path: Path) -> Non
 
 def test_a_cell_folder_of_another_cell_is_refused(tmp_path: Path) -> None:
     plan = make_plan(["promptir", "cpl"], "three-task", "smoke", [0], [], tmp_path)
-    folder = CellFolder(tmp_path / "cell")
-    folder.write_spec(plan.cells[-1].spec)
-    folder.write_spec(plan.cells[-1].spec)
+    folder = RunFolder(tmp_path / "run")
+    folder.write_spec(plan.runs[-1].spec)
+    folder.write_spec(plan.runs[-1].spec)
     with pytest.raises(HarnessError, match=r"describes cpl .* not promptir"):
-        folder.write_spec(plan.cells[-2].spec)
+        folder.write_spec(plan.runs[-2].spec)

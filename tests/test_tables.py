@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.cards import load_setting
-from harness.errors import HarnessError
-from harness.evaluation.metrics import METRICS
-from harness.evaluation.probes.definitions import collapsed, wrong_prompt_cost_db
+from harness.config.errors import HarnessError
+from harness.config.files import load_setting
+from harness.config.settings import Setting
+from harness.evaluation.metrics.registry import METRICS
+from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
 from harness.reporting.latex import escape, latex
 from harness.reporting.prompts import ProbedCell, notes, prompt_report
 from harness.reporting.summary import AVERAGE, MethodLine, Table, TableRequest, summarise
 from harness.reporting.tables import csv, markdown, terminal
-from harness.spec import Setting
-from harness.store.rows import Row
+from harness.store.results import Result
 
 NASTY = r"a_b%c&d#e {f}g\h ~i^j |k<l>$m"
 
@@ -33,7 +33,7 @@ def request(setting: Setting, **changes: object) -> TableRequest:
         title="A title with 100% & more_",
         setting="three-task",
         dataset="synthetic-twin",
-        preparation="prep",
+        preprocessing="prep",
         protocol="prot",
         recipe="mini_x",
         columns=setting.columns,
@@ -50,7 +50,7 @@ def request(setting: Setting, **changes: object) -> TableRequest:
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def rows_for(setting: Setting) -> list[Row]:
+def rows_for(setting: Setting) -> list[Result]:
     """PSNR of method a is 30 + seed, of b 31 + seed, of c 29 + seed, plus 2 on image y."""
     found = []
     for method, base in (("input", 20.0), ("a", 30.0), ("b", 31.0), ("c", 29.0)):
@@ -62,7 +62,7 @@ def rows_for(setting: Setting) -> list[Row]:
                         ("ssim_rgb_uniform7", base / 100),
                     ):
                         found.append(
-                            Row(
+                            Result(
                                 f"w-{method}-{seed}",
                                 "s",
                                 method,
@@ -245,10 +245,8 @@ def probe(usage: dict[str, dict[str, list[float]]], is_collapsed: bool) -> dict[
 
 def test_cost_of_a_wrong_prompt_counts_other_families_alone() -> None:
     psnr_db = np.array([[30.0, 10.0, 26.0], [10.0, 30.0, 28.0], [20.0, 22.0, 25.0]])
-    assert wrong_prompt_cost_db(psnr_db, ["noise", "noise", "haze"]) == pytest.approx(
-        (4 + 2 + 4) / 3
-    )
-    assert wrong_prompt_cost_db(psnr_db, ["noise"] * 3) == 0
+    assert prompt_swap_gap_db(psnr_db, ["noise", "noise", "haze"]) == pytest.approx((4 + 2 + 4) / 3)
+    assert prompt_swap_gap_db(psnr_db, ["noise"] * 3) == 0
 
 
 def test_collapse_is_seen() -> None:

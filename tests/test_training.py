@@ -11,22 +11,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.data.stream import TrainingStream
-from harness.data.validation_pairs import TwinValidation
-from harness.errors import CellError, HarnessError, Interrupted
+from harness.config.errors import HarnessError, Interrupted, RunError
+from harness.config.hashing import spec_hash
+from harness.data.sources.stream import TrainingStream
+from harness.data.sources.validation_pairs import TwinValidation
 from harness.evaluation.validation import Validation
-from harness.plan import Cell, Plan, make_plan
-from harness.spec import spec_hash
-from harness.sweep import _build
+from harness.execution.execute import _build
+from harness.execution.progress import PlainProgress
+from harness.planning.plan import Plan, Run, make_plan
 from harness.training.checkpoint import load_state, load_weights, save_weights
 from harness.training.loop import Job, Machine, train
-from harness.training.progress import PlainProgress
 
 RECIPE = """
 base: smoke
-train: {steps: 6, warmup_steps: 1, horizon_steps: 6, validate_every_steps: 2, %s}
+train: {steps: 6, warmup_steps: 1, decay_steps: 6, validate_every_steps: 2, %s}
 auxiliary: {steps: 2}
-operation: {checkpoint_every_steps: 2}
+runtime: {checkpoint_every_steps: 2}
 """
 
 
@@ -38,16 +38,16 @@ def plan_of(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
 
 
 def job_of(plan: Plan, cards: Path, device: str, workers: int) -> Job:
-    cell, card = plan.cells[-1], plan.cells[-1].choice.card
-    data = cell.spec.data
-    assert cell.spec.train is not None
+    run, card = plan.runs[-1], plan.runs[-1].method.spec
+    data = run.spec.data
+    assert run.spec.train is not None
     assert data is not None
     return Job(
-        spec=cell.spec,
-        stream=TrainingStream(cards, data, cell.spec.train, 0, cell.spec.stages, card.views),
-        validation=Validation(TwinValidation(cards, data), cell.spec.tasks, card.needs_task_labels),
-        folder=cell.folder,
-        operation=plan.recipe.operation,
+        spec=run.spec,
+        stream=TrainingStream(cards, data, run.spec.train, 0, run.spec.stages, card.views),
+        validation=Validation(TwinValidation(cards, data), run.spec.tasks, card.needs_task_labels),
+        folder=run.folder,
+        runtime=plan.recipe.runtime,
         machine=Machine(device, 1, workers),
     )
 
@@ -59,13 +59,13 @@ def run(
     workers: int = 0,
     damage: Callable[[Any], None] | None = None,
 ) -> dict[str, torch.Tensor]:
-    cell: Cell = plan.cells[-1]
-    cell.folder.path.mkdir(parents=True, exist_ok=True)
-    method = _build(cell)
+    run: Run = plan.runs[-1]
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    method = _build(run)
     if damage is not None:
         damage(method)
     train(method, job_of(plan, cards, "cpu", workers), PlainProgress("test"), stop)
-    return load_file(cell.folder.weights)
+    return load_file(run.folder.weights)
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
@@ -94,9 +94,9 @@ def test_resume_is_bit_exact(tmp_path: Path, cards: Path, method: str, extra: st
     for _ in range(2):
         with pytest.raises(Interrupted):
             run(cut, cards, stop=stop_after(2))
-    assert cut.cells[-1].folder.checkpoint.exists()
+    assert cut.runs[-1].folder.checkpoint.exists()
     assert_same(run(cut, cards), whole)
-    assert not cut.cells[-1].folder.checkpoint.exists()
+    assert not cut.runs[-1].folder.checkpoint.exists()
 
 
 def test_workers_change_nothing(tmp_path: Path, cards: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path, cards
     cut = plan_of(tmp_path / "cut", "promptir")
     with pytest.raises(KilledError):
         run(cut, cards, stop=kill_at_step_4())
-    cell = cut.cells[-1]
-    assert load_state(cell.folder.checkpoint, cell.weights_id, "promptir").step == 2
+    run = cut.runs[-1]
+    assert load_state(run.folder.checkpoint, run.weights_id, "promptir").step == 2
     assert_same(run(cut, cards), whole)
 
 
@@ -133,8 +133,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     plan = plan_of(tmp_path, "promptir")
     with pytest.raises(Interrupted):
         run(plan, cards, stop=stop_after(3))
-    cell = plan.cells[-1]
-    good = cell.folder.checkpoint.read_bytes()
+    run = plan.runs[-1]
+    good = run.folder.checkpoint.read_bytes()
 
     def damage(method: Any) -> None:
         original = method.losses
@@ -142,9 +142,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
             k: v * float("nan") if batch.step == 4 else v for k, v in original(batch, rng).items()
         }
 
-    with pytest.raises(CellError, match=r"not finite at step 5 \(l1 nan\).*checkpoint.pt"):
+    with pytest.raises(RunError, match=r"not finite at step 5 \(l1 nan\).*checkpoint.pt"):
         run(plan, cards, damage=damage)
-    kept = load_state(cell.folder.checkpoint, cell.weights_id, "promptir")
+    kept = load_state(run.folder.checkpoint, run.weights_id, "promptir")
     assert kept.step == 4
     assert all(torch.isfinite(v).all() for v in kept.model.values())
     assert good
@@ -154,9 +154,9 @@ def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path, cards: Path) 
     one, other = plan_of(tmp_path / "a", "promptir"), plan_of(tmp_path / "b", "cpl")
     with pytest.raises(Interrupted):
         run(one, cards, stop=stop_after(1))
-    target = other.cells[-1].folder
+    target = other.runs[-1].folder
     target.path.mkdir(parents=True)
-    shutil.copy(one.cells[-1].folder.checkpoint, target.checkpoint)
+    shutil.copy(one.runs[-1].folder.checkpoint, target.checkpoint)
     with pytest.raises(HarnessError, match=r"belongs to promptir .* not to cpl"):
         run(other, cards)
     target.checkpoint.write_bytes(target.checkpoint.read_bytes()[:1000])
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path, cards: Path) 
 
 def test_weights_of_another_method_or_damaged_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    spec = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path).cells[-1].spec
+    spec = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path).runs[-1].spec
     save_weights(path, {"a": torch.ones(2)}, spec)
     assert torch.equal(load_weights(path, spec_hash(spec), "promptir")["a"], torch.ones(2))
     with pytest.raises(HarnessError, match=r"belong to promptir \([0-9a-f]{16}\), not to cpl"):
@@ -193,9 +193,9 @@ def test_resume_under_other_threads_is_warned_of(
     plan = plan_of(tmp_path, "restormer")
     with pytest.raises(Interrupted):
         run(plan, cards, stop=stop_after(1))
-    cell = plan.cells[-1]
-    content = torch.load(cell.folder.checkpoint, weights_only=True)
-    torch.save({**content, "threads": 64}, cell.folder.checkpoint)
+    run = plan.runs[-1]
+    content = torch.load(run.folder.checkpoint, weights_only=True)
+    torch.save({**content, "threads": 64}, run.folder.checkpoint)
     run(plan, cards)
     assert "was trained with 64 threads" in capsys.readouterr().err
 
@@ -204,8 +204,8 @@ def test_resume_under_other_threads_is_warned_of(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_trains_on_cuda(tmp_path: Path, cards: Path) -> None:
     plan = plan_of(tmp_path, "cpl", "batch: 5, precision: bf16")
-    cell = plan.cells[-1]
-    cell.folder.path.mkdir(parents=True)
+    run = plan.runs[-1]
+    run.folder.path.mkdir(parents=True)
     job = job_of(plan, cards, "cuda", 0)
-    train(_build(cell), job, PlainProgress("test"), lambda: False)
-    assert all(torch.isfinite(v).all() for v in load_file(cell.folder.weights).values())
+    train(_build(run), job, PlainProgress("test"), lambda: False)
+    assert all(torch.isfinite(v).all() for v in load_file(run.folder.weights).values())

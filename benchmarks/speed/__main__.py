@@ -13,7 +13,7 @@ from typing import Any
 
 import benchmarks.speed
 from benchmarks.speed.rows import ROWS
-from harness.machine import cores
+from harness.execution.process import cores
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.speed.compare import Measured, Ratio, Subject, measure
 from benchmarks.speed.subjects import ALWAYS_PUSHING, CHANGES
-from harness.machine import computes_bf16
+from harness.execution.process import computes_bf16
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,8 @@ def _photographs(count: int) -> Iterator[str]:
     import numpy as np
     from PIL import Image
 
-    from harness.data.cards import cards_folder, load_setting
-    from harness.data.photographs import load
+    from harness.config.files import datasets_folder, load_setting
+    from harness.data.synthetic.photographs import load
 
     twin = load_setting("three-task").twin
     names = [*twin.train, *twin.validation, *twin.test]
@@ -198,7 +198,7 @@ def _photographs(count: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         written = 0
         while written < count:
-            image = load(cards_folder(), names[int(rng.integers(len(names)))])
+            image = load(datasets_folder(), names[int(rng.integers(len(names)))])
             height, width = (321, 481) if written % 3 else (481, 321)
             if image.shape[0] < height or image.shape[1] < width:
                 continue

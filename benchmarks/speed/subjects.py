@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.machine import cores, keep_freed_memory, prepare_process
+from harness.execution.process import cores, keep_freed_memory, prepare_process
 from harness.method import Batch, BuildContext, CheckContext
 from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
@@ -28,7 +28,7 @@ Work = Callable[[], object]
 
 
 def _network(method: str, size: str, options: dict[str, str]) -> Any:
-    card = catalogue().cards[method]
+    card = catalogue().specs[method]
     chosen = resolve_options(
         MethodChoice(method, card, options), size, CheckContext(TASKS, len(TASKS))
     )
@@ -149,7 +149,7 @@ def published_loader(folder: str, batch: int) -> Work:
     import numpy as np
     from PIL import Image
 
-    from harness.data.crops import turn
+    from harness.data.images.crops import turn
 
     pairs = _pairs(folder)
     rng = np.random.default_rng(0)
@@ -177,9 +177,9 @@ def published_loader(folder: str, batch: int) -> Work:
 
 def our_loader(folder: str, batch: int) -> Work:
     """Samples cut from decoded images that are mapped into memory."""
-    from harness.data.crops import paired_batch
-    from harness.data.decoded import DecodedImages
-    from harness.data.keys import generator
+    from harness.config.seeding import generator
+    from harness.data.images.cache import DecodedImages
+    from harness.data.images.crops import paired_batch
 
     pairs = _pairs(folder)
     images = DecodedImages(Path(folder) / "decoded")
@@ -238,13 +238,13 @@ def our_evaluation(folder: str) -> Work:
 
     import numpy as np
 
-    from harness.data.cards import load_setting
-    from harness.data.decoded import DecodedImages
-    from harness.data.degradations import degrade
-    from harness.data.keys import generator
-    from harness.evaluation.metrics import resolve_metrics
+    from harness.config.files import load_setting
+    from harness.config.seeding import generator
+    from harness.data.images.cache import DecodedImages
+    from harness.data.synthetic.degradations.noise import Noise
+    from harness.data.synthetic.degrade import degrade
+    from harness.evaluation.metrics.registry import resolve_metrics
     from harness.evaluation.protocols import score_pairs
-    from harness.spec import NoiseRange
 
     prepare_process(cores())
     paths = [clean for _, clean in _pairs(folder)]
@@ -256,7 +256,7 @@ def our_evaluation(folder: str) -> Work:
     def make(task: tuple[int, Path]) -> tuple[np.ndarray, np.ndarray]:
         sigma, path = task
         clean = images.read(path).astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
-        noise = NoiseRange(kind="noise", sigma_255=(sigma, sigma))
+        noise = Noise(kind="noise", sigma_255=(sigma, sigma))
         noisy = degrade(clean, noise, [generator("bench", path.name, sigma)], "truncate")
         return tuple(np.ascontiguousarray(i[0].transpose(1, 2, 0)) for i in (noisy, clean))
 

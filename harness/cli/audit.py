@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from harness.reporting.audit import Discrepancy
+    from harness.published.audit import Discrepancy
 
 
 def audit(
@@ -19,9 +19,9 @@ def audit(
     ] = False,
 ) -> None:
     """Recompute every average that published tables print, and list what does not agree."""
-    from harness.reporting.audit import RULE
-    from harness.reporting.audit import audit as audited
-    from harness.store.published import load_published, tables_of
+    from harness.published.audit import RULE
+    from harness.published.audit import audit as audited
+    from harness.published.tables import load_published, tables_of
 
     tables = list(load_published())
     if setting is not None:

@@ -27,26 +27,26 @@ def data(context: typer.Context) -> None:
 def _settings() -> None:
     from tabulate import tabulate
 
-    from harness.data.cards import (
-        cards_folder,
-        load_outside,
+    from harness.config.errors import HarnessError
+    from harness.config.files import (
+        datasets_folder,
+        load_ood_set,
         load_setting,
-        outside_names,
+        ood_set_names,
         setting_names,
     )
-    from harness.data.photographs import catalogue, load
-    from harness.errors import HarnessError
+    from harness.data.synthetic.photographs import catalogue, load
 
-    cards = cards_folder()
+    cards = datasets_folder()
     problems = []
     for name in setting_names():
         setting = load_setting(name)
-        twin = setting.twin
+        synthetic = setting.synthetic
         lines = []
         for split, photographs in (
-            ("train", twin.train),
-            ("validation", twin.validation),
-            ("test", twin.test),
+            ("train", synthetic.train),
+            ("validation", synthetic.validation),
+            ("test", synthetic.test),
         ):
             for photograph in photographs:
                 entry = catalogue(cards)[photograph]
@@ -63,9 +63,9 @@ def _settings() -> None:
         print(f"synthetic twin: {ready}; photographs are read from installed packages")
         print(tabulate(lines, headers=["split", "photograph", "what it shows", "from", "size"]))
     print("test sets outside the settings, for --test-set:")
-    for name in outside_names():
-        outside = load_outside(name)
-        where = "twin and real images" if outside.twin else "real images"
+    for name in ood_set_names():
+        outside = load_ood_set(name)
+        where = "twin and real images" if outside.synthetic else "real images"
         print(f"{name} (version {outside.version}, {where}): {outside.title}")
     if problems:
         raise HarnessError("; ".join(problems))

@@ -12,11 +12,11 @@ import typer
 from harness.cli.waiting import counting
 
 if TYPE_CHECKING:
-    from harness.data.checks import SetReport
-    from harness.data.layouts import FoundSet
-    from harness.data.leaks import Leak
-    from harness.data.roots import Roots
-    from harness.data.sets import SetCard
+    from harness.config.data_sets import DataSetSpec
+    from harness.data.on_disk.duplicates import Duplicate
+    from harness.data.on_disk.integrity import SetReport
+    from harness.data.on_disk.layouts import FoundSet
+    from harness.data.on_disk.locate import DataRoots
 
 MANIFESTS = Path("results/manifests")
 _MANY = 10
@@ -34,13 +34,13 @@ def list_sets(data_root: DataRoot = None) -> None:
     """List all data sets that have a card, and where they were found."""
     from tabulate import tabulate
 
-    from harness.data.roots import find_roots, find_set, how_to_name_a_root
-    from harness.data.sets import load_set, set_names
+    from harness.config.data_sets import data_set_names, load_data_set
+    from harness.data.on_disk.locate import find_data_roots, find_set, how_to_name_a_root
 
-    roots = find_roots(data_root)
+    roots = find_data_roots(data_root)
     lines = []
-    for name in set_names():
-        card = load_set(name)
+    for name in data_set_names():
+        card = load_data_set(name)
         found = find_set(card, roots)
         pairs = "" if found is None else str(len(found.pairs))
         where = "" if found is None else str(found.folder)
@@ -53,10 +53,10 @@ def list_sets(data_root: DataRoot = None) -> None:
 
 def show(name: Name, data_root: DataRoot = None) -> None:
     """Show the card of a data set: documented layouts, releases, and what is found."""
-    from harness.data.roots import find_roots, find_set
-    from harness.data.sets import load_set
+    from harness.config.data_sets import load_data_set
+    from harness.data.on_disk.locate import find_data_roots, find_set
 
-    card = load_set(name)
+    card = load_data_set(name)
     print(f"{card.name}: {card.title} ({card.split})\n{card.about}")
     print(f"homepage: {card.homepage}\nlicence: {card.licence}")
     print(f"looked for below a root as: {', '.join([card.name, *card.folders])}")
@@ -70,20 +70,20 @@ def show(name: Name, data_root: DataRoot = None) -> None:
         print(f"  {layout.name}: {folders}{groups}; pairing {layout.pairing}{about}")
     for variant in card.variants:
         print(f"release {variant.name}: {variant.about}")
-    found = find_set(card, find_roots(data_root))
+    found = find_set(card, find_data_roots(data_root))
     print("not found" if found is None else _described(found))
 
 
 def check(names: Names = None, data_root: DataRoot = None, show: Shown = _MANY) -> None:
     """Decode every image: missing, damaged, of another size than its partner, wrong counts."""
-    from harness.data.checks import check_set
-    from harness.errors import HarnessError
+    from harness.config.errors import HarnessError
+    from harness.data.on_disk.integrity import check_set
 
     wrong = 0
     found_sets, absent = _find(names, data_root)
     for found in found_sets:
-        with counting(found.card.name) as tell:
-            report = check_set(found, tell)
+        with counting(found.spec.name) as on_progress:
+            report = check_set(found, on_progress)
         _print_report(report, show)
         wrong += bool(report.problems)
     for sentence in absent:
@@ -109,8 +109,8 @@ def leaks(
     """Find clean images that show the same picture: between two data sets, and inside each."""
     from itertools import combinations
 
-    from harness.data.leaks import find_leaks, take_pictures
-    from harness.errors import UsageError
+    from harness.config.errors import UsageError
+    from harness.data.on_disk.duplicates import find_duplicates, read_thumbnails
 
     if (first is None) == (setting is None):
         raise UsageError("name one or two data sets, or a setting with --setting")
@@ -126,19 +126,21 @@ def leaks(
     taken = {}
     for found in found_sets:
         images = [(_clean_name(found, path), path) for path in found.clean_files]
-        with counting(found.card.name) as tell:
-            taken[found.card.name] = take_pictures(found.card.name, images, tell)
+        with counting(found.spec.name) as on_progress:
+            taken[found.spec.name] = read_thumbnails(found.spec.name, images, on_progress)
     for one, other in combinations(taken, 2):
-        _print_leaks(find_leaks(taken[one], taken[other]), f"{one} and {other}", show)
+        _print_leaks(find_duplicates(taken[one], taken[other]), f"{one} and {other}", show)
     for name, pictures in taken.items():
-        _print_leaks(find_leaks(pictures, pictures), f"inside {name}", show)
+        _print_leaks(find_duplicates(pictures, pictures), f"inside {name}", show)
 
 
 def _sets_of(setting: str) -> list[str]:
-    from harness.data.cards import load_setting
+    from harness.config.files import load_setting
 
     card = load_setting(setting)
-    return list(dict.fromkeys([s.set for s in card.training] + [s.set for s in card.real]))
+    return list(
+        dict.fromkeys([s.set for s in card.training_sources] + [s.set for s in card.test_sources])
+    )
 
 
 manifest = typer.Typer(
@@ -153,19 +155,19 @@ def write(
     out: Annotated[Path, typer.Option(help="Folder that the manifests go to.")] = MANIFESTS,
 ) -> None:
     """Write the manifests of data sets as they lie here."""
-    from harness.data.manifests import hashes, manifest_path, manifest_text
-    from harness.errors import HarnessError
+    from harness.config.errors import HarnessError
+    from harness.data.on_disk.manifests import hashes, manifest_path, manifest_text
     from harness.store.files import write_text
 
     found_sets, absent = _find(names, data_root)
     if absent:
         raise HarnessError("; ".join(absent))
     for found in found_sets:
-        with counting(found.card.name) as tell:
-            digests = hashes(found, tell)
-        path = manifest_path(out, found.card.name)
+        with counting(found.spec.name) as on_progress:
+            digests = hashes(found, on_progress)
+        path = manifest_path(out, found.spec.name)
         write_text(path, manifest_text(digests))
-        print(f"{found.card.name}: {len(digests)} files in {path}")
+        print(f"{found.spec.name}: {len(digests)} files in {path}")
 
 
 @manifest.command("verify")
@@ -176,12 +178,12 @@ def verify(
     show: Shown = _MANY,
 ) -> None:
     """Compare data sets with their manifests; without names, all that have one."""
-    from harness.data.manifests import compare, manifest_path
-    from harness.data.sets import set_names
-    from harness.errors import HarnessError
+    from harness.config.data_sets import data_set_names
+    from harness.config.errors import HarnessError
+    from harness.data.on_disk.manifests import compare, manifest_path
 
     if not names:
-        names = [name for name in set_names() if manifest_path(manifests, name).is_file()]
+        names = [name for name in data_set_names() if manifest_path(manifests, name).is_file()]
         if not names:
             raise HarnessError(
                 f"{manifests} holds no manifest; python -m harness data manifest write makes one"
@@ -191,9 +193,9 @@ def verify(
         print(sentence)
     wrong = len(absent)
     for found in found_sets:
-        name = found.card.name
-        with counting(name) as tell:
-            differences = compare(found, manifest_path(manifests, name), tell)
+        name = found.spec.name
+        with counting(name) as on_progress:
+            differences = compare(found, manifest_path(manifests, name), on_progress)
         wrong += bool(differences)
         print(f"{name}: {'differs' if differences else 'as its manifest says'} ({found.folder})")
         for kind in ("changed", "missing", "added"):
@@ -208,12 +210,12 @@ def _find(names: Sequence[str] | None, data_root: Path | None) -> tuple[list[Fou
     Raises:
         HarnessError: nothing was named and nothing is there.
     """
-    from harness.data.roots import find_roots, find_set
-    from harness.data.sets import load_set, set_names
-    from harness.errors import HarnessError
+    from harness.config.data_sets import data_set_names, load_data_set
+    from harness.config.errors import HarnessError
+    from harness.data.on_disk.locate import find_data_roots, find_set
 
-    cards = [load_set(name) for name in dict.fromkeys(names or set_names())]
-    roots = find_roots(data_root)
+    cards = [load_data_set(name) for name in dict.fromkeys(names or data_set_names())]
+    roots = find_data_roots(data_root)
     found_sets, absent = [], []
     for card in cards:
         found = find_set(card, roots)
@@ -227,7 +229,7 @@ def _find(names: Sequence[str] | None, data_root: Path | None) -> tuple[list[Fou
 
 
 def _find_one(name: str, data_root: Path | None) -> FoundSet:
-    from harness.errors import HarnessError
+    from harness.config.errors import HarnessError
 
     found, absent = _find([name], data_root)
     if absent:
@@ -235,8 +237,8 @@ def _find_one(name: str, data_root: Path | None) -> FoundSet:
     return found[0]
 
 
-def _absent(card: SetCard | None, roots: Roots) -> str:
-    from harness.data.roots import how_to_name_a_root, places
+def _absent(card: DataSetSpec | None, roots: DataRoots) -> str:
+    from harness.data.on_disk.locate import how_to_name_a_root, places
 
     what = "data sets" if card is None else f"data set '{card.name}'"
     if not roots:
@@ -270,7 +272,7 @@ def _described(found: FoundSet) -> str:
 
 
 def _print_report(report: SetReport, show: int) -> None:
-    name = report.found.card.name
+    name = report.found.spec.name
     state = f"{len(report.problems)} problems" if report.problems else "complete and readable"
     print(f"{name}: {state}\n  {_described(report.found)}")
     sizes = Counter(report.sizes).most_common(3)
@@ -283,8 +285,8 @@ def _print_report(report: SetReport, show: int) -> None:
     if report.variants:
         said = ", ".join(f"{variant.name} ({variant.about})" for variant in report.variants)
         print(f"  release, as far as one sees: {said}")
-    elif report.found.card.variants:
-        known = ", ".join(variant.name for variant in report.found.card.variants)
+    elif report.found.spec.variants:
+        known = ", ".join(variant.name for variant in report.found.spec.variants)
         print(f"  release: none of those that can be told ({known})")
     for kind in ("count", "unreadable", "size", "unpaired"):
         _print_some([p.text for p in report.problems if p.kind == kind], show)
@@ -303,7 +305,7 @@ def _clean_name(found: FoundSet, path: Path) -> str:
     return path.relative_to(found.folder).with_suffix("").as_posix()
 
 
-def _print_leaks(found: Sequence[Leak], where: str, show: int) -> None:
+def _print_leaks(found: Sequence[Duplicate], where: str, show: int) -> None:
     if not found:
         print(f"{where}: no picture stands twice")
         return

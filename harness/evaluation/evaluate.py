@@ -5,38 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.data.pairs import Pair
-from harness.evaluation.metrics import Metric
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import ScoreSpec
+from harness.data.sources.pairs import Pair
+from harness.data.sources.protocol import TestPairs
+from harness.evaluation.metrics.registry import Metric
 from harness.evaluation.protocols import score_pairs
 from harness.method import Method
-from harness.spec import ScoreSpec, spec_hash
-from harness.store.rows import Origin, Row
+from harness.store.results import Origin, Result
 
 Done = Collection[tuple[str, str, str]]
 """(column, image, metric) triples whose rows are stored."""
-
-
-class PairSource(Protocol):
-    """Test pairs by column and image: of a twin, or from disk."""
-
-    @property
-    def dataset(self) -> str:
-        """What the rows say the images are."""
-        ...
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Yield (column, image) of every pair, in order."""
-        ...
-
-    def make(self, column: str, image: str) -> Pair:
-        """Make one pair."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,11 +39,11 @@ def evaluate(
     subject: Subject,
     spec: ScoreSpec,
     metrics: Sequence[Metric],
-    source: PairSource,
+    source: TestPairs,
     done: Done,
     progress: Callable[[int, int], None],
     workers: int,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[Result]]:
     """Yield the rows of one image at a time, of those metrics that are not ``done``.
 
     Pairs are made and scored ``workers`` at once; in between the method has the machine alone,
@@ -78,26 +62,26 @@ def evaluate(
             chosen = [wanted[name] for name in group]
             scores = score_pairs(restored, [p.clean for p in pairs], spec.protocol, chosen, pool)
             for pair, values in zip(pairs, scores, strict=True):
-                yield _rows(subject, spec, source.dataset, pair, values)
+                yield _rows(subject, spec, source.data_set(pair.column), pair, values)
                 finished += 1
                 progress(finished, len(names))
 
 
 def _rows(
-    subject: Subject, spec: ScoreSpec, dataset: str, pair: Pair, values: Mapping[str, float]
-) -> list[Row]:
+    subject: Subject, spec: ScoreSpec, data_set: str, pair: Pair, values: Mapping[str, float]
+) -> list[Result]:
     return [
-        Row(
+        Result(
             weights=spec.weights,
             score=spec_hash(spec),
             method=subject.method_id,
             seed=subject.seed,
             setting=spec.test.setting,
-            dataset=dataset,
+            data_set=data_set,
             column=pair.column,
             image=pair.image,
             metric=metric,
-            preparation=spec.test.preparation.id,
+            preprocessing=spec.test.preprocessing.id,
             protocol=spec.protocol.id,
             value=value,
             origin=subject.origin,

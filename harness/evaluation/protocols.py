@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from harness.errors import HarnessError
-from harness.evaluation.metrics import METRICS, Metric
-from harness.evaluation.ssim import Image
-from harness.spec import Protocol, Resize
+from harness.config.errors import HarnessError
+from harness.config.protocols import Protocol, Resize
+from harness.evaluation.metrics.registry import METRICS, Metric
+from harness.evaluation.metrics.ssim import Image
 
 Size = tuple[int, int]
 """Height and width in pixels."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from harness.data.validation_pairs import ValidationPairs
-from harness.evaluation.metrics import psnr_rgb
+from harness.data.sources.protocol import ValidationPairs
+from harness.evaluation.metrics.registry import psnr_rgb
 from harness.method import Method, TaskClassifier
 
 

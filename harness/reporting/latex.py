@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from harness.evaluation.metrics import Metric
+from harness.config.settings import Column
+from harness.evaluation.metrics.registry import Metric
 from harness.reporting.summary import AVERAGE, MethodLine, Table
 from harness.reporting.tables import caption, footnotes, marked_label, metric_groups, number
-from harness.spec import Column
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

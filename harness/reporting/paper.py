@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from harness.evaluation.metrics import Metric
-from harness.reporting.audit import audit, places
+from harness.evaluation.metrics.registry import Metric
+from harness.published.audit import audit, places
+from harness.published.tables import AVERAGE, CitedColumn, CitedMetric, CitedRow, CitedTable
 from harness.reporting.summary import MethodLine, Table
 from harness.reporting.tables import MARKS, number
-from harness.store.published import AVERAGE, CitedColumn, CitedMetric, CitedRow, CitedTable
-from harness.store.rows import Origin
+from harness.store.results import Origin
 
 MISSING = "--"
 NOTHING_MEASURED = "Nothing was measured here: all values are cited."

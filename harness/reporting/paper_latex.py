@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from harness.published.tables import AVERAGE, CitedMetric
 from harness.reporting.latex import escape
 from harness.reporting.paper import MISSING, PaperCell, PaperLine, PaperTable, caption
 from harness.reporting.paper_text import footnotes
-from harness.store.published import AVERAGE, CitedMetric
 
 _MISSING = "--"
 _MOST_NUMBERS = 14

@@ -8,8 +8,8 @@ import re
 import textwrap
 from collections.abc import Callable
 
+from harness.published.tables import AVERAGE
 from harness.reporting.paper import MISSING, PaperLine, PaperTable, caption
-from harness.store.published import AVERAGE
 
 _BOLD, _UNDERLINE, _PLAIN = "\x1b[1m", "\x1b[4m", "\x1b[0m"
 _LINE_WIDTH = 100

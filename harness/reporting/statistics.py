@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.keys import generator
-from harness.store.rows import Row
+from harness.config.seeding import generator
+from harness.store.results import Result
 
 Spread = Literal["images", "seeds", "seeds and images"]
 
@@ -60,7 +60,7 @@ def natural_spread(seeds: int) -> Spread:
     return "images" if seeds < 2 else "seeds and images"
 
 
-def pair(rows: Sequence[Row], against: Sequence[Row], metric: str) -> Paired | None:
+def pair(rows: Sequence[Result], against: Sequence[Result], metric: str) -> Paired | None:
     """Pair rows by seed, column and image; None unless both have the same and all of them."""
     values, others = (_by_image(of, metric) for of in (rows, against))
     if not values or values.keys() != others.keys():
@@ -122,7 +122,7 @@ def _means(
     return means
 
 
-def _by_image(rows: Sequence[Row], metric: str) -> Mapping[tuple[int, str, str], float]:
+def _by_image(rows: Sequence[Result], metric: str) -> Mapping[tuple[int, str, str], float]:
     return {(r.seed, r.column, r.image): r.value for r in rows if r.metric == metric}
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
-from harness.errors import HarnessError
-from harness.evaluation.metrics import Metric
-from harness.spec import Column
-from harness.store.rows import Row
+from harness.config.errors import HarnessError
+from harness.config.settings import Column
+from harness.evaluation.metrics.registry import Metric
+from harness.store.results import Result
 
 AVERAGE = "average"
 
@@ -38,7 +38,7 @@ class TableRequest:
     title: str
     setting: str
     dataset: str
-    preparation: str
+    preprocessing: str
     protocol: str
     recipe: str
     columns: tuple[Column, ...]
@@ -84,7 +84,7 @@ class Table:
         return self.entries.get((method, column, metric))
 
 
-def summarise(rows: Sequence[Row], request: TableRequest) -> Table:
+def summarise(rows: Sequence[Result], request: TableRequest) -> Table:
     """Compute a table from ``rows``; those of other methods, columns or metrics are left out.
 
     Raises:
@@ -108,7 +108,7 @@ def summarise(rows: Sequence[Row], request: TableRequest) -> Table:
     return Table(request, _ranked(entries, request))
 
 
-def _frame(rows: Sequence[Row], request: TableRequest) -> pd.DataFrame:
+def _frame(rows: Sequence[Result], request: TableRequest) -> pd.DataFrame:
     methods = {line.id for line in request.methods}
     metrics = {metric.id for metric in request.metrics}
     wanted = [
@@ -124,7 +124,7 @@ def _frame(rows: Sequence[Row], request: TableRequest) -> pd.DataFrame:
     if frame.empty:
         return frame
     for key, one in (
-        ("preparation", request.preparation),
+        ("preprocessing", request.preprocessing),
         ("protocol", request.protocol),
         ("dataset", request.dataset),
     ):

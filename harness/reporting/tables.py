@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from harness.evaluation.metrics import Metric
+from harness.config.settings import Column
+from harness.evaluation.metrics.registry import Metric
 from harness.reporting.summary import AVERAGE, Entry, MethodLine, Table
-from harness.spec import Column
 
 MARKS = "†‡§¶"
 _BOLD, _UNDERLINE, _PLAIN = "\x1b[1m", "\x1b[4m", "\x1b[0m"
@@ -66,7 +66,7 @@ def csv(table: Table) -> str:
             "setting": request.setting,
             "dataset": request.dataset,
             "recipe": request.recipe,
-            "preparation": request.preparation,
+            "preprocessing": request.preprocessing,
             "protocol": request.protocol,
         }
         for (method, column, metric), entry in table.entries.items()
@@ -93,7 +93,7 @@ def caption(table: Table, marks: str) -> str:
     spread = "; ± is the standard deviation over seeds" if len(request.seeds) > 1 else ""
     return (
         f"{request.title}. Setting {request.setting}, {source}; recipe {request.recipe}; "
-        f"{metrics}, protocol {request.protocol}, preparation {request.preparation}; "
+        f"{metrics}, protocol {request.protocol}, preparation {request.preprocessing}; "
         f"seed{'s' if len(request.seeds) > 1 else ''} {seeds}{spread}. "
         f"{trained}Images scored{cut}: {counts}. {absent}Average: {average}; {marks}."
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from harness.errors import HarnessError
+from harness.config.errors import HarnessError
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:

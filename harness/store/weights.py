@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError, UsageError
 
 
 def file_sha256(path: Path) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.errors import HarnessError
-from harness.spec import TrainSpec, spec_hash
+from harness.config.errors import HarnessError
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import TrainSpec
 from harness.store.files import write_atomically
 
 _FORMAT = 1
@@ -86,7 +87,7 @@ def weights_metadata(spec: TrainSpec) -> dict[str, str]:
         "method_version": str(spec.method_version),
         "options": json.dumps(spec.options, sort_keys=True),
         "tasks": json.dumps(spec.tasks),
-        "source_sha256": spec.source_sha256 or "",
+        "checkpoint_sha256": spec.checkpoint_sha256 or "",
     }
 
 

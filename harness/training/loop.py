@@ -13,23 +13,27 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from harness.data.keys import integer_seed
-from harness.data.stream import Float, Samples, Stream
-from harness.errors import CellError, Interrupted
+from harness.config.errors import Interrupted, RunError
+from harness.config.hashing import spec_hash
+from harness.config.recipes import Runtime
+from harness.config.run_specs import TrainSpec, stage_at
+from harness.config.seeding import integer_seed
+from harness.data.images.arrays import Float
+from harness.data.sources.protocol import TrainingStream
+from harness.data.sources.samples import Samples
 from harness.evaluation.validation import Validation
-from harness.machine import computes_bf16
+from harness.execution.progress import Progress, left
 from harness.method import Batch, Method
-from harness.spec import Operation, TrainSpec, spec_hash, stage_at
-from harness.store.cells import CellFolder
 from harness.store.files import write_json
+from harness.store.run_folder import RunFolder
 from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
-from harness.training.progress import Progress, left
+from harness.training.device import computes_bf16
 from harness.training.schedule import learning_rate
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how a cell is computed; nothing here is meant to change a number."""
+    """Where and how a run is computed; nothing here is meant to change a number."""
 
     device: str
     threads: int
@@ -41,15 +45,15 @@ class Job:
     """One training: what determines its result, where it is kept, and what it runs on."""
 
     spec: TrainSpec
-    stream: Stream
+    stream: TrainingStream
     validation: Validation
-    folder: CellFolder
-    operation: Operation
+    folder: RunFolder
+    runtime: Runtime
     machine: Machine
 
 
 class _Steps(Dataset[Samples]):
-    def __init__(self, stream: Stream, first: int, total: int) -> None:
+    def __init__(self, stream: TrainingStream, first: int, total: int) -> None:
         self.stream, self.first, self.total = stream, first, total
 
     def __len__(self) -> int:
@@ -59,7 +63,7 @@ class _Steps(Dataset[Samples]):
         return self.stream.batch(self.first + index)
 
 
-def batches(stream: Stream, first: int, machine: Machine) -> Iterator[Samples]:
+def batches(stream: TrainingStream, first: int, machine: Machine) -> Iterator[Samples]:
     """Yield batches from step ``first`` on, in order, made ahead by loader workers if any."""
     steps = _Steps(stream, first, stream.train.steps)
     loader = DataLoader(
@@ -94,7 +98,7 @@ class _Training:
         self.method, self.progress, self.stop = method, progress, stop
         self.spec, self.train, self.stream = job.spec, job.stream.train, job.stream
         self.validation, self.folder = job.validation, job.folder
-        self.operation, self.machine = job.operation, job.machine
+        self.runtime, self.machine = job.runtime, job.machine
         train = self.train
         self.weights_id = spec_hash(self.spec)
         self.device = torch.device(self.machine.device)
@@ -121,7 +125,7 @@ class _Training:
         if self.folder.checkpoint.exists():
             self._resume()
         if self.train.precision == "bf16" and not computes_bf16(self.machine.device):
-            self.progress.say(
+            self.progress.log(
                 "this processor has no bf16 arithmetic, and emulates it several times slower "
                 "than fp32; use precision: fp32 in the recipe"
             )
@@ -137,7 +141,7 @@ class _Training:
             if not done and self.stop():
                 self._save()
                 raise Interrupted(f"{self.spec.method} stopped at step {self.step} of {steps}")
-            if not done and self.step % self.operation.checkpoint_every_steps == 0:
+            if not done and self.step % self.runtime.checkpoint_every_steps == 0:
                 self._save()
         return self._finish()
 
@@ -148,7 +152,7 @@ class _Training:
         in_stage = samples.step - placed.first_step
         if placed.number and in_stage == 0:
             self.optimiser.state.clear()
-            self.progress.say(f"stage {placed.number + 1} of {len(self.spec.stages)} begins")
+            self.progress.log(f"stage {placed.number + 1} of {len(self.spec.stages)} begins")
         self.method.train()
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(train, in_stage, placed.stage)
@@ -204,7 +208,7 @@ class _Training:
             if self.folder.checkpoint.exists()
             else "no checkpoint was written yet"
         )
-        raise CellError(
+        raise RunError(
             f"{self.spec.method}: the {what} is not finite at step {self.step + 1} ({parts}); "
             f"{kept}; lower the learning rate or the weight of the term in a recipe or option"
         )
@@ -256,9 +260,9 @@ class _Training:
         self.best = dict(state.best) if state.best is not None else None
         self.best_score, self.best_step = state.best_score, state.best_step
         self.validation_text = state.validation
-        self.progress.say(f"goes on from step {self.step} of {self.train.steps}")
+        self.progress.log(f"goes on from step {self.step} of {self.train.steps}")
         if state.threads != self.machine.threads:
-            self.progress.say(
+            self.progress.log(
                 f"was trained with {state.threads} threads and goes on with "
                 f"{self.machine.threads}: the result may differ in the last digits from that of "
                 "an uninterrupted run"
@@ -281,9 +285,9 @@ class _Training:
             "best_validation_step": self.best_step,
         }
         save_weights(self.folder.weights, weights, self.spec)
-        write_json(self.folder.record, record)
+        write_json(self.folder.provenance, record)
         self.folder.checkpoint.unlink(missing_ok=True)
-        self.progress.say(f"trained {self.train.steps} steps in {left(self.wall_s)}")
+        self.progress.log(f"trained {self.train.steps} steps in {left(self.wall_s)}")
         return record
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from harness.spec import Optimisation, Stage
+from harness.config.recipes import Optimisation
+from harness.config.run_specs import Stage
 
 
 def learning_rate(train: Optimisation, step: int, stage: Stage | None = None) -> float:
@@ -24,7 +25,7 @@ def learning_rate(train: Optimisation, step: int, stage: Stage | None = None) ->
     hold = train.lr_hold_steps
     unit = step // hold
     lengths = stage or train
-    warmup, horizon = lengths.warmup_steps // hold, lengths.horizon_steps // hold
+    warmup, horizon = lengths.warmup_steps // hold, lengths.decay_steps // hold
     if unit < warmup:
         return train.lr * unit / max(1, warmup - 1)
     begins = warmup + train.lr_constant_steps // hold

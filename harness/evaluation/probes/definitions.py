@@ -17,7 +17,7 @@ COLLAPSED = 0.9
 """Share of the weight above which one expert is said to serve a task alone."""
 
 
-def information_share(experts: Sequence[int], tasks: Sequence[str]) -> float:
+def normalised_mutual_information(experts: Sequence[int], tasks: Sequence[str]) -> float:
     """Return I(expert; task) / H(task) of paired decisions.
 
     In [0, 1]: 0 if the expert says nothing about the task, 1 if the task follows from the expert.
@@ -34,15 +34,15 @@ def information_share(experts: Sequence[int], tasks: Sequence[str]) -> float:
     return float(np.clip(mutual / uncertainty, 0, 1))
 
 
-def chance_information_share(
+def chance_normalised_mutual_information(
     experts: Sequence[int], tasks: Sequence[str], rng: np.random.Generator, shuffles: int = 200
 ) -> float:
-    """Return the mean of :func:`information_share` over shuffled tasks.
+    """Return the mean of :func:`normalised_mutual_information` over shuffled tasks.
 
     Few images make any choice look informative; this is how much.
     """
     shuffled = (rng.permutation(np.asarray(tasks)).tolist() for _ in range(shuffles))
-    return float(np.mean([information_share(experts, labels) for labels in shuffled]))
+    return float(np.mean([normalised_mutual_information(experts, labels) for labels in shuffled]))
 
 
 def relative_entropy(weights: ArrayLike) -> float:
@@ -94,7 +94,7 @@ def diagonal_advantage_db(psnr_db: ArrayLike, families: Sequence[str]) -> list[f
     return advantages
 
 
-def wrong_prompt_cost_db(psnr_db: ArrayLike, families: Sequence[str]) -> float:
+def prompt_swap_gap_db(psnr_db: ArrayLike, families: Sequence[str]) -> float:
     """Return the mean of :func:`diagonal_advantage_db`; 0 if no family has another."""
     found = [value for value in diagonal_advantage_db(psnr_db, families) if value == value]
     return float(np.mean(found)) if found else 0.0

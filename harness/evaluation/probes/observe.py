@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.pairs import Pair
-from harness.evaluation.metrics import psnr_rgb
+from harness.data.sources.pairs import Pair
+from harness.evaluation.metrics.registry import psnr_rgb
 from harness.method import Override, Prompted
 
 Float = NDArray[np.float64]

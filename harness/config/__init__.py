@@ -1,0 +1,1 @@
+"""Frozen schemas, strict YAML, canonical JSON and its hash, keyed randomness, errors."""

@@ -1,0 +1,110 @@
+"""Recipes: size of the network, optimisation, amount of testing."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from harness.config.settings import Column
+from harness.config.spec import Spec
+
+
+class Optimisation(Spec):
+    """Everything of a training run that changes its numbers, apart from data and method.
+
+    ``batch`` is global; ``micro_batch`` splits it to save memory. The learning rate at
+    step ``s`` is held for ``lr_hold_steps`` steps: with ``u = s // hold`` it rises linearly,
+    ``lr * u / (W - 1)`` for the first ``W = warmup_steps / hold`` units, then follows a
+    cosine to ``lr_min`` at ``decay_steps`` (which may lie beyond the last step). Before the
+    cosine the rate may stay at ``lr`` for ``lr_constant_steps``; with ``lr_restart_steps`` there is
+    one cosine after another of that length instead, as in BasicSR.
+
+    What is in ``_LATER`` came after the first cells were stored, and is left out of their hash
+    where it has its default.
+    """
+
+    _LATER: ClassVar = ("lr_constant_steps", "lr_restart_steps")
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    micro_batch: int | None = Field(default=None, ge=1)
+    patch_px: int = Field(ge=16)
+    lr: float = Field(gt=0)
+    lr_min: float = Field(ge=0)
+    warmup_steps: int = Field(ge=0)
+    decay_steps: int = Field(ge=1)
+    lr_hold_steps: int = Field(default=1, ge=1)
+    betas: tuple[float, float]
+    weight_decay: float = Field(ge=0)
+    grad_clip_norm: float | None = Field(default=None, gt=0)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    augmentation: Literal["dihedral", "dihedral-without-identity"]
+    task_sampling: Literal["balanced", "shares"]
+    validate_every_steps: int = Field(ge=1)
+    scored_checkpoint: Literal["last", "best-on-validation"]
+    lr_constant_steps: int = Field(default=0, ge=0)
+    lr_restart_steps: int | None = Field(default=None, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> Any:
+        values = serialise(self)
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in self._LATER or value != fields[key].default
+        }
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Optimisation:
+        if self.lr_restart_steps is not None and (self.warmup_steps or self.lr_constant_steps):
+            raise ValueError(
+                "lr_restart_steps goes with neither warmup_steps nor lr_constant_steps; set both "
+                "to 0"
+            )
+        if self.micro_batch is not None and self.batch % self.micro_batch:
+            raise ValueError(
+                f"batch {self.batch} is not a multiple of micro_batch {self.micro_batch}"
+            )
+        if self.patch_px % 16:
+            raise ValueError(f"patch_px {self.patch_px} is not a multiple of 16")
+        return self
+
+
+class TestAmount(Spec):
+    """How much of the twin's test set is scored: all of it unless a recipe is for trials."""
+
+    __test__ = False  # pytest would take the name for a test class
+
+    images: int | None = Field(default=None, ge=1)
+    centre_px: int | None = Field(default=None, ge=32)
+    draws: int | None = Field(default=None, ge=1)
+
+    def columns(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """Return the columns of a setting with at most the draws that are tested."""
+        if self.draws is None:
+            return columns
+        most = self.draws
+        return tuple(c.model_copy(update={"draws": min(c.draws, most)}) for c in columns)
+
+
+class Runtime(Spec):
+    """What changes no number: how often to save, and what a step is expected to take."""
+
+    checkpoint_every_steps: int = Field(ge=1)
+    expected_step_s: float = Field(gt=0)
+    expected_on: str
+
+
+class Recipe(Spec):
+    """A named way to train and test: network size, optimisation and amount of testing."""
+
+    name: str
+    summary: str
+    size: str
+    train: Optimisation
+    auxiliary: Optimisation
+    test: TestAmount
+    runtime: Runtime

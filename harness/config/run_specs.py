@@ -1,0 +1,165 @@
+"""What is trained and what is scored; weights and rows are known by the hashes of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import Field, JsonValue
+
+from harness.config.preprocessing import Preprocessing
+from harness.config.protocols import Protocol
+from harness.config.recipes import Optimisation
+from harness.config.settings import Column, DeadLeavesSpec, Task
+from harness.config.spec import Spec
+
+
+class Photograph(Spec):
+    """One photograph as it is used: name in the catalogue and hash of the file's bytes."""
+
+    name: str
+    sha256: str
+
+
+class SyntheticTrainingData(Spec):
+    """What the training stream is made of."""
+
+    tasks: tuple[Task, ...]
+    train: tuple[Photograph, ...]
+    validation: tuple[Photograph, ...]
+    dead_leaves_share: float
+    dead_leaves: DeadLeavesSpec
+    preprocessing: Preprocessing
+    degradation_versions: dict[str, int]
+
+
+class TrainingFiles(Spec):
+    """Images of a set on disk that a family of tasks is trained on.
+
+    ``sha256`` is a hash of all their names and bytes, wherever they lie; ``held_out`` are for
+    validation and not trained on.
+    """
+
+    family: str
+    set: str
+    group: str | None
+    layout: str
+    repeat: int
+    count: int
+    held_out: tuple[str, ...]
+    sha256: str
+
+
+class OnDiskTrainingData(Spec):
+    """What the training stream is made of where images lie on disk.
+
+    ``tasks`` are those with something to train on. Noise is added to clean images; all other
+    degradations are those of the files.
+    """
+
+    tasks: tuple[Task, ...]
+    files: tuple[TrainingFiles, ...]
+    preprocessing: Preprocessing
+    degradation_versions: dict[str, int]
+
+
+class Stage(Spec):
+    """A part of a training: optimiser and learning rate start anew with it, weights go on.
+
+    ``name`` is what the method knows it by, empty if it has one stage; ``tasks`` are sampled.
+    """
+
+    name: str
+    steps: int = Field(ge=1)
+    warmup_steps: int = Field(ge=0)
+    decay_steps: int = Field(ge=1)
+    tasks: tuple[str, ...] = Field(min_length=1)
+
+
+class TrainSpec(Spec):
+    """All that determines weights; its hash is their id.
+
+    Weights of this project follow from data, optimisation and seed; weights from elsewhere
+    (``checkpoint_sha256``, the hash of their file) from nothing else, and ``optimisation`` is None.
+    ``tasks`` are in the order of the setting's card, which is that of classifiers' outputs.
+    """
+
+    method: str
+    method_version: int
+    options: dict[str, JsonValue]
+    tasks: tuple[str, ...]
+    data: SyntheticTrainingData | OnDiskTrainingData | None
+    optimisation: Optimisation | None
+    stages: tuple[Stage, ...]
+    seed: int
+    requires: dict[str, str]
+    checkpoint_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class PlacedStage:
+    """A stage, its number from 0 and its first step in the whole training."""
+
+    stage: Stage
+    number: int
+    first_step: int
+
+
+def stage_at(stages: Sequence[Stage], step: int) -> PlacedStage:
+    """Return the stage that ``step`` (from 0) belongs to."""
+    first = 0
+    for number, stage in enumerate(stages):
+        if step < first + stage.steps:
+            return PlacedStage(stage, number, first)
+        first += stage.steps
+    raise ValueError(f"step {step} lies beyond the {first} steps of all stages")
+
+
+class TestFiles(Spec):
+    """A column's images on disk: names, and a hash of all their bytes."""
+
+    __test__ = False
+
+    column: str
+    set: str
+    layout: str
+    images: tuple[str, ...]
+    sha256: str
+
+
+class TestSet(Spec):
+    """The images that are scored and how each pair is made.
+
+    Either photographs of the twin, or ``files`` on disk.
+    """
+
+    __test__ = False
+
+    setting: str
+    setting_version: int
+    columns: tuple[Column, ...]
+    tasks: tuple[Task, ...]
+    photographs: tuple[Photograph, ...]
+    files: tuple[TestFiles, ...] = ()
+    centre_px: int | None
+    preprocessing: Preprocessing
+    degradation_versions: dict[str, int]
+
+    def images_by_column(self) -> dict[str, list[str]]:
+        """Return by column the names of the images that a complete column has."""
+        images: dict[str, list[str]] = {column.name: [] for column in self.columns}
+        for files in self.files:
+            images[files.column] += files.images
+        for column in self.columns:
+            for photograph in self.photographs:
+                for draw in range(column.draws):
+                    images[column.name].append(f"{photograph.name}#{draw}")
+        return images
+
+
+class ScoreSpec(Spec):
+    """Weights on a test set under a protocol; its hash names the rows."""
+
+    weights: str
+    test: TestSet
+    protocol: Protocol

@@ -1,0 +1,1 @@
+"""Reading, cropping and caching of images."""

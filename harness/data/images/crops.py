@@ -1,0 +1,78 @@
+"""Training crops: the same square and the same symmetry from a degraded and a clean image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.config.errors import HarnessError
+from harness.data.images.arrays import Float, Image8
+from harness.data.images.cache import DecodedImages
+
+
+def crop_alike(
+    images: Sequence[Image8], side: int, rng: np.random.Generator, dihedral: bool
+) -> list[Image8]:
+    """Cut one square of ``side`` pixels from images (H, W, 3) of one size, turned alike.
+
+    Raises:
+        HarnessError: sizes differ, or the images are smaller than the crop.
+    """
+    height, width = images[0].shape[:2]
+    if any(image.shape[:2] != (height, width) for image in images):
+        sizes = " and ".join(f"{i.shape[1]}x{i.shape[0]}" for i in images)
+        raise HarnessError(f"the images of a pair differ in size: {sizes}; check the data set")
+    if min(height, width) < side:
+        raise HarnessError(
+            f"an image of {width}x{height} pixels is smaller than the patch of {side}; "
+            "lower patch_px in the recipe"
+        )
+    top = int(rng.integers(height - side + 1))
+    left = int(rng.integers(width - side + 1))
+    mode = int(rng.integers(0 if dihedral else 1, 8))
+    return [turn(image[top : top + side, left : left + side], mode) for image in images]
+
+
+def turn(image: Image8, mode: int) -> Image8:
+    """Apply one of the eight symmetries of the square to (H, W, C).
+
+    Numbered as in the published code (PromptIR, utils/image_utils.py): ``mode // 2`` quarter
+    turns, then upside down for odd modes; 0 is the identity.
+    """
+    turned = np.rot90(image, mode // 2)
+    return np.flipud(turned) if mode % 2 else turned
+
+
+def to_unit(crops: Sequence[Image8]) -> Float:
+    """Stack (H, W, 3) uint8 crops to (N, 3, H, W) float32 in [0, 1], contiguous."""
+    height, width = crops[0].shape[:2]
+    batch = np.empty((len(crops), 3, height, width), dtype=np.float32)
+    for target, crop in zip(batch, crops, strict=True):
+        np.divide(crop.transpose(2, 0, 1), np.float32(255), out=target, dtype=np.float32)
+    return batch
+
+
+def paired_batch(
+    images: DecodedImages,
+    pairs: Sequence[tuple[Path, Path]],
+    side: int,
+    rngs: Sequence[np.random.Generator],
+    dihedral: bool,
+) -> tuple[Float, Float]:
+    """Return degraded and clean crops (N, 3, S, S) in [0, 1] of N pairs of files.
+
+    Raises:
+        HarnessError: a file cannot be read, sizes differ or are too small; names the pair.
+    """
+    degraded, clean = [], []
+    for (degraded_path, clean_path), rng in zip(pairs, rngs, strict=True):
+        both = [images.read(degraded_path), images.read(clean_path)]
+        try:
+            crops = crop_alike(both, side, rng, dihedral)
+        except HarnessError as error:
+            raise HarnessError(f"{degraded_path} and {clean_path}: {error}") from error
+        degraded.append(crops[0])
+        clean.append(crops[1])
+    return to_unit(degraded), to_unit(clean)

@@ -1,0 +1,167 @@
+"""Reading image files, for all of the product: one function, one result, nothing guessed.
+
+The result is always (H, W, 3) uint8 RGB, values as the file stores them (a colour profile is not
+applied). What a file may be, and what happens:
+
+- 8-bit RGB as it is; grey, black-and-white and palette images become RGB;
+- 16 bits per channel are rounded to 8, ``(v + 128) // 257``, and not cut off as Pillow does;
+- an alpha channel that is opaque everywhere is dropped, any other is refused: what the colour
+  under a transparent pixel should be, no file says;
+- the EXIF orientation is applied, so the pixels lie as viewers show them;
+- CMYK, Lab, floating point and 32-bit integers are refused, as is a file with several frames
+  (an MPO photograph counts as its first).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.config.errors import HarnessError
+from harness.data.images.arrays import Image8
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm", ".gif"}
+)
+"""Endings of files that count as images, in small letters."""
+
+# Named, because Pillow would otherwise start Ghostscript on a PostScript file.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_TIFF_BITS = 258
+_ORIENTATION = 274
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError)
+_DEEPER_DAMAGE = (TypeError, AttributeError, MemoryError, struct.error, zlib.error)
+
+
+def read_image(path: Path) -> Image8:
+    """Decode a file to (H, W, 3) uint8 RGB, as the module describes; writable.
+
+    Raises:
+        HarnessError: the file is missing, damaged, no image or of a refused kind; names it.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            refusal = _refusal(image)
+            if refusal is None:
+                image.load()
+                return _decode(image, path)
+    except FileNotFoundError as error:
+        raise HarnessError(f"image {path} is missing; check the path") from error
+    except IsADirectoryError as error:
+        raise HarnessError(f"image {path} is a folder; name a file") from error
+    except PermissionError as error:
+        raise HarnessError(
+            f"image {path} cannot be opened: {error.strerror}; change its permissions"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise HarnessError(
+            f"image {path} cannot be decoded (it is no PNG, JPEG, BMP, TIFF, WebP, PPM or GIF, or "
+            "its beginning is damaged); fetch or install it again"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise HarnessError(
+            f"image {path} is too large to be decoded safely ({error}); cut it into parts"
+        ) from error
+    except (*_DAMAGE, *_DEEPER_DAMAGE) as error:
+        raise HarnessError(
+            f"image {path} cannot be decoded ({error}); fetch or install it again"
+        ) from error
+    raise HarnessError(f"image {path} {refusal}")
+
+
+def _refusal(image: PillowImage.Image) -> str | None:
+    """Return why an image of this kind is not read, and the way out."""
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        return f"has {frames} frames; save the one that is meant as a file of its own"
+    if image.mode in {"CMYK", "LAB", "YCbCr", "HSV"}:
+        return f"is {image.mode}, which no data set means; convert it to RGB"
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        return f"has 32-bit pixels (mode {image.mode}) without a stated white; save it as 8-bit RGB"
+    return None
+
+
+def _decode(image: PillowImage.Image, path: Path) -> Image8:
+    if _is_deep(image):
+        pixels = _sixteen_bits(path, image.mode)
+    else:
+        if image.mode == "RGB":
+            pixels = np.array(image)
+        elif image.has_transparency_data:
+            pixels = np.array(image.convert("RGBA"))
+        else:
+            pixels = np.array(image.convert("RGB"))
+    if pixels.shape[2] == 4:
+        if pixels[..., 3].min() < 255:
+            raise HarnessError(
+                f"image {path} is transparent in places; save it on the background that is meant"
+            )
+        pixels = pixels[..., :3]
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return np.ascontiguousarray(_upright(pixels, orientation))
+
+
+def _is_deep(image: PillowImage.Image) -> bool:
+    """Tell whether channels have 16 bits, which Pillow hides for colour images."""
+    if image.mode.startswith("I"):
+        return True
+    if image.format == "PNG":
+        return _png_depth(image) == 16
+    if image.format == "TIFF":
+        bits: Any = getattr(image, "tag_v2", {}).get(_TIFF_BITS, 8)
+        return 16 in (bits if isinstance(bits, tuple) else (bits,))
+    if image.format == "PPM":
+        return _ppm_maximum(image) > 255
+    return False
+
+
+def _png_depth(image: PillowImage.Image) -> int:
+    header = _beginning(image, 26)
+    return header[24] if header[12:16] == b"IHDR" else 8
+
+
+def _ppm_maximum(image: PillowImage.Image) -> int:
+    fields = [
+        word
+        for line in _beginning(image, 4096).split(b"\n")
+        for word in line.split(b"#")[0].split()
+    ]
+    return int(fields[3]) if fields[0] in {b"P2", b"P3", b"P5", b"P6"} else 1
+
+
+def _beginning(image: PillowImage.Image, count: int) -> bytes:
+    with Path(str(getattr(image, "filename", ""))).open("rb") as file:
+        return file.read(count)
+
+
+def _sixteen_bits(path: Path, mode: str) -> Image8:
+    """Decode with OpenCV, which keeps all bits; Pillow has found the file whole before."""
+    import cv2
+
+    encoded = np.frombuffer(path.read_bytes(), np.uint8)
+    deep: Any = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.dtype != np.uint16:
+        raise ValueError(f"16 bits per channel in a form that is not supported, mode {mode}")
+    eight: Image8 = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if eight.ndim == 2:
+        return np.repeat(eight[..., None], 3, axis=2)
+    return eight[..., [2, 1, 0, 3][: eight.shape[2]]]
+
+
+def _upright(pixels: Image8, orientation: int) -> Image8:
+    """Undo the EXIF orientation 1 to 8 (Exif 2.3, 4.6.4 A): rows and columns as seen."""
+    if orientation in {2, 3, 7, 8}:
+        pixels = pixels[:, ::-1]
+    if orientation in {3, 4, 6, 7}:
+        pixels = pixels[::-1]
+    return pixels.transpose(1, 0, 2) if orientation >= 5 else pixels

@@ -1,0 +1,1 @@
+"""Data sets on a disk: locating, pairing, checking."""

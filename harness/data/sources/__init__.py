@@ -1,0 +1,1 @@
+"""What images come from: one interface, two sources."""

@@ -1,0 +1,97 @@
+"""Data sets on a disk: what a setting names, found under a person's data roots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.config.recipes import TestAmount
+from harness.config.run_specs import OnDiskTrainingData, TestSet, TrainSpec
+from harness.config.settings import Setting, degradation_versions
+from harness.data.images.cache import DecodedImages, default_folder
+from harness.data.on_disk.locate import DataRoots
+from harness.data.on_disk.test_sets import DiskPairs, OnDisk, find_tests
+from harness.data.on_disk.training_sets import OnDiskTraining, TrainingPaths, find_training
+from harness.data.parallel_map import OnProgress, no_progress
+from harness.data.sources.on_disk_stream import OnDiskStream
+from harness.data.sources.validation_pairs import OnDiskValidation
+
+
+@dataclass(frozen=True)
+class OnDiskSource:
+    """Reads the data sets that a setting names, of those that are there.
+
+    Attributes:
+        roots: where data sets lie.
+        train_sets: by family of tasks, the set to train on instead of the setting's.
+        on_progress: hears how many files have been hashed.
+    """
+
+    roots: DataRoots
+    train_sets: Mapping[str, str] = field(default_factory=dict)
+    on_progress: OnProgress = no_progress
+    name: str = "on disk"
+    _tests: dict[str, OnDisk] = field(default_factory=dict, repr=False, compare=False)
+    _training: dict[str, OnDiskTraining] = field(default_factory=dict, repr=False, compare=False)
+
+    def training_data(self, setting: Setting) -> OnDiskTrainingData:
+        """See :class:`DataSource`."""
+        return self.found_training(setting).data
+
+    def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
+        """See :class:`DataSource`; images on disk are scored whole."""
+        return TestSet(
+            setting=setting.name,
+            setting_version=setting.version,
+            columns=amount.columns(setting.columns),
+            tasks=setting.tasks,
+            photographs=(),
+            files=self.found_tests(setting).tests,
+            centre_px=None,
+            preprocessing=setting.preprocessing,
+            degradation_versions=degradation_versions(setting.tasks),
+        )
+
+    def absent_columns(self, setting: Setting) -> Mapping[str, str]:
+        """See :class:`DataSource`."""
+        return self.found_tests(setting).absent
+
+    def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
+        """See :class:`DataSource`."""
+        return self.found_training(setting).absent
+
+    def stream(self, spec: TrainSpec, views: int) -> OnDiskStream:
+        """See :class:`DataSource`."""
+        data, optimisation = spec.data, spec.optimisation
+        assert isinstance(data, OnDiskTrainingData)
+        assert optimisation is not None
+        files = self._training_files(data)
+        images = DecodedImages(default_folder())
+        return OnDiskStream(images, data, files, optimisation, spec.seed, spec.stages, views)
+
+    def validation(self, spec: TrainSpec) -> OnDiskValidation:
+        """See :class:`DataSource`."""
+        assert isinstance(spec.data, OnDiskTrainingData)
+        files = self._training_files(spec.data)
+        return OnDiskValidation(DecodedImages(default_folder()), spec.data, files)
+
+    def pairs(self, test: TestSet) -> DiskPairs:
+        """See :class:`DataSource`."""
+        found = next(found for found in self._tests.values() if found.tests == test.files)
+        return DiskPairs(test, found.files)
+
+    def found_tests(self, setting: Setting) -> OnDisk:
+        """Return the test sets of ``setting`` on disk; every file is hashed, once."""
+        if setting.name not in self._tests:
+            self._tests[setting.name] = find_tests(setting, self.roots)
+        return self._tests[setting.name]
+
+    def found_training(self, setting: Setting) -> OnDiskTraining:
+        """Return the training sets of ``setting`` on disk; every file is hashed, once."""
+        if setting.name not in self._training:
+            found = find_training(setting, self.roots, self.train_sets, self.on_progress)
+            self._training[setting.name] = found
+        return self._training[setting.name]
+
+    def _training_files(self, data: OnDiskTrainingData) -> TrainingPaths:
+        return next(found.files for found in self._training.values() if found.data == data)

@@ -1,0 +1,117 @@
+"""What images come from: one interface, and what it hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from harness.config.recipes import Optimisation, TestAmount
+from harness.config.run_specs import (
+    OnDiskTrainingData,
+    Stage,
+    SyntheticTrainingData,
+    TestSet,
+    TrainSpec,
+)
+from harness.config.settings import Setting, Task
+from harness.data.images.arrays import Float
+from harness.data.sources.pairs import Pair
+from harness.data.sources.samples import Samples
+
+TrainingData = SyntheticTrainingData | OnDiskTrainingData
+
+
+class TrainingStream(Protocol):
+    """Training batches: a batch is a function of data, seed and step alone."""
+
+    @property
+    def train(self) -> Optimisation:
+        """The optimisation; batch size, patch size and task sampling matter here."""
+        ...
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the training and their tasks."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        ...
+
+    def batch(self, step: int) -> Samples:
+        """Return batch ``step`` (from 0)."""
+        ...
+
+
+class ValidationPairs(Protocol):
+    """Pairs by task; both degraded and clean are (N, 3, H, W) float32 in [0, 1]."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that are trained, in the order of the setting."""
+        ...
+
+    def pairs(self, task: Task) -> Iterator[tuple[Float, Float]]:
+        """Yield (degraded, clean), one image each: the centre 128 pixels of every image."""
+        ...
+
+    def crops(self, task: Task) -> Float:
+        """Return 24 degraded crops of 64 pixels, for a classifier."""
+        ...
+
+
+class TestPairs(Protocol):
+    """Test pairs by column and image, made one at a time."""
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield (column, image) of every pair, in order."""
+        ...
+
+    def data_set(self, column: str) -> str:
+        """Return the name of the data set that fills a column, as ``CBSD68`` or ``synthetic``."""
+        ...
+
+    def make(self, column: str, image: str) -> Pair:
+        """Make one pair."""
+        ...
+
+
+class DataSource(Protocol):
+    """Where the images of a setting come from.
+
+    Nobody else asks whether images are synthetic or lie on a disk.
+    """
+
+    @property
+    def name(self) -> str:
+        """What messages call the source: ``synthetic`` or ``on disk``."""
+        ...
+
+    def training_data(self, setting: Setting) -> TrainingData:
+        """Return what determines the training images of ``setting``."""
+        ...
+
+    def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
+        """Return what determines the test images of ``setting``, as many as a recipe tests."""
+        ...
+
+    def absent_columns(self, setting: Setting) -> Mapping[str, str]:
+        """Return by column the data set that would fill it and is not there."""
+        ...
+
+    def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
+        """Return by family of tasks without training images the sets that would have them."""
+        ...
+
+    def stream(self, spec: TrainSpec, views: int) -> TrainingStream:
+        """Return the training batches of a run."""
+        ...
+
+    def validation(self, spec: TrainSpec) -> ValidationPairs:
+        """Return the validation pairs of a run: images that it is neither trained nor tested on."""
+        ...
+
+    def pairs(self, test: TestSet) -> TestPairs:
+        """Return the pairs of a test set."""
+        ...

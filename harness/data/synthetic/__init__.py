@@ -1,0 +1,1 @@
+"""The embedded photographs, dead leaves, and degradations made here."""

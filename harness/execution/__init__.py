@@ -1,0 +1,1 @@
+"""Training and scoring one run, and what is stored of it."""

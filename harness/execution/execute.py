@@ -1,0 +1,116 @@
+"""Computing one run of a plan: the unit of work on any machine.
+
+Every launcher ends in :func:`execute`, and so does ``python -m harness exec RUN_ID --plan FILE``.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.config.errors import HarnessError, Interrupted, UsageError
+from harness.execution.locks import hold
+from harness.execution.process import Worker, prepare_process
+from harness.execution.progress import Progress, progress_for
+from harness.execution.status import run_status
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.store.files import write_text
+
+Stop = Callable[[], bool]
+"""Answers whether the person asked the computation to stop."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How one run ended: ``error`` is a sentence, empty if all is well."""
+
+    label: str
+    error: str = ""
+    interrupted: bool = False
+
+
+def never_stop() -> bool:
+    """Answer that nobody asked to stop."""
+    return False
+
+
+def execute(
+    run: Run, plan: Plan, worker: Worker, stop: Stop = never_stop, live: bool = True
+) -> RunOutcome:
+    """Train and score one run, as far as its folder does not hold it already.
+
+    Args:
+        run: a run of ``plan``. The auxiliary runs that it needs must be done.
+        plan: what it belongs to.
+        worker: what this process may use.
+        stop: asked after each step and image.
+        live: whether bars are drawn on a terminal; several processes write plain lines.
+    """
+    if stop():
+        return RunOutcome(run.label, interrupted=True)
+    progress = progress_for(run.label, live=live)
+    try:
+        _compute(run, plan, worker, stop, progress)
+    except Interrupted:
+        return RunOutcome(run.label, interrupted=True)
+    except HarnessError as error:
+        return RunOutcome(run.label, error=str(error))
+    except Exception as error:  # a defect in one method must not cost the other runs
+        trace = run.folder.path / "traceback.txt"
+        write_text(trace, traceback.format_exc())
+        reason = str(error).split("\n")[0]
+        return RunOutcome(run.label, error=f"{type(error).__name__}: {reason}; see {trace}")
+    finally:
+        progress.close()
+    return RunOutcome(run.label)
+
+
+def execute_with_needs(plan: Plan, run_id: str, worker: Worker, stop: Stop) -> list[RunOutcome]:
+    """Compute one run of a plan by its id, after those that it needs and that are not done.
+
+    Raises:
+        UsageError: the plan has no such run.
+    """
+    run = plan.run(run_id)
+    outcomes = []
+    for needed in (*run.requires, run):
+        if run_status(needed, plan) == "done":
+            continue
+        outcomes.append(execute(needed, plan, worker, stop))
+        if outcomes[-1].error or outcomes[-1].interrupted:
+            break
+    return outcomes
+
+
+def raise_if_failed(outcomes: list[RunOutcome], runs: int) -> None:
+    """Raise one error that names all runs that failed, if any did."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if failed:
+        details = "; ".join(f"{outcome.label}: {outcome.error}" for outcome in failed)
+        raise HarnessError(f"{len(failed)} of {runs} runs failed: {details}")
+
+
+def _compute(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
+    prepare_process(worker.threads)
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    with hold(run, progress, stop):
+        run.folder.write_spec(run.train)
+        if run.method.spec.trained and not run.folder.weights.exists():
+            _make_weights(run, plan, worker, stop, progress)
+        if run.score is not None and run_status(run, plan) != "done":
+            from harness.execution.scoring import score_run
+
+            score_run(run, plan, worker, stop, progress)
+
+
+def _make_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
+    from harness.execution.training_run import import_checkpoint, train_run
+
+    if run.checkpoint is not None:
+        import_checkpoint(run, run.checkpoint, progress)
+    elif run.train.data is None:
+        raise UsageError(f"{run.label} has nothing to train on; name a checkpoint or a data set")
+    else:
+        train_run(run, plan, worker, stop, progress)

@@ -1,0 +1,64 @@
+"""From a run to its network: initial weights keyed by the seed, or the weights it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+
+from harness.config.errors import HarnessError, RunError
+from harness.config.run_specs import TrainSpec
+from harness.config.seeding import integer_seed
+from harness.method import BuildContext, Method, MethodSpec, OptionError
+from harness.planning.run import Run
+from harness.registry import instantiate, parse_options
+from harness.training.checkpoint import load_weights
+
+
+def build(spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any]) -> Method:
+    """Build the network of a method with initial weights that depend on the seed alone.
+
+    Raises:
+        RunError: something that the options ask for is not on this machine.
+    """
+    context = BuildContext(
+        options=parse_options(spec, train.options),
+        tasks=train.tasks,
+        required=required,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(integer_seed("initial-weights", train.seed))
+        try:
+            network = instantiate(spec, context)
+        except OptionError as error:
+            raise RunError(f"{spec.name}: {error}") from error
+    return cast(Method, network)
+
+
+def initial_network(run: Run) -> Method:
+    """Build the run's network; networks that it builds on have the weights of their own runs.
+
+    Raises:
+        HarnessError: a run that this one needs was not trained.
+    """
+    required = {}
+    for needed in run.requires:
+        if not needed.folder.weights.exists():
+            raise HarnessError(f"{run.label} needs {needed.label}, which was not trained")
+        required[needed.train.method] = trained_network(needed).eval()
+    return build(run.method.spec, run.train, required)
+
+
+def trained_network(run: Run) -> Method:
+    """Return the run's network with the weights in its folder."""
+    network = initial_network(run)
+    if run.method.spec.trained:
+        weights = load_weights(run.folder.weights, run.weights_id, run.method.id)
+        network.load_state_dict(weights)
+    return network
+
+
+def parameter_count(network: Method) -> int:
+    """Return the number of parameters of a network."""
+    return sum(parameter.numel() for parameter in network.parameters())

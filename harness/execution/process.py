@@ -1,0 +1,98 @@
+"""What a computing process sets once for speed; nothing here is meant to change a number."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+
+from harness.config.errors import UsageError
+from harness.planning.request import Resources
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library
+_LARGEST = (2**30, 2**25)  # older versions refuse more than 32 MiB
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What one computing process may use.
+
+    Attributes:
+        device: a torch device.
+        threads: compute threads.
+        jobs: processes like this one side by side.
+        loader_workers: processes that make training batches ahead.
+    """
+
+    device: str
+    threads: int
+    jobs: int = 1
+    loader_workers: int = 0
+
+
+def worker_of(resources: Resources) -> Worker:
+    """Return what each of the processes may use that share ``resources``.
+
+    Raises:
+        UsageError: the device cannot be used.
+    """
+    jobs = resources.jobs or cores()
+    return Worker(
+        device=usable_device(resources.device),
+        threads=max(1, cores() // jobs),
+        jobs=jobs,
+        loader_workers=resources.loader_workers,
+    )
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_device(name: str) -> str:
+    """Return the device of ``--device``: ``auto`` takes a GPU if there is one.
+
+    Raises:
+        UsageError: the device cannot be used; says why.
+    """
+    if name == "cpu":
+        return name
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"--device {name} cannot be used ({reason}); use cpu or auto") from error
+    return name
+
+
+def prepare_process(threads: int) -> None:
+    """Pin the compute threads and let the allocator reuse large blocks.
+
+    Every training step asks for the same blocks of many megabytes. By default the C library
+    maps each anew and returns it, and the system clears every page again; kept, the blocks
+    are reused warm. What this gains is in docs/performance.md.
+    """
+    import cv2
+    import torch
+
+    torch.set_num_threads(threads)
+    # Images are scored side by side, one thread each.
+    cv2.setNumThreads(1)
+    if sys.platform == "linux":
+        keep_freed_memory()
+
+
+def keep_freed_memory() -> bool:
+    """Have the GNU C library keep large freed blocks; return whether it agreed."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return False
+    agreed = any(mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST)
+    return bool(agreed and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

@@ -1,0 +1,132 @@
+"""What a long job tells the person who waits for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """Receives the course of one run."""
+
+    def step(self, done: int, total: int, loss: float, validation: str) -> None:
+        """Tell that ``done`` of ``total`` training steps are done."""
+        ...
+
+    def images(self, what: str, done: int, total: int) -> None:
+        """Tell that ``done`` of ``total`` images are ``what`` (scored, probed)."""
+        ...
+
+    def log(self, text: str) -> None:
+        """Tell something in one line."""
+        ...
+
+    def close(self) -> None:
+        """End the display."""
+        ...
+
+
+def left(seconds: float) -> str:
+    """Return a duration as ``3m20s``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+@dataclass
+class PlainProgress:
+    """Whole lines, at most one every ``every_s`` seconds: for files, pipes and workers."""
+
+    label: str
+    every_s: float = 15.0
+    _began: float = field(default_factory=time.monotonic)
+    _first: int | None = None
+    _last_s: float = 0.0
+
+    def step(self, done: int, total: int, loss: float, validation: str) -> None:
+        """Print step, loss, validation and time left."""
+        now = time.monotonic()
+        if self._first is None:
+            # One step tells no rate; the first line comes after the first interval.
+            self._first, self._began, self._last_s = done, now, now
+        if now - self._last_s < self.every_s and done < total:
+            return
+        self._last_s = now
+        rate = (now - self._began) / max(1, done - self._first)
+        self.log(
+            f"step {done}/{total}  loss {loss:.4f}  {validation}  "
+            f"{left(rate * (total - done))} left"
+        )
+
+    def images(self, what: str, done: int, total: int) -> None:
+        """Print when it is done with all images."""
+        if done == total:
+            self.log(f"{what} {total} images")
+
+    def log(self, text: str) -> None:
+        """Print one line to standard error, where it cannot mix with a table."""
+        print(f"[{self.label}] {text}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class BarProgress:
+    """A live bar with loss, validation and time left."""
+
+    def __init__(self, label: str) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._label = label
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+        self._bars.start()
+        self._tasks: dict[str, Any] = {}
+
+    def step(self, done: int, total: int, loss: float, validation: str) -> None:
+        """Move the training bar."""
+        self._move(f"{self._label}  train", done, total, f"loss {loss:.4f}  {validation}")
+
+    def images(self, what: str, done: int, total: int) -> None:
+        """Move the bar of what is done with images."""
+        self._move(f"{self._label}  {what}", done, total, "")
+
+    def _move(self, name: str, done: int, total: int, note: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, note=note)
+        self._bars.update(self._tasks[name], completed=done, note=note)
+
+    def log(self, text: str) -> None:
+        """Print one line above the bars."""
+        self._bars.console.print(f"[{self._label}] {text}", markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Stop the display."""
+        self._bars.stop()
+
+
+def progress_for(label: str, live: bool) -> Progress:
+    """Return bars where a person watches a terminal, plain lines elsewhere."""
+    return BarProgress(label) if live and sys.stderr.isatty() else PlainProgress(label)

@@ -1,0 +1,101 @@
+"""Scoring one run: per-image results, and what its prompts do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from harness.config.errors import Interrupted
+from harness.config.files import datasets_folder
+from harness.config.run_specs import ScoreSpec
+from harness.evaluation.evaluate import Subject, evaluate
+from harness.evaluation.metrics.registry import Metric, resolve_metrics
+from harness.evaluation.probes.observe import Observer
+from harness.evaluation.probes.prompt_analysis import analyse_prompts
+from harness.evaluation.probes.prompt_summary import summarise_prompts
+from harness.execution.networks import trained_network
+from harness.execution.process import Worker
+from harness.execution.progress import Progress
+from harness.method import Prompted
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.store.files import read_json, write_json
+from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
+from harness.store.results import append, results_of
+
+
+def score_run(
+    run: Run, plan: Plan, worker: Worker, stop: Callable[[], bool], progress: Progress
+) -> None:
+    """Restore and score the images whose results are missing, and summarise the prompts.
+
+    Raises:
+        Interrupted: ``stop`` answered yes; what was scored is stored.
+    """
+    if run.score is None:
+        return
+    network = trained_network(run).to(torch.device(worker.device)).eval()
+    subject = Subject(
+        method=network,
+        method_id=run.method.id,
+        seed=run.train.seed,
+        needs_task_labels=run.method.spec.needs_task_labels,
+        device=torch.device(worker.device),
+        origin="measured" if run.checkpoint is None else "re-evaluated",
+    )
+    metrics = resolve_metrics(plan.metrics)
+    began = time.monotonic()
+    stored = results_of(run.folder.results, run.score_id)
+    pairs = plan.source.pairs(run.score.test)
+    for results in evaluate(
+        subject,
+        run.score,
+        metrics,
+        pairs,
+        {(result.column, result.image, result.metric) for result in stored},
+        partial(progress.images, "scored"),
+        worker.threads,
+    ):
+        append(run.folder.results, results)
+        if stop():
+            raise Interrupted(f"{run.label} stopped while it was scored")
+    summary = _summary(run, plan, subject, metrics)
+    summary["score_wall_s"] = round(time.monotonic() - began, 2)
+    write_json(run.folder.prompt_summary, summary)
+    if plan.probes:
+        _analyse(run, plan, subject, run.score, progress)
+
+
+def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> dict[str, Any]:
+    """Return what ``prompt_summary.json`` will hold: prompts, classifiers, metric directions."""
+    summary = stored_summary(run.folder)
+    directions = {metric.id: metric.higher_is_better for metric in metrics}
+    summary["higher_is_better"] = {**summary.get("higher_is_better", {}), **directions}
+    # The summary is about the setting's own test set.
+    own = plan.test.photographs and not plan.out_of_distribution
+    if isinstance(subject.method, Prompted) and own:
+        found = summarise_prompts(
+            subject.method, plan.test, datasets_folder(), subject.needs_task_labels, subject.device
+        )
+        summary["prompts"] = found.as_json()
+    for needed in run.requires:
+        accuracy = read_json(needed.folder.provenance).get("validation_per_task")
+        if accuracy is not None:  # unknown for pretrained weights
+            summary.setdefault("classifiers", {})[needed.train.method] = accuracy
+    return summary
+
+
+def _analyse(run: Run, plan: Plan, subject: Subject, score: ScoreSpec, progress: Progress) -> None:
+    if run.score_id is None or stored_analysis(run.folder, run.score_id) is not None:
+        return
+    analysis: dict[str, Any] = {}
+    if isinstance(subject.method, Prompted):
+        observer = Observer(subject.method, subject.needs_task_labels, subject.device)
+        on_progress = partial(progress.images, "probed")
+        pairs = plan.source.pairs(score.test)
+        analysis = analyse_prompts(observer, pairs, score.test, datasets_folder(), on_progress)
+    store_analysis(run.folder, run.score_id, analysis)

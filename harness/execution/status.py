@@ -1,0 +1,66 @@
+"""What of a run is stored, and the time that the rest will take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.store.prompt_files import stored_analysis
+from harness.store.results import results_of
+
+RunStatus = Literal["done", "to score", "unfinished", "missing"]
+
+_SCORE_S = 0.5
+"""Rough time to restore and score one image with a small network."""
+
+
+def run_status(run: Run, plan: Plan) -> RunStatus:
+    """Return what of ``run`` is stored; one whose scores are all there needs no weights."""
+    if run.score is not None and _is_scored(run, plan):
+        return "done"
+    has_weights = run.folder.weights.exists() or not run.method.spec.trained
+    if not has_weights:
+        return "unfinished" if run.folder.checkpoint.exists() else "missing"
+    return "done" if run.score is None else "to score"
+
+
+def is_complete(plan: Plan) -> bool:
+    """Return whether everything that the plan scores is stored."""
+    return all(run_status(run, plan) == "done" for run in plan.runs)
+
+
+def estimated_s(run: Run, plan: Plan) -> float:
+    """Return a rough time for what of ``run`` is missing, from the recipe's measured step."""
+    status = run_status(run, plan)
+    if status == "done":
+        return 0.0
+    images = 0
+    if run.score is not None:
+        images = sum(len(names) for names in plan.test.images_by_column().values())
+    training_s = _training_s(run, plan) if status in ("missing", "unfinished") else 0.0
+    return training_s + _SCORE_S * images
+
+
+def _training_s(run: Run, plan: Plan) -> float:
+    if run.train.optimisation is None:
+        return 0.0
+    spec = run.method.spec
+    factor = 1.0 if spec.cost is None else spec.cost(run.train.options)
+    step_s = plan.recipe.runtime.expected_step_s * spec.relative_cost * factor
+    return run.train.optimisation.steps * step_s
+
+
+def _is_scored(run: Run, plan: Plan) -> bool:
+    results = results_of(run.folder.results, run.score_id)
+    stored = {(result.column, result.image, result.metric) for result in results}
+    for column, images in plan.test.images_by_column().items():
+        for image in images:
+            wanted = {(column, image, metric) for metric in plan.metrics}
+            if not wanted <= stored:
+                return False
+    if plan.out_of_distribution:
+        return True
+    if not run.folder.prompt_summary.exists():
+        return False
+    return not plan.probes or stored_analysis(run.folder, run.score_id) is not None

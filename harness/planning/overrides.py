@@ -1,0 +1,85 @@
+"""A setting as it is scored: its own rules, or what a request changes in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.config.errors import UsageError
+from harness.config.files import datasets_folder, load_ood_set
+from harness.config.preprocessing import Preprocessing
+from harness.config.protocol_files import load_protocol
+from harness.config.settings import Setting
+from harness.planning.request import EvaluationOverrides
+
+
+@dataclass(frozen=True)
+class ScoredSetting:
+    """A setting after a request's overrides.
+
+    Attributes:
+        rules: the setting's tasks and columns under the preprocessing and protocol in force.
+        tested: the same with the columns that are scored, which an out-of-distribution test set
+            replaces.
+    """
+
+    rules: Setting
+    tested: Setting
+
+
+def override(setting: Setting, changes: EvaluationOverrides, on_disk: bool) -> ScoredSetting:
+    """Apply ``changes`` to ``setting``; another preprocessing gets an id of its own.
+
+    Raises:
+        UsageError: an unknown protocol or test set, or a change that the images do not allow.
+    """
+    update: dict[str, Any] = {"preprocessing": _preprocessing(setting, changes, on_disk)}
+    if changes.protocol is not None:
+        update["protocol"] = load_protocol(changes.protocol, datasets_folder()).protocol
+    rules = setting.model_copy(update=update)
+    return ScoredSetting(rules, _tested(rules, changes.test_set, on_disk))
+
+
+def _preprocessing(setting: Setting, changes: EvaluationOverrides, on_disk: bool) -> Preprocessing:
+    own = setting.preprocessing
+    if changes.noise_stream == "published":
+        _check_published_stream(changes, on_disk)
+    update: dict[str, Any] = {}
+    identifier = own.id
+    if changes.noise_rounding not in (None, own.noise_rounding):
+        update["noise_rounding"] = changes.noise_rounding
+        identifier = f"{identifier}-noise-{changes.noise_rounding}"
+    if changes.crop_multiple not in (None, own.crop_multiple):
+        update["crop_multiple"] = changes.crop_multiple
+        identifier = f"{identifier}-cropped-to-{changes.crop_multiple}"
+    if changes.noise_stream != own.noise_stream:
+        update["noise_stream"] = changes.noise_stream
+        identifier = f"{identifier}-{changes.noise_stream}-stream"
+    return own.model_copy(update={**update, "id": identifier})
+
+
+def _check_published_stream(changes: EvaluationOverrides, on_disk: bool) -> None:
+    if not on_disk:
+        raise UsageError("--noise-stream published is about images on disk; add --data-root")
+    if changes.noise_rounding not in (None, "truncate"):
+        raise UsageError(
+            f"--noise-stream published truncates, and --noise-rounding "
+            f"{changes.noise_rounding} does not; leave one of them out"
+        )
+
+
+def _tested(setting: Setting, test_set: str | None, on_disk: bool) -> Setting:
+    """Return ``setting`` with the columns of an out-of-distribution test set, if one is named."""
+    if test_set is None:
+        return setting
+    other = load_ood_set(test_set)
+    if not on_disk and not other.synthetic:
+        raise UsageError(f"--test-set {other.name} is about images of its own; add --data-root")
+    update = {
+        "name": f"{setting.name}+{other.name}",
+        "title": other.title,
+        "tasks": other.tasks,
+        "columns": other.columns,
+        "test_sources": other.test_sources,
+    }
+    return setting.model_copy(update=update)

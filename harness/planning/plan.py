@@ -1,0 +1,286 @@
+"""The plan: methods times seeds on a setting become runs; some runs need others.
+
+Planning imports no torch: it hashes specs and looks at what is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.config.errors import UsageError, did_you_mean
+from harness.config.files import load_setting
+from harness.config.recipe_files import load_recipe
+from harness.config.recipes import Recipe
+from harness.config.run_specs import TestSet
+from harness.config.settings import Column, Setting
+from harness.data.parallel_map import OnProgress, no_progress
+from harness.data.sources.opening import open_source
+from harness.data.sources.protocol import DataSource
+from harness.evaluation.metrics.registry import metric_ids
+from harness.planning.overrides import ScoredSetting, override
+from harness.planning.request import CheckpointRequest, RunRequest
+from harness.planning.run import Checkpoint, Run
+from harness.planning.run_factory import RunFactory
+from harness.registry import (
+    MethodChoice,
+    auxiliary_method,
+    catalogue,
+    find,
+    options_as_json,
+    resolve_options,
+    use_plugins,
+)
+from harness.store.weights import read_metadata
+
+_SPANDREL = "spandrel"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one request computes.
+
+    Attributes:
+        request: what was asked for.
+        setting: the setting with the columns that are scored, after overrides.
+        recipe: how networks are trained and how much is tested.
+        source: where images come from.
+        test: what is scored.
+        metrics: ids of all metrics, those of the protocol first.
+        runs: what is scored, in the order of the table.
+        auxiliary: what is trained before them because they build on it.
+        absent_columns: by column, the data set that would fill it and is not on this disk.
+        absent_families: by family of tasks without training images, the sets that would have them.
+    """
+
+    request: RunRequest
+    setting: Setting
+    recipe: Recipe
+    source: DataSource
+    test: TestSet
+    metrics: tuple[str, ...]
+    runs: tuple[Run, ...]
+    auxiliary: tuple[Run, ...]
+    absent_columns: Mapping[str, str] = field(default_factory=dict)
+    absent_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the table, with the draws that the recipe tests."""
+        return self.test.columns
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that were asked for."""
+        return self.request.seeds
+
+    @property
+    def out(self) -> Path:
+        """The output folder."""
+        return self.request.out
+
+    @property
+    def probes(self) -> bool:
+        """Whether prompts are analysed at length."""
+        return self.request.probes
+
+    @property
+    def out_of_distribution(self) -> bool:
+        """Whether a test set other than the setting's own is scored."""
+        return self.request.evaluation.test_set is not None
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """All runs, each after those that it needs."""
+        return (*self.auxiliary, *self.runs)
+
+    @property
+    def method_ids(self) -> list[str]:
+        """Method ids in the order of the table, references first."""
+        return list(dict.fromkeys(run.method.id for run in self.runs))
+
+    def run(self, run_id: str) -> Run:
+        """Return the run called ``run_id``.
+
+        Raises:
+            UsageError: the plan has no such run; the nearest is named.
+        """
+        by_id = {run.id: run for run in self.all_runs}
+        if run_id not in by_id:
+            raise UsageError(f"the plan has no run '{run_id}'; {did_you_mean(run_id, by_id)}")
+        return by_id[run_id]
+
+
+def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Plan:
+    """Build the plan of a request; the degraded input is always part of it.
+
+    ``on_progress`` hears how many files of data sets have been hashed.
+
+    Raises:
+        UsageError: an unknown name, options that contradict each other, or data that is missing.
+        HarnessError: files of a data set do not fit together.
+    """
+    use_plugins(request.plugins)
+    own = load_setting(request.setting)
+    recipe = load_recipe(request.recipe, request.setting)
+    source = open_source(
+        request.data.root, request.data.on_disk, request.data.train_sets, on_progress
+    )
+    scored = override(own, request.evaluation, request.data.uses_files)
+    _check_probes(request)
+    trains = request.checkpoint is None
+    plan = Plan(
+        request=request,
+        setting=scored.tested,
+        recipe=recipe,
+        source=source,
+        test=source.test_set(scored.tested, recipe.test),
+        metrics=metric_ids([*scored.tested.protocol.metrics, *request.metrics]),
+        runs=(),
+        auxiliary=(),
+        absent_columns=source.absent_columns(scored.tested),
+        absent_families=source.absent_families(own) if trains else {},
+    )
+    factory = RunFactory(
+        setting=scored.rules,
+        recipe=recipe,
+        data=source.training_data(own) if trains else None,
+        test=plan.test,
+        out=request.out,
+    )
+    if request.checkpoint is None:
+        runs = _trained_runs(request, scored, factory)
+    else:
+        runs = _pretrained_runs(request.checkpoint, scored, factory)
+    auxiliary = {needed.weights_id: needed for run in runs for needed in run.requires}
+    return replace(plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()))
+
+
+def store_plan(plan: Plan, path: Path) -> None:
+    """Write a plan: its request and the ids of its runs, so that any machine can compute one."""
+    from harness.store.files import write_json
+
+    content = {
+        "request": plan.request.model_dump(mode="json"),
+        "runs": [run.id for run in plan.all_runs],
+    }
+    write_json(path, content)
+
+
+def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
+    """Read a stored plan and make it again.
+
+    Raises:
+        UsageError: the file is no plan, or code or data have changed so that its runs are others.
+    """
+    from harness.config.parsing import parse
+    from harness.store.files import read_json
+
+    content: Any = read_json(path)
+    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+        raise UsageError(f"{path} holds no plan; write one with python -m harness plan --to FILE")
+    plan = make_plan(parse(RunRequest, content["request"], str(path)), on_progress)
+    found = {run.id for run in plan.all_runs}
+    changed = [run_id for run_id in content["runs"] if run_id not in found]
+    if changed:
+        raise UsageError(
+            f"{path} was made with other code or data: run {changed[0]} would be another one now; "
+            "make the plan again"
+        )
+    return plan
+
+
+def _check_probes(request: RunRequest) -> None:
+    if request.probes and request.evaluation.test_set is not None:
+        raise UsageError(
+            "--probes are about the setting's own test set, and show there how unseen "
+            "degradations are routed; leave --test-set out"
+        )
+
+
+def _trained_runs(request: RunRequest, scored: ScoredSetting, factory: RunFactory) -> list[Run]:
+    references = dict.fromkeys([*_always_shown(), *request.methods])
+    methods = {method.id: method for method in map(find, references)}
+    runs = []
+    for method in methods.values():
+        _check_task_labels(method, scored)
+        seeds = request.seeds if method.spec.trained else request.seeds[:1]
+        runs += [factory.method_run(method, seed) for seed in seeds]
+    return runs
+
+
+def _pretrained_runs(
+    asked: CheckpointRequest, scored: ScoredSetting, factory: RunFactory
+) -> list[Run]:
+    method, options = _method_of(asked, factory)
+    _check_task_labels(method, scored)
+    required = []
+    for name in method.spec.requires:
+        if name not in asked.required:
+            raise UsageError(
+                f"{method.id} builds on {name}; give its weights: --required {name}=FILE"
+            )
+        helper = auxiliary_method(name)
+        checkpoint = Checkpoint(asked.required[name])
+        helper_options = _published_options(helper, factory)
+        required.append(factory.pretrained_run(helper, helper_options, checkpoint, scored=False))
+    runs = [factory.method_run(find(name), 0) for name in _always_shown()]
+    checkpoint = Checkpoint(asked.file, asked.entry)
+    runs.append(factory.pretrained_run(method, options, checkpoint, tuple(required)))
+    return runs
+
+
+def _method_of(
+    asked: CheckpointRequest, factory: RunFactory
+) -> tuple[MethodChoice, Mapping[str, Any]]:
+    """Return the method of a checkpoint and its options, from the request or the file itself."""
+    if asked.method == _SPANDREL:
+        method = _spandrel(asked)
+        return method, _published_options(method, factory)
+    if asked.method is not None:
+        method = find(asked.method)
+        return method, _published_options(method, factory)
+    known = read_metadata(asked.file)
+    if "method" not in known or "options" not in known:
+        raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
+    return find(known["method"]), json.loads(known["options"])
+
+
+def _spandrel(asked: CheckpointRequest) -> MethodChoice:
+    """Return the method of a network that spandrel recognises by its weights."""
+    overrides = {"checkpoint": str(asked.file)}
+    if asked.architecture is not None:
+        overrides["architecture"] = asked.architecture
+    name = asked.architecture or asked.file.stem
+    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
+
+
+def _published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:
+    train = factory.recipe.train
+    options = resolve_options(
+        method,
+        factory.recipe.size,
+        factory.setting.task_names,
+        micro_batch=train.micro_batch or train.batch,
+        published=True,
+    )
+    return options_as_json(options)
+
+
+def _always_shown() -> list[str]:
+    """Return the names of what is part of every table: methods without training or files."""
+    specs: Sequence[tuple[str, Any]] = list(catalogue().specs.items())
+    return [name for name, spec in specs if not spec.trained and not spec.needs_file]
+
+
+def _check_task_labels(method: MethodChoice, scored: ScoredSetting) -> None:
+    known = scored.rules.task_names
+    unknown = [name for name in scored.tested.task_names if name not in known]
+    if method.spec.needs_task_labels and unknown:
+        raise UsageError(
+            f"{method.id} needs the true task of every image, and '{unknown[0]}' is none of "
+            f"{scored.rules.name}'s; leave {method.id} out of this test set"
+        )

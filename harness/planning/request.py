@@ -1,0 +1,172 @@
+"""What a person asks for: one request and the resources it may use.
+
+A request is built once, from flags, from a YAML file (``--config run.yaml``) or from keyword
+arguments, and everything behind it takes the request. What changes no number (workers, devices)
+is in :class:`Resources`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from harness.config.errors import UsageError
+from harness.config.preprocessing import NoiseRounding
+from harness.config.spec import Spec
+
+DEFAULT_OUT = Path("results/runs")
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``0,1,2`` or ``0-4``.
+
+    Raises:
+        UsageError: the text is of another form, or names a seed twice.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(f"--seeds '{text}' is not like 0,1,2 or 0-4")
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise UsageError(f"--seeds '{text}' names no seed, or one twice")
+    return tuple(seeds)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return comma-separated names, each once, in their order."""
+    names = (name.strip() for name in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def split_methods(text: str) -> tuple[str, ...]:
+    """Return the methods of ``--methods``; ``;`` stands for a comma inside an option's value.
+
+    Raises:
+        UsageError: no method is named.
+    """
+    names = split_names(text)
+    if not names:
+        raise UsageError("--methods names no method; python -m harness methods lists them")
+    return tuple(name.replace(";", ",") for name in names)
+
+
+def _seeds(value: Any) -> Any:
+    return parse_seeds(str(value)) if isinstance(value, str | int) else value
+
+
+def _methods(value: Any) -> Any:
+    return split_methods(value) if isinstance(value, str) else value
+
+
+def _names(value: Any) -> Any:
+    return split_names(value) if isinstance(value, str) else value
+
+
+class DataRequest(Spec):
+    """Which images are trained and tested: the synthetic version of a setting, or files.
+
+    Attributes:
+        root: folder of data sets on disk.
+        on_disk: use data sets from where ``HARNESS_DATA_ROOT`` or the user's file says.
+        train_sets: by family of tasks, the set to train on instead of the setting's.
+    """
+
+    root: Path | None = None
+    on_disk: bool = False
+    train_sets: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def uses_files(self) -> bool:
+        """Whether images are read from data sets on disk."""
+        return self.root is not None or self.on_disk
+
+
+class EvaluationOverrides(Spec):
+    """What changes in how a setting is scored; None leaves the setting's own rule.
+
+    Attributes:
+        noise_rounding: how noisy test images become 8-bit.
+        crop_multiple: test images are cropped to multiples of this; 1 leaves them whole.
+        protocol: name of the protocol to score by.
+        noise_stream: ``keyed`` by image, or ``published``: one stream in the folder's order.
+        test_set: an out-of-distribution test set that is scored instead of the setting's own.
+    """
+
+    noise_rounding: NoiseRounding | None = None
+    crop_multiple: int | None = Field(default=None, ge=1)
+    protocol: str | None = None
+    noise_stream: Literal["keyed", "published"] = "keyed"
+    test_set: str | None = None
+
+
+class CheckpointRequest(Spec):
+    """Weights that were not trained here.
+
+    Attributes:
+        file: the checkpoint.
+        method: the method that they are weights of; None if the file itself says so. ``spandrel``
+            recognises any network that the library spandrel knows.
+        architecture: spandrel's name for the network, where its weights alone do not say it.
+        entry: where in the file the weights are, such as ``params_ema``.
+        required: checkpoints of the methods that this one builds on, by name.
+    """
+
+    file: Path
+    method: str | None = None
+    architecture: str | None = None
+    entry: str | None = None
+    required: dict[str, Path] = Field(default_factory=dict)
+
+
+class RunRequest(Spec):
+    """Everything that determines a plan.
+
+    Attributes:
+        methods: references such as ``cpl`` or ``cpl:top_k=2``.
+        setting: name of the benchmark setting.
+        recipe: name of a recipe, or a YAML file.
+        seeds: of the trainings.
+        metrics: metrics beside those of the protocol, by id or by pyiqa's name.
+        data: which images are trained and tested.
+        evaluation: what changes in how the setting is scored.
+        checkpoint: pretrained weights to evaluate instead of training ``methods``.
+        probes: whether prompts are analysed at length.
+        show: columns of the table that are not scores, such as ``parameters``.
+        plugins: Python files with methods, metrics or degradations of one's own.
+        out: folder for runs and tables.
+    """
+
+    methods: Annotated[tuple[str, ...], BeforeValidator(_methods)] = ("cpl", "promptir")
+    setting: str = "three-task"
+    recipe: str = "mini"
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0,)
+    metrics: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    data: DataRequest = Field(default_factory=DataRequest)
+    evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
+    checkpoint: CheckpointRequest | None = None
+    probes: bool = False
+    show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    plugins: tuple[Path, ...] = ()
+    out: Path = DEFAULT_OUT
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a computation may use; nothing here changes a number.
+
+    Attributes:
+        jobs: runs computed side by side; 0 takes one per core.
+        device: ``cpu``, ``cuda``, ``auto``, or a torch device.
+        loader_workers: processes per run that make training batches ahead.
+        launcher: which launcher hands out the runs.
+    """
+
+    jobs: int = 1
+    device: str = "auto"
+    loader_workers: int = 0
+    launcher: str = "local"

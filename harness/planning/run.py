@@ -1,0 +1,57 @@
+"""A run: one training and its scoring, or pretrained weights and theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import ScoreSpec, TrainSpec
+from harness.registry import MethodChoice
+from harness.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of pretrained weights, and the entry in it that holds them, if one was named."""
+
+    path: Path
+    entry: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its scoring, or pretrained weights and theirs.
+
+    Attributes:
+        method: the method as asked for.
+        train: what determines the weights.
+        weights_id: the hash of ``train``.
+        score: what is scored under which protocol; None for auxiliary runs.
+        requires: runs whose weights this one builds on.
+        folder: where it is stored.
+        checkpoint: where the weights come from, if they are not trained here.
+    """
+
+    method: MethodChoice
+    train: TrainSpec
+    weights_id: str
+    score: ScoreSpec | None
+    requires: tuple[Run, ...]
+    folder: RunFolder
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def id(self) -> str:
+        """The run's name in a plan and on disk: method, seed and weights id."""
+        return self.folder.path.name
+
+    @property
+    def label(self) -> str:
+        """What messages call the run."""
+        return f"{self.method.id} seed {self.train.seed}"
+
+    @property
+    def score_id(self) -> str | None:
+        """The hash of ``score``, which its results carry; None for auxiliary runs."""
+        return None if self.score is None else spec_hash(self.score)

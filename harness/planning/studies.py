@@ -1,0 +1,191 @@
+"""Ablations: a base method and named axes, each a list of values that differ from it.
+
+A study is a YAML file. Its runs are those of ``run``: a value that changes nothing is the base's
+own run, and studies that share a value share its run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, JsonValue, model_validator
+
+import harness
+from harness.config.errors import UsageError, did_you_mean
+from harness.config.files import load_setting
+from harness.config.parsing import parse, read_yaml
+from harness.config.recipe_files import load_recipe
+from harness.config.recipes import Recipe
+from harness.config.spec import Spec
+from harness.registry import MethodChoice, find, options_as_json, resolve_options
+
+
+class ValueSpec(Spec):
+    """A value of an axis: another method, other options, or both.
+
+    ``baseline`` is the label of the value of this axis that it is compared with; without it, that
+    is the study's base.
+    """
+
+    label: str
+    method: str | None = None
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    baseline: str | None = None
+
+
+class AxisSpec(Spec):
+    """Values in the order in which tables and figures show them."""
+
+    label: str
+    values: tuple[ValueSpec, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _labels_are_known(self) -> AxisSpec:
+        labels = [value.label for value in self.values]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two values are labelled '{label}'")
+        for value in self.values:
+            if value.baseline is not None and value.baseline not in labels:
+                raise ValueError(
+                    f"the baseline of '{value.label}' is '{value.baseline}', which is no value; "
+                    f"{did_you_mean(value.baseline, labels)}"
+                )
+        return self
+
+
+class StudySpec(Spec):
+    """What a study's file holds."""
+
+    title: str
+    base: str
+    axes: dict[str, AxisSpec] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class StudyValue:
+    """A value with the ids of the method that it is and of its baseline."""
+
+    label: str
+    method: str
+    baseline: str
+
+
+@dataclass(frozen=True)
+class StudyAxis:
+    """An axis as it is computed."""
+
+    name: str
+    label: str
+    values: tuple[StudyValue, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study whose values have become methods."""
+
+    name: str
+    title: str
+    base: str
+    axes: tuple[StudyAxis, ...]
+
+    @property
+    def methods(self) -> list[str]:
+        """The ids of all methods, each once, the base first."""
+        found = [self.base]
+        for axis in self.axes:
+            for value in axis.values:
+                found += [value.baseline, value.method]
+        return list(dict.fromkeys(found))
+
+
+def study_names() -> list[str]:
+    """Return the names of the studies that ship with the harness."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
+    """Read a study by name, or from a YAML file of one's own, for a setting and a recipe.
+
+    Options that have the base's value already are left out, so that equal runs are one.
+
+    Raises:
+        UsageError: no such study, an unknown key, method or option, or options that contradict
+            each other.
+    """
+    path = _locate(name)
+    spec = parse(StudySpec, read_yaml(path), str(path))
+    tasks = load_setting(setting_name).task_names
+    resolver = _Resolver(path, spec.base, tasks, load_recipe(recipe_name, setting_name))
+    base = resolver.method_id(ValueSpec(label="base"))
+    axes = []
+    for axis_name, axis in spec.axes.items():
+        ids = {value.label: resolver.method_id(value) for value in axis.values}
+        values = []
+        for value in axis.values:
+            baseline = base if value.baseline is None else ids[value.baseline]
+            values.append(StudyValue(value.label, ids[value.label], baseline))
+        axes.append(StudyAxis(axis_name, axis.label, tuple(values)))
+    return Study(path.stem, spec.title, base, tuple(axes))
+
+
+def methods_of(studies: Sequence[Study]) -> list[str]:
+    """Return the ids of all methods of several studies, each once."""
+    found: list[str] = []
+    for study in studies:
+        found += study.methods
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Turns the values of one study's file into methods."""
+
+    path: Path
+    base: str
+    tasks: tuple[str, ...]
+    recipe: Recipe
+
+    def method_id(self, value: ValueSpec) -> str:
+        try:
+            return self._method_id(value)
+        except UsageError as error:
+            raise UsageError(f"{self.path}, value '{value.label}': {error}") from error
+
+    def _method_id(self, value: ValueSpec) -> str:
+        asked = value.method or self.base
+        options = self._options(find(asked))
+        reference = asked
+        for name, wanted in value.options.items():
+            if name not in options or options[name] != wanted:
+                text = wanted if isinstance(wanted, str) else json.dumps(wanted)
+                reference += f":{name}={text}"
+        method = find(reference)
+        self._options(method)
+        return method.id
+
+    def _options(self, method: MethodChoice) -> dict[str, Any]:
+        train = self.recipe.train
+        options = resolve_options(
+            method,
+            self.recipe.size,
+            self.tasks,
+            micro_batch=train.micro_batch or train.batch,
+        )
+        return options_as_json(options)
+
+
+def _locate(name: str) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    if name not in study_names():
+        raise UsageError(f"unknown study '{name}'; {did_you_mean(name, study_names())}")
+    return _folder() / f"{name}.yaml"
+
+
+def _folder() -> Path:
+    return Path(harness.__file__).parent / "studies"

@@ -1,0 +1,1 @@
+"""Published numbers, their sources and their audit."""

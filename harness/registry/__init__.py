@@ -1,0 +1,22 @@
+"""Names to methods: the built-in catalogue, plug-ins, references, and strict options."""
+
+from harness.registry.build import instantiate
+from harness.registry.catalogue import Catalogue, catalogue
+from harness.registry.option_help import option_lines
+from harness.registry.options import options_as_json, parse_options, resolve_options
+from harness.registry.plugins import use_plugins
+from harness.registry.references import MethodChoice, auxiliary_method, find
+
+__all__ = [
+    "Catalogue",
+    "MethodChoice",
+    "auxiliary_method",
+    "catalogue",
+    "find",
+    "instantiate",
+    "option_lines",
+    "options_as_json",
+    "parse_options",
+    "resolve_options",
+    "use_plugins",
+]

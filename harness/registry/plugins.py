@@ -1,0 +1,88 @@
+"""Plug-in files: methods, metrics and degradations of one's own in Python files."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from harness.config.errors import UsageError
+from harness.method import MethodSpec
+
+PLUGINS_VARIABLE = "HARNESS_PLUGINS"
+"""Environment variable with plug-in files; worker processes read it."""
+
+
+def use_plugins(files: Sequence[Path]) -> None:
+    """Add plug-in files, here and in processes that this one starts.
+
+    Raises:
+        UsageError: a file does not exist.
+    """
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"--plugin {file} does not exist; check the path")
+    if files:
+        paths = dict.fromkeys([*map(str, plugin_files()), *(str(file.resolve()) for file in files)])
+        os.environ[PLUGINS_VARIABLE] = os.pathsep.join(paths)
+        load_plugins.cache_clear()
+    load_plugins(os.environ.get(PLUGINS_VARIABLE, ""))
+
+
+def plugin_files() -> list[Path]:
+    """Return the plug-in files of this process, in the order in which they were named."""
+    listed = os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)
+    return [Path(path) for path in listed if path]
+
+
+@functools.cache
+def load_plugins(listed: str) -> tuple[dict[Path, ModuleType], dict[Path, str]]:
+    """Import the files of ``listed``; return the modules, and the reasons of those that failed.
+
+    What the files decorate (metrics, degradations) registers itself on import.
+    """
+    modules: dict[Path, ModuleType] = {}
+    failed: dict[Path, str] = {}
+    for text in filter(None, listed.split(os.pathsep)):
+        path = Path(text)
+        try:
+            modules[path] = _import_file(path)
+        except Exception as error:  # a plug-in may fail in any way
+            failed[path] = f"{path}: {type(error).__name__}: {error}"
+    return modules, failed
+
+
+def specs_of(module: ModuleType) -> list[MethodSpec]:
+    """Return every method spec at the top level of ``module``, each name once."""
+    found: dict[str, MethodSpec] = {}
+    for value in vars(module).values():
+        if isinstance(value, MethodSpec):
+            found[value.name] = value
+    return list(found.values())
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file under its own name."""
+    name = path.stem
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        if getattr(loaded, "__file__", None) != str(path):
+            raise ImportError(f"a module called '{name}' is loaded already; rename the file")
+        return loaded
+    if importlib.util.find_spec(name) is not None:
+        raise ImportError(f"a module called '{name}' is installed; rename the file")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

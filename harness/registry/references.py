@@ -1,0 +1,138 @@
+"""References to methods: ``name[+addition][@sequential][:option=value]*``.
+
+A reference carries its options, so that variants of one method stand side by side in a table.
+``host+addition`` adds the prompts of one method to the network of another, and
+``name@sequential`` learns the tasks one kind of degradation after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.config.errors import UsageError, did_you_mean
+from harness.method import MethodSpec
+from harness.registry.catalogue import Catalogue, catalogue
+
+_SEQUENTIAL = "sequential"
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method with the options that a person set.
+
+    Attributes:
+        id: how it was asked for, in one canonical form.
+        spec: its static facts.
+        overrides: options that were set, as text.
+        sequential: whether tasks are learnt one kind after the other.
+    """
+
+    id: str
+    spec: MethodSpec
+    overrides: Mapping[str, str]
+    sequential: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Specs hold functions and types of plug-ins; another process finds them by name.
+        return _choice_again, (self.id, self.spec.name, dict(self.overrides), self.sequential)
+
+    @property
+    def label(self) -> str:
+        """The name in tables: the spec's, and what differs from it."""
+        name = self.spec.label + (" (sequential)" if self.sequential else "")
+        return _joined(name, self.overrides)
+
+
+def find(reference: str) -> MethodChoice:
+    """Resolve a reference.
+
+    Raises:
+        UsageError: unknown method, a broken plug-in, or something that is no ``option=value``.
+    """
+    whole, *settings = (part.strip() for part in reference.split(":"))
+    name, at, way = whole.partition("@")
+    if at and way != _SEQUENTIAL:
+        raise UsageError(
+            f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
+        )
+    spec = method_spec(name)
+    if spec.role == "auxiliary":
+        raise _auxiliary_error(name, spec)
+    if at and not spec.trained:
+        raise UsageError(f"{spec.name} is not trained, so not in sequence either")
+    overrides = _overrides(settings, reference)
+    identifier = _joined(spec.name + at + way, overrides)
+    return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=bool(at))
+
+
+def auxiliary_method(name: str) -> MethodChoice:
+    """Return a method that others build on, with its default options."""
+    return MethodChoice(name, catalogue().specs[name], {})
+
+
+def method_spec(name: str) -> MethodSpec:
+    """Return the spec of ``name``, or of ``host+addition``.
+
+    Raises:
+        UsageError: no such method, a broken plug-in, or a network that cannot be split.
+    """
+    known = catalogue()
+    asked = known.aliases.get(name, name)
+    if asked in known.broken:
+        raise UsageError(f"method '{name}' cannot be used: {known.broken[asked]}")
+    if asked in known.specs:
+        return known.specs[asked]
+    host, plus, addition = asked.rpartition("+")
+    if plus:
+        return _added(host, addition, known)
+    names = [other for other, spec in known.specs.items() if spec.role != "auxiliary"]
+    raise UsageError(f"unknown method '{name}'; {did_you_mean(name, names)}")
+
+
+def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
+    """Return the spec of a network with another method's prompts."""
+    host, addition = method_spec(host_name), method_spec(addition_name)
+    if addition.adapter is None:
+        able = [name for name, spec in known.specs.items() if spec.adapter is not None]
+        raise UsageError(
+            f"'{addition_name}' in '{host_name}+{addition_name}' cannot be added to a network; "
+            f"{did_you_mean(addition_name, able)}"
+        )
+    if not host.insertion_points:
+        able = [name for name, spec in known.specs.items() if spec.insertion_points]
+        raise UsageError(
+            f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
+            f"to it; networks that can: {', '.join(able)}"
+        )
+    return addition.adapter(host)
+
+
+def _overrides(settings: list[str], reference: str) -> dict[str, str]:
+    overrides = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{setting}' in '{reference}' is not option=value")
+        overrides[key] = value
+    return overrides
+
+
+def _auxiliary_error(name: str, spec: MethodSpec) -> UsageError:
+    specs = catalogue().specs.items()
+    users = ", ".join(other for other, s in specs if spec.name in s.requires)
+    return UsageError(
+        f"'{name}' is trained for other methods and restores nothing; ask for a method that needs "
+        f"it, such as {users}"
+    )
+
+
+def _joined(name: str, overrides: Mapping[str, str]) -> str:
+    return ":".join([name, *(f"{key}={value}" for key, value in sorted(overrides.items()))])
+
+
+def _choice_again(
+    identifier: str, name: str, overrides: Mapping[str, str], sequential: bool
+) -> MethodChoice:
+    return MethodChoice(identifier, method_spec(name), overrides, sequential)
