@@ -31,6 +31,7 @@ from methods.promptir.network import PromptIR
 from methods.promptir.spec import PromptIROptions
 from methods.restormer.network import Restormer
 from methods.restormer.spec import RestormerOptions
+from methods.restormer_backbone import as_is
 from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal, seeded_uniform
 
 FIGURES = Path(__file__).parent / "parity"
@@ -45,8 +46,9 @@ NETWORKS = {
     "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
     "mioir_restormer_ap": lambda: AdaptivelyPrompted(AdaptivePromptOptions()),
 }
-# DRSformer keeps the largest entries of its attention maps; two of them tie within fp32's rounding,
-# and machines that keep different ones differ by 1.6e-4. In double precision there is no such tie.
+# DRSformer selects the largest entries of its attention maps; two of them tie within fp32's
+# rounding, and machines that select different ones differ by 1.6e-4. In double precision there is
+# no such tie.
 IN_DOUBLE_PRECISION = {"drsformer"}
 OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
@@ -109,16 +111,18 @@ def test_frequency_block_equals_the_published_one_where_its_low_band_is_not_empt
 
 
 @pytest.mark.parametrize("with_complexity", [False, True])
-def test_balance_of_experts_equals_the_published_one(with_complexity: bool) -> None:
+def test_load_balancing_of_experts_equals_the_published_one(with_complexity: bool) -> None:
     figures = json.loads((FIGURES / "moceir_s.json").read_text())
-    options = MoCEIROptions(dim=32, with_complexity=with_complexity, expert_balance_weight=1.0)
+    options = MoCEIROptions(
+        dim=32, with_complexity=with_complexity, expert_load_balancing_weight=1.0
+    )
     network = MoCEIR(options).train()
     seed_weights(network, figures["seed"])
     with torch.no_grad():
         features = network.encode(seeded_input([4, 3, 64, 64], figures["seed"]))
-        balance = network.decode_with(features, lambda level, x: x).auxiliary["balance"]
+        auxiliary = network.decode_with(features, as_is).auxiliary
     expected = figures["balance_loss"][f"with_complexity_{str(with_complexity).lower()}"]
-    assert float(balance) == pytest.approx(expected, rel=1e-4)
+    assert float(auxiliary["load_balancing"]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_explicitly_prompted_restormer_equals_the_published_one_under_its_map() -> None:

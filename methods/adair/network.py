@@ -37,7 +37,10 @@ class AdaIR(RestormerBackbone):
         self.insertion_channels = {"level3": 8 * d, "level2": 4 * d, "level1": 2 * d}
 
     def decode_with(self, features: Features, insert: Insert) -> Decoded:
-        """Decode, handing what each frequency block gives to ``insert``."""
+        """Decode; ``insert`` gets the output of each level's frequency block.
+
+        Neither routing nor auxiliary terms arise.
+        """
         blocks = {"level3": self.fre1, "level2": self.fre2, "level1": self.fre3}
 
         def modulate(level: str, x: Tensor) -> Tensor:
@@ -50,7 +53,7 @@ class AdaIR(RestormerBackbone):
         return self.decode_with(self.encode(degraded), as_is).restored
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the mean absolute error, all that the published training minimises."""
+        """Return the mean absolute error, the whole objective of the published training."""
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 
