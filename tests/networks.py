@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.method import Batch, BuildContext, CheckContext, MethodSpec
+from harness.method import Batch, BuildContext, MethodSpec
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
@@ -46,11 +46,10 @@ PER_LEVEL = {
 
 def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     """Build a method at the size `tiny`, with what it requires untrained."""
-    spec = catalogue().specs[name] if name in catalogue().specs else find(name).card
+    spec = catalogue().specs[name] if name in catalogue().specs else find(name).spec
     required = {needed: build_tiny(needed, seed) for needed in spec.requires}
-    options = resolve_options(
-        MethodChoice(name, spec, overrides), "tiny", CheckContext(TASKS, len(TASKS))
-    )
+    choice = MethodChoice(name, spec, overrides)
+    options = resolve_options(choice, "tiny", TASKS, micro_batch=len(TASKS))
     torch.manual_seed(seed)
     return instantiate(spec, BuildContext(options, TASKS, required))
 
@@ -70,12 +69,12 @@ def restore(spec: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -
 
 
 def restore_by_name(name: str, method: Any, image: Tensor) -> Tensor:
-    return restore(find(name).card, method, image)
+    return restore(find(name).spec, method, image)
 
 
 def single_runs(name: str, method: Any, images: Tensor) -> Tensor:
     """Restore the images one by one."""
-    spec = find(name).card
+    spec = find(name).spec
     restored = []
     for index in range(len(images)):
         restored.append(restore(spec, method, images[index : index + 1], index))

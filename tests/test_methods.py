@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness.reporting.options import option_table
 
 from harness.config.errors import UsageError
 from harness.execution.complexity import count
-from harness.method import CheckContext, MethodSpec, Prompted, PromptHost
-from harness.registry import find, options_as_json, parse_options, resolve_options
+from harness.method import MethodSpec, Prompted, PromptHost
+from harness.registry import find, option_lines, resolve_options
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
 SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
@@ -21,8 +20,7 @@ def by_name(spec: MethodSpec) -> str:
 
 @pytest.mark.parametrize("spec", RESTORERS, ids=by_name)
 def test_every_option_is_documented(spec: MethodSpec) -> None:
-    defaults = options_as_json(parse_options(spec, spec.defaults))
-    for name, _, text in option_table(spec.options, defaults):
+    for name, _, text in option_lines(spec):
         assert text, f"{spec.name}: the docstring of its options leaves out {name}"
         assert "`" not in text
 
@@ -168,7 +166,7 @@ def test_what_is_inserted_is_used(host: MethodSpec) -> None:
 @pytest.mark.parametrize("addition", ADDITIONS, ids=by_name)
 def test_additions_can_be_added_to_a_host(addition: MethodSpec) -> None:
     name = f"restormer+{addition.name}"
-    spec, method = find(name).card, build_tiny(name).train()
+    spec, method = find(name).spec, build_tiny(name).train()
     losses = method.losses(batch(step=100), torch.Generator().manual_seed(0))
     assert ("cpr" in losses) == ("CPR" in addition.objective)
     torch.stack(list(losses.values())).sum().backward()
@@ -231,7 +229,7 @@ def test_every_restorer_has_a_listed_complexity() -> None:
 def test_choice_by_task_has_a_prompt_for_every_task(name: str) -> None:
     choice = find(name)
     for tasks, prompts in ((3, 5), (5, 5), (11, 11)):
-        context = CheckContext(tuple(f"task{i}" for i in range(tasks)), 5)
-        assert resolve_options(choice, "tiny", context).prompts == prompts
+        names = tuple(f"task{number}" for number in range(tasks))
+        assert resolve_options(choice, "tiny", names, micro_batch=5).prompts == prompts
     with pytest.raises(UsageError, match="set prompts=11"):
-        resolve_options(find(f"{name}:prompts=5"), "tiny", context)
+        resolve_options(find(f"{name}:prompts=5"), "tiny", names, micro_batch=5)
