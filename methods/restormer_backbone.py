@@ -64,8 +64,15 @@ class Features:
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> Features:
         """Return the same features with ``function`` applied to each tensor."""
-        tensors = [function(value) for value in (self.image, *self.maps())]
-        return Features(*tensors, self.height, self.width)
+        return Features(
+            image=function(self.image),
+            level1=function(self.level1),
+            level2=function(self.level2),
+            level3=function(self.level3),
+            latent=function(self.latent),
+            height=self.height,
+            width=self.width,
+        )
 
 
 class RestormerBackbone(nn.Module):

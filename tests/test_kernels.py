@@ -174,7 +174,7 @@ def test_attention_of_empty_channels_is_finite_as_published() -> None:
 
 @pytest.fixture
 def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return a switch that takes every fast path out of the blocks."""
+    """Return a switch that replaces every fast path in the blocks."""
 
     def switch() -> None:
         monkeypatch.setattr(blocks, "depthwise", plain)

@@ -367,7 +367,7 @@ def test_a_bias_moves_towards_prompts_that_are_selected_less_often() -> None:
     assert len(seen) == 5
     before = module.load_bias.clone()
     module.route(x)
-    assert torch.equal(before, module.load_bias), "outside training nothing moves"
+    assert torch.equal(before, module.load_bias), "the bias moves in training alone"
 
 
 def test_noise_and_temperature_are_for_training_alone() -> None:

@@ -104,7 +104,7 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of x, weight and bias; an unwanted one is empty.
 
-    ``wanted`` says whether that of x is, and whether those of weight and bias are.
+    ``wanted`` states whether that of x is, and whether those of weight and bias are.
     """
     wants_x, wants_taps = wanted
     taps, gradient = _taps(weight, bias, x), gradient.contiguous()

@@ -12,7 +12,7 @@ from harness.method import Routing
 from methods.prompting.options import PromptOptions
 
 LEAST_LOAD = 1e-6
-"""A task whose load sums to less was in no batch yet; it also keeps divisions finite."""
+"""A task whose load sums to less was in no batch yet; it also bounds divisors from below."""
 
 
 class ExpertLoad(nn.Module):

@@ -99,10 +99,8 @@ class Vgg16(nn.Module):
                 maps.append(x)
         return maps
 
-    def _read(
-        self, state: dict[str, Tensor], index: int, part: str, shape: tuple[int, ...]
-    ) -> None:
-        """Take the weight or bias of a convolution from a file's state."""
+    def _read(self, state: _State, index: int, part: str, shape: tuple[int, ...]) -> None:
+        """Hold the weight or bias of a convolution, as a file's state has it."""
         key = f"features.{index}.{part}"
         if key not in state or tuple(state[key].shape) != shape:
             raise OptionError(f"the VGG16 weights file holds no '{key}' of shape {shape}")

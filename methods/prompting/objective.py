@@ -144,13 +144,13 @@ class Prompting(nn.Module):
         features = network.encode(batch.degraded, rng)
         override = network.choose(batch.degraded, batch.tasks)
         teacher = self.teacher(batch.degraded, batch.clean) if self.teacher is not None else None
-        teacher_chooses = teacher is not None and self.options.teacher_choice
-        if teacher_chooses:
+        if teacher is not None and self.options.teacher_choice:
             override = dict.fromkeys(self.levels, teacher.weights)
         with exploring(network, batch.step, rng):
             decoded = network.decode(features, override)
             students = decoded.routing
-            if teacher_chooses and self.router is not None:
+            if self.router is not None and self.options.teacher_choice:
+                # The teacher chose, so the router that learns from it has not seen the batch yet.
                 students = {"shared": self.router(features.maps()[0])}
         return _ForwardPass(features, decoded, teacher, students)
 
@@ -203,11 +203,14 @@ class Prompting(nn.Module):
         override = negatives.override
         if not trains or self.options.cpr_gradient == "detached":
             with torch.no_grad():
-                return network.decode(features, override).restored
-        if self.options.cpr_gradient == "full":
-            return network.decode(features, override).restored
-        with frozen(_all_but_prompts(network)):
-            return network.decode(features.detach(), override).restored
+                decoded = network.decode(features, override)
+        elif self.options.cpr_gradient == "full":
+            decoded = network.decode(features, override)
+        else:
+            with frozen(_all_but_prompts(network)):
+                decoded = network.decode(features.detach(), override)
+        restored: Tensor = decoded.restored
+        return restored
 
 
 def _all_but_prompts(network: nn.Module) -> list[nn.Parameter]:

@@ -27,8 +27,8 @@ class PromptOptions:
         prompt_patch_px: side of the training patch for which the prompts have the features' size.
         prompt_scale: factor on that size; prompts are resized to the features.
         prompt_init: ``uniform`` draws every value from U(0, 1) as published;
-            ``channel-normal`` gives each prompt one N(0, 1) value per channel, so that the
-            decoder can tell the prompts apart from the start.
+            ``channel-normal`` gives each prompt one N(0, 1) value per channel, so that
+            the prompts differ in what the decoder reads from the start.
         prompt_levels: insertion points of prompts: ``all``, or names joined by ``+``
             (level3+level1).
         residual_prompt: whether the features, projected, are added to the prompt.
