@@ -7,7 +7,7 @@ each function may be called again, in another process or on another day.
 The command line calls the functions of this package and nothing beside them.
 """
 
-from harness.api.computing import compute, evaluate, execute_run, run
+from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
     export_runs,
@@ -52,6 +52,7 @@ __all__ = [
     "Study",
     "ablation_tables",
     "catalogue",
+    "check_resources",
     "compute",
     "convert_checkpoint",
     "describe",

@@ -13,7 +13,7 @@ from harness.execution.execute import (
     execute_with_needs,
     raise_if_failed,
 )
-from harness.execution.process import worker_of
+from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
 from harness.launch import launcher
 from harness.launch.signals import stop_on_signals
@@ -44,6 +44,16 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
         raise Interrupted("stopped; nothing is lost, the same call goes on")
     raise_if_failed(outcomes, len(plan.runs))
     return outcomes
+
+
+def check_resources(resources: Resources) -> None:
+    """Refuse a launcher or device that cannot be used, before anything is computed.
+
+    Raises:
+        UsageError: names what cannot be used, and the way out.
+    """
+    launcher(resources.launcher)
+    check_device(resources)
 
 
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:

@@ -164,9 +164,12 @@ class Resources:
         device: ``cpu``, ``cuda``, ``auto``, or a torch device.
         loader_workers: processes per run that make training batches ahead.
         launcher: which launcher hands out the runs.
+        threads: compute threads of each run; None takes ``OMP_NUM_THREADS``, or an equal share of
+            the cores.
     """
 
     jobs: int = 1
     device: str = "auto"
     loader_workers: int = 0
     launcher: str = "local"
+    threads: int | None = None
