@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from harness.method import Routing
 from methods.blocks import TransformerBlock, pad_to_multiple
-from methods.options import PromptIROptions
-from methods.promptir import PromptIR
-from methods.prompts import PromptModule
+from methods.prompting.prompt_module import PromptModule
+from methods.promptir.network import PromptIR
+from methods.promptir.spec import PromptIROptions
 from methods.restormer_backbone import Features
 
 

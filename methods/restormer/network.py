@@ -1,4 +1,4 @@
-"""Restormer: no prompts.
+"""Restormer, a network without prompts.
 
 Follows Zamir et al., CVPR 2022 (arXiv 2111.09881), repository swz30/Restormer and its
 copy in Xiangtaokong/MiOIR; the state-dict keys are theirs.
@@ -12,12 +12,16 @@ from torch import Tensor
 
 from harness.method import Batch, BuildContext, Decoded, Insert
 from methods.blocks import Upsample, conv1x1
-from methods.options import RestormerOptions
+from methods.restormer.spec import RestormerOptions
 from methods.restormer_backbone import Features, RestormerBackbone, as_is
 
 
 class Restormer(RestormerBackbone):
-    """Restormer in general width, trained with L1."""
+    """Restormer of any width, trained with L1.
+
+    Args:
+        options: size of the network.
+    """
 
     def __init__(self, options: RestormerOptions) -> None:
         super().__init__(options)
@@ -27,7 +31,7 @@ class Restormer(RestormerBackbone):
         self.insertion_channels = {"level3": 8 * d, "level2": 4 * d, "level1": 2 * d}
 
     def decode_with(self, features: Features, insert: Insert) -> Decoded:
-        """Decode, handing the latent and two decoder levels to ``insert``."""
+        """Decode; ``insert`` gets the latent and the features of two decoder levels."""
         return Decoded(self.decode_backbone(features, insert), {}, {})
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:

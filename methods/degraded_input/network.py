@@ -1,4 +1,4 @@
-"""The degraded input itself: what every method has to beat."""
+"""The network of the degraded input: the identity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class DegradedInput(nn.Module):
     """Returns its input."""
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
-        """Return ``degraded`` (N, 3, H, W)."""
+        """Return ``degraded`` (N, 3, H, W) unchanged."""
         return degraded
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
@@ -21,5 +21,5 @@ class DegradedInput(nn.Module):
 
 
 def build(context: BuildContext) -> DegradedInput:
-    """Build; there are no options."""
+    """Build the identity; there are no options."""
     return DegradedInput()

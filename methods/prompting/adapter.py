@@ -1,9 +1,9 @@
-"""CPL as a plug-in: sparse prompts at the places that a network without prompts names.
+"""Prompts for a network without prompts, at the insertion points that it names.
 
-At each place the features (C channels) are joined with a prompt of about two thirds of C,
-as at PromptIR's three levels, mixed by one transformer block, and what a 1x1 convolution makes
-of it is added to the features. The sum is ours: PromptIR replaces the features, but a network
-that was not made for prompts keeps its own path so.
+At each insertion point the features (C channels) are joined with a prompt of about two thirds of C
+channels, as at PromptIR's three levels, mixed by one transformer block, projected to C channels by
+a 1x1 convolution and added to the features. The addition differs from PromptIR, which replaces the
+features: it leaves the network, which was not made for prompts, its own path.
 """
 
 from __future__ import annotations
@@ -24,16 +24,22 @@ from harness.method import (
     Routing,
 )
 from methods.blocks import TransformerBlock, conv1x1
-from methods.options import PromptOptions
-from methods.prompting import Prompting
-from methods.prompts import PromptModule
+from methods.prompting.objective import Prompting
+from methods.prompting.options import PromptOptions
+from methods.prompting.prompt_module import PromptModule
 
 _HEADS = 4
 _EXPANSION = 2.66
 
 
-class _Place(nn.Module):
-    """Adds to features (N, C, H, W) what they and their prompt give together."""
+class InsertedPrompt(nn.Module):
+    """Adds to features (N, C, H, W) a mixture of themselves and their prompt.
+
+    Args:
+        channels: channels of the features.
+        side: height and width of the prompts.
+        options: of the prompts.
+    """
 
     def __init__(self, channels: int, side: int, options: PromptOptions) -> None:
         super().__init__()
@@ -44,18 +50,22 @@ class _Place(nn.Module):
         self.reduce = conv1x1(width, channels)
 
     def forward(self, x: Tensor, forced: Tensor | None) -> tuple[Tensor, Routing]:
+        """Return the features with their prompt, (N, C, H, W), and the routing."""
         prompt, routing = self.prompt(x, forced)
         return x + self.reduce(self.block(torch.cat([x, prompt], 1))), routing
 
 
-class Plugged(nn.Module):
-    """A network with prompts at all of its insertion points.
+class PromptAdapter(nn.Module):
+    """A network with prompts at its insertion points.
 
     Args:
         host: the network; its keys get the prefix ``host.``.
         options: prompts and objective.
-        tasks: task names; with a forced choice, task i answers to prompt i.
+        tasks: task names; with a forced choice, task i has prompt i.
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
+
+    Raises:
+        TypeError: ``host`` has no insertion points.
     """
 
     def __init__(
@@ -69,22 +79,19 @@ class Plugged(nn.Module):
         if not isinstance(host, PromptHost):
             raise TypeError(f"{type(host).__name__} names no insertion points")
         self.host = host
-        places = tuple(host.insertion_channels)
-        self.levels = options.prompted(places)
+        self.levels = options.prompted_levels(tuple(host.insertion_channels))
         self.prompts = options.prompts
-        # The uppermost place is taken to work at half the image's side, as in PromptIR; a
-        # prompt is resized to the features wherever that is not so.
-        count = len(places)
-        self.places = nn.ModuleDict(
-            {
-                level: _Place(channels, max(1, options.prompt_patch_px >> (count - i)), options)
-                for i, (level, channels) in enumerate(host.insertion_channels.items())
-                if level in self.levels
-            }
-        )
-        self.prompting = Prompting(
-            options, tasks, self.levels, _first_channels(host, options), classifier
-        )
+        self.insertion_points = nn.ModuleDict()
+        # The uppermost insertion point is assumed to be at half the image's side, as in PromptIR;
+        # where it is not, its prompts are resized to the features.
+        halvings = len(host.insertion_channels)
+        for level, channels in host.insertion_channels.items():
+            side = max(1, options.prompt_patch_px >> halvings)
+            if level in self.levels:
+                self.insertion_points[level] = InsertedPrompt(channels, side, options)
+            halvings -= 1
+        first_channels = _first_channels(host, options)
+        self.prompting = Prompting(options, tasks, self.levels, first_channels, classifier)
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Encode (N, 3, H, W) in [0, 1] of any size."""
@@ -92,31 +99,32 @@ class Plugged(nn.Module):
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
-        forced, shared = self.prompting.share(features, override)
+        forced, shared = self.prompting.route_shared(features, override)
         routing: dict[str, Routing] = {}
 
         def insert(level: str, x: Tensor) -> Tensor:
             if level not in self.levels:
                 return x
-            out, routing[level] = self.places[level](x, forced.get(level))
+            prompted, routing[level] = self.insertion_points[level](x, forced.get(level))
             routing[level] = shared or routing[level]
-            return out
+            return prompted
 
         decoded = self.host.decode_with(features, insert)
         if override:
             return Decoded(decoded.restored, routing, {})
-        # Host and prompts may both balance a router: their terms keep apart.
-        of_host = {f"host_{name}": term for name, term in decoded.auxiliary.items()}
-        auxiliary = {**of_host, **self.prompting.auxiliary(routing)}
+        # The host may have a router too, so its terms get a prefix.
+        host_terms = {f"host_{name}": term for name, term in decoded.auxiliary.items()}
+        auxiliary = {**host_terms, **self.prompting.auxiliary(routing)}
         return Decoded(decoded.restored, routing, auxiliary)
 
     def prompt_bank(self, level: str) -> Tensor:
         """Return the prompts of a level, (prompts, C, H, W)."""
-        bank: Tensor = self.places[level].prompt.prompt_param[0]  # type: ignore[union-attr, index]
+        inserted: Any = self.insertion_points[level]
+        bank: Tensor = inserted.prompt.prompt_param[0]
         return bank
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
-        """Return one-hot prompts where the true task or the classifier chooses."""
+        """Return one-hot prompts where the true task or the classifier chooses, else None."""
         return self.prompting.choose(degraded, tasks, self.levels)
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
@@ -124,12 +132,12 @@ class Plugged(nn.Module):
         return self.decode(self.encode(degraded), self.choose(degraded, tasks)).restored
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return L1, what host and router add to it, and CPR."""
+        """Return L1, the terms of the host and of the routers, and CPR."""
         return self.prompting.losses(self, batch, rng)
 
 
 def _first_channels(host: nn.Module, options: PromptOptions) -> int:
-    """Return the channels of the host's first encoder map, for a router that sees it."""
+    """Return the channels of the host's first encoder map; 0 without a shared router."""
     if not options.shared_router:
         return 0
     with torch.no_grad():
@@ -142,11 +150,11 @@ def _first_channels(host: nn.Module, options: PromptOptions) -> int:
     return int(encoded.maps()[0].shape[1])
 
 
-def build(context: BuildContext) -> Plugged:
+def build(context: BuildContext) -> PromptAdapter:
     """Build the host from its part of the options, and the prompts from theirs."""
     options: Any = context.options
     if context.host is None:
-        raise ValueError("a plug-in is built around a host, and none was given")
+        raise ValueError("prompts are added to a host, and the context has none")
     host = context.host(options.host_options)
     classifier = context.required["task-classifier"] if options.chooser == "classifier" else None
-    return Plugged(host, options, context.tasks, classifier)
+    return PromptAdapter(host, options, context.tasks, classifier)

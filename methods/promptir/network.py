@@ -1,9 +1,9 @@
-"""PromptIR in general width, split into encoder and decoder so that prompts can be forced.
+"""PromptIR of any width, split into encoder and decoder so that prompts can be forced.
 
 Follows Potlapalli et al., NeurIPS 2023 (arXiv 2306.13090), repository va1shn9v/PromptIR,
 net/model.py, ``decoder=True``. At the published configuration keys, shapes and outputs are
-the published ones; the published code works at width 48 alone because some of its channel
-counts are literals, which are derived from the width here.
+the published ones. The published code works only at width 48, because some of its channel
+counts are literals; here they are derived from the width.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext, Decoded, Override, Routing
 from methods.blocks import TransformerBlock, Upsample, conv1x1
-from methods.options import LEVELS, PromptIROptions
-from methods.prompting import Prompting
-from methods.prompts import PromptModule
+from methods.prompting.objective import Prompting
+from methods.prompting.prompt_module import PromptModule
+from methods.promptir.spec import PromptIROptions
+from methods.restormer.spec import LEVELS
 from methods.restormer_backbone import Features, RestormerBackbone
 
 _UNUSED = ("chnl_reduce", "reduce_noise_channel_")
@@ -29,7 +30,7 @@ class PromptIR(RestormerBackbone):
 
     Args:
         options: size, prompts and objective.
-        tasks: task names; with a forced choice, task i answers to prompt i.
+        tasks: task names; with a forced choice, task i has prompt i.
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
     """
 
@@ -38,30 +39,39 @@ class PromptIR(RestormerBackbone):
     ) -> None:
         super().__init__(options)
         self.prompts = options.prompts
-        d, e = options.dim, options.ffn_expansion
+        self.levels = options.prompted_levels(LEVELS)
+        joined_widths = self._add_prompts(options)
+        self._add_blocks(options, joined_widths)
+        if options.unused_convolutions:
+            self._add_unused(options.dim, options.prompt_dims)
+        self.prompting = Prompting(options, tasks, self.levels, options.dim, classifier)
+
+    def _add_prompts(self, options: PromptIROptions) -> dict[str, int]:
+        """Add the prompt modules; return the channels of each level joined with its prompts."""
         dims, sides = options.prompt_dims, options.prompt_sizes
-        self.levels = options.prompted(LEVELS)
-        # The published network gives all three of these blocks the third level's heads.
-        heads = options.heads[2]
-        widths = {"level1": 2 * d, "level2": 4 * d, "level3": 8 * d}
-        for level, width in widths.items():
+        widths = {"level1": 2 * options.dim, "level2": 4 * options.dim, "level3": 8 * options.dim}
+        for level, width in list(widths.items()):
             if level in self.levels:
                 module = PromptModule(width, dims[level], sides[level], options)
                 setattr(self, f"prompt{level[-1]}", module)
-        joined = {level: w + dims[level] * (level in self.levels) for level, w in widths.items()}
-        self.noise_level3 = TransformerBlock(joined["level3"], heads, e)
-        self.reduce_noise_level3 = conv1x1(joined["level3"], 4 * d)
+                widths[level] += dims[level]
+        return widths
+
+    def _add_blocks(self, options: PromptIROptions, widths: Mapping[str, int]) -> None:
+        """Add the blocks that mix features and prompts, and the rest of the decoder."""
+        d, expansion = options.dim, options.ffn_expansion
+        # The published network gives all three of these blocks the third level's heads.
+        heads = options.heads[2]
+        self.noise_level3 = TransformerBlock(widths["level3"], heads, expansion)
+        self.reduce_noise_level3 = conv1x1(widths["level3"], 4 * d)
         self.up4_3 = Upsample(4 * d)
         self.reduce_chan_level3 = conv1x1(6 * d, 4 * d)
-        self.noise_level2 = TransformerBlock(joined["level2"], heads, e)
-        self.reduce_noise_level2 = conv1x1(joined["level2"], 4 * d)
-        self.noise_level1 = TransformerBlock(joined["level1"], heads, e)
-        self.reduce_noise_level1 = conv1x1(joined["level1"], 2 * d)
-        if options.unused_convolutions:
-            self._add_unused(d, dims)
-        self.prompting = Prompting(options, tasks, self.levels, d, classifier)
+        self.noise_level2 = TransformerBlock(widths["level2"], heads, expansion)
+        self.reduce_noise_level2 = conv1x1(widths["level2"], 4 * d)
+        self.noise_level1 = TransformerBlock(widths["level1"], heads, expansion)
+        self.reduce_noise_level1 = conv1x1(widths["level1"], 2 * d)
 
-    def _add_unused(self, d: int, dims: dict[str, int]) -> None:
+    def _add_unused(self, d: int, dims: Mapping[str, int]) -> None:
         """Add the six convolutions that published checkpoints hold and no forward uses."""
         third = dims["level3"] * 4 // 5
         self.chnl_reduce1 = conv1x1(dims["level1"], dims["level1"])
@@ -74,21 +84,25 @@ class PromptIR(RestormerBackbone):
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Add or drop the six convolutions that no forward uses, as this network has them.
 
-        PromptIR's own checkpoints hold them, those of MiOIR's PromptIR and of CPL do not.
+        PromptIR's own checkpoints hold them; those of MiOIR's PromptIR and of CPL do not.
         """
-        own = {k: v for k, v in self.state_dict().items() if k.startswith(_UNUSED)}
-        kept = {k: v for k, v in state.items() if k in own or not k.startswith(_UNUSED)}
-        return {**own, **kept}
+        adapted = {}
+        for key, value in self.state_dict().items():
+            if key.startswith(_UNUSED):
+                adapted[key] = value
+        for key, value in state.items():
+            if key in adapted or not key.startswith(_UNUSED):
+                adapted[key] = value
+        return adapted
 
     def decode(self, features: Features, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
-        forced, shared = self.prompting.share(features, override)
+        forced, shared = self.prompting.route_shared(features, override)
         routing: dict[str, Routing] = {}
 
         def insert(level: str, x: Tensor) -> Tensor:
             if level in self.levels:
-                module = getattr(self, f"prompt{level[-1]}")
-                prompt, routing[level] = module(x, forced.get(level))
+                prompt, routing[level] = self._prompt_module(level)(x, forced.get(level))
                 routing[level] = shared or routing[level]
                 x = torch.cat([x, prompt], 1)
             block, reduce = getattr(self, f"noise_{level}"), getattr(self, f"reduce_noise_{level}")
@@ -98,13 +112,16 @@ class PromptIR(RestormerBackbone):
         restored = self.decode_backbone(features, insert)
         return Decoded(restored, routing, self.prompting.auxiliary(routing))
 
+    def _prompt_module(self, level: str) -> PromptModule:
+        module: PromptModule = getattr(self, f"prompt{level[-1]}")
+        return module
+
     def prompt_bank(self, level: str) -> Tensor:
         """Return the prompts of a level, (prompts, C, H, W)."""
-        bank: Tensor = getattr(self, f"prompt{level[-1]}").prompt_param[0]
-        return bank
+        return self._prompt_module(level).prompt_param[0]
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
-        """Return one-hot prompts where the true task or the classifier chooses.
+        """Return one-hot prompts where the true task or the classifier chooses, else None.
 
         Raises:
             ValueError: the true task chooses and ``tasks`` were not given.
@@ -116,12 +133,12 @@ class PromptIR(RestormerBackbone):
         return self.decode(self.encode(degraded), self.choose(degraded, tasks)).restored
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return L1, the router's balance, and CPR under prompts that were not chosen."""
+        """Return L1, the terms of the routers, and CPR."""
         return self.prompting.losses(self, batch, rng)
 
 
 def build(context: BuildContext) -> PromptIR:
-    """Build from ``PromptIROptions``; the classifier comes from the cell it was trained in."""
+    """Build from ``PromptIROptions``; the classifier was trained in a run of its own."""
     options: Any = context.options
     classifier = context.required["task-classifier"] if options.chooser == "classifier" else None
     return PromptIR(options, context.tasks, classifier)
