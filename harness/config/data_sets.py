@@ -1,7 +1,8 @@
 """Data sets on disk: what they are, how their folders may lie, how many images they have.
 
-A data set is described by ``datasets/sets/NAME.yaml``, which holds no images. Where a user keeps
-them is found by :mod:`harness.data.on_disk.locate`, and read by :mod:`harness.data.on_disk.layouts`.
+A data set is described by ``datasets/sets/NAME.yaml``, which holds no images. Where these lie is
+found by :mod:`harness.data.on_disk.locate`, and what lies there by
+:mod:`harness.data.on_disk.layouts`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def datasets_folder() -> Path:
     for folder in (package / "datasets", package.parent / "datasets"):
         if (folder / CATALOGUE).is_file():
             return folder
-    raise HarnessError(f"no settings lie beside {package}; install the package again with pip")
+    raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
 
 
 def _names(kind: str) -> list[str]:

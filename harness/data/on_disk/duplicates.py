@@ -106,8 +106,6 @@ def find_duplicates(first: Sequence[Thumbnail], second: Sequence[Thumbnail]) -> 
         return []
     found = _near_matches(first, second)
     found |= _exact_matches(first, second)
-    if first is second:
-        found = {at: match for at, match in found.items() if at[0] < at[1]}
     return sorted(found.values(), key=lambda match: (match.first.image, match.second.image))
 
 
@@ -122,6 +120,8 @@ def _exact_matches(first: Sequence[Thumbnail], second: Sequence[Thumbnail]) -> M
     found: Matches = {}
     for row, thumbnail in enumerate(first):
         for column in columns_of.get(thumbnail.pixels_sha256, []):
+            if first is second and row >= column:
+                continue
             found[row, column] = Duplicate(thumbnail, second[column], True, 1.0, "")
     return found
 
@@ -133,9 +133,12 @@ def _near_matches(first: Sequence[Thumbnail], second: Sequence[Thumbnail]) -> Ma
     for mode, words in enumerate(_TURNS):
         turned = [_turned(thumbnail.small, mode) for thumbnail in first]
         bits = np.stack([_bits(small) for small in turned])
-        for row, column in _close_hashes(bits, bits_of_second):
-            skipped = (row, column) in found or (first is second and row >= column)
-            if skipped or first[row].pixels_sha256 == second[column].pixels_sha256:
+        candidates = _close_hashes(bits, bits_of_second)
+        if first is second:
+            candidates = _once(candidates)
+        for row, column in candidates:
+            equal = first[row].pixels_sha256 == second[column].pixels_sha256
+            if equal or (row, column) in found:
                 continue
             correlation = _verified(turned[row], second[column].small)
             if correlation is not None:
@@ -176,6 +179,11 @@ def _close_hashes(first: Float, second: Float) -> list[tuple[int, int]]:
             rows, columns = np.nonzero(agreement >= least)
             found += zip((rows + start).tolist(), (columns + other).tolist(), strict=True)
     return found
+
+
+def _once(candidates: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the index pairs inside one list, each once and none of an image with itself."""
+    return [(row, column) for row, column in candidates if row < column]
 
 
 def _verified(first: Float, second: Float) -> float | None:

@@ -1,4 +1,4 @@
-"""Where data sets are kept on this machine, and finding one there.
+"""Where data sets lie on this machine, and finding one there.
 
 The first of these that is given counts, and no other: the flag ``--data-root``, the environment
 variable ``HARNESS_DATA_ROOT``, the user's configuration file.
@@ -78,12 +78,12 @@ def find_data_roots(
 def _roots_of(configuration: UserConfiguration, path: Path) -> DataRoots:
     known = data_set_names()
     sets: dict[str, Path] = {}
-    for name, folder in configuration.sets.items():
+    for name, text in configuration.sets.items():
         if name not in known:
             raise UsageError(
                 f"{path}: unknown data set '{name}' in 'sets'; {did_you_mean(name, known)}"
             )
-        sets[name] = _absolute_folder(folder, f"{path}: sets.{name}")
+        sets[name] = _absolute_folder(text, f"{path}: sets.{name}")
     root = configuration.data_root
     folder = None if root is None else _absolute_folder(root, f"{path}: data_root")
     return DataRoots(folder, str(path), sets)

@@ -1,4 +1,4 @@
-"""Pairs that a list file names, one a line: two paths, or a degraded one of the clean one's name."""
+"""Pairs that a list file names, one a line: two paths, or one that both files share a name of."""
 
 from __future__ import annotations
 

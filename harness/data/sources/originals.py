@@ -1,4 +1,4 @@
-"""What a source supplies to streams and pairs: a clean image and, if a file has it, its degraded one.
+"""What a source supplies: a clean image and, if a file has it, its degraded version.
 
 All that differs between synthetic images and files on disk is behind these two protocols.
 """

@@ -81,7 +81,7 @@ class CropStream:
         return Samples(degraded, clean, names, step, second_view)
 
     def batch_tasks(self, step: int) -> list[Task]:
-        """Choose the tasks of a batch among those of its stage: in turn, reshuffled, or by shares."""
+        """Choose a batch's tasks among those of its stage: in turn, reshuffled, or by shares."""
         placed = stage_at(self.stages, step)
         of_stage = [task for task in self.tasks if task.name in placed.stage.tasks]
         balanced = self.train.task_sampling == "balanced"
