@@ -7,7 +7,7 @@ each function may be called again, in another process or on another day.
 The command line calls the functions of this package and nothing beside them.
 """
 
-from harness.api.computing import compute, evaluate, execute_run, run
+from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
     export_runs,
@@ -18,6 +18,7 @@ from harness.api.results import (
     table,
 )
 from harness.api.scoring import score, score_with_progress
+from harness.api.storage import image_cache_folder, remove_image_cache
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.convert import Conversion, convert_checkpoint
 from harness.execution.execute import RunOutcome, raise_if_failed
@@ -37,6 +38,7 @@ from harness.reporting.ablation_table import ablation_tables
 from harness.reporting.plan_text import training_notes
 from harness.reporting.probe_tables import probe_report
 from harness.reporting.prompt_report import prompt_report
+from harness.store.listing import StoredRunInfo, remove_runs, stored_runs
 
 __all__ = [
     "CheckpointRequest",
@@ -49,9 +51,11 @@ __all__ = [
     "RunOutcome",
     "RunRequest",
     "ScoringRequest",
+    "StoredRunInfo",
     "Study",
     "ablation_tables",
     "catalogue",
+    "check_resources",
     "compute",
     "convert_checkpoint",
     "describe",
@@ -60,6 +64,7 @@ __all__ = [
     "export_runs",
     "find",
     "has_results",
+    "image_cache_folder",
     "import_runs",
     "is_complete",
     "load_plan",
@@ -73,11 +78,14 @@ __all__ = [
     "probe_report",
     "prompt_report",
     "raise_if_failed",
+    "remove_image_cache",
+    "remove_runs",
     "run",
     "score",
     "score_with_progress",
     "split_names",
     "store_plan",
+    "stored_runs",
     "table",
     "training_notes",
     "use_plugins",

@@ -9,11 +9,12 @@ from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
 from harness.evaluation.metrics import resolve_metrics
 from harness.execution.execute import (
+    Control,
     RunOutcome,
     execute_with_needs,
     raise_if_failed,
 )
-from harness.execution.process import worker_of
+from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
 from harness.launch import launcher
 from harness.launch.signals import stop_on_signals
@@ -46,6 +47,16 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
     return outcomes
 
 
+def check_resources(resources: Resources) -> None:
+    """Refuse a launcher or device that cannot be used, before anything is computed.
+
+    Raises:
+        UsageError: names what cannot be used, and the way out.
+    """
+    launcher(resources.launcher)
+    check_device(resources)
+
+
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of a plan; failures and interruptions are part of the outcomes."""
     if is_complete(plan):
@@ -69,7 +80,8 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
     resolve_metrics(plan.metrics)
     stop_file = run.folder.path.with_name(f".stop-{run_id}")
     with stop_on_signals(stop_file):
-        return execute_with_needs(plan, run_id, worker_of(resources), stop_file.exists)
+        control = Control(stop=stop_file.exists)
+        return execute_with_needs(plan, run_id, worker_of(resources), control)
 
 
 def evaluate(

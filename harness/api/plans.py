@@ -62,8 +62,8 @@ def describe(plan: Plan) -> str:
         lines.append([run.method.id, run.train.seed, status, duration(expected_s), run.id])
     text = tabulate(lines, headers=["method", "seed", "status", "expected", "run"])
     return (
-        f"{text}\nsetting {plan.setting.name} ({plan.source.name}), recipe {plan.recipe.name}: about "
-        f"{duration(total_s)} on {plan.recipe.runtime.expected_on}"
+        f"{text}\nsetting {plan.setting.name} ({plan.source.name}), recipe {plan.recipe.name}: "
+        f"about {duration(total_s)} on {plan.recipe.runtime.expected_on}"
     )
 
 

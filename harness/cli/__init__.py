@@ -8,23 +8,47 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import ablate, audit, convert, data, evaluate, methods, plan, run, score, table
+from harness.cli import (
+    ablate,
+    audit,
+    convert,
+    data,
+    evaluate,
+    methods,
+    plan,
+    run,
+    runs,
+    score,
+    table,
+)
 from harness.cli.flags import takes_groups
 from harness.config.errors import HarnessError
+from harness.config.version import __version__
 
 app = typer.Typer(
     help="Train, score and compare all-in-one image restoration methods.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DEBUG = False
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"harness {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
     """Train, score and compare all-in-one image restoration methods."""
     global _DEBUG
@@ -46,6 +70,7 @@ _SUBCOMMANDS = {
 for _name, _function in _SUBCOMMANDS.items():
     app.command(_name)(takes_groups(_function))
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:

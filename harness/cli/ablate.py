@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,11 +13,14 @@ from harness.cli.options import (
     ArchiveFlags,
     DataFlags,
     DryRun,
-    RequestFlags,
     ResourceFlags,
+    SettingFlags,
     plan_of,
     request_of,
 )
+
+if TYPE_CHECKING:
+    from harness.api import Plan, Study
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class StudyFlags:
 
 def ablate(
     studies: StudyFlags,
-    request: RequestFlags,
+    request: SettingFlags,
     data: DataFlags,
     resources: ResourceFlags,
     archive: ArchiveFlags,
@@ -54,30 +58,30 @@ def ablate(
     from harness.config.errors import UsageError
 
     asked = request_of({"recipe": "ablation"}, request.config, request.values(), data.values())
-    if request.methods is not None:
-        raise UsageError("--methods are those of the studies here; choose them with --study")
     chosen = load_studies(studies.study or ["topk", "negatives"], asked)
     plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")
     import_results(plan, archive.import_)
+    asked_resources = resources.resources(jobs=0)
     if dry_run:
         print(describe(plan))
         return
-    outcomes = compute_missing(plan, resources.resources(jobs=0))
+    outcomes = compute_missing(plan, asked_resources)
     failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
     _show(studies, chosen, plan, failed)
     export_results(plan, archive.export)
     raise_if_failed(outcomes, len(plan.runs))
 
 
-def _show(flags: StudyFlags, chosen: list, plan: object, failed: dict[str, str]) -> None:
+def _show(flags: StudyFlags, chosen: list[Study], plan: Plan, failed: dict[str, str]) -> None:
     import json
 
     from harness.api import ablation_tables
 
     spread = "seeds and images" if flags.spread == "both" else flags.spread
-    tables, paths = [], []
+    tables = []
+    paths: list[Path] = []
     for study in chosen:
         tables += ablation_tables(study, plan, failed, spread)
     for table in tables:

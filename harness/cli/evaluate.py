@@ -13,8 +13,8 @@ from harness.cli.options import (
     DataFlags,
     DryRun,
     EvaluationFlags,
-    RequestFlags,
     ResourceFlags,
+    SettingFlags,
     named_values,
     plan_of,
     request_of,
@@ -81,7 +81,7 @@ class CheckpointFlags:
 
 def evaluate(
     checkpoint: CheckpointFlags,
-    request: RequestFlags,
+    request: SettingFlags,
     data: DataFlags,
     evaluation: EvaluationFlags,
     resources: ResourceFlags,
@@ -103,9 +103,10 @@ def evaluate(
         checkpoint.values(),
     )
     plan = plan_of(asked)
+    asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))
         return
-    outcomes = compute_missing(plan, resources.resources())
+    outcomes = compute_missing(plan, asked_resources)
     show_table(plan)
     raise_if_failed(outcomes, len(plan.runs))

@@ -22,7 +22,8 @@ def takes_groups(function: Callable[..., None]) -> Callable[..., None]:
             groups[name] = hints[name]
             parameters += _parameters_of(hints[name])
         else:
-            parameters.append(parameter.replace(annotation=hints[name]))
+            keyword = parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+            parameters.append(keyword)
 
     @functools.wraps(function)
     def command(**values: Any) -> None:
@@ -44,8 +45,15 @@ def _parameters_of(group: type) -> list[inspect.Parameter]:
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
+            default=_default(field),
             annotation=hints[field.name],
         )
         for field in dataclasses.fields(group)
     ]
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """Return the default of a flag; a field without one is a required flag."""
+    if field.default is dataclasses.MISSING:
+        return inspect.Parameter.empty
+    return field.default

@@ -27,17 +27,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
 
 
 @dataclass(frozen=True)
-class RequestFlags:
-    """What is trained and scored."""
+class SettingFlags:
+    """On what, how long and how often methods are trained and scored."""
 
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="Methods, comma-separated; options after colons: cpl:cpr_form=ratio:top_k=2 "
-            "(a comma inside an option's value is written ';').",
-            show_default="cpl,promptir",
-        ),
-    ] = None
     setting: Annotated[
         str | None, typer.Option(help="Benchmark setting.", show_default="three-task")
     ] = None
@@ -70,7 +62,6 @@ class RequestFlags:
     def values(self) -> dict[str, Any]:
         """Return the flags that were given, by their place in the request."""
         found = {
-            "methods": self.methods,
             "setting": self.setting,
             "recipe": self.recipe,
             "seeds": self.seeds,
@@ -80,6 +71,31 @@ class RequestFlags:
             "plugins": self.plugin or None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class RequestFlags(SettingFlags):
+    """The same, with the methods."""
+
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods, comma-separated; options after colons: cpl:cpr_form=ratio:top_k=2 "
+            "(a comma inside an option's value is written ';').",
+            show_default="cpl,promptir",
+        ),
+    ] = None
+
+    init_from: Annotated[
+        str | None,
+        typer.Option(help="Start trainings from these weights: a file, or a run of --out."),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flags that were given, by their place in the request."""
+        own = {"methods": self.methods, "init_from": self.init_from}
+        given = {name: value for name, value in own.items() if value is not None}
+        return {**super().values(), **given}
 
 
 @dataclass(frozen=True)
@@ -187,14 +203,33 @@ class ResourceFlags:
         int, typer.Option(min=0, help="Processes per run that make batches ahead.")
     ] = 0
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Compute threads of each run; without it OMP_NUM_THREADS, or an equal share of "
+            "the cores.",
+        ),
+    ] = None
     launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
 
     def resources(self, jobs: int = 1) -> Resources:
-        """Return them; ``jobs`` is the subcommand's default."""
-        from harness.api import Resources
+        """Return them; ``jobs`` is the subcommand's default.
 
-        asked = jobs if self.jobs is None else self.jobs
-        return Resources(asked, self.device, self.workers, self.launcher)
+        Raises:
+            UsageError: the device cannot be used, or there is no such launcher.
+        """
+        from harness.api import Resources, check_resources
+
+        resources = Resources(
+            jobs=jobs if self.jobs is None else self.jobs,
+            device=self.device,
+            loader_workers=self.workers,
+            launcher=self.launcher,
+            threads=self.threads,
+        )
+        check_resources(resources)
+        return resources
 
 
 @dataclass(frozen=True)

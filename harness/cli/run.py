@@ -33,10 +33,11 @@ def run(
         request_of({}, request.config, request.values(), data.values(), evaluation.values())
     )
     import_results(plan, archive.import_)
+    asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))
         return
-    outcomes = compute_missing(plan, resources.resources())
+    outcomes = compute_missing(plan, asked_resources)
     show_table(plan)
     raise_if_failed(outcomes, len(plan.runs))
     export_results(plan, archive.export)

@@ -8,10 +8,7 @@ from pathlib import Path
 from harness.config.errors import UsageError
 from harness.config.files import load_setting
 from harness.config.run_specs import TrainSpec
-from harness.execution.networks import build
 from harness.registry import find, options_as_json, resolve_options
-from harness.training.checkpoint import save_weights
-from harness.training.pretrained import load_pretrained, read_pretrained
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,10 @@ def convert_checkpoint(conversion: Conversion) -> int:
         UsageError: the target is no ``.safetensors`` file, or the method builds on another one.
         HarnessError: the checkpoint is damaged or does not fit the network.
     """
+    from harness.execution.networks import build
+    from harness.training.checkpoint import save_weights
+    from harness.training.pretrained import load_pretrained, read_pretrained
+
     if conversion.to.suffix != ".safetensors":
         raise UsageError(f"--to {conversion.to} must end in .safetensors")
     method, tasks = find(conversion.method), load_setting(conversion.setting).task_names

@@ -150,6 +150,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         data=source.training_data(own) if trains else None,
         test=plan.test,
         out=request.out,
+        initial=_initial_weights(request),
     )
     if request.checkpoint is None:
         runs = _trained_runs(request, scored, factory)
@@ -191,6 +192,19 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
             "make the plan again"
         )
     return plan
+
+
+def _initial_weights(request: RunRequest) -> Path | None:
+    """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
+    if request.init_from is None:
+        return None
+    of_run = request.out / request.init_from / "weights.safetensors"
+    for path in (Path(request.init_from), of_run):
+        if path.is_file():
+            return path
+    raise UsageError(
+        f"--init-from {request.init_from} is neither a file nor a run with weights in {request.out}"
+    )
 
 
 def _check_probes(request: RunRequest) -> None:

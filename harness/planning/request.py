@@ -135,6 +135,7 @@ class RunRequest(Spec):
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
+        init_from: weights that trainings start from: a file, or the id of a run in ``out``.
         probes: whether prompts are analysed at length.
         show: columns of the table that are not scores, such as ``parameters``.
         plugins: Python files with methods, metrics or degradations of one's own.
@@ -149,6 +150,7 @@ class RunRequest(Spec):
     data: DataRequest = Field(default_factory=DataRequest)
     evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
     checkpoint: CheckpointRequest | None = None
+    init_from: str | None = None
     probes: bool = False
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     plugins: tuple[Path, ...] = ()
@@ -164,9 +166,12 @@ class Resources:
         device: ``cpu``, ``cuda``, ``auto``, or a torch device.
         loader_workers: processes per run that make training batches ahead.
         launcher: which launcher hands out the runs.
+        threads: compute threads of each run; None takes ``OMP_NUM_THREADS``, or an equal share of
+            the cores.
     """
 
     jobs: int = 1
     device: str = "auto"
     loader_workers: int = 0
     launcher: str = "local"
+    threads: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from harness.config.run_specs import (
     TrainSpec,
 )
 from harness.config.settings import Setting
+from harness.method import MethodSpec
 from harness.planning.run import Checkpoint, Run
 from harness.planning.stages import plan_stages
 from harness.registry import MethodChoice, auxiliary_method, options_as_json, resolve_options
@@ -34,6 +35,7 @@ class RunFactory:
         data: what is trained on; None where nothing is trained.
         test: what is scored.
         out: the output folder.
+        initial: file of the weights that trainings start from.
     """
 
     setting: Setting
@@ -41,12 +43,17 @@ class RunFactory:
     data: SyntheticTrainingData | OnDiskTrainingData | None
     test: TestSet
     out: Path
+    initial: Path | None = None
 
     def method_run(self, method: MethodChoice, seed: int) -> Run:
         """Return the run of ``method`` that is scored, with the auxiliary runs it requires."""
         required = tuple(self.auxiliary_run(name, seed) for name in method.spec.requires)
         train = self._train_spec(method, seed, self.recipe.train, required)
-        return self._run(method, train, required, scored=True)
+        if self.initial is None or train.optimisation is None:
+            return self._run(method, train, required, scored=True)
+        train = train.model_copy(update={"initial_sha256": file_sha256(self.initial)})
+        run = self._run(method, train, required, scored=True)
+        return replace(run, initial=self.initial)
 
     def auxiliary_run(self, name: str, seed: int) -> Run:
         """Return the run of a method that others build on; it is trained and not scored."""
@@ -74,6 +81,7 @@ class RunFactory:
             seed=0,
             requires=_weights_of(required),
             checkpoint_sha256=file_sha256(checkpoint.path),
+            plugin_sha256=_plugin_sha256(method.spec),
         )
         return self._run(method, train, required, scored, checkpoint)
 
@@ -103,6 +111,7 @@ class RunFactory:
             stages=stages,
             seed=seed if trained else 0,
             requires=_weights_of(required),
+            plugin_sha256=_plugin_sha256(method.spec),
         )
 
     def _run(
@@ -119,6 +128,12 @@ class RunFactory:
             score = ScoreSpec(weights=weights_id, test=self.test, protocol=self.setting.protocol)
         folder = RunFolder.of(self.out, method.id, train.seed, weights_id)
         return Run(method, train, weights_id, score, required, folder, checkpoint)
+
+
+def _plugin_sha256(spec: MethodSpec) -> str | None:
+    """Return the hash of the plug-in file that a method, or the network it is added to, is from."""
+    file = spec.source_file or (spec.host.source_file if spec.host is not None else "")
+    return file_sha256(Path(file)) if file else None
 
 
 def _weights_of(runs: tuple[Run, ...]) -> dict[str, str]:

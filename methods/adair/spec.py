@@ -1,4 +1,4 @@
-"""AdaIR's options and card. Imports no torch."""
+"""AdaIR's options, their checks, and its spec. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.method import CheckContext, MethodSpec, OptionError
 from methods.options import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
-_LEAST_DIM = 8  # the channel gate of the highest level keeps 2 dim / 16 hidden channels
+_LEAST_DIM = 8  # the channel gate of the highest level has 2 dim / 16 hidden channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +15,9 @@ class AdaIROptions(RestormerOptions):
     """AdaIR: a Restormer and three frequency blocks in its decoder; published values.
 
     Attributes:
-        frequency_unit_px: a feature map's side in whole multiples of this many pixels is the
-            most that the half-side of the low-frequency rectangle can be. The published 128
-            leaves the rectangle empty wherever a side of the feature map is below 128, which
+        frequency_unit_px: the half-side of the low-frequency rectangle is at most as many pixels
+            as the feature map's side has whole multiples of this number. With the published
+            128 the rectangle is empty wherever a side of the feature map is below 128, which
             is at every level of a training on 128-pixel patches.
     """
 
@@ -28,7 +28,7 @@ def check_adair(options: AdaIROptions, context: CheckContext) -> None:
     """Refuse sizes at which a frequency block cannot be built.
 
     Raises:
-        OptionError: names the option and the value that is in the way.
+        OptionError: an option cannot have its value; the text names both.
     """
     check_restormer(options, context)
     if options.dim < _LEAST_DIM:
@@ -46,7 +46,7 @@ def check_adair(options: AdaIROptions, context: CheckContext) -> None:
         raise OptionError(f"frequency_unit_px={options.frequency_unit_px} must be at least 1")
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="adair",
         label="AdaIR",

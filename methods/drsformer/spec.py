@@ -1,8 +1,9 @@
-"""DRSformer's options and card. Imports no torch."""
+"""DRSformer's options, their checks, and its spec. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
 from methods.options import RESTORMER_SIZES, RestormerOptions, check_levels
@@ -17,9 +18,9 @@ class DRSformerOptions:
         blocks: transformer blocks of the four levels.
         heads: attention heads of the four levels.
         ffn_expansion: hidden width of the feed-forward per channel.
-        mixture: whether the two mixtures of convolutions (MEFC) are there, before the encoder
-            and after the decoder. The published weights for Rain200L and SPA-Data come from a
-            network without them (basicsr/models/archs/DRSformer_arch_200L+SPA.py).
+        mixture: whether the network has its two mixtures of convolutions (MEFC), before the
+            encoder and after the decoder. The published weights for Rain200L and SPA-Data come
+            from a network without them (basicsr/models/archs/DRSformer_arch_200L+SPA.py).
         output_gain: scales the initial weights of the last convolution, as in Restormer.
     """
 
@@ -31,8 +32,8 @@ class DRSformerOptions:
     output_gain: float = 1.0
 
     @property
-    def trunk(self) -> RestormerOptions:
-        """The Restormer around the blocks, with nothing of its own after the decoder."""
+    def backbone(self) -> RestormerOptions:
+        """Size of the Restormer around the blocks, which has no refinement blocks of its own."""
         return RestormerOptions(
             dim=self.dim,
             blocks=self.blocks,
@@ -47,19 +48,30 @@ def check_drsformer(options: DRSformerOptions, context: CheckContext) -> None:
     """Refuse sizes at which the attention cannot be built.
 
     Raises:
-        OptionError: names the option and the value that is in the way.
+        OptionError: an option cannot have its value; the text names both.
     """
     check_levels(options.dim, options.blocks, options.heads)
-    levels = zip((1, 2, 4, 8), options.heads, strict=True)
     # The last decoder level has twice the channels of the first encoder level, and its heads.
-    if any(options.dim * factor // heads < 2 for factor, heads in levels):
-        raise OptionError(
-            f"dim={options.dim} with heads={options.heads} gives heads of one channel, and the "
-            "sparsest attention keeps half of a head's channels; use fewer heads or a larger dim"
-        )
+    for factor, heads in zip((1, 2, 4, 8), options.heads, strict=True):
+        if options.dim * factor // heads < 2:
+            raise OptionError(
+                f"dim={options.dim} with heads={options.heads} gives heads of one channel, and "
+                "the sparsest attention selects half of a head's channels; use fewer heads or a "
+                "larger dim"
+            )
 
 
-CARDS: tuple[MethodSpec, ...] = (
+def _sizes() -> dict[str, dict[str, Any]]:
+    """Return Restormer's sizes without the refinement blocks, which DRSformer has not."""
+    sizes = {}
+    for size, values in RESTORMER_SIZES.items():
+        own = dict(values)
+        own.pop("refinement_blocks", None)
+        sizes[size] = own
+    return sizes
+
+
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="drsformer",
         label="DRSformer",
@@ -69,10 +81,7 @@ CARDS: tuple[MethodSpec, ...] = (
         source="Chen et al., CVPR 2023; cschenxiang/DRSformer",
         build="methods.drsformer.network:build",
         options=DRSformerOptions,
-        sizes={
-            size: {key: value for key, value in values.items() if key != "refinement_blocks"}
-            for size, values in RESTORMER_SIZES.items()
-        },
+        sizes=_sizes(),
         check=check_drsformer,
         relative_cost=1.5,
         licence="not stated",

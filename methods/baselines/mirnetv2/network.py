@@ -1,19 +1,19 @@
 """MIRNetV2.
 
-Zamir et al., "Learning Enriched Features for Fast Image Restoration and Enhancement", TPAMI 2022
-(arXiv 2205.01649), repository swz30/MIRNetv2; the class is that of spandrel_extra_arches, keys,
-outputs and loss are the published ones.
+Follows Zamir et al., "Learning Enriched Features for Fast Image Restoration and Enhancement", TPAMI
+2022 (arXiv 2205.01649), repository swz30/MIRNetv2; the class is that of spandrel_extra_arches,
+keys, outputs and loss are the published ones.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from spandrel_extra_arches.architectures.MIRNet2 import MIRNet2 as PublishedMIRNet2
 from torch import Tensor
 
-from harness.method import Batch
-from methods.baselines.options import MIRNetV2Options
+from harness.method import Batch, BuildContext
+from methods.baselines.extra_classes import PublishedMIRNet2
+from methods.baselines.mirnetv2.spec import MIRNetV2Options
 from methods.baselines.start import scale_start
 from methods.blocks import pad_to_multiple
 
@@ -39,3 +39,8 @@ class MIRNetV2(PublishedMIRNet2):
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the mean absolute error."""
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
+
+
+def build(context: BuildContext) -> MIRNetV2:
+    """Build from ``MIRNetV2Options``."""
+    return MIRNetV2(context.options)

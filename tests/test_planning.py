@@ -1,7 +1,8 @@
-"""Specs, cards, recipes, the registry's references, the schedule."""
+"""Settings, recipes, requests, plans, the registry's references, the schedule."""
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -17,18 +18,20 @@ from harness.config.parsing import parse, read_yaml
 from harness.config.recipe_files import load_recipe, recipe_names
 from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
-from harness.method import CheckContext
-from harness.planning.plan import make_plan, parse_seeds
+from harness.planning.plan import load_plan, store_plan
+from harness.planning.request import RunRequest, parse_seeds
 from harness.planning.stages import plan_stages
 from harness.registry import catalogue, find
+from harness.registry.catalogue import known_methods
 from harness.training.schedule import learning_rate
 from tests.networks import RESTORERS, TASKS
+from tests.plans import plan_of
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", setting_names())
-def test_every_card_parses_and_its_hash_survives_json(name: str) -> None:
+def test_every_setting_parses_and_its_hash_survives_json(name: str) -> None:
     setting = load_setting(name)
     again = Setting.model_validate_json(canonical_json(setting))
     assert spec_hash(again) == spec_hash(setting)
@@ -37,13 +40,13 @@ def test_every_card_parses_and_its_hash_survives_json(name: str) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({"twn": 1}, r"unknown key 'twn'; did you mean 'twin'"),
+        ({"synthtic": 1}, r"unknown key 'synthtic'; did you mean 'synthetic'"),
         ({"version": "x"}, r"'version'"),
-        ({"tasks": []}, r"names task 'denoise15', which is not in the card"),
+        ({"tasks": []}, r"names task 'denoise15', which the setting does not have"),
     ],
 )
-def test_bad_cards_are_named(tmp_path: Path, edit: dict[str, object], message: str) -> None:
-    path = tmp_path / "card.yaml"
+def test_bad_settings_are_named(tmp_path: Path, edit: dict[str, object], message: str) -> None:
+    path = tmp_path / "setting.yaml"
     content = load_setting("three-task").model_dump(mode="json")
     path.write_text(yaml.safe_dump({**content, **edit}))
     with pytest.raises(UsageError, match=message) as caught:
@@ -55,7 +58,7 @@ def test_nested_unknown_key_names_the_nearest() -> None:
     content = load_setting("three-task").model_dump(mode="json")
     content["tasks"][3]["degradation"]["airlite"] = [1, 1]
     with pytest.raises(UsageError, match="did you mean 'airlight'"):
-        parse(Setting, content, "card")
+        parse(Setting, content, "setting.yaml")
 
 
 def test_unreadable_yaml_is_named(tmp_path: Path) -> None:
@@ -69,8 +72,10 @@ def test_unreadable_yaml_is_named(tmp_path: Path) -> None:
 def test_every_recipe_parses_and_plans(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
-    plan = make_plan([card.name for card in RESTORERS], "three-task", name, [0], [], Path("unused"))
-    needed = {name for card in catalogue().specs.values() for name in card.requires}
+    plan = plan_of([spec.name for spec in RESTORERS], recipe=name)
+    needed: set[str] = set()
+    for spec in catalogue().specs.values():
+        needed |= set(spec.requires)
     assert {c.method.id for c in plan.auxiliary} == needed
     assert len(plan.auxiliary) == len(needed), "each is trained once for all that need it"
     assert len({run.weights_id for run in plan.runs}) == len(plan.runs)
@@ -100,7 +105,7 @@ def test_what_changes_no_number_is_in_no_hash(tmp_path: Path) -> None:
         "base: smoke\ntrain: {precision: bf16}\n",
     ):
         path.write_text(text)
-        plan = make_plan(["promptir"], "three-task", str(path), [0], [], tmp_path)
+        plan = plan_of(["promptir"], tmp_path, recipe=str(path))
         ids.append(plan.runs[-1].weights_id)
     assert ids[0] == ids[1] != ids[2]
 
@@ -134,7 +139,7 @@ def test_references_are_canonical() -> None:
 
 
 def resolve(reference: str, size: str = "tiny") -> object:
-    return registry.resolve_options(registry.find(reference), size, CheckContext(TASKS, 5))
+    return registry.resolve_options(registry.find(reference), size, TASKS, micro_batch=5)
 
 
 @pytest.mark.parametrize(
@@ -156,10 +161,10 @@ def test_bad_references_are_refused_by_name(reference: str, message: str) -> Non
 
 
 def test_options_survive_json() -> None:
-    for card in registry.catalogue().specs.values():
-        options = registry.parse_options(card, {**card.defaults, **card.sizes.get("tiny", {})})
+    for spec in registry.catalogue().specs.values():
+        options = registry.parse_options(spec, {**spec.defaults, **spec.sizes.get("tiny", {})})
         stored = registry.options_as_json(options)
-        assert registry.parse_options(card, stored) == options
+        assert registry.parse_options(spec, stored) == options
 
 
 class _Point:
@@ -172,25 +177,25 @@ class _Point:
         return self._value
 
 
-def test_plugins_appear_and_a_broken_one_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    card = registry.catalogue().specs["restormer"]
+def test_plugins_appear_and_a_broken_one_affects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = registry.catalogue().specs["restormer"]
     points = [
-        _Point("good", card),
+        _Point("good", spec),
         _Point("failing", ImportError("no module named x")),
         _Point("other", "text"),
-        _Point("cpl", card),
+        _Point("cpl", spec),
     ]
-    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
-    registry.catalogue.cache_clear()
+    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+    known_methods.cache_clear()
     try:
         known = registry.catalogue()
-        assert known.specs["good"] is card
+        assert known.specs["good"] is spec
         assert known.specs["cpl"].label == "CPL"
         assert set(known.broken) == {"failing", "other", "cpl"}
         with pytest.raises(UsageError, match="no module named x"):
             registry.find("failing")
     finally:
-        registry.catalogue.cache_clear()
+        known_methods.cache_clear()
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("0", (0,)), ("0-2", (0, 1, 2)), ("3,1", (3, 1))])
@@ -207,7 +212,7 @@ def test_bad_seeds(text: str) -> None:
 # --- the house ------------------------------------------------------------------------
 
 
-def test_cards_folder_holds_no_python() -> None:
+def test_datasets_holds_no_python() -> None:
     found = [p for p in (ROOT / "datasets").rglob("*") if p.suffix in {".py", ".pyc"}]
     assert found == [], "a Python package `datasets` would shadow Hugging Face's"
 
@@ -240,7 +245,7 @@ def test_sequential_learning_adds_one_family_a_stage_and_ends_with_all() -> None
 
 
 @given(steps=st.integers(3, 400))
-def test_stages_give_out_all_steps(steps: int) -> None:
+def test_stages_use_all_steps(steps: int) -> None:
     stages = staged("cpl@sequential", steps)
     assert sum(stage.steps for stage in stages) == steps
     placed = [stage_at(stages, step) for step in range(steps)]
@@ -257,3 +262,46 @@ def test_what_cannot_be_staged_is_refused_by_name() -> None:
         find("promptir@sequentiel")
     assert find("cpl@sequential:top_k=2").id == "cpl@sequential:top_k=2"
     assert find("cpl@sequential:top_k=2").label == "CPL (sequential):top_k=2"
+
+
+# --- requests and stored plans ----------------------------------------------------------
+
+
+def test_a_request_reads_texts_and_lists_alike() -> None:
+    texts = RunRequest.model_validate(
+        {"methods": "cpl,promptir", "seeds": "0-2", "metrics": "gmsd"}
+    )
+    lists = RunRequest(methods=("cpl", "promptir"), seeds=(0, 1, 2), metrics=("gmsd",))
+    assert texts == lists
+    assert RunRequest.model_validate_json(lists.model_dump_json()) == lists
+
+
+def test_a_stored_plan_has_the_same_runs(tmp_path: Path) -> None:
+    plan = plan_of(["cpl", "explicit"], tmp_path, seeds=(0, 1))
+    store_plan(plan, tmp_path / "plan.json")
+    again = load_plan(tmp_path / "plan.json")
+    assert [run.id for run in again.all_runs] == [run.id for run in plan.all_runs]
+    assert again.run(plan.runs[-1].id).train == plan.runs[-1].train
+    with pytest.raises(UsageError, match="the plan has no run 'cpl-s0'; known are cpl-s0-"):
+        plan.run("cpl-s0")
+
+
+def test_a_plan_of_other_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    store_plan(plan_of(["cpl"], tmp_path), path)
+    path.write_text(path.read_text().replace("cpl-s0-", "cpl-s0-0"))
+    with pytest.raises(UsageError, match="was made with other code or data"):
+        load_plan(path)
+    path.write_text("{}")
+    with pytest.raises(UsageError, match="holds no plan"):
+        load_plan(path)
+
+
+def test_only_what_a_run_uses_is_in_its_identity() -> None:
+    """A new version of one degradation renames the runs that use it, and no others."""
+    versions = {
+        name: set(plan_of(["promptir"], setting=name).runs[-1].train.data.degradation_versions)
+        for name in ("three-task", "seven-task")
+    }
+    assert versions["three-task"] == {"noise", "haze", "rain", "dead-leaves"}
+    assert "snow" not in versions["seven-task"]

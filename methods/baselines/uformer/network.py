@@ -1,22 +1,22 @@
 """Uformer.
 
-Wang et al., "Uformer: A General U-Shaped Transformer for Image Restoration", CVPR 2022
+Follows Wang et al., "Uformer: A General U-Shaped Transformer for Image Restoration", CVPR 2022
 (arXiv 2106.03106), repository ZhendongWang6/Uformer; the class is spandrel's, keys and shapes are
-the published ones. It is the network of the authors' deblurring, built for 256 pixels: the one
-that they build for denoising's 128 does not shift the windows of its bottleneck. The loss is L1,
-as in all-in-one retrainings; the authors' is Charbonnier.
+the published ones. It is the network of the authors' deblurring, built for 256 pixels: the one that
+they build for denoising's 128 does not shift the windows of its bottleneck. The loss is L1, as in
+all-in-one retrainings; the authors' is Charbonnier.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from spandrel.architectures.Uformer import Uformer as PublishedUformer
 from torch import Tensor
 
-from harness.method import Batch
-from methods.baselines.options import UformerOptions
+from harness.method import Batch, BuildContext
+from methods.baselines.spandrel_classes import PublishedUformer
 from methods.baselines.start import drawing_from, scale_start
+from methods.baselines.uformer.spec import UformerOptions
 from methods.blocks import pad_to
 
 _DEEPEST = 16
@@ -58,3 +58,8 @@ class Uformer(PublishedUformer):
         with drawing_from(rng, batch.degraded.device):
             restored = self.restore(batch.degraded)
         return {"l1": F.l1_loss(restored, batch.clean)}
+
+
+def build(context: BuildContext) -> Uformer:
+    """Build from ``UformerOptions``."""
+    return Uformer(context.options)

@@ -55,7 +55,7 @@ class Features:
         return [self.level1, self.level2, self.level3, self.latent]
 
 
-class RestormerTrunk(nn.Module):
+class RestormerBackbone(nn.Module):
     """What the networks after Restormer share: encoder, latent, last decoder level, refinement.
 
     Args:
@@ -111,7 +111,7 @@ class RestormerTrunk(nn.Module):
         level3 = self.encoder_level3(self.down2_3(level2))
         return level1, level2, level3, self.latent(self.down3_4(level3))
 
-    def decode_trunk(self, features: Features, insert: Insert) -> Tensor:
+    def decode_backbone(self, features: Features, insert: Insert) -> Tensor:
         """Decode to (N, 3, H, W), handing the latent and two decoder levels to ``insert``."""
         x = self.up4_3(insert("level3", features.latent))
         x = self.decoder_level3(self.reduce_chan_level3(torch.cat([x, features.level3], 1)))

@@ -1,10 +1,10 @@
 """SwinIR for images of unchanged size.
 
-Liang et al., "SwinIR: Image Restoration Using Swin Transformer", ICCVW 2021 (arXiv 2108.10257),
-repository JingyunLiang/SwinIR; the class is spandrel's, weights and outputs are the published
-ones. The loss is L1 for every task, as in all-in-one retrainings; the authors train denoising with
-Charbonnier. Padding reflects at the right and bottom to the next multiple of the window, where the
-authors' test adds a whole window to sides that are multiples already.
+Follows Liang et al., "SwinIR: Image Restoration Using Swin Transformer", ICCVW 2021 (arXiv
+2108.10257), repository JingyunLiang/SwinIR; the class is spandrel's, weights and outputs are the
+published ones. The loss is L1 for every task, as in all-in-one retrainings; the authors train
+denoising with Charbonnier. Padding reflects at the right and bottom to the next multiple of the
+window, where the authors' test adds a whole window to sides that are multiples already.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from spandrel.architectures.SwinIR import SwinIR as PublishedSwinIR
 from torch import Tensor, nn
 
-from harness.method import Batch
-from methods.baselines.options import SwinIROptions
+from harness.method import Batch, BuildContext
+from methods.baselines.spandrel_classes import PublishedSwinIR
 from methods.baselines.start import drawing_from, scale_start
+from methods.baselines.swinir.spec import SwinIROptions
 from methods.blocks import pad_to_multiple
 
 _MASK = ".attn_mask"
@@ -29,8 +29,8 @@ class SwinIR(PublishedSwinIR):
     """SwinIR, trained with L1; stochastic depth is drawn from the ``rng`` of the losses.
 
     The published blocks store the masks of shifted windows for one size of image, in their
-    checkpoints too, and compute them anew in each block for all others. Here all blocks share
-    one mask of the last image's size, and none is stored.
+    checkpoints too, and compute them anew in each block for all other sizes. Here all blocks
+    share one mask, of the last image's size, and none is stored.
 
     Args:
         options: size of the network.
@@ -38,7 +38,7 @@ class SwinIR(PublishedSwinIR):
 
     def __init__(self, options: SwinIROptions) -> None:
         with warnings.catch_warnings():
-            # torch.meshgrid without ``indexing``; spandrel's call means what it always meant.
+            # Spandrel calls torch.meshgrid without ``indexing``, and relies on the default.
             warnings.filterwarnings("ignore", message="torch.meshgrid")
             super().__init__(
                 img_size=2 * options.window,
@@ -57,7 +57,7 @@ class SwinIR(PublishedSwinIR):
         scale_start(self.conv_last, options.output_gain)
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Drop the masks that published checkpoints hold; they follow from the image's size."""
+        """Drop the masks that published checkpoints hold; the image's size determines them."""
         return {key: value for key, value in state.items() if not key.endswith(_MASK)}
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
@@ -73,16 +73,26 @@ class SwinIR(PublishedSwinIR):
         return {"l1": F.l1_loss(restored, batch.clean)}
 
     def _blocks(self) -> list[nn.Module]:
-        return [block for layer in self.layers for block in layer.residual_group.blocks]
+        """Return the attention blocks of all residual groups, in order."""
+        blocks: list[nn.Module] = []
+        for layer in self.layers:
+            blocks.extend(layer.residual_group.blocks)
+        return blocks
 
     def _fit_masks(self, image: Tensor) -> None:
-        """Tell all blocks the size of ``image``, and give those that shift one mask for it."""
-        blocks, size = self._blocks(), tuple(image.shape[-2:])
-        if all(block.input_resolution == size for block in blocks):
-            return
-        shifted = [block for block in blocks if block.shift_size > 0]
-        mask = shifted[0].calculate_mask(size).to(image) if shifted else None
-        for block in blocks:
+        """Set all blocks to the size of ``image``, and those that shift to one mask for it."""
+        size = tuple(image.shape[-2:])
+        mask: Tensor | None = None
+        for block in self._blocks():
+            if block.input_resolution == size:
+                continue
             block.input_resolution = size
-        for block in shifted:
-            block.attn_mask = mask
+            if block.shift_size > 0:
+                if mask is None:
+                    mask = block.calculate_mask(size).to(image)
+                block.attn_mask = mask
+
+
+def build(context: BuildContext) -> SwinIR:
+    """Build from ``SwinIROptions``."""
+    return SwinIR(context.options)

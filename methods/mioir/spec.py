@@ -1,4 +1,4 @@
-"""MiOIR's options and cards. Imports no torch."""
+"""MiOIR's options, their checks, and its specs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class AdaptivePromptOptions(RestormerOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ExplicitPromptOptions(AdaptivePromptOptions):
-    """The same, under one fixed map per task.
+    """MiOIR's Restormer under one fixed prompt map per task.
 
     Attributes:
-        prompt_maps: a .npy file of shape (tasks, 128, 128), one map per task in the order of
-            the setting's card, to be used in the place of maps that are drawn by the tasks'
-            names. The authors' data/type7.npy holds blur, noise, jpeg, rain, haze, dark, sr.
-            Maps become part of the weights; the path, not the content, is part of their id.
+        prompt_maps: path of a .npy file of shape (tasks, 128, 128), one map per task in the
+            setting's order of tasks; None draws the maps, keyed by the tasks' names. The
+            authors' data/type7.npy holds blur, noise, jpeg, rain, haze, dark, sr. The maps
+            become part of the weights; the path, not the content, is part of the weights' id.
     """
 
     prompt_maps: str | None = None
@@ -50,10 +50,10 @@ class MiOIRClassifierOptions:
 
     Attributes:
         channels: channels of its first four convolutions.
-        features: channels of its last one, which are pooled.
-        double_softmax: whether cross-entropy is taken of the softmax, and so of a softmax
-            of the softmax, as published; the loss then stays above log(1 + (tasks - 1) / e),
-            1.17 for seven tasks.
+        features: channels of its last convolution, which are pooled.
+        double_softmax: whether the logits of the cross-entropy are the softmax of the scores,
+            as published. The loss then stays above log(1 + (tasks - 1) / e), 1.17 for seven
+            tasks.
     """
 
     channels: int = 128
@@ -65,7 +65,7 @@ def check_adaptive(options: AdaptivePromptOptions, context: CheckContext) -> Non
     """Refuse sizes at which the network cannot be built.
 
     Raises:
-        OptionError: names the option and the value that is in the way.
+        OptionError: an option cannot have its value; the text names both.
     """
     check_restormer(options, context)
     if options.prompt_features < 1:
@@ -76,11 +76,12 @@ def check_explicit(options: ExplicitPromptOptions, context: CheckContext) -> Non
     """Refuse sizes at which the network cannot be built, and a file that holds no maps.
 
     Raises:
-        OptionError: names the option and the value or the file that is in the way.
+        OptionError: an option cannot have its value, or its file holds no maps; the text names
+            option and value.
     """
     check_adaptive(options, context)
     if options.prompt_maps is not None:
-        from methods.mioir.maps import read_maps  # takes numpy along
+        from methods.mioir.maps import read_maps  # imports numpy
 
         read_maps(options.prompt_maps, context.tasks)
 
@@ -89,14 +90,14 @@ def check_classifier(options: MiOIRClassifierOptions, context: CheckContext) -> 
     """Refuse a classifier without channels.
 
     Raises:
-        OptionError: names the option and the value that is in the way.
+        OptionError: an option cannot have its value; the text names both.
     """
     for name in ("channels", "features"):
         if getattr(options, name) < 1:
             raise OptionError(f"{name}={getattr(options, name)} must be at least 1")
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="mioir-ep",
         label="MiOIR, explicit",

@@ -1,4 +1,4 @@
-"""AirNet's options and card. Imports no torch."""
+"""AirNet's options, their checks, and its spec. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class AirNetOptions:
         groups: groups of the restorer.
         blocks: blocks in each group.
         temperature: what cosine similarities are divided by before the softmax.
-        momentum: how much of itself the key encoder keeps at each step.
-        queue_length: keys that a query is told apart from. The published length is 256 times
+        momentum: share of its own weights that the momentum encoder retains at each step.
+        queue_length: number of keys that serve as negatives. The published length is 256 times
             the batch, which is 5 in its training of five degradations.
-        contrast_weight: weight of the contrast beside L1 in the stage ``joint``; it is alone
-            in the stage ``encoder``, with weight 1.
+        contrast_weight: weight of the contrastive loss in the stage ``joint``, where it is added
+            to L1; in the stage ``encoder`` it is the only term, with weight 1.
     """
 
     channels: int = 64
@@ -37,10 +37,10 @@ class AirNetOptions:
 
 
 def check_airnet(options: AirNetOptions, context: CheckContext) -> None:
-    """Refuse sizes at which nothing is built, and contrasts that mean nothing.
+    """Refuse sizes at which nothing is built, and parameters without a contrastive loss.
 
     Raises:
-        OptionError: names the option and the value that is in the way.
+        OptionError: an option cannot have its value; the text names both.
     """
     for name in ("channels", "groups", "blocks"):
         if getattr(options, name) < 1:
@@ -49,7 +49,8 @@ def check_airnet(options: AirNetOptions, context: CheckContext) -> None:
         raise OptionError(f"temperature={options.temperature} must be above 0")
     if not 0 <= options.momentum < 1:
         raise OptionError(
-            f"momentum={options.momentum} must lie in [0, 1); at 1 the key encoder never changes"
+            f"momentum={options.momentum} must lie in [0, 1); at 1 the momentum encoder never "
+            "changes"
         )
     if options.queue_length < context.micro_batch:
         raise OptionError(
@@ -60,13 +61,13 @@ def check_airnet(options: AirNetOptions, context: CheckContext) -> None:
         raise OptionError(f"contrast_weight={options.contrast_weight} must not be negative")
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="airnet",
         label="AirNet",
         summary="AirNet as published: a contrastive encoder of the degradation guides the restorer",
         prompting="none",
-        objective="L1 + contrast of degradations",
+        objective="L1 + contrastive loss of degradations",
         source="Li et al., CVPR 2022; XLearning-SCU/2022-CVPR-AirNet",
         build="methods.airnet.network:build",
         options=AirNetOptions,

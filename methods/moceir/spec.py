@@ -1,4 +1,4 @@
-"""MoCE-IR's options and cards. Imports no torch."""
+"""MoCE-IR's options, their checks, and its specs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class MoCEIROptions(RestormerOptions):
         expert_top_k: how many experts restore each image; published: 1.
         noise_at_test: whether the router's noise stays on at test, as in the published code;
             here it is keyed by the image's content, so that a result can be repeated.
-        expert_balance_weight: weight of the experts' balance (importance and load).
+        expert_load_balancing_weight: weight of the load-balancing loss of the experts, the mean
+            of importance and load.
         with_complexity: whether the importance of an expert counts in proportion to its
             parameters, which favours small ones. The paper describes it; the authors'
             commands leave it off.
@@ -34,7 +35,7 @@ class MoCEIROptions(RestormerOptions):
     experts: int = 4
     expert_top_k: int = 1
     noise_at_test: bool = False
-    expert_balance_weight: float = 0.01
+    expert_load_balancing_weight: float = 0.01
     with_complexity: bool = False
     fft_weight: float = 0.1
 
@@ -43,11 +44,11 @@ def check_moceir(options: MoCEIROptions, context: CheckContext) -> None:
     """Refuse sizes at which an expert cannot be built, and weights below zero.
 
     Raises:
-        OptionError: names the option and the value that is in the way.
+        OptionError: an option cannot have its value; the text names both.
     """
     check_restormer(options, context)
-    if any(count < 1 for count in options.decoder_blocks):
-        raise OptionError("decoder_blocks must be at least 1")
+    if min(options.decoder_blocks) < 1:
+        raise OptionError(f"decoder_blocks={options.decoder_blocks} must each be at least 1")
     if options.experts < 2:
         raise OptionError(f"experts={options.experts} leaves nothing to choose; use at least 2")
     least = 2 ** (options.experts - 1)
@@ -60,12 +61,13 @@ def check_moceir(options: MoCEIROptions, context: CheckContext) -> None:
         raise OptionError(
             f"expert_top_k={options.expert_top_k} must lie between 1 and experts={options.experts}"
         )
-    for name in ("expert_balance_weight", "fft_weight"):
+    for name in ("expert_load_balancing_weight", "fft_weight"):
         if getattr(options, name) < 0:
             raise OptionError(f"{name}={getattr(options, name)} must not be negative")
 
 
 def _sizes(small_dim: int) -> dict[str, Mapping[str, Any]]:
+    """Return the option values per size; ``small_dim`` is the width of ``small``."""
     one_each = {"decoder_blocks": (1, 1, 1)}
     return {
         "tiny": {**RESTORMER_SIZES["tiny"], **one_each},
@@ -75,11 +77,12 @@ def _sizes(small_dim: int) -> dict[str, Mapping[str, Any]]:
 
 
 def _moceir(name: str, label: str, **details: Any) -> MethodSpec:
+    """Return a spec with what both published networks share."""
     return MethodSpec(
         name=name,
         label=label,
         prompting="none",
-        objective="L1 + 0.1 L1 of spectra + 0.01 balance of experts",
+        objective="L1 + 0.1 L1 of spectra + 0.01 load balancing of experts",
         source="Zamfir et al., CVPR 2025; eduardzamfir/MoCE-IR",
         build="methods.moceir.network:build",
         options=MoCEIROptions,
@@ -90,7 +93,7 @@ def _moceir(name: str, label: str, **details: Any) -> MethodSpec:
     )
 
 
-CARDS: tuple[MethodSpec, ...] = (
+SPECS: tuple[MethodSpec, ...] = (
     _moceir(
         "moceir",
         "MoCE-IR",

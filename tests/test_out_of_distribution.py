@@ -1,4 +1,4 @@
-"""Test sets outside the settings: scored by methods that are trained on a setting as ever."""
+"""Out-of-distribution test sets: scored by methods that are trained on a setting as ever."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from harness.cli import app
 from harness.config.data_sets import load_data_set
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_ood_set, load_setting, ood_set_names, setting_names
-from harness.data.on_disk.locate import DataRoots
-from harness.planning.overrides import EvaluationOverrides
-from harness.planning.plan import Disk, Plan, make_plan
+from harness.planning.plan import Plan
+from tests import plans
 
 
 def plan_of(
-    methods: list[str], setting: str, outside: str | None, disk: Disk | None = None
+    methods: list[str], setting: str, test_set: str | None, root: Path | None = None
 ) -> Plan:
-    changes = EvaluationOverrides(test_set=outside)
-    return make_plan(methods, setting, "smoke", [0], (), Path("unused"), disk, changes)
+    data = {} if root is None else {"root": root}
+    return plans.plan_of(methods, setting=setting, evaluation={"test_set": test_set}, data=data)
 
 
 @pytest.mark.parametrize("name", ood_set_names())
-def test_a_card_is_whole_and_names_known_sets(name: str) -> None:
-    card = load_ood_set(name)
-    assert card.name == name
-    assert {entry.column for entry in card.test_sources} == {column.name for column in card.columns}
-    for entry in card.test_sources:
+def test_a_test_set_is_whole_and_names_known_data_sets(name: str) -> None:
+    test_set = load_ood_set(name)
+    assert test_set.name == name
+    assert {entry.column for entry in test_set.test_sources} == {
+        column.name for column in test_set.columns
+    }
+    for entry in test_set.test_sources:
         groups = {g for layout in load_data_set(entry.set).layouts for g in layout.groups}
         assert entry.group is None or entry.group in groups
 
@@ -68,14 +69,14 @@ def test_strong_degradations_begin_where_training_ends() -> None:
     assert strong["jpeg"].quality[1] == trained["jpeg"].quality[0]  # type: ignore[union-attr]
 
 
-def test_who_is_told_the_task_is_told_it_where_the_setting_has_it() -> None:
+def test_an_oracle_needs_tasks_that_the_setting_has() -> None:
     plan_of(["oracle"], "seven-task", "mio-strong")
     with pytest.raises(UsageError, match="'denoise10' is none of three-task's; leave oracle out"):
         plan_of(["oracle"], "three-task", "unseen-noise")
 
 
-def test_sets_of_photographs_need_them() -> None:
-    with pytest.raises(UsageError, match="photographs of its own; add --data-root"):
+def test_test_sets_with_images_of_their_own_need_them() -> None:
+    with pytest.raises(UsageError, match="images of its own; add --data-root"):
         plan_of(["promptir"], "three-task", "colour-denoising")
 
 
@@ -86,11 +87,11 @@ def test_real_images_of_the_set_fill_its_columns(tmp_path: Path) -> None:
         for number in range(count):
             pixels = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / folder / f"norain-{number}.png")
-    disk = Disk(DataRoots(tmp_path, "--data-root"), {})
-    plan = plan_of(["promptir"], "three-task", "colour-denoising", disk)
-    assert sorted(plan.files) == ["kodak24-15", "kodak24-25", "kodak24-50"]
-    assert plan.absent["mcmaster-25"] == "mcmaster"
-    assert plan.absent["urban100-50"] == "urban100"
+    plan = plan_of(["promptir"], "three-task", "colour-denoising", tmp_path)
+    filled = [files.column for files in plan.test.files]
+    assert sorted(filled) == ["kodak24-15", "kodak24-25", "kodak24-50"]
+    assert plan.absent_columns["mcmaster-25"] == "mcmaster"
+    assert plan.absent_columns["urban100-50"] == "urban100"
     assert plan.setting.name == "three-task+colour-denoising"
 
 
@@ -113,7 +114,7 @@ def test_a_misspelt_set_is_refused_with_the_nearest() -> None:
         load_ood_set("unseen-nois")
 
 
-def test_run_trains_once_and_keeps_the_probes(tmp_path: Path) -> None:
+def test_run_trains_once_and_keeps_the_prompt_summary(tmp_path: Path) -> None:
     """Another test set takes the same weights, and touches nothing of the setting's own table."""
 
     def run(*arguments: str, error: str | None = None) -> str:
@@ -126,17 +127,17 @@ def test_run_trains_once_and_keeps_the_probes(tmp_path: Path) -> None:
             assert error in str(done.exception)
         return done.output
 
-    outside = run("--test-set", "unseen-noise")
-    assert "σ=35" in outside
-    assert "three-task+unseen-noise-smoke.csv" in outside
-    assert "Prompts" not in outside
+    other = run("--test-set", "unseen-noise")
+    assert "σ=35" in other
+    assert "three-task+unseen-noise-smoke.csv" in other
+    assert "Prompts" not in other
     weights = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")}
     own = run()
     assert "σ=25" in own
-    assert "wrong prompt costs" in own
-    (probes,) = tmp_path.glob("runs/cpl-s0-*/probes.json")
-    known = json.loads(probes.read_text())["prompts"]
+    assert "prompt-swap gap" in own
+    (summary,) = tmp_path.glob("cpl-s0-*/prompt_summary.json")
+    known = json.loads(summary.read_text())["prompts"]
     run("--test-set", "unseen-noise", "--metrics", "psnr_y601")
-    assert json.loads(probes.read_text())["prompts"] == known
+    assert json.loads(summary.read_text())["prompts"] == known
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
     run("--test-set", "unseen-noise", "--probes", error="leave --test-set out")
