@@ -104,12 +104,12 @@ def _score_group(
 ) -> Iterator[tuple[Pair, dict[str, float]]]:
     """Yield pairs with their values by metric id."""
     pairs = list(pool.map(lambda name: source.make(*name), names))
-    restored = []
-    for pair in pairs:
+    restored, clean, metrics = [], [], []
+    for pair, name in zip(pairs, names, strict=True):
         label = pair.task if subject.needs_task_labels else None
         restored.append(restore_image(subject.method, pair.degraded, subject.device, label))
-    clean = [pair.clean for pair in pairs]
-    metrics = [scoring.missing_metrics(name) for name in names]
+        clean.append(pair.clean)
+        metrics.append(scoring.missing_metrics(name))
     values = score_pairs(restored, clean, scoring.spec.protocol, metrics, pool)
     yield from zip(pairs, values, strict=True)
 

@@ -6,99 +6,36 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.config.errors import HarnessError
 from harness.config.files import datasets_folder
-from harness.config.protocol_files import NamedProtocol, load_protocols
+from harness.config.protocol_files import load_protocols
 from harness.config.protocols import Protocol
 from harness.data.images.read import read_image
 from harness.data.on_disk.pairing import pair_folders
 from harness.data.parallel_map import OnProgress, no_progress
+from harness.evaluation.folder_scores import FileScore, FolderScores, ScoringRequest
 from harness.evaluation.metrics.arrays import Image
-from harness.evaluation.metrics.definition import Metric, MetricFacts
+from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.metrics.registry import metric_facts, metric_ids, resolve_metrics
 from harness.evaluation.protocols import Size, score_under, scored_sizes
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-COLUMNS = ("restored", "clean", "protocol", "metric", "value")
-"""Columns of :meth:`FolderScores.to_dataframe`."""
+__all__ = [
+    "FileScore",
+    "FolderScores",
+    "ScoringRequest",
+    "check_sizes",
+    "score_files",
+    "score_folders",
+    "shortened",
+]
 
 _MOST_NAMES = 10
 """Names of files that a message lists."""
-
-
-@dataclass(frozen=True)
-class ScoringRequest:
-    """What to score.
-
-    Attributes:
-        restored: folder of restored images.
-        clean: folder of clean images.
-        protocols: names of protocols in ``datasets/protocols``.
-        metrics: more metrics under each protocol, by id or by pyiqa's name.
-        pairing: how names of files belong together: ``stem``, ``prefix`` or ``rain``.
-        workers: threads; 0 for one per core.
-    """
-
-    restored: Path
-    clean: Path
-    protocols: tuple[str, ...]
-    metrics: tuple[str, ...] = ()
-    pairing: str = "stem"
-    workers: int = 0
-
-
-@dataclass(frozen=True)
-class FileScore:
-    """The values of one restored file: protocol id to metric id to value."""
-
-    restored: Path
-    clean: Path
-    values: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class FolderScores:
-    """The scores of a folder.
-
-    Attributes:
-        files: one entry per pair, in natural order of names.
-        protocols: what was applied; the metrics of each include those of the request, as ids.
-        metrics: facts of all metrics, by id.
-        restored_alone: restored images without a clean one.
-        clean_alone: clean images without a restored one.
-    """
-
-    files: tuple[FileScore, ...]
-    protocols: tuple[NamedProtocol, ...]
-    metrics: Mapping[str, MetricFacts]
-    restored_alone: tuple[Path, ...]
-    clean_alone: tuple[Path, ...]
-
-    def values(self, protocol: str, metric: str) -> list[float]:
-        """Return the values of all files, by ids of protocol and metric."""
-        return [file.values[protocol][metric] for file in self.files]
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row per file, protocol and metric; columns are those of ``COLUMNS``."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.rows()), columns=list(COLUMNS))
-
-    def rows(self) -> Iterator[tuple[str, str, str, str, float]]:
-        """Yield names of both files, ids of protocol and metric, and the value."""
-        for file in self.files:
-            for protocol, values in file.values.items():
-                for metric, value in values.items():
-                    yield file.restored.name, file.clean.name, protocol, metric, value
 
 
 def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress) -> FolderScores:
@@ -108,15 +45,15 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         UsageError: an unknown protocol, metric or pairing rule, or nothing pairs.
         HarnessError: a file cannot be read, or sizes do not fit.
     """
-    protocols = []
+    protocols, rules, names = [], [], list[str]()
     for named in load_protocols(list(request.protocols), datasets_folder()):
         ids = metric_ids([*named.protocol.metrics, *request.metrics])
-        protocol = named.protocol.model_copy(update={"metrics": ids})
-        protocols.append(named.model_copy(update={"protocol": protocol}))
-    rules = [named.protocol for named in protocols]
-    ids = metric_ids(name for rule in rules for name in rule.metrics)
+        rule = named.protocol.model_copy(update={"metrics": ids})
+        protocols.append(named.model_copy(update={"protocol": rule}))
+        rules.append(rule)
+        names += ids
     known, facts = {}, {}
-    for metric in resolve_metrics(ids):
+    for metric in resolve_metrics(names):
         known[metric.id] = metric
         facts[metric.id] = metric_facts(metric.id, metric.higher_is_better)
     found = pair_folders(request.restored, request.clean, request.pairing)
@@ -180,11 +117,6 @@ def check_sizes(pairs: Sequence[tuple[Path, Path]], protocols: Sequence[Protocol
             f"one: {shortened(wrong, '; ')}; restore whole images, or choose a protocol that crops "
             "them alike"
         )
-
-
-def mean_of(scores: Sequence[FileScore], protocol: str, metric: str) -> float:
-    """Return the mean over images of one metric: decibels are averaged, never errors."""
-    return float(np.mean([score.values[protocol][metric] for score in scores]))
 
 
 def shortened(names: Sequence[str], separator: str = ", ", most: int = _MOST_NAMES) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.evaluation.probes.observe import ByColumn, Observed, Observer
+from harness.evaluation.probes.observe import ObservedColumn, Observer
 
 
 def classifier_decisions(
-    observer: Observer, observed: ByColumn, tasks: Sequence[str], truths: Sequence[str]
+    observer: Observer, columns: Sequence[ObservedColumn], tasks: Sequence[str]
 ) -> dict[str, Any] | None:
     """Return predictions and PSNR by column; None where no classifier chooses the prompt.
 
@@ -20,25 +20,26 @@ def classifier_decisions(
 
     Args:
         observer: the method.
-        observed: images by column.
+        columns: its observed images.
         tasks: all tasks, in the order of the classifier's outputs.
-        truths: the true task of each column.
     """
-    if observer.needs_task_labels or not _all_chosen(observed):
+    if observer.needs_task_labels:
         return None
     confusion, values = {}, {}
-    for (column, images), truth in zip(observed.items(), truths, strict=True):
-        predicted = [image.chosen for image in images]
-        confusion[column] = [predicted.count(task) for task in range(len(tasks))]
-        values[column] = _psnr_by_decision(observer, images, tasks.index(truth))
+    for column in columns:
+        predicted = [image.chosen for image in column.images]
+        if None in predicted:
+            return None
+        confusion[column.name] = [predicted.count(task) for task in range(len(tasks))]
+        values[column.name] = _psnr_by_decision(observer, column, tasks.index(column.task))
     return {"tasks": list(tasks), "confusion": confusion, "psnr_db": values}
 
 
 def _psnr_by_decision(
-    observer: Observer, images: Sequence[Observed], truth: int
+    observer: Observer, column: ObservedColumn, truth: int
 ) -> dict[str, float | None]:
     right, wrong, corrected = [], [], []
-    for image in images:
+    for image in column.images:
         if image.chosen == truth:
             right.append(image.psnr_db)
         else:
@@ -49,14 +50,6 @@ def _psnr_by_decision(
         "wrong": _mean(wrong),
         "wrong_with_true_task": _mean(corrected),
     }
-
-
-def _all_chosen(observed: ByColumn) -> bool:
-    """Return whether something other than a router chose the prompt of every image."""
-    chosen: list[int | None] = []
-    for images in observed.values():
-        chosen += [image.chosen for image in images]
-    return None not in chosen
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +51,51 @@ class Observed:
         return psnr_rgb(self.pair.degraded, self.pair.clean)
 
 
-ByColumn = Mapping[str, Sequence[Observed]]
-"""The observed images of each column."""
+@dataclass(frozen=True)
+class ObservedColumn:
+    """The observed images of one column of a test set.
+
+    Attributes:
+        name: name of the column.
+        task: its task.
+        family: family of the task.
+        images: at least one.
+    """
+
+    name: str
+    task: str
+    family: str
+    images: Sequence[Observed]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of the network, from the deepest up."""
+        return tuple(self.images[0].weights)
+
+    @property
+    def psnr_db(self) -> float:
+        """Mean PSNR of the restored images."""
+        return float(np.mean([image.psnr_db for image in self.images]))
+
+    @property
+    def input_psnr_db(self) -> float:
+        """Mean PSNR of the degraded images."""
+        return float(np.mean([image.input_psnr_db for image in self.images]))
+
+    def weights(self, level: str) -> NDArray[np.float32]:
+        """Return the prompt weights of a level, (images, prompts)."""
+        return np.stack([image.weights[level][0].numpy() for image in self.images])
+
+    def shares(self, level: str) -> Float:
+        """Return (images, prompts): the share of each prompt in the weights of an image."""
+        weights = self.weights(level).astype(float)
+        shares: Float = weights / weights.sum(axis=1, keepdims=True)
+        return shares
+
+    def expert_load(self, level: str) -> Float:
+        """Return (prompts,): the mean share of each prompt."""
+        load: Float = self.shares(level).mean(axis=0)
+        return load
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ docs/probes.md defines each quantity and its range. All are measured on the cent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from harness.config.run_specs import TestSet
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.protocol import TestPairs
 from harness.evaluation.probes.classifier import classifier_decisions
-from harness.evaluation.probes.observe import Observed, Observer
+from harness.evaluation.probes.observe import Observed, ObservedColumn, Observer
 from harness.evaluation.probes.out_of_distribution import ood_tasks
 from harness.evaluation.probes.pairs import centre_of, ood_pair
 from harness.evaluation.probes.prompt_swap import prompt_swap
-from harness.evaluation.probes.routing import redundancy_at, routing_at, weight_shares
+from harness.evaluation.probes.routing import redundancy_at, routing_at
 
 SIDE_PX = 192
 """The centre of each image is probed, of at most this side."""
@@ -44,52 +43,43 @@ def analyse_prompts(
         datasets: folder of the YAML files that name the photographs.
         on_progress: receives how many images are probed, of how many.
     """
-    observed = _observe_columns(observer, source, test)
-    truths = _tasks_of(test, list(observed))
-    family_of_task = {task.name: task.family for task in test.tasks}
-    families = [family_of_task[task] for task in truths]
-    levels = list(next(iter(observed.values()))[0].weights)
+    columns = _observe_columns(observer, source, test)
     routing, redundancy = {}, {}
-    for level in levels:
-        routing[level] = routing_at(level, observed, families)
-        redundancy[level] = redundancy_at(level, observer.bank(level), observed, families)
-    tasks = list(family_of_task)
+    for level in columns[0].levels:
+        routing[level] = routing_at(level, columns)
+        redundancy[level] = redundancy_at(level, observer.bank(level), columns)
+    tasks = [task.name for task in test.tasks]
     result: dict[str, Any] = _plain(
         {
-            "columns": list(observed),
-            "families": families,
-            "images": {column: len(images) for column, images in observed.items()},
-            "input_db": [_mean_input_db(images) for images in observed.values()],
+            "columns": [column.name for column in columns],
+            "families": [column.family for column in columns],
+            "images": {column.name: len(column.images) for column in columns},
+            "input_db": [column.input_psnr_db for column in columns],
             "routing": routing,
             "redundancy": redundancy,
-            "prompt_swap": prompt_swap(observer, observed, families, on_progress),
-            "explicit": classifier_decisions(observer, observed, tasks, truths),
+            "prompt_swap": prompt_swap(observer, columns, on_progress),
+            "explicit": classifier_decisions(observer, columns, tasks),
             "out_of_distribution": _out_of_distribution(observer, test, datasets),
         }
     )
     return result
 
 
-def _observe_columns(
-    observer: Observer, source: TestPairs, test: TestSet
-) -> dict[str, list[Observed]]:
+def _observe_columns(observer: Observer, source: TestPairs, test: TestSet) -> list[ObservedColumn]:
     """Observe the first images of each column that has any."""
-    names: dict[str, list[str]] = {column.name: [] for column in test.columns}
-    for column, image in source.names():
-        if len(names[column]) < MOST_IMAGES:
-            names[column].append(image)
     observed: dict[str, list[Observed]] = {}
-    for column, images in names.items():
-        for image in images:
-            pair = centre_of(source.make(column, image), SIDE_PX)
-            observed.setdefault(column, []).append(observer.observe(pair))
-    return observed
-
-
-def _tasks_of(test: TestSet, columns: Sequence[str]) -> list[str]:
-    """Return the task of each column."""
-    task_of_column = {column.name: column.task for column in test.columns}
-    return [task_of_column[column] for column in columns]
+    for name, image in source.names():
+        images = observed.setdefault(name, [])
+        if len(images) < MOST_IMAGES:
+            images.append(observer.observe(centre_of(source.make(name, image), SIDE_PX)))
+    family_of_task = {task.name: task.family for task in test.tasks}
+    columns = []
+    for column in test.columns:
+        if column.name in observed:
+            family = family_of_task[column.task]
+            images = observed[column.name]
+            columns.append(ObservedColumn(column.name, column.task, family, images))
+    return columns
 
 
 def _out_of_distribution(observer: Observer, test: TestSet, datasets: Path) -> list[dict[str, Any]]:
@@ -105,22 +95,17 @@ def _out_of_distribution(observer: Observer, test: TestSet, datasets: Path) -> l
         for photograph in test.photographs:
             pair = ood_pair(datasets, test, task, photograph.name, SIDE_PX)
             images.append(observer.observe(pair))
-        load = {}
-        for level in images[0].weights:
-            load[level] = weight_shares(images, level).mean(axis=0).tolist()
+        column = ObservedColumn(task.name, task.name, task.family, images)
+        load = {level: column.expert_load(level).tolist() for level in column.levels}
         content = {
             "kind": kind,
             "name": task.name,
-            "input_db": _mean_input_db(images),
-            "restored_db": float(np.mean([image.psnr_db for image in images])),
+            "input_db": column.input_psnr_db,
+            "restored_db": column.psnr_db,
             "expert_load": load,
         }
         found.append(content)
     return found
-
-
-def _mean_input_db(images: Sequence[Observed]) -> float:
-    return float(np.mean([image.input_psnr_db for image in images]))
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.config.run_specs import TestSet
-from harness.data.images.arrays import Float
 from harness.data.sources.pairs import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
@@ -63,17 +62,17 @@ def summarise_prompts(observer: Observer, test: TestSet, datasets: Path) -> Prom
 
     ``datasets`` is the folder of the YAML files that name the photographs.
     """
+    tasks = tuple(task.name for task in test.tasks)
+    families = [task.family for task in test.tasks]
     matrices, weights = [], []
     for photograph in test.photographs:
         pairs = []
         for task in test.tasks:
             pairs.append(summary_pair(datasets, test, task, photograph.name, _SIDE_PX))
-        matrix, own_weights = _swap_prompts(observer, pairs)
+        matrix, selected = _swap_prompts(observer, pairs, tasks)
         matrices.append(matrix)
-        weights.append(own_weights)
+        weights.append(selected)
     mean = np.mean(matrices, axis=0)
-    tasks = tuple(task.name for task in test.tasks)
-    families = [task.family for task in test.tasks]
     expert_load = _expert_load(weights, tasks)
     return PromptSummary(
         tasks=tasks,
@@ -85,19 +84,16 @@ def summarise_prompts(observer: Observer, test: TestSet, datasets: Path) -> Prom
 
 
 @torch.no_grad()
-def _swap_prompts(observer: Observer, pairs: Sequence[Pair]) -> tuple[NDArray[np.float64], Weights]:
-    """Restore the pairs of all tasks under the prompts of each task.
+def _swap_prompts(
+    observer: Observer, pairs: Sequence[Pair], tasks: tuple[str, ...]
+) -> tuple[NDArray[np.float64], Weights]:
+    """Restore one photograph under the degradation of each task and the prompts of each task.
 
     Returns:
         PSNR in dB of the row's pair under the prompts of the column's pair, and the weights
         under the prompts that the method selects.
     """
-    planes = []
-    for pair in pairs:
-        planes.append(torch.from_numpy(np.ascontiguousarray(pair.degraded.transpose(2, 0, 1))))
-    degraded = torch.stack(planes).to(observer.device)
-    clean = [pair.clean for pair in pairs]
-    tasks = tuple(pair.task for pair in pairs)
+    degraded = _stacked(pairs).to(observer.device)
     method = observer.method
     features = method.encode(degraded)
     forced = method.choose(degraded, tasks if observer.needs_task_labels else None)
@@ -107,13 +103,21 @@ def _swap_prompts(observer: Observer, pairs: Sequence[Pair]) -> tuple[NDArray[np
     for column in range(len(pairs)):
         override = {level: one[column].expand_as(one) for level, one in routing.items()}
         restored = method.decode(features, override).restored
-        matrix[:, column] = _psnrs_db(restored, clean)
+        matrix[:, column] = _psnrs_db(restored, pairs)
     return matrix, {level: one.cpu() for level, one in routing.items()}
 
 
-def _psnrs_db(restored: Tensor, clean: Sequence[Float]) -> list[float]:
+def _stacked(pairs: Sequence[Pair]) -> Tensor:
+    """Return the degraded images of pairs as (N, 3, H, W)."""
+    planes = []
+    for pair in pairs:
+        planes.append(torch.from_numpy(np.ascontiguousarray(pair.degraded.transpose(2, 0, 1))))
+    return torch.stack(planes)
+
+
+def _psnrs_db(restored: Tensor, pairs: Sequence[Pair]) -> list[float]:
     images = restored.float().clamp(0, 1).cpu().numpy().transpose(0, 2, 3, 1)
-    return [psnr_rgb(image, original) for image, original in zip(images, clean, strict=True)]
+    return [psnr_rgb(image, pair.clean) for image, pair in zip(images, pairs, strict=True)]
 
 
 def _expert_load(weights: Sequence[Weights], tasks: Sequence[str]) -> ExpertLoad:

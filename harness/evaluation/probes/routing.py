@@ -16,52 +16,39 @@ from harness.evaluation.probes.definitions import (
     normalised_mutual_information,
     relative_entropy,
 )
-from harness.evaluation.probes.observe import ByColumn, Observed
+from harness.evaluation.probes.observe import ObservedColumn
 
 Float = NDArray[np.float64]
 
 
-def routing_at(level: str, observed: ByColumn, families: Sequence[str]) -> dict[str, Any]:
-    """Return expert load per column, entropies, and how much experts depend on tasks.
-
-    Args:
-        level: one level of the network.
-        observed: images by column.
-        families: the family of the task of each column.
-    """
-    load, image_entropies = {}, []
-    for column, images in observed.items():
-        shares = weight_shares(images, level)
-        load[column] = shares.mean(axis=0)
-        image_entropies += [relative_entropy(share) for share in shares]
+def routing_at(level: str, columns: Sequence[ObservedColumn]) -> dict[str, Any]:
+    """Return expert load per column, entropies, and how much experts depend on tasks."""
+    loads, image_entropies = [], []
+    by_column = {}
+    for column in columns:
+        load = column.expert_load(level)
+        loads.append(load)
+        by_column[column.name] = load.tolist()
+        image_entropies += [relative_entropy(shares) for shares in column.shares(level)]
     return {
-        "expert_load": {column: shares.tolist() for column, shares in load.items()},
+        "expert_load": by_column,
         "image_entropy": float(np.mean(image_entropies)),
-        "load_entropy": relative_entropy(np.mean(list(load.values()), axis=0)),
-        "normalised_mutual_information": _mutual_information(level, observed, families),
+        "load_entropy": relative_entropy(np.mean(loads, axis=0)),
+        "normalised_mutual_information": _mutual_information(level, columns),
     }
 
 
-def redundancy_at(
-    level: str, bank: Float, observed: ByColumn, families: Sequence[str]
-) -> dict[str, Any]:
+def redundancy_at(level: str, bank: Float, columns: Sequence[ObservedColumn]) -> dict[str, Any]:
     """Return how alike the mean prompts of the columns are, and the mean between families.
 
-    Args:
-        level: one level of the network.
-        bank: its prompts, (prompts, C, H, W).
-        observed: images by column.
-        families: the family of the task of each column.
+    ``bank`` holds the prompts of the level, (prompts, C, H, W).
     """
-    mean_weights = []
-    for images in observed.values():
-        weights = [image.weights[level][0].numpy() for image in images]
-        mean_weights.append(np.mean(weights, axis=0))
-    received = np.tensordot(np.stack(mean_weights), bank, axes=1)
+    weights = [column.weights(level).mean(axis=0) for column in columns]
+    received = np.tensordot(np.stack(weights), bank, axes=1)
     cosine = cosine_similarity(received.reshape(len(received), -1))
     cka = _cka_matrix(received)
-    names = np.asarray(families)
-    negative = names[:, None] != names[None, :]
+    families = np.asarray([column.family for column in columns])
+    negative = families[:, None] != families[None, :]
     return {
         "cosine": cosine.tolist(),
         "cka": cka.tolist(),
@@ -70,39 +57,35 @@ def redundancy_at(
     }
 
 
-def weight_shares(images: Sequence[Observed], level: str) -> Float:
-    """Return (images, prompts): the share of each prompt in the weights of an image."""
-    stacked = np.stack([image.weights[level][0].numpy() for image in images]).astype(float)
-    shares: Float = stacked / stacked.sum(axis=1, keepdims=True)
-    return shares
-
-
-def _mutual_information(
-    level: str, observed: ByColumn, families: Sequence[str]
-) -> dict[str, float]:
+def _mutual_information(level: str, columns: Sequence[ObservedColumn]) -> dict[str, float]:
     experts: list[int] = []
-    task_of_image: list[str] = []
-    family_of_image: list[str] = []
-    for (column, images), family in zip(observed.items(), families, strict=True):
-        experts += [image.expert(level) for image in images]
-        task_of_image += [column] * len(images)
-        family_of_image += [family] * len(images)
+    tasks: list[str] = []
+    families: list[str] = []
+    for column in columns:
+        for image in column.images:
+            experts.append(image.expert(level))
+            tasks.append(column.name)
+            families.append(column.family)
     rng = generator("probes", "shuffled", level)
     return {
-        "tasks": normalised_mutual_information(experts, task_of_image),
-        "families": normalised_mutual_information(experts, family_of_image),
-        "tasks_by_chance": chance_normalised_mutual_information(experts, task_of_image, rng),
-        "families_by_chance": chance_normalised_mutual_information(experts, family_of_image, rng),
+        "tasks": normalised_mutual_information(experts, tasks),
+        "families": normalised_mutual_information(experts, families),
+        "tasks_by_chance": chance_normalised_mutual_information(experts, tasks, rng),
+        "families_by_chance": chance_normalised_mutual_information(experts, families, rng),
     }
 
 
 def _cka_matrix(prompts: Float) -> Float:
     """Return the CKA (T, T) between prompts (T, C, H, W)."""
-    pixels = [prompt.reshape(prompt.shape[0], -1).T for prompt in prompts]
-    matrix = np.empty((len(pixels), len(pixels)))
-    for row, first in enumerate(pixels):
-        for column, second in enumerate(pixels):
-            matrix[row, column] = linear_cka(first, second)
+    count, channels = prompts.shape[:2]
+    matrix = np.empty((count, count))
+    for row in range(count):
+        for column in range(count):
+            first, second = (
+                prompts[row].reshape(channels, -1),
+                prompts[column].reshape(channels, -1),
+            )
+            matrix[row, column] = linear_cka(first.T, second.T)
     return matrix
 
 
