@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from harness.method import MethodSpec
-from methods.adair import card as adair
-from methods.airnet import card as airnet
-from methods.baselines import card as baselines
-from methods.drsformer import card as drsformer
+from methods.adair import spec as adair
+from methods.airnet import spec as airnet
+from methods.baselines import spec as baselines
+from methods.drsformer import spec as drsformer
 from methods.figures import FIGURES
-from methods.mioir import card as mioir
-from methods.moceir import card as moceir
+from methods.mioir import spec as mioir
+from methods.moceir import spec as moceir
 from methods.options import (
     LEVELS,
     PROMPT_SIZES,
@@ -196,12 +196,12 @@ _CARDS = (
         role="auxiliary",
         relative_cost=0.3,
     ),
-    *adair.CARDS,
-    *drsformer.CARDS,
-    *airnet.CARDS,
-    *mioir.CARDS,
-    *moceir.CARDS,
-    *baselines.CARDS,
+    *adair.SPECS,
+    *drsformer.SPECS,
+    *airnet.SPECS,
+    *mioir.SPECS,
+    *moceir.SPECS,
+    *baselines.SPECS,
 )
 
 # What PromptIR takes on these cards, every network that can be split takes: adair+cpl.

@@ -19,12 +19,12 @@ from methods.blocks import TransformerBlock, Upsample, conv1x1
 from methods.options import LEVELS, PromptIROptions
 from methods.prompting import Prompting
 from methods.prompts import PromptModule
-from methods.trunk import Features, RestormerTrunk
+from methods.restormer_backbone import Features, RestormerBackbone
 
 _UNUSED = ("chnl_reduce", "reduce_noise_channel_")
 
 
-class PromptIR(RestormerTrunk):
+class PromptIR(RestormerBackbone):
     """PromptIR, and every variant of prompts and objective that its options name.
 
     Args:
@@ -95,7 +95,7 @@ class PromptIR(RestormerTrunk):
             reduced: Tensor = reduce(block(x))
             return reduced
 
-        restored = self.decode_trunk(features, insert)
+        restored = self.decode_backbone(features, insert)
         return Decoded(restored, routing, self.prompting.auxiliary(routing))
 
     def prompt_bank(self, level: str) -> Tensor:

@@ -13,10 +13,10 @@ from torch import Tensor
 from harness.method import Batch, BuildContext, Decoded, Insert
 from methods.blocks import Upsample, conv1x1
 from methods.options import RestormerOptions
-from methods.trunk import Features, RestormerTrunk, as_is
+from methods.restormer_backbone import Features, RestormerBackbone, as_is
 
 
-class Restormer(RestormerTrunk):
+class Restormer(RestormerBackbone):
     """Restormer in general width, trained with L1."""
 
     def __init__(self, options: RestormerOptions) -> None:
@@ -28,11 +28,11 @@ class Restormer(RestormerTrunk):
 
     def decode_with(self, features: Features, insert: Insert) -> Decoded:
         """Decode, handing the latent and two decoder levels to ``insert``."""
-        return Decoded(self.decode_trunk(features, insert), {}, {})
+        return Decoded(self.decode_backbone(features, insert), {}, {})
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
-        return self.decode_trunk(self.encode(degraded), as_is)
+        return self.decode_backbone(self.encode(degraded), as_is)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the mean absolute error."""

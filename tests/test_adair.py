@@ -9,7 +9,7 @@ from torch import Tensor
 from harness.config.errors import UsageError
 from methods import blocks
 from methods.adair.frequency import FrequencyBlock
-from methods.trunk import as_is
+from methods.restormer_backbone import as_is
 from tests.networks import batch, build_tiny, restore_by_name, single_runs
 
 UNTRAINED = ("conv", "score_gen", "rate_conv")
@@ -17,7 +17,7 @@ BLOCKS = ("fre1", "fre2", "fre3")
 
 
 def build_with_bands(seed: int = 0) -> torch.nn.Module:
-    """Build a network whose low bands are there in small images, and whose blocks have a say."""
+    """Build a network whose low bands are not empty in small images and change the output."""
     method = build_tiny("adair", seed, frequency_unit_px="1")
     with torch.no_grad():
         for name in BLOCKS:

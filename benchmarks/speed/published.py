@@ -18,7 +18,7 @@ from methods.blocks import TransformerBlock, pad_to_multiple
 from methods.options import PromptIROptions
 from methods.promptir import PromptIR
 from methods.prompts import PromptModule
-from methods.trunk import Features
+from methods.restormer_backbone import Features
 
 
 class _PublishedPrompts(nn.Module):

@@ -36,6 +36,8 @@ from harness.registry import (
 )
 from harness.store.weights import read_metadata
 
+_SPANDREL = "spandrel"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -235,6 +237,9 @@ def _method_of(
     asked: CheckpointRequest, factory: RunFactory
 ) -> tuple[MethodChoice, Mapping[str, Any]]:
     """Return the method of a checkpoint and its options, from the request or the file itself."""
+    if asked.method == _SPANDREL:
+        method = _spandrel(asked)
+        return method, _published_options(method, factory)
     if asked.method is not None:
         method = find(asked.method)
         return method, _published_options(method, factory)
@@ -242,6 +247,15 @@ def _method_of(
     if "method" not in known or "options" not in known:
         raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
     return find(known["method"]), json.loads(known["options"])
+
+
+def _spandrel(asked: CheckpointRequest) -> MethodChoice:
+    """Return the method of a network that spandrel recognises by its weights."""
+    overrides = {"checkpoint": str(asked.file)}
+    if asked.architecture is not None:
+        overrides["architecture"] = asked.architecture
+    name = asked.architecture or asked.file.stem
+    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
 
 
 def _published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
+from harness.registry.option_help import option_lines
 from harness.registry.options import options_as_json, parse_options, resolve_options
 from harness.registry.plugins import use_plugins
 from harness.registry.references import MethodChoice, auxiliary_method, find
@@ -13,6 +14,7 @@ __all__ = [
     "catalogue",
     "find",
     "instantiate",
+    "option_lines",
     "options_as_json",
     "parse_options",
     "resolve_options",

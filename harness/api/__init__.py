@@ -1,0 +1,85 @@
+"""The functions that scripts, notebooks and the command line call.
+
+A :class:`~harness.planning.plan.Plan` says what is computed, :func:`run` computes what is missing
+of it, and :func:`table` shows what is stored. Everything is stored in the plan's output folder, so
+each function may be called again, in another process or on another day.
+
+The command line calls the functions of this package and nothing beside them.
+"""
+
+from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.results import (
+    export_runs,
+    has_results,
+    import_runs,
+    load_results,
+    paper_table,
+    table,
+)
+from harness.api.scoring import score, score_with_progress
+from harness.evaluation.score_folders import FolderScores, ScoringRequest
+from harness.execution.convert import Conversion, convert_checkpoint
+from harness.execution.execute import RunOutcome, raise_if_failed
+from harness.execution.status import is_complete
+from harness.planning.plan import Plan, load_plan, store_plan
+from harness.planning.request import (
+    CheckpointRequest,
+    DataRequest,
+    EvaluationOverrides,
+    Resources,
+    RunRequest,
+    split_names,
+)
+from harness.planning.studies import Study, methods_of
+from harness.registry import catalogue, find, option_lines, use_plugins
+from harness.reporting.ablation_table import ablation_tables
+from harness.reporting.plan_text import training_notes
+from harness.reporting.probe_tables import probe_report
+from harness.reporting.prompt_report import prompt_report
+
+__all__ = [
+    "CheckpointRequest",
+    "Conversion",
+    "DataRequest",
+    "EvaluationOverrides",
+    "FolderScores",
+    "Plan",
+    "Resources",
+    "RunOutcome",
+    "RunRequest",
+    "ScoringRequest",
+    "Study",
+    "ablation_tables",
+    "catalogue",
+    "check_resources",
+    "compute",
+    "convert_checkpoint",
+    "describe",
+    "evaluate",
+    "execute_run",
+    "export_runs",
+    "find",
+    "has_results",
+    "import_runs",
+    "is_complete",
+    "load_plan",
+    "load_results",
+    "load_studies",
+    "make_request",
+    "methods_of",
+    "option_lines",
+    "paper_table",
+    "plan",
+    "probe_report",
+    "prompt_report",
+    "raise_if_failed",
+    "run",
+    "score",
+    "score_with_progress",
+    "split_names",
+    "store_plan",
+    "table",
+    "training_notes",
+    "use_plugins",
+]
