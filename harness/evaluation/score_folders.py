@@ -18,7 +18,12 @@ from harness.config.protocols import Protocol
 from harness.data.images.read import read_image
 from harness.data.on_disk.pairing import pair_folders
 from harness.data.parallel_map import OnProgress, no_progress
-from harness.evaluation.folder_scores import FileScore, FolderScores, ScoringRequest
+from harness.evaluation.folder_scores import (
+    FileScore,
+    FolderScores,
+    ScoringRequest,
+    shortened,
+)
 from harness.evaluation.metrics.arrays import Image
 from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.metrics.registry import metric_facts, metric_ids, resolve_metrics
@@ -31,11 +36,7 @@ __all__ = [
     "check_sizes",
     "score_files",
     "score_folders",
-    "shortened",
 ]
-
-_MOST_NAMES = 10
-"""Names of files that a message lists."""
 
 
 def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress) -> FolderScores:
@@ -117,12 +118,6 @@ def check_sizes(pairs: Sequence[tuple[Path, Path]], protocols: Sequence[Protocol
             f"one: {shortened(wrong, '; ')}; restore whole images, or choose a protocol that crops "
             "them alike"
         )
-
-
-def shortened(names: Sequence[str], separator: str = ", ", most: int = _MOST_NAMES) -> str:
-    """Join at most ``most`` names, and how many more there are."""
-    text = separator.join(names[:most])
-    return text if len(names) <= most else f"{text}{separator}and {len(names) - most} more"
 
 
 def _score_file(
