@@ -1,4 +1,4 @@
-"""Cards of data sets, pairing by every rule, roots, checks, manifests and leaks."""
+"""Specs of data sets, pairing by every rule, data roots, integrity, manifests and duplicates."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.config.data_sets import (
-    DataSetSpec,
-    data_set_names,
-    load_data_set,
-    read_data_set,
-    sets_folder,
-)
+from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError, UsageError
+from harness.config.files import data_set_names, datasets_folder, load_data_set, read_data_set
 from harness.data.on_disk import manifests
 from harness.data.on_disk.duplicates import Duplicate, find_duplicates, read_thumbnails
 from harness.data.on_disk.integrity import check_set
-from harness.data.on_disk.layouts import CLEAN_STEM, FoundSet, fit
+from harness.data.on_disk.found_set import FoundSet
+from harness.data.on_disk.layouts import fit
 from harness.data.on_disk.locate import DataRoots, find_data_roots, find_set
+from harness.data.on_disk.pairing import RULES
 from harness.data.parallel_map import map_files
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -41,23 +38,23 @@ def grow(folder: Path, names: Iterable[str]) -> Path:
 
 
 def paint(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
-    """Save a smooth random picture that differs from those of other seeds."""
+    """Save a smooth random image that differs from those of other seeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 18, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path)
     return path
 
 
-def card(layouts: list[dict[str, Any]], **more: Any) -> DataSetSpec:
+def spec_of(layouts: list[dict[str, Any]], **more: Any) -> DataSetSpec:
     content: dict[str, Any] = {
-        "name": "some", "title": "t", "homepage": "h", "licence": "not stated", "split": "test",
+        "name": "some", "label": "Some", "title": "t", "homepage": "h", "licence": "not stated", "split": "test",
         "about": "a", "folders": ["Some-Set"], "expected": {}, "layouts": layouts,
     }  # fmt: skip
     return DataSetSpec.model_validate(content | more)
 
 
 def fitted(folder: Path, **layout: Any) -> FoundSet:
-    made = card([{"name": "one", **layout}])
+    made = spec_of([{"name": "one", **layout}])
     found = fit(made, made.layouts[0], folder)
     assert found is not None
     return found
@@ -78,17 +75,17 @@ def reasons(found: FoundSet) -> dict[str, str]:
     return {item.path.relative_to(found.folder).as_posix(): item.reason for item in found.unpaired}
 
 
-# --- cards ------------------------------------------------------------------------------
+# --- specs ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", data_set_names())
-def test_every_card_is_valid_and_says_where_from(name: str) -> None:
+def test_every_data_set_is_valid_and_says_where_from(name: str) -> None:
     made = load_data_set(name)
     assert made.homepage.startswith("https://")
     assert made.licence
     assert made.about
     rules = {layout.pairing for layout in made.layouts}
-    assert rules <= {"clean-only", "list-file", *CLEAN_STEM}
+    assert rules <= {"clean-only", "list-file", *RULES}
 
 
 def test_counts_that_the_published_code_states() -> None:
@@ -104,15 +101,15 @@ def test_counts_that_the_published_code_states() -> None:
         assert composite.pairs == 11 * (composite.clean or 0)
 
 
-def test_mistakes_in_a_card_are_named(tmp_path: Path) -> None:
-    good = (sets_folder() / "rain100l.yaml").read_text()
+def test_mistakes_in_a_data_set_are_named(tmp_path: Path) -> None:
+    good = (datasets_folder() / "sets/rain100l.yaml").read_text()
     path = tmp_path / "rain100l.yaml"
     for old, new, message in (
         ("licence:", "lisence:", r"rain100l\.yaml.*lisence.*did you mean 'licence'"),
         ("degraded: rainy", "degrated: rainy", r"degrated.*did you mean 'degraded'"),
         ("name: rain100l", "name: rain100h", "name and file must agree"),
         ("pairing: rain-to-norain", "pairing: rain-norain", "pairing"),
-        ("name: promptir", "name: twin-folders", "a layout name stands twice"),
+        ("name: promptir", "name: two-folders", "two of its layouts have one name"),
         ("degraded: rain,", "degraded: ../rain,", "must lie below"),
         ("degraded: rain,", 'degraded: "{group}",', "come together"),
     ):
@@ -134,8 +131,8 @@ def test_same_name_wants_the_suffix_too(tmp_path: Path) -> None:
     assert reasons(found) == {
         "in/2.png": f"its clean image {tmp_path}/gt/2.png is missing",
         "in/3.jpg": f"its clean image {tmp_path}/gt/3.jpg is missing",
-        "gt/3.png": "no degraded image answers to it",
-        "gt/4.png": "no degraded image answers to it",
+        "gt/3.png": "no degraded image matches it",
+        "gt/4.png": "no degraded image matches it",
     }
 
 
@@ -143,7 +140,7 @@ def test_same_stem_refuses_to_choose(tmp_path: Path) -> None:
     grow(tmp_path, ["in/1.jpg", "in/2.jpg", "gt/1.png", "gt/2.png", "gt/2.bmp"])
     found = fitted(tmp_path, degraded="in", clean="gt", pairing="same-stem")
     assert named(found) == {"1": ("in/1.jpg", "gt/1.png")}
-    assert reasons(found) == {"in/2.jpg": "two clean images answer to it: 2.bmp and 2.png"}
+    assert reasons(found) == {"in/2.jpg": "two clean images match it: 2.bmp and 2.png"}
 
 
 def test_images_of_one_stem_keep_their_suffix(tmp_path: Path) -> None:
@@ -213,8 +210,8 @@ def test_a_list_names_the_pairs(tmp_path: Path) -> None:
         "a": ("input/a.png", "gt/a.png"),
         "b": ("input/b.jpg", "gt/other.png"),
     }
-    told = {item.path.name: item.reason for item in found.unpaired}
-    assert told == {
+    rejected = {item.path.name: item.reason for item in found.unpaired}
+    assert rejected == {
         "gone.png": "list.txt names it; it is missing",
         "a.png": "list.txt names it twice",
         "c.png": "list.txt does not name it",
@@ -233,7 +230,7 @@ def test_groups_by_name_share_clean_images_and_miss_them_one_by_one(tmp_path: Pa
     assert {pair.group for pair in found.pairs} == {"haze", "rain"}
     assert reasons(found) == {
         "snow": "this folder of degraded images is missing",
-        "clear/2.png": "no degraded image of rain answers to it",
+        "clear/2.png": "no degraded image of rain matches it",
     }
 
 
@@ -251,6 +248,7 @@ def test_groups_by_folder_are_sequences(tmp_path: Path) -> None:
     assert not found.unpaired
 
 
+LAYOUT_RULES = sorted({rule.name for rule in RULES.values()})
 NAMES = st.sets(
     st.builds(
         "{}/{}{}".format,
@@ -263,12 +261,12 @@ NAMES = st.sets(
 )  # fmt: skip
 
 
-@given(names=NAMES, rule=st.sampled_from(sorted(CLEAN_STEM)))
+@given(names=NAMES, rule=st.sampled_from(LAYOUT_RULES))
 def test_no_file_is_lost(
     tmp_path_factory: pytest.TempPathFactory, names: set[str], rule: str
 ) -> None:
     folder = grow(tmp_path_factory.mktemp("any"), names)
-    made = card([{"name": "one", "degraded": "in", "clean": "gt", "pairing": rule}])
+    made = spec_of([{"name": "one", "degraded": "in", "clean": "gt", "pairing": rule}])
     found = fit(made, made.layouts[0], folder)
     if found is None:
         return
@@ -282,7 +280,7 @@ def test_no_file_is_lost(
     assert found == fit(made, made.layouts[0], folder)
 
 
-# --- roots ------------------------------------------------------------------------------
+# --- data roots ------------------------------------------------------------------------------
 
 
 def user_file(home: Path, text: str) -> dict[str, str]:
@@ -334,7 +332,7 @@ RAIN = ("rain-1.png", "norain-1.png")
 @pytest.mark.parametrize(
     ("place", "layout"),
     [
-        ("rain100l", "twin-folders"),
+        ("rain100l", "two-folders"),
         ("RAIN100L", "promptir"),
         ("Test/Derain/Rain100L", "moce-ir"),
         ("Rain100L_old", "released"),
@@ -342,7 +340,7 @@ RAIN = ("rain-1.png", "norain-1.png")
 )
 def test_a_set_is_found_where_and_as_it_lies(tmp_path: Path, place: str, layout: str) -> None:
     names = {
-        "twin-folders": ("rain/norain-1.png", "norain/norain-1.png"),
+        "two-folders": ("rain/norain-1.png", "norain/norain-1.png"),
         "promptir": ("input/1.png", "target/1.png"),
         "moce-ir": ("rainy/rain-1.png", "gt/norain-1.png"),
         "released": RAIN,
@@ -430,7 +428,7 @@ def test_every_documented_layout_is_found_in_every_documented_place(
         assert named(fitting) == named(found)
 
 
-# --- checks -----------------------------------------------------------------------------
+# --- integrity -----------------------------------------------------------------------------
 
 
 def pairs_on_disk(folder: Path, count: int = 3) -> DataSetSpec:
@@ -440,7 +438,7 @@ def pairs_on_disk(folder: Path, count: int = 3) -> DataSetSpec:
             degraded = np.array(image).astype(int) - np.array(image).astype(int) % 64
         (folder / "in").mkdir(exist_ok=True)
         Image.fromarray(degraded.astype(np.uint8)).save(folder / f"in/{number}.png")
-    return card(
+    return spec_of(
         [{"name": "one", "degraded": "in", "clean": "gt", "pairing": "same-name"}],
         expected={"pairs": count, "clean": count},
         variants=[
@@ -455,12 +453,12 @@ def test_a_whole_set_has_no_problem_and_a_release(tmp_path: Path) -> None:
     made = pairs_on_disk(tmp_path / "some")
     found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
-    told: list[tuple[int, int]] = []
-    report = check_set(found, lambda done, total: told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    report = check_set(found, lambda done, total: reported.append((done, total)))
     assert report.problems == ()
     assert report.sizes == {(96, 64): 3}
     assert [variant.name for variant in report.variants] == ["png"]
-    assert told[-1] == (3, 3)
+    assert reported[-1] == (3, 3)
     squares = [
         np.mean(
             (np.array(Image.open(p.degraded)) - np.array(Image.open(p.clean)).astype(float)) ** 2
@@ -489,14 +487,14 @@ def test_every_kind_of_damage_is_named(tmp_path: Path) -> None:
     found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
     report = check_set(found)
-    told = {problem.kind: problem.text for problem in report.problems}
-    assert set(told) == {"count", "unreadable", "size", "unpaired"}
+    text_of = {problem.kind: problem.text for problem in report.problems}
+    assert set(text_of) == {"count", "unreadable", "size", "unpaired"}
     texts = "\n".join(problem.text for problem in report.problems)
     assert "4 pairs where 5 are expected" in texts
     assert f"image {folder}/in/0.png cannot be decoded" in texts
     assert f"image {folder}/gt/3.png is missing" in texts
-    assert "differ in size: 96x64 and 90x64" in told["size"]
-    assert told["unpaired"] == f"{folder}/gt/2.png: no degraded image answers to it"
+    assert "differ in size: 96x64 and 90x64" in text_of["size"]
+    assert text_of["unpaired"] == f"{folder}/gt/2.png: no degraded image matches it"
 
 
 def test_work_on_files_keeps_the_order_and_raises() -> None:
@@ -517,7 +515,7 @@ def test_work_on_files_keeps_the_order_and_raises() -> None:
 # --- manifests --------------------------------------------------------------------------
 
 
-def test_a_manifest_tells_what_changed(tmp_path: Path) -> None:
+def test_a_manifest_says_what_changed(tmp_path: Path) -> None:
     made = pairs_on_disk(tmp_path / "some")
     found = find_set(made, DataRoots(tmp_path, "test"))
     assert found is not None
@@ -540,11 +538,11 @@ def test_a_manifest_tells_what_changed(tmp_path: Path) -> None:
         manifests.read_manifest(tmp_path / "none.sha256")
 
 
-# --- leaks ------------------------------------------------------------------------------
+# --- duplicates ------------------------------------------------------------------------------
 
 
 def altered(folder: Path, count: int) -> dict[str, Path]:
-    """Save pictures and copies of them that are changed in ways that do not change what is seen."""
+    """Save images and copies of them that are changed in ways that do not change what is seen."""
     files = {}
     for number in range(count):
         path = paint(folder / f"a{number}.png", number, (240, 160))
@@ -564,9 +562,9 @@ def test_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
     names = ("copy.bmp", "half.png", "mirror.png", "turned.png", "cut.png", "jpeg.jpg")
     originals = read_thumbnails("a", list(files.items()))
     copies = read_thumbnails("b", [(name, tmp_path / name) for name in names])
-    found = {leak.second.image: leak for leak in find_duplicates(originals, copies)}
-    assert {name: leak.first.image for name, leak in found.items()} == dict.fromkeys(names, "a0")
-    assert [name for name, leak in found.items() if leak.exact] == ["copy.bmp"]
+    found = {match.second.image: match for match in find_duplicates(originals, copies)}
+    assert {name: match.first.image for name, match in found.items()} == dict.fromkeys(names, "a0")
+    assert [name for name, match in found.items() if match.exact] == ["copy.bmp"]
     assert found["mirror.png"].turned == "mirrored"
     assert found["half.png"].turned == ""
     assert "turned by" in found["turned.png"].turned
@@ -580,9 +578,9 @@ def test_flat_images_are_only_found_exactly(tmp_path: Path) -> None:
     for name, value in (("a", 100), ("b", 101), ("c", 100)):
         Image.new("RGB", (64, 48), (value,) * 3).save(tmp_path / f"{name}.png")
         images.append((name, tmp_path / f"{name}.png"))
-    pictures = read_thumbnails("flat", images)
-    found = find_duplicates(pictures, pictures)
-    assert [(leak.first.image, leak.second.image) for leak in found] == [("a", "c")]
+    thumbnails = read_thumbnails("flat", images)
+    found = find_duplicates(thumbnails, thumbnails)
+    assert [(match.first.image, match.second.image) for match in found] == [("a", "c")]
 
 
 # --- the images that lie next to the repository -------------------------------------------
@@ -598,7 +596,7 @@ def shared_set(name: str) -> FoundSet:
 def test_real_folders_are_recognised() -> None:
     found = {name: shared_set(name) for name in ("cbsd68", "rain100l", "raintrainl")}
     assert {name: item.layout.name for name, item in found.items()} == {
-        "cbsd68": "flat", "rain100l": "twin-folders", "raintrainl": "twin-folders",
+        "cbsd68": "flat", "rain100l": "two-folders", "raintrainl": "two-folders",
     }  # fmt: skip
     assert [len(item.pairs) for item in found.values()] == [68, 100, 100]
     assert all(not item.unpaired and not item.others for item in found.values())
@@ -622,7 +620,7 @@ def test_real_images_are_checked_and_the_release_is_known() -> None:
 
 
 @needs_shared
-def test_real_leaks_are_found_and_nothing_else() -> None:
+def test_real_duplicates_are_found_and_nothing_else() -> None:
     sets = {}
     for name in ("cbsd68", "rain100l", "raintrainl"):
         found = shared_set(name)
@@ -632,16 +630,16 @@ def test_real_leaks_are_found_and_nothing_else() -> None:
         return find_duplicates(sets[first], sets[second])
 
     both = matches("cbsd68", "rain100l")
-    assert all(leak.exact for leak in both)
-    assert len({leak.first.image for leak in both}) == 24
-    assert len({leak.second.image for leak in both}) == 25
+    assert all(match.exact for match in both)
+    assert len({match.first.image for match in both}) == 24
+    assert len({match.second.image for match in both}) == 25
     assert len(both) == 25
     by_first: dict[str, set[str]] = {}
-    for leak in both:
-        by_first.setdefault(leak.first.image, set()).add(leak.second.image)
+    for match in both:
+        by_first.setdefault(match.first.image, set()).add(match.second.image)
     assert {"norain-3", "norain-4"} in by_first.values()
     inside = {
-        frozenset((leak.first.image, leak.second.image)) for leak in matches("rain100l", "rain100l")
+        frozenset((match.first.image, match.second.image)) for match in matches("rain100l", "rain100l")
     }
     listed = ((3, 4), (5, 14), (6, 25), (7, 36), (8, 47), (9, 58), (10, 69), (11, 80), (12, 91))
     assert inside == {frozenset(f"norain-{n}" for n in pair) for pair in listed}

@@ -1,4 +1,4 @@
-"""Setting cards against the facts of their published protocols, and against each other."""
+"""Settings compared to the facts of their published protocols, and to each other."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SETTINGS = (
 )
 
 
-def test_the_settings_of_the_literature_have_cards() -> None:
+def test_the_settings_of_the_literature_are_there() -> None:
     assert set(SETTINGS) <= set(setting_names())
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_card_can_be_used_as_it_is(name: str) -> None:
+def test_a_setting_can_be_used_as_it_is(name: str) -> None:
     setting = load_setting(name)
     assert set(setting.protocol.metrics) <= set(METRICS)
     assert setting.sources
@@ -50,10 +50,10 @@ def test_a_card_can_be_used_as_it_is(name: str) -> None:
 
 
 def test_all_settings_share_one_split() -> None:
-    splits = {
-        (twin.train, twin.validation, twin.test)
-        for twin in (load_setting(name).synthetic for name in SETTINGS)
-    }
+    splits = set()
+    for name in SETTINGS:
+        data = load_setting(name).synthetic
+        splits.add((data.train, data.validation, data.test))
     assert len(splits) == 1, "or a network trained in one setting has seen another's test"
 
 
