@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.hashing import file_sha256
 from harness.method import AdaptsState, Method
-from harness.store.weights import file_sha256
 
 ENTRIES = ("state_dict", "params", "params_ema", "model_state_dict", "model", "net")
 """Where training frameworks put weights, in the order in which they are looked for.
