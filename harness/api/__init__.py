@@ -15,7 +15,9 @@ from harness.api.results import (
     import_runs,
     load_results,
     paper_table,
+    probe_report,
     table,
+    training_notes,
 )
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
@@ -35,8 +37,6 @@ from harness.planning.request import (
 from harness.planning.studies import Study, methods_of
 from harness.registry import catalogue, find, option_lines, use_plugins
 from harness.reporting.ablation_table import ablation_tables
-from harness.reporting.plan_text import training_notes
-from harness.reporting.probe_tables import probe_report
 from harness.reporting.prompt_report import prompt_report
 from harness.store.listing import StoredRunInfo, remove_runs, stored_runs
 

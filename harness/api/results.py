@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.planning.run import Run
+from harness.reporting import probe_tables
+from harness.reporting.plan_text import training_sentence
 from harness.store import archive
-from harness.store.archive import StoredRun
+from harness.store.stored_run import StoredRun
 from harness.store.results import results_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def import_runs(plan: Plan, folder: Path) -> int:
     Raises:
         HarnessError: the folder holds no results, or a file of it is damaged.
     """
-    return archive.import_runs(_stored(plan.all_runs), folder)
+    return archive.import_runs([_stored(run) for run in plan.all_runs], folder)
 
 
 def export_runs(plan: Plan, folder: Path) -> int:
@@ -96,8 +97,21 @@ def export_runs(plan: Plan, folder: Path) -> int:
     Raises:
         UsageError: nothing is stored.
     """
-    return archive.export_runs(_stored(plan.runs), folder)
+    return archive.export_runs([_stored(run) for run in plan.runs], folder)
 
 
-def _stored(runs: Sequence[Run]) -> list[StoredRun]:
-    return [StoredRun(run.id, run.train, run.score, run.folder) for run in runs]
+def training_notes(plan: Plan) -> list[str]:
+    """Return what a person should know of the training images before they are trained on."""
+    notes = [training_sentence(plan), *plan.source.overlap_notes(plan.setting)]
+    return [note for note in notes if note]
+
+
+def probe_report(plan: Plan, folder: Path) -> tuple[str, list[Path]]:
+    """Write the prompt analyses of a plan to ``folder``; return their text and the files."""
+    paths = probe_tables.write(plan, folder)
+    return probe_tables.report(plan), paths
+
+
+def _stored(run: Run) -> StoredRun:
+    required = tuple(_stored(needed) for needed in run.requires)
+    return StoredRun(run.method.id, run.train, run.score, run.folder, required)

@@ -103,6 +103,10 @@ class DataSource(Protocol):
         """Return by family of tasks without training images the sets that would have them."""
         ...
 
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """Return sentences on test images that are trained on, too."""
+        ...
+
     def stream(self, spec: TrainSpec, views: int) -> TrainingStream:
         """Return the training batches of a run."""
         ...
