@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.config.run_specs import TestSet
-from harness.data.sources.pairs import Pair
+from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
 from harness.evaluation.probes.observe import Observer
@@ -57,18 +56,15 @@ class PromptSummary:
         return asdict(self)
 
 
-def summarise_prompts(observer: Observer, test: TestSet, datasets: Path) -> PromptSummary:
-    """Summarise the prompts of a method on the photographs of ``test``.
-
-    ``datasets`` is the folder of the YAML files that name the photographs.
-    """
+def summarise_prompts(observer: Observer, test: TestSet) -> PromptSummary:
+    """Summarise the prompts of a method on the photographs of ``test``."""
     tasks = tuple(task.name for task in test.tasks)
     families = [task.family for task in test.tasks]
     matrices, weights = [], []
     for photograph in test.photographs:
         pairs = []
         for task in test.tasks:
-            pairs.append(summary_pair(datasets, test, task, photograph.name, _SIDE_PX))
+            pairs.append(summary_pair(test, task, photograph.name, _SIDE_PX))
         matrix, selected = _swap_prompts(observer, pairs, tasks)
         matrices.append(matrix)
         weights.append(selected)

@@ -1,4 +1,4 @@
-"""Checkpoints from elsewhere: formats, names, refusals, evaluate and convert."""
+"""Pretrained checkpoints: formats, names, refusals, evaluate and convert."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def test_an_entry_can_be_named(tmp_path: Path) -> None:
 def test_safetensors_are_read(tmp_path: Path) -> None:
     path, state = tmp_path / "weights.safetensors", state_of()
     save_file(dict(state), path, metadata={"note": "x"})
-    released = read_pretrained(path)
-    assert released.metadata == {"note": "x"}
-    assert released.state.keys() == state.keys()
+    pretrained = read_pretrained(path)
+    assert pretrained.metadata == {"note": "x"}
+    assert pretrained.state.keys() == state.keys()
 
 
 class Malicious:
@@ -88,7 +88,7 @@ def test_what_would_have_to_be_unpickled_is_refused_with_its_name(tmp_path: Path
     torch.save({"epoch": 3}, path)
     with pytest.raises(HarnessError, match="it has: epoch"):
         read_pretrained(path)
-    with pytest.raises(UsageError, match=r"absent\.pth cannot be read"):
+    with pytest.raises(HarnessError, match=r"absent\.pth cannot be read"):
         read_pretrained(tmp_path / "absent.pth")
 
 
@@ -104,10 +104,10 @@ def test_differences_are_counted_and_listed_with_the_nearest_name(tmp_path: Path
     assert "1 unexpected (prompt1.promt_param [nearest: prompt1.prompt_param])" in text
     assert "1 of another shape (output.weight is (3, 5, 3, 3) in the file" in text
     with pytest.raises(HarnessError, match=r"\d+ missing .* and \d+ more"):
-        load_pretrained(build_tiny("promptir"), read_released_of(tmp_path, "restormer"), "promptir")
+        load_pretrained(build_tiny("promptir"), pretrained_of(tmp_path, "restormer"), "promptir")
 
 
-def read_released_of(folder: Path, name: str) -> Any:
+def pretrained_of(folder: Path, name: str) -> Any:
     torch.save(dict(state_of(name)), folder / "other.pth")
     return read_pretrained(folder / "other.pth")
 
@@ -133,7 +133,7 @@ def call(*words: str) -> str:
     return result.output
 
 
-def test_evaluate_scores_a_release_and_convert_makes_it_say_what_it_is(tmp_path: Path) -> None:
+def test_evaluate_scores_a_checkpoint_and_convert_adds_its_metadata(tmp_path: Path) -> None:
     """A file laid out like CPL's release: BasicSR's entry, without the unused convolutions."""
     path, out = tmp_path / "CPLIR_Weatherbench.pth", tmp_path / "out"
     published = {name: str(value).lower() for name, value in find("cpl").spec.published.items()}
@@ -182,7 +182,7 @@ def test_evaluate_asks_for_what_it_lacks(tmp_path: Path) -> None:
     assert "promptir has no option 'prompt_maps'" in wrong
 
 
-def test_fixed_maps_are_given_by_a_flag(tmp_path: Path) -> None:
+def test_fixed_maps_have_a_flag(tmp_path: Path) -> None:
     path, maps = tmp_path / "weights.pth", tmp_path / "maps.npy"
     torch.save(dict(state_of()), path)
     words = (
