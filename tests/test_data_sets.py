@@ -639,7 +639,8 @@ def test_real_duplicates_are_found_and_nothing_else() -> None:
         by_first.setdefault(match.first.image, set()).add(match.second.image)
     assert {"norain-3", "norain-4"} in by_first.values()
     inside = {
-        frozenset((match.first.image, match.second.image)) for match in matches("rain100l", "rain100l")
+        frozenset((match.first.image, match.second.image))
+        for match in matches("rain100l", "rain100l")
     }
     listed = ((3, 4), (5, 14), (6, 25), (7, 36), (8, 47), (9, 58), (10, 69), (11, 80), (12, 91))
     assert inside == {frozenset(f"norain-{n}" for n in pair) for pair in listed}
