@@ -17,8 +17,8 @@ from harness.config.errors import HarnessError, UsageError
 from harness.config.files import data_set_names, datasets_folder, load_data_set, read_data_set
 from harness.data.on_disk import manifests
 from harness.data.on_disk.duplicates import Duplicate, find_duplicates, read_thumbnails
-from harness.data.on_disk.integrity import check_set
 from harness.data.on_disk.found_set import FoundSet
+from harness.data.on_disk.integrity import check_set
 from harness.data.on_disk.layouts import fit
 from harness.data.on_disk.locate import DataRoots, find_data_roots, find_set
 from harness.data.on_disk.pairing import RULES
@@ -47,7 +47,8 @@ def paint(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
 
 def spec_of(layouts: list[dict[str, Any]], **more: Any) -> DataSetSpec:
     content: dict[str, Any] = {
-        "name": "some", "label": "Some", "title": "t", "homepage": "h", "licence": "not stated", "split": "test",
+        "name": "some", "label": "Some", "title": "t", "homepage": "h",
+        "licence": "not stated", "split": "test",
         "about": "a", "folders": ["Some-Set"], "expected": {}, "layouts": layouts,
     }  # fmt: skip
     return DataSetSpec.model_validate(content | more)

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from harness.reporting.figures import draw_prompts
-from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -36,6 +34,8 @@ from harness.evaluation.probes.out_of_distribution import ood_tasks
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.method import Decoded, Override, Routing
+from harness.reporting.figures import draw_prompts
+from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
 from tests.plans import plan_of
 
 COLUMNS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")

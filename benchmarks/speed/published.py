@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from spandrel_extra_arches.architectures.Restormer.__arch import restormer_arch as published
+from spandrel_extra_arches.architectures.Restormer.__arch import restormer_arch as published  # noqa: PLC2701 - the library exports it nowhere else
 from torch import Tensor, nn
 
 from harness.method import Routing

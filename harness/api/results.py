@@ -11,8 +11,8 @@ from harness.planning.run import Run
 from harness.reporting import probe_tables
 from harness.reporting.plan_text import training_sentence
 from harness.store import archive
-from harness.store.stored_run import StoredRun
 from harness.store.results import results_of
+from harness.store.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd

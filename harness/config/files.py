@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.photographs import CatalogueEntry, check_split, read_catalogue
 from harness.config.protocols import NamedProtocol
@@ -28,7 +28,7 @@ def datasets_folder() -> Path:
     Raises:
         HarnessError: the installation has no such folder.
     """
-    package = Path(harness.__file__).parent
+    package = PACKAGE_FOLDER
     for folder in (package / "datasets", package.parent / "datasets"):
         if (folder / CATALOGUE).is_file():
             return folder
