@@ -54,6 +54,7 @@ def test_mutual_information_is_all_nothing_or_in_between() -> None:
     assert normalised_mutual_information([0, 1, 0, 1], tasks) == pytest.approx(0)
     assert normalised_mutual_information([1, 1, 1, 1], tasks) == 0
     assert normalised_mutual_information([0, 1], ["a", "a"]) == 0
+    assert normalised_mutual_information([0, 0, 0, 0, 1, 2], ["a"] * 6) == 0
     # H(task) = log 2; knowing the expert leaves 3/4 of the images with H(1/3, 2/3).
     left = 0.75 * -(np.log(1 / 3) / 3 + 2 * np.log(2 / 3) / 3)
     expected = 1 - left / np.log(2)
@@ -271,6 +272,9 @@ def test_degradations_out_of_distribution_are_routed(test_set: TestSet) -> None:
 
 
 def test_reports_show_what_was_found(test_set: TestSet, tmp_path: Path) -> None:
+    from harness.reporting.figures import draw_prompts
+    from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
+
     runs = [
         AnalysedRun("constructed seed 0", analyse(test_set)),
         AnalysedRun("explicit seed 0", analyse(test_set, explicit=True)),

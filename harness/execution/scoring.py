@@ -22,6 +22,7 @@ from harness.execution.progress import Progress
 from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.registry import use_plugins
 from harness.store.files import read_json, write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
 from harness.store.results import append, results_of
@@ -46,6 +47,7 @@ def score_run(
         device=torch.device(worker.device),
         origin="measured" if run.checkpoint is None else "re-evaluated",
     )
+    use_plugins(())  # a worker process has not imported the files that define metrics
     metrics = resolve_metrics(plan.metrics)
     began = time.monotonic()
     stored = results_of(run.folder.results, run.score_id)

@@ -94,13 +94,16 @@ def _swap_prompts(
     features = method.encode(degraded)
     forced = method.choose(degraded, tasks if observer.needs_task_labels else None)
     selected = method.decode(features, forced)
-    routing = {level: one.weights.float() for level, one in selected.routing.items()}
+    weights, on_cpu = {}, {}
+    for level, routing in selected.routing.items():
+        weights[level] = routing.weights.float()
+        on_cpu[level] = weights[level].cpu()
     matrix = np.empty((len(pairs), len(pairs)))
     for column in range(len(pairs)):
-        override = {level: one[column].expand_as(one) for level, one in routing.items()}
+        override = {level: one[column].expand_as(one) for level, one in weights.items()}
         restored = method.decode(features, override).restored
         matrix[:, column] = _psnrs_db(restored, pairs)
-    return matrix, {level: one.cpu() for level, one in routing.items()}
+    return matrix, on_cpu
 
 
 def _stacked(pairs: Sequence[Pair]) -> Tensor:
