@@ -17,8 +17,8 @@ from harness.config.errors import HarnessError, UsageError
 from harness.config.files import data_set_names, datasets_folder, load_data_set, read_data_set
 from harness.data.on_disk import manifests
 from harness.data.on_disk.duplicates import Duplicate, find_duplicates, read_thumbnails
-from harness.data.on_disk.integrity import check_set
 from harness.data.on_disk.found_set import FoundSet
+from harness.data.on_disk.integrity import check_set
 from harness.data.on_disk.layouts import fit
 from harness.data.on_disk.locate import DataRoots, find_data_roots, find_set
 from harness.data.on_disk.pairing import RULES
