@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError, UsageError, did_you_mean
 from harness.config.parsing import parse, read_yaml
@@ -20,6 +19,7 @@ from harness.config.protocols import NamedProtocol
 from harness.config.settings import OODSet, Setting
 
 CATALOGUE = "photographs.yaml"
+_PACKAGE = Path(__file__).parents[1]
 
 
 def datasets_folder() -> Path:
@@ -28,11 +28,10 @@ def datasets_folder() -> Path:
     Raises:
         HarnessError: the installation has no such folder.
     """
-    package = Path(harness.__file__).parent
-    for folder in (package / "datasets", package.parent / "datasets"):
+    for folder in (_PACKAGE / "datasets", _PACKAGE.parent / "datasets"):
         if (folder / CATALOGUE).is_file():
             return folder
-    raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
+    raise HarnessError(f"{_PACKAGE} has no folder of settings; install the package again with pip")
 
 
 def _names(kind: str) -> list[str]:

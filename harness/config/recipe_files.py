@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.config.errors import UsageError, did_you_mean
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipes import Recipe
 
 
 def _folder() -> Path:
-    return Path(harness.__file__).parent / "recipes"
+    return Path(__file__).parents[1] / "recipes"
 
 
 def recipe_names() -> list[str]:
