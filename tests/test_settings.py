@@ -40,7 +40,7 @@ def test_a_setting_can_be_used_as_it_is(name: str) -> None:
     assert len({c.label for c in setting.columns}) == len(setting.columns)
     assert all(ord(c) < 128 for column in setting.columns for c in column.latex_label)
     assert len({task.family for task in setting.tasks}) > 1, "a wrong prompt needs another family"
-    levels = generator("card").integers(0, 256, (2, 3, 64, 64))
+    levels = generator("setting").integers(0, 256, (2, 3, 64, 64))
     clean = (levels / 255).astype(np.float32)
     for task in setting.tasks:
         rngs = [generator(task.name, k) for k in range(2)]
