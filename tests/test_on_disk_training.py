@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.data.sources.on_disk_stream import RealStream
-from harness.data.sources.validation_pairs import RealValidation
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -19,14 +17,9 @@ from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
 from harness.data.images.cache import FOLDER_VARIABLE, DecodedImages
 from harness.data.on_disk.locate import DataRoots
-<<<<<<< HEAD:tests/test_real_training.py
-from harness.data.on_disk.test_sets import DiskPairs
-from harness.data.on_disk.training_sets import OnDiskTraining, find_training, held_out, trained_on
-=======
 from harness.data.on_disk.training_sets import FoundTraining, find_training, held_out, trained_on
 from harness.data.sources.file_images import TrainingFileImages
 from harness.data.sources.stream import CropStream
->>>>>>> data:tests/test_on_disk_training.py
 from harness.evaluation.metrics.registry import resolve_metrics
 from harness.evaluation.protocols import score_pairs
 from harness.planning.plan import Plan

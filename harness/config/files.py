@@ -20,7 +20,6 @@ from harness.config.protocols import NamedProtocol
 from harness.config.settings import OODSet, Setting
 
 CATALOGUE = "photographs.yaml"
-_PACKAGE = Path(__file__).parents[1]
 
 
 def datasets_folder() -> Path:
@@ -29,15 +28,11 @@ def datasets_folder() -> Path:
     Raises:
         HarnessError: the installation has no such folder.
     """
-<<<<<<< HEAD
     package = PACKAGE_FOLDER
     for folder in (package / "datasets", package.parent / "datasets"):
-=======
-    for folder in (_PACKAGE / "datasets", _PACKAGE.parent / "datasets"):
->>>>>>> data
         if (folder / CATALOGUE).is_file():
             return folder
-    raise HarnessError(f"{_PACKAGE} has no folder of settings; install the package again with pip")
+    raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
 
 
 def _names(kind: str) -> list[str]:

@@ -12,11 +12,7 @@ from harness.config.recipes import Recipe
 
 
 def _folder() -> Path:
-<<<<<<< HEAD
     return PACKAGE_FOLDER / "recipes"
-=======
-    return Path(__file__).parents[1] / "recipes"
->>>>>>> data
 
 
 def recipe_names() -> list[str]:
