@@ -13,33 +13,35 @@ _ENTRY = re.compile(r"^    (\w+): (.*)$")
 
 
 def meanings(options: type) -> dict[str, str]:
-    """Return option -> what its class's docstring says of it under ``Attributes``.
+    """Return by option what its class's docstring states of it under ``Attributes``.
 
     Options that no docstring explains are left out.
     """
     found: dict[str, str] = {}
     for base in reversed(options.__mro__):
         found |= _attributes(base.__dict__.get("__doc__") or "")
-    names = {field.name for field in dataclasses.fields(options)}
-    return {name: _plain(text) for name, text in found.items() if name in names}
+    explained = {}
+    for field in dataclasses.fields(options):
+        if field.name in found:
+            explained[field.name] = _plain(found[field.name])
+    return explained
 
 
 def choices(options: type) -> dict[str, tuple[str, ...]]:
-    """Return option -> the words that it may be, of those options that are words."""
-    hints = typing.get_type_hints(options)
-    return {
-        name: tuple(str(value) for value in typing.get_args(hint))
-        for name, hint in hints.items()
-        if typing.get_origin(hint) is Literal
-    }
+    """Return by option the words that it may be, of those options that are words."""
+    found = {}
+    for name, hint in typing.get_type_hints(options).items():
+        if typing.get_origin(hint) is Literal:
+            found[name] = tuple(map(str, typing.get_args(hint)))
+    return found
 
 
 def option_table(options: type, defaults: Mapping[str, Any]) -> list[list[str]]:
     """Return one line per option: name, default, and what it means with what it may be."""
-    said, words = meanings(options), choices(options)
+    explained, words = meanings(options), choices(options)
     lines = []
     for name, default in defaults.items():
-        text = said.get(name, "")
+        text = explained.get(name, "")
         if name in words:
             text = f"{text} [{', '.join(words[name])}]".strip()
         lines.append([name, "none" if default is None else str(default), text])
