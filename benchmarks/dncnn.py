@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 
 from harness.config.preprocessing import NoiseRounding
 from harness.config.seeding import generator
+from harness.data.images.read import read_image
 from harness.data.synthetic.degradations.noise import Noise, add_noise
-from harness.data.synthetic.photographs import read_image
 from harness.evaluation.metrics.registry import psnr_rgb
-from methods.baselines.loaded import Loaded, load_spandrel
+from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork, load_spandrel
 
 PUBLISHED_DB = {15: 33.89, 25: 31.23, 50: 27.92}
 
 
 def denoised_psnr_db(
-    denoiser: Loaded,
+    denoiser: SpandrelNetwork,
     image: NDArray[np.uint8],
     name: str,
     sigma_255: int,

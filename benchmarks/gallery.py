@@ -1,4 +1,4 @@
-"""Draw what the degradations look like, for docs/degradations.md and for calibrating cards.
+"""Draw what the degradations look like, for docs/degradations.md and for calibrating settings.
 
 python -m benchmarks.gallery --out docs/gallery.jpg
 python -m benchmarks.gallery --out /tmp/seven.jpg --setting seven-task
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import TypeAdapter
 
 from harness.config.degradation import AnyDegradation
-from harness.config.files import datasets_folder, load_setting
+from harness.config.files import load_setting
 from harness.config.seeding import generator
 from harness.data.synthetic.dead_leaves import canvas
 from harness.data.synthetic.degrade import degrade
@@ -179,11 +179,11 @@ def composite() -> np.ndarray:
 
 
 def draw_setting(name: str, out: Path) -> None:
-    """Draw each task of a card on its test photographs, and print what it costs in PSNR."""
-    cards, setting = datasets_folder(), load_setting(name)
+    """Draw each task of a setting on its test photographs, and print what it costs in PSNR."""
+    setting = load_setting(name)
     rows = []
     for photograph in setting.synthetic.test:
-        height, width = load(cards, photograph).shape[:2]
+        height, width = load(photograph).shape[:2]
         clean = cut(photograph, (height - 256) // 2, (width - 256) // 2, side=256)
         tiles = [titled(clean, photograph)]
         for task in setting.tasks:
@@ -192,21 +192,21 @@ def draw_setting(name: str, out: Path) -> None:
             tiles.append(titled(drawn, f"{task.name} {-10 * np.log10(error):.1f} dB"))
         rows.append(np.hstack(tiles))
     save(np.vstack(rows), out)
-    training = [load(cards, photograph) for photograph in setting.synthetic.train]
-    leaves = setting.synthetic.leaves
-    drawn_leaves = [canvas(leaves, training, generator("gallery", k)) for k in range(5)]
-    side = leaves.canvas_px
+    training = [load(photograph) for photograph in setting.synthetic.train]
+    spec = setting.synthetic.dead_leaves
+    dead_leaves = [canvas(spec, training, generator("gallery", k)) for k in range(5)]
+    side = spec.canvas_px
     depths = depth_maps(side, side, [generator("gallery-depth", k) for k in range(5)])
     grey = [np.rint(np.repeat(d[..., None], 3, axis=-1) * 255).astype(np.uint8) for d in depths]
     save(
-        np.vstack([np.hstack(drawn_leaves), np.hstack(grey)]),
+        np.vstack([np.hstack(dead_leaves), np.hstack(grey)]),
         out.with_stem(f"{out.stem}-generated"),
     )
 
 
 def cut(name: str, top: int, left: int, side: int = SIDE_PX) -> np.ndarray:
     """Return a window of a photograph, (side, side, 3) uint8."""
-    return load(datasets_folder(), name)[top : top + side, left : left + side]
+    return load(name)[top : top + side, left : left + side]
 
 
 def degraded(clean: np.ndarray, ranges: AnyDegradation, key: Sequence[str | int]) -> np.ndarray:

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from tabulate import tabulate
 
-from harness.config.files import datasets_folder, load_setting
-from harness.config.protocol_files import load_protocol, protocol_names
+from harness.config.files import load_protocol, load_setting, protocol_names
 from harness.config.seeding import generator
 from harness.data.synthetic.photographs import load
 from harness.evaluation.metrics.registry import METRICS
@@ -23,13 +22,12 @@ SHARPENING = 0.5
 
 
 def main() -> None:
-    cards = datasets_folder()
-    named = {name: load_protocol(name, cards).protocol for name in protocol_names(cards)}
+    named = {name: load_protocol(name).protocol for name in protocol_names()}
     rules = {p.id: p for p in named.values()}
     photographs = load_setting("three-task").synthetic.test
     noisy, smooth = [], []
     for name in photographs:
-        levels = load(cards, name).astype(np.float64)
+        levels = load(name).astype(np.float64)
         noise = SIGMA_255 * generator("protocols", name).standard_normal(levels.shape)
         degraded = np.clip(levels + noise, 0, 255).astype(np.uint8) / np.float32(255)
         clean = (levels / 255).astype(np.float32)

@@ -1,6 +1,22 @@
 """``python -m harness``."""
 
-from harness.cli import main
+import sys
+from pathlib import Path
+
+
+def _leave_the_working_folder_out() -> None:
+    """Remove the working folder from the module path, unless this package lies in it.
+
+    ``python -m`` puts it first, so that a folder or file there called ``methods`` or ``datasets``
+    would hide a package of that name.
+    """
+    project = Path(__file__).resolve().parent.parent
+    if sys.path and Path(sys.path[0] or ".").resolve() != project:
+        del sys.path[0]
+
 
 if __name__ == "__main__":
+    _leave_the_working_folder_out()
+    from harness.cli import main
+
     main()

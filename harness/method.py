@@ -75,6 +75,7 @@ class MethodSpec:
         needs_package: importable package, beyond those that this project depends on, without
             which it cannot be built.
         install: the command that brings ``needs_package``.
+        source_file: file of a plug-in; its bytes are part of what a run is. The registry sets it.
     """
 
     name: str
@@ -108,6 +109,7 @@ class MethodSpec:
     licence: str = ""
     needs_package: str = ""
     install: str = ""
+    source_file: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from harness.reporting.metric_facts import metric_facts
 
 from harness.config.errors import UsageError
 from harness.execution.status import run_status
@@ -22,7 +23,6 @@ from harness.planning.studies import load_study, methods_of, study_names
 from harness.registry import catalogue
 from harness.reporting.ablation_results import AxisResult, ValueResult
 from harness.reporting.ablation_table import AblationTable, ablation_table, ablation_tables
-from harness.reporting.metric_facts import metric_facts
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
 from harness.store.archive import export_runs, import_runs, read_archive
 from harness.store.files import write_json

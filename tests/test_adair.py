@@ -9,7 +9,7 @@ from torch import Tensor
 from harness.config.errors import UsageError
 from methods import blocks
 from methods.adair.frequency import FrequencyBlock
-from methods.trunk import as_is
+from methods.restormer_backbone import as_is
 from tests.networks import batch, build_tiny, restore_by_name, single_runs
 
 UNTRAINED = ("conv", "score_gen", "rate_conv")
@@ -17,7 +17,7 @@ BLOCKS = ("fre1", "fre2", "fre3")
 
 
 def build_with_bands(seed: int = 0) -> torch.nn.Module:
-    """Build a network whose low bands are there in small images, and whose blocks have a say."""
+    """Build a network whose low bands are not empty in small images and change the output."""
     method = build_tiny("adair", seed, frequency_unit_px="1")
     with torch.no_grad():
         for name in BLOCKS:
@@ -77,9 +77,9 @@ def test_batch_of_three_equals_three_single_runs_with_bands(size: tuple[int, int
 def test_restoring_in_bands_of_rows_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     method, image = build_with_bands().double().eval(), torch.rand(2, 3, 48, 32).double()
     whole = method.restore(image)
-    monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", 5)
-    monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-    monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", 5)
+    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
     torch.testing.assert_close(restore_by_name("adair", method, image), whole)
 
 

@@ -1,4 +1,4 @@
-"""AirNet beyond its parity: stages, the contrast's state, and queues of other lengths."""
+"""AirNet beyond its parity: stages, the state of the contrast, and queues of other lengths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_first_stage_trains_the_encoder_alone() -> None:
     assert set(method.losses(replace(batch(), stage="joint"), rng())) == {"l1", "contrast"}
 
 
-def test_keys_follow_slowly_and_fill_the_queue_in_training_alone() -> None:
+def test_the_queue_is_filled_in_training_alone() -> None:
     method = build_tiny("airnet", momentum="0.9").train()
     contrast = method.contrast
     before = {k: v.clone() for k, v in contrast.state_dict().items()}
@@ -41,7 +41,7 @@ def test_keys_follow_slowly_and_fill_the_queue_in_training_alone() -> None:
     assert all(torch.equal(v, again[k]) for k, v in contrast.state_dict().items())
 
 
-def test_training_goes_on_from_its_state_to_the_bit() -> None:
+def test_a_resumed_training_is_bit_identical() -> None:
     whole, cut = (build_tiny("airnet", seed=s).train() for s in (0, 1))
     whole.losses(batch(seed=1), rng())
     cut.load_state_dict(whole.state_dict())
@@ -60,7 +60,7 @@ def test_a_queue_of_another_length_is_understood() -> None:
         assert torch.equal(long.eval().restore(image), short.eval().restore(image))
 
 
-def test_what_it_cannot_do_is_said() -> None:
+def test_what_it_cannot_do_is_refused() -> None:
     method = build_tiny("airnet").train()
     with pytest.raises(ValueError, match="no second view"):
         method.losses(replace(batch(), second_view=None), rng())

@@ -21,8 +21,8 @@ from harness.method import BuildContext, CheckContext, OptionError
 from harness.planning.plan import make_plan
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 from harness.training.checkpoint import load_weights, save_weights
-from methods.baselines.loaded import Loaded, load_spandrel
-from methods.baselines.options import INSTALL_EXTRA, extra_installed
+from methods.baselines.extra_package import INSTALL_EXTRA, extra_installed
+from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork, load_spandrel
 from tests.networks import TASKS, batch, build_tiny
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -102,15 +102,15 @@ def test_weights_go_through_the_file_of_a_cell(name: str, tmp_path: Path) -> Non
 def test_stochastic_depth_is_drawn_from_the_given_generator_alone(name: str) -> None:
     method = build_tiny(name, drop_path="0.6", output_gain="1").train()
 
-    def loss(seed: int, elsewhere: int) -> float:
-        torch.manual_seed(elsewhere)
+    def loss(seed: int, global_seed: int) -> float:
+        torch.manual_seed(global_seed)
         before = torch.get_rng_state()
         value = method.losses(batch(), torch.Generator().manual_seed(seed))["l1"]
         assert torch.equal(torch.get_rng_state(), before), "the global generator was used"
         return float(value.detach())
 
-    assert loss(0, elsewhere=0) == loss(0, elsewhere=1)
-    assert len({loss(seed, elsewhere=0) for seed in range(4)}) > 1
+    assert loss(0, global_seed=0) == loss(0, global_seed=1)
+    assert len({loss(seed, global_seed=0) for seed in range(4)}) > 1
 
 
 def test_swinir_restores_any_order_of_sizes_alike() -> None:
@@ -121,7 +121,7 @@ def test_swinir_restores_any_order_of_sizes_alike() -> None:
         assert torch.equal(restored(method, image(*size)), alone)
 
 
-def test_swinir_stores_no_masks_and_takes_checkpoints_that_do() -> None:
+def test_swinir_stores_no_masks_and_reads_checkpoints_that_do() -> None:
     method = build_tiny("swinir", output_gain="1")
     published = published_swinir()
     state = published.state_dict()
@@ -146,7 +146,7 @@ def test_uformer_works_on_squares(size: tuple[int, int], side: int) -> None:
 
 @needs_extra
 def test_every_stage_of_mprnet_takes_part_in_its_loss() -> None:
-    from methods.baselines.mprnet import edges
+    from methods.baselines.mprnet.losses import edges
 
     method, samples = build_tiny("mprnet", output_gain="1").train(), batch()
     stages = method.restore_stages(samples.degraded)
@@ -169,16 +169,16 @@ def test_mprnet_without_edges() -> None:
 
 @needs_extra
 def test_edges_of_a_flat_image_are_nothing_and_of_a_point_what_the_paper_gives() -> None:
-    from methods.baselines.mprnet import edges
+    from methods.baselines.mprnet.losses import edges
 
     flat = edges(torch.full((1, 3, 16, 16), 0.7))
     assert flat[..., 3:-3, 3:-3].abs().max() < 1e-6
     point = torch.zeros(1, 1, 17, 17)
     point[..., 8, 8] = 1
-    # Of the blurred point, 0.4^2, 0.4 x 0.05 and 0.05^2 lie at even places; blurred again, they
-    # give its centre 4 (0.4^2 0.4^2 + 4 (0.4 0.05)^2 + 4 (0.05^2)^2).
-    taken = 4 * (0.16 * 0.16 + 4 * 0.02 * 0.02 + 4 * 0.0025 * 0.0025)
-    assert float(edges(point)[..., 8, 8]) == pytest.approx(1 - taken, abs=1e-6)
+    # Of the blurred point, 0.4^2, 0.4 x 0.05 and 0.05^2 lie at even positions; blurred again, they
+    # make its centre 4 (0.4^2 0.4^2 + 4 (0.4 0.05)^2 + 4 (0.05^2)^2).
+    subtracted = 4 * (0.16 * 0.16 + 4 * 0.02 * 0.02 + 4 * 0.0025 * 0.0025)
+    assert float(edges(point)[..., 8, 8]) == pytest.approx(1 - subtracted, abs=1e-6)
 
 
 # Cards and options
@@ -209,10 +209,12 @@ def test_options_that_cannot_be_are_refused_by_name(
 
 
 @pytest.mark.parametrize("name", RESTRICTED)
-def test_without_the_extra_its_methods_say_how_to_install_it(
+def test_without_the_extra_its_methods_name_the_command_to_install_it(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    for module in (f"methods.baselines.{name}.network", "methods.baselines.extra_classes"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     card = find(name).card
     command = r"pip install restoration-harness\[noncommercial\]"
     with pytest.raises(OptionError, match=command):
@@ -236,7 +238,7 @@ def test_listing_methods_imports_neither_torch_nor_spandrel() -> None:
     assert all(name in done.stdout for name in (*FREE, *RESTRICTED, "spandrel"))
 
 
-def test_a_plan_takes_in_no_checkpoint_unasked(tmp_path: Path) -> None:
+def test_a_plan_includes_no_checkpoint_by_default(tmp_path: Path) -> None:
     plan = make_plan(["nafnet"], "three-task", "smoke", [0], [], tmp_path)
     assert plan.method_ids == ["degraded-input", "nafnet"]
 
@@ -289,7 +291,7 @@ def test_size_requirements_are_met_by_padding(
     assert torch.equal(together, torch.cat([restored(loaded, one[None]) for one in degraded]))
 
 
-def test_uformer_gets_its_square(tmp_path: Path) -> None:
+def test_uformer_runs_on_a_square(tmp_path: Path) -> None:
     save_file(build_tiny("uformer").state_dict(), tmp_path / "weights.safetensors")
     loaded, seen = load_spandrel(tmp_path / "weights.safetensors"), []
     loaded.net.input_proj.register_forward_hook(lambda module, x, y: seen.append(x[0].shape[-2:]))
@@ -303,7 +305,7 @@ def test_the_choice_spandrel_builds_from_its_options(tmp_path: Path) -> None:
     card = find("spandrel").card
     chosen = options("spandrel", checkpoint=str(path), architecture="dncnn", sha256=digest)
     method = instantiate(card, BuildContext(chosen, TASKS, {}))
-    assert isinstance(method, Loaded)
+    assert isinstance(method, SpandrelNetwork)
     with pytest.raises(NotImplementedError, match="not trained"):
         method.losses(batch(), torch.Generator())
     with pytest.raises(OptionError, match="checkpoint=FILE"):
@@ -317,7 +319,7 @@ def test_the_choice_spandrel_builds_from_its_options(tmp_path: Path) -> None:
     ("asked", "message"),
     [
         ("DnCN", "did you mean 'DnCNN'"),
-        ("NAFNet", "keys of a NAFNet; spandrel takes it for a DnCNN"),
+        ("NAFNet", "keys of a NAFNet; spandrel recognises a DnCNN"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_one(
@@ -342,7 +344,7 @@ def test_what_is_not_for_one_rgb_image_is_refused(tmp_path: Path) -> None:
 def test_promptir_is_not_taken_for_restormer(prefix: str, tmp_path: Path) -> None:
     state = {prefix + key: value for key, value in build_tiny("promptir").state_dict().items()}
     path = saved(tmp_path / "model.ckpt", {"state_dict": state})
-    with pytest.raises(OptionError, match=r"PromptIR .* take for a Restormer"):
+    with pytest.raises(OptionError, match=r"PromptIR .* mistake for a Restormer"):
         load_spandrel(path)
 
 

@@ -66,8 +66,8 @@ def test_run_prints_and_writes_the_table(finished: Path) -> None:
         "σ=15",
         "Dehaze",
         "Average",
-        "synthetic twin",
-        "wrong prompt costs",
+        "synthetic",
+        "prompt-swap gap",
         "classifier accuracy on validation",
     ):
         assert word in text
@@ -90,22 +90,22 @@ def test_run_prints_and_writes_the_table(finished: Path) -> None:
         assert (finished / f"tables/three-task-smoke{suffix}").stat().st_size > 500
 
 
-def test_cells_hold_what_made_them(finished: Path) -> None:
-    (run,) = (finished / "runs").glob("cpl-s0-*")
-    record = json.loads((run / "record.json").read_text())
+def test_runs_hold_what_made_them(finished: Path) -> None:
+    (run,) = finished.glob("cpl-s0-*")
+    record = json.loads((run / "provenance.json").read_text())
     assert record["versions"].keys() >= {"harness", "torch", "python"}
     assert record["peak_bytes"] > 10**8
     assert record["wall_s"] > 0
     spec = json.loads((run / "spec.json").read_text())
     assert (spec["method"], spec["options"]["top_k"], spec["seed"]) == ("cpl", 1, 0)
     assert not (run / "checkpoint.pt").exists()
-    rows = [json.loads(line) for line in (run / "rows.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
     assert len(rows) == 5 * 2 * 2
     assert {row["protocol"] for row in rows} == {"rgb-float-uniform7"}
 
 
 def test_a_repeated_run_computes_nothing(finished: Path, harness_command: Run) -> None:
-    before = {p: p.stat().st_mtime_ns for p in (finished / "runs").rglob("*")}
+    before = {p: p.stat().st_mtime_ns for p in finished.glob("*-s0-*/*")}
     code = (
         "import sys\nfrom harness.cli import main\nmain_error = None\n"
         "try:\n    main()\nexcept SystemExit as e:\n    assert not e.code\n"
@@ -130,7 +130,7 @@ def test_a_repeated_run_computes_nothing(finished: Path, harness_command: Run) -
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (finished / "stdout.txt").read_text()
-    assert {p: p.stat().st_mtime_ns for p in (finished / "runs").rglob("*")} == before
+    assert {p: p.stat().st_mtime_ns for p in finished.glob("*-s0-*/*")} == before
     table = harness_command(
         "table", "--methods", METHODS, "--recipe", "smoke", "--out", str(finished)
     )
@@ -152,7 +152,7 @@ def test_another_metric_trains_nothing(finished: Path, harness_command: Run) -> 
     )
     assert done.returncode == 0, done.stderr
     assert "GMSD" in done.stdout
-    probes = json.loads(next(finished.glob("runs/promptir-s0-*/probes.json")).read_text())
+    probes = json.loads(next(finished.glob("promptir-s0-*/prompt_summary.json")).read_text())
     assert probes["higher_is_better"]["pyiqa:gmsd"] is False
     assert "PSNR (Y)" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("weights.safetensors")} == weights
@@ -173,8 +173,8 @@ def test_jobs_change_nothing(finished: Path, tmp_path: Path, harness_command: Ru
     )
     assert done.returncode == 0, done.stderr
     for method in ("cpl", "promptir"):
-        (one,) = (finished / "runs").glob(f"{method}-s0-*")
-        (two,) = (tmp_path / "runs").glob(f"{method}-s0-*")
+        (one,) = finished.glob(f"{method}-s0-*")
+        (two,) = tmp_path.glob(f"{method}-s0-*")
         assert one.name == two.name
         a, b = (load_file(c / "weights.safetensors") for c in (one, two))
         assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-2
@@ -199,7 +199,7 @@ def test_dry_run_touches_nothing(tmp_path: Path, harness_command: Run) -> None:
         ),
         (["run", "--recipe", "mni"], "unknown recipe 'mni'; did you mean 'mini'"),
         (["run", "--methods", "cpl:topk=2"], "cpl has no option 'topk'; did you mean 'top_k'"),
-        (["run", "--methods", "cpr:cpr_negatives=unselected"], "keeps all 5 selects every one"),
+        (["run", "--methods", "cpr:cpr_negatives=unselected"], "this router selects all 5"),
         (["run", "--methods", ","], "names no method"),
         (["run", "--seeds", "x"], "--seeds 'x'"),
         (["run", "--recipe", "absent.yaml"], "absent.yaml cannot be read"),
@@ -233,7 +233,7 @@ def test_an_unknown_metric_is_refused_before_training(tmp_path: Path, harness_co
     assert not list(tmp_path.rglob("weights.safetensors"))
 
 
-def test_a_failing_cell_spoils_no_other(tmp_path: Path, harness_command: Run) -> None:
+def test_a_failing_run_affects_no_other(tmp_path: Path, harness_command: Run) -> None:
     """VGG features without weights fail when the run is built; the other run is in the table."""
     done = harness_command(
         "run",
@@ -266,13 +266,13 @@ def test_methods_and_data_are_listed(harness_command: Run) -> None:
     assert "cpr_form" in harness_command("methods", "cpl").stdout
     data = harness_command("data")
     assert data.returncode == 0
-    assert "synthetic twin: ready" in data.stdout
+    assert "synthetic: ready" in data.stdout
 
 
 SHORT = """
 base: smoke
 train: {steps: 2, decay_steps: 2, warmup_steps: 0, validate_every_steps: 2}
-test: {photographs: 1, centre_px: 48}
+test: {images: 1, centre_px: 48}
 """
 
 
@@ -314,7 +314,7 @@ def test_every_setting_runs(name: str, short_runs: dict[str, tuple[str, Path]]) 
     assert {line["column"] for line in lines} == {*(c.name for c in setting.columns), "average"}
     assert {line["metric"] for line in lines} == set(setting.protocol.metrics)
     assert all(line["images_scored"] == line["images_expected"] for line in lines)
-    probes = json.loads(next(out.glob("runs/promptir-*/probes.json")).read_text())
+    probes = json.loads(next(out.glob("promptir-*/prompt_summary.json")).read_text())
     assert list(probes["prompts"]["tasks"]) == list(setting.task_names)
 
 

@@ -1,4 +1,4 @@
-"""Photographs, dead leaves, degradations, the training stream and test pairs."""
+"""Keys, degradations, the training stream and test pairs of the synthetic source."""
 
 from __future__ import annotations
 
@@ -9,23 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from harness.config.errors import HarnessError, UsageError
 from harness.config.recipe_files import load_recipe
 from harness.config.run_specs import SyntheticTrainingData
 from harness.config.seeding import generator, integer_seed
 from harness.config.settings import Setting
-from harness.data.images.crops import turn
-from harness.data.sources.pairs import centre_crop, make_pair, pair_names
-from harness.data.sources.stream import TrainingStream, sampled_tasks
-from harness.data.synthetic import photographs
-from harness.data.synthetic.dead_leaves import canvas
+from harness.data.images.crops import centre_crop, turn
+from harness.data.sources.stream import CropStream
+from harness.data.sources.synthetic import photograph_pairs
 from harness.data.synthetic.degradations.haze import scatter
 from harness.data.synthetic.degradations.noise import Noise
 from harness.data.synthetic.degradations.rain import streak
 from harness.data.synthetic.degrade import degrade
-from harness.planning.plan import make_plan
+from harness.planning.plan import Plan, make_plan
+from harness.planning.request import RunRequest
 
 GOLDEN = 0.5549249124593238
 
@@ -38,64 +35,6 @@ def test_keys_depend_on_parts_types_and_order() -> None:
     assert len({draw("a", 1), draw("a", "1"), draw("a1"), draw(1, "a"), draw("a", 2)}) == 5
     assert draw("golden", 7) == pytest.approx(GOLDEN, abs=1e-15)
     assert 0 <= integer_seed("a") < 2**63
-
-
-# --- photographs --------------------------------------------------------------------
-
-
-def test_all_photographs_are_readable_colour(cards: Path) -> None:
-    for name in photographs.catalogue(cards):
-        image = photographs.load(cards, name)
-        assert image.dtype == np.uint8
-        assert image.shape[2] == 3
-        assert min(image.shape[:2]) >= 300
-        assert np.ptp(image.astype(int), axis=2).max() > 20, "a grey image among natural scenes"
-
-
-def test_split_is_by_scene(setting: Setting, cards: Path) -> None:
-    twin = setting.synthetic
-    assert len(twin.test) >= 4
-    entries = photographs.catalogue(cards)
-    scenes = [{entries[n].scene for n in part} for part in (twin.train, twin.validation, twin.test)]
-    assert len(set.union(*scenes)) == sum(len(part) for part in scenes)
-    with pytest.raises(UsageError, match="scene 'motorcycle' stands in train and in test"):
-        photographs.check_split(cards, ("motorcycle_left",), (), ("motorcycle_right",))
-    with pytest.raises(UsageError, match="did you mean 'astronaut'"):
-        photographs.check_split(cards, ("astronut",), (), ())
-
-
-def test_a_missing_package_is_named(tmp_path: Path) -> None:
-    (tmp_path / "photographs.yaml").write_text(
-        "photographs:\n  - {name: x, package: skimage, distribution: scikit-image, "
-        "path: data/none.png, scene: x, about: x}\n"
-    )
-    with pytest.raises(HarnessError, match=r"'x' is missing.*pip install .*scikit-image"):
-        photographs.locate(tmp_path, "x")
-
-
-def test_damaged_images_are_named(tmp_path: Path, cards: Path) -> None:
-    whole = photographs.locate(cards, "chelsea").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "text.png").write_text("no image")
-    for name in ("cut.png", "text.png", "absent.png"):
-        with pytest.raises(HarnessError, match=name):
-            photographs.read_image(tmp_path / name)
-    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "grey.png")
-    assert photographs.read_image(tmp_path / "grey.png").shape == (4, 5, 3)
-
-
-# --- dead leaves --------------------------------------------------------------------
-
-
-def test_leaves_are_keyed_and_varied(setting: Setting, cards: Path) -> None:
-    spec = setting.synthetic.leaves.model_copy(update={"canvas_px": 64})
-    sources = [photographs.load(cards, n) for n in setting.synthetic.train]
-    first, again, other = (canvas(spec, sources, generator("dead_leaves", k)) for k in (0, 0, 1))
-    assert first.shape == (64, 64, 3)
-    assert first.dtype == np.uint8
-    assert np.array_equal(first, again)
-    assert np.abs(first.astype(int) - other).mean() > 10
-    assert first.std() > 15
 
 
 # --- degradations -------------------------------------------------------------------
@@ -164,16 +103,24 @@ def test_rain_only_brightens_and_follows_its_angle(setting: Setting) -> None:
 # --- the stream ---------------------------------------------------------------------
 
 
+def plan_of(recipe: str, seed: int = 0) -> Plan:
+    request = RunRequest(methods=("promptir",), recipe=recipe, seeds=(seed,), out=Path("unused"))
+    return make_plan(request)
+
+
+def with_spec(stream: CropStream, **changes: object) -> CropStream:
+    return replace(stream, spec=stream.spec.model_copy(update=changes))
+
+
 @pytest.fixture
-def stream(cards: Path) -> TrainingStream:
-    plan = make_plan(["promptir"], "three-task", "smoke", [3], [], Path("unused"))
-    spec = plan.cells[-1].spec
-    assert spec.train is not None
-    assert spec.data is not None
-    return TrainingStream(cards, spec.data, spec.train, spec.seed, spec.stages)
+def stream() -> CropStream:
+    plan = plan_of("smoke", 3)
+    stream = plan.source.stream(plan.runs[-1].train, views=1)
+    assert isinstance(stream, CropStream)
+    return stream
 
 
-def test_batches_are_a_function_of_the_step(stream: TrainingStream) -> None:
+def test_batches_are_a_function_of_the_step(stream: CropStream) -> None:
     forward = [stream.batch(step) for step in (0, 1, 5)]
     backward = [stream.batch(step) for step in (5, 1, 0)][::-1]
     for a, b in zip(forward, backward, strict=True):
@@ -183,34 +130,34 @@ def test_batches_are_a_function_of_the_step(stream: TrainingStream) -> None:
     assert not np.array_equal(forward[0].clean, forward[1].clean)
 
 
-def test_balanced_sampling_gives_every_task_its_turn(stream: TrainingStream) -> None:
-    names = sorted(task.name for task in stream.data.tasks)
+def test_balanced_sampling_gives_every_task_its_turn(stream: CropStream) -> None:
+    names = sorted(task.name for task in stream.tasks)
     assert all(sorted(stream.batch(step).tasks) == names for step in range(4))
 
 
-def test_sampling_by_shares_follows_the_card(stream: TrainingStream) -> None:
+def test_sampling_by_shares_follows_the_setting(stream: CropStream) -> None:
     train = stream.train.model_copy(update={"task_sampling": "shares"})
     stages = (stream.stages[0].model_copy(update={"steps": 3000}),)
-    by_share = TrainingStream(stream.cards, stream.data, train, 0, stages)
-    drawn = [sampled_tasks(by_share, stream.data.tasks, step)[0] for step in range(3000)]
+    by_share = with_spec(stream, optimisation=train, seed=0, stages=stages)
+    drawn = [by_share.batch_tasks(step)[0].name for step in range(3000)]
     assert drawn.count("dehaze") / 3000 == pytest.approx(72135 / 142431, abs=0.03)
     assert drawn.count("derain") / 3000 == pytest.approx(24000 / 142431, abs=0.03)
 
 
-def test_stages_sample_their_tasks_alone(stream: TrainingStream) -> None:
+def test_stages_sample_their_tasks_alone(stream: CropStream) -> None:
     first = stream.stages[0]
     stages = (
         first.model_copy(update={"steps": 4, "tasks": ("dehaze",)}),
         first.model_copy(update={"steps": 8, "tasks": ("dehaze", "derain")}),
     )
-    staged = replace(stream, stages=stages)
+    staged = with_spec(stream, stages=stages)
     assert all(set(staged.batch(step).tasks) == {"dehaze"} for step in range(4))
     later = [task for step in range(4, 12) for task in staged.batch(step).tasks]
     assert abs(later.count("dehaze") - later.count("derain")) <= 1
 
 
 def test_second_views_are_other_crops_and_leave_the_first_as_they_are(
-    stream: TrainingStream,
+    stream: CropStream,
 ) -> None:
     one, two = stream.batch(2), replace(stream, views=2).batch(2)
     assert np.array_equal(one.degraded, two.degraded)
@@ -223,7 +170,7 @@ def test_second_views_are_other_crops_and_leave_the_first_as_they_are(
     assert np.array_equal(two.second_view, again)
 
 
-def test_published_augmentation_never_leaves_a_patch_as_it_is(stream: TrainingStream) -> None:
+def test_published_augmentation_never_leaves_a_patch_as_it_is(stream: CropStream) -> None:
     marker = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
     turned = {turn(marker, mode).tobytes() for mode in range(8)}
     assert len(turned) == 8
@@ -232,9 +179,9 @@ def test_published_augmentation_never_leaves_a_patch_as_it_is(stream: TrainingSt
 
 
 def test_training_data_names_no_test_photograph(setting: Setting) -> None:
-    plan = make_plan(["promptir"], "three-task", "mini", [0], [], Path("unused"))
-    data: SyntheticTrainingData = plan.cells[-1].spec.data
-    used = {p.name for p in (*data.train, *data.validation)}
+    data = plan_of("mini").runs[-1].train.data
+    assert isinstance(data, SyntheticTrainingData)
+    used = {photograph.name for photograph in (*data.train, *data.validation)}
     assert not used & set(setting.synthetic.test)
 
 
@@ -252,15 +199,17 @@ def test_centre_crop_follows_the_published_rule(height: int, width: int, multipl
     assert np.array_equal(cut, expected)
 
 
-def test_pairs_are_keyed_by_names_alone(setting: Setting, cards: Path) -> None:
-    column = next(c for c in setting.columns if c.name == "dehaze")
+def test_pairs_are_keyed_by_names_alone(setting: Setting) -> None:
+    test = plan_of("paper").test.model_copy(update={"centre_px": 64})
+    pairs = photograph_pairs(test)
 
-    def pair(image: str) -> np.ndarray:
-        made = make_pair(cards, "test", column, setting.tasks, image, setting.preprocessing, 64)
+    def degraded(image: str) -> np.ndarray:
+        made = pairs.make("dehaze", image)
         assert made.clean.shape == made.degraded.shape == (64, 64, 3)
         return made.degraded
 
-    assert np.array_equal(pair("chelsea#0"), pair("chelsea#0"))
-    assert not np.array_equal(pair("chelsea#0"), pair("chelsea#1"))
-    names = list(pair_names(setting.columns, setting.synthetic.test))
+    assert np.array_equal(degraded("chelsea#0"), degraded("chelsea#0"))
+    assert not np.array_equal(degraded("chelsea#0"), degraded("chelsea#1"))
+    names = list(pairs.names())
     assert len(names) == len(set(names)) == sum(c.draws for c in setting.columns) * 4
+    assert {pairs.data_set(column) for column, _ in names} == {"synthetic"}

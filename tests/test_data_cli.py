@@ -1,4 +1,4 @@
-"""``python -m harness data …`` as a person types it."""
+"""``python -m harness data …`` as a user types it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.config.errors import HarnessError, UsageError
 from tests.conftest import Run
-from tests.test_sets import grow, paint
+from tests.test_data_sets import grow, paint
 
 Data = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def _no_data_of_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_data_sets_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_DATA_ROOT", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "200")
@@ -60,7 +60,7 @@ def root(tmp_path: Path) -> Path:
 def test_bare_data_still_lists_the_settings(data: Data) -> None:
     output = data()
     assert "three-task" in output
-    assert "synthetic twin: ready" in output
+    assert "synthetic version: ready" in output
 
 
 def test_list_says_what_is_there_and_how_to_say_where(data: Data, root: Path) -> None:
@@ -71,7 +71,7 @@ def test_list_says_what_is_there_and_how_to_say_where(data: Data, root: Path) ->
     assert next(line for line in lines if line.startswith("rain100l")).split()[-1] == "100"
 
 
-def test_show_prints_the_card_and_the_nearest_name(data: Data, root: Path) -> None:
+def test_show_prints_the_data_set_and_the_nearest_name(data: Data, root: Path) -> None:
     output = data("show", "sots-outdoor")
     assert "prefix-before-underscore" in output
     assert "500 pairs, 492 distinct clean" in output
@@ -86,7 +86,7 @@ def test_check_by_name_by_root_and_by_the_users_file(
 ) -> None:
     output = data("check", "kodak24", "--data-root", str(root))
     assert "kodak24: complete and readable" in output
-    assert "none of those that can be told (full-size, cropped)" in output
+    assert "none of those that can be measured (full-size, cropped)" in output
     both = data("check", "--data-root", str(root), error="1 of 2 checked have problems")
     assert "3 pairs where 15 are expected" in both
     assert "mean PSNR" in both
@@ -118,47 +118,49 @@ def test_check_of_what_is_not_there_says_where_it_looked(data: Data, root: Path)
     assert f"{root}/Rain100L follows none of its layouts" in output
 
 
-def test_leaks_between_and_inside(data: Data, root: Path) -> None:
-    clear = data("leaks", "kodak24", "lol-v1-test", "--data-root", str(root))
+def test_duplicates_between_and_inside(data: Data, root: Path) -> None:
+    clear = data("duplicates", "kodak24", "lol-v1-test", "--data-root", str(root))
     assert clear.splitlines() == [
-        "kodak24 and lol-v1-test: no picture stands twice",
-        "inside kodak24: no picture stands twice",
-        "inside lol-v1-test: no picture stands twice",
+        "kodak24 and lol-v1-test: no image is there twice",
+        "inside kodak24: no image is there twice",
+        "inside lol-v1-test: no image is there twice",
     ]
     with Image.open(root / "Kodak24/kodim07.png") as image:
         image.save(root / "LOL/eval15/high/1.png")
         image.save(root / "Kodak24/kodim08.png")
-    output = data("leaks", "kodak24", "lol-v1-test", "--data-root", str(root))
-    assert "kodak24 and lol-v1-test: 1 pictures stand again under 1 names; 2 matches" in output
+    output = data("duplicates", "kodak24", "lol-v1-test", "--data-root", str(root))
+    assert "kodak24 and lol-v1-test: 1 images are there again under 1 names; 2 matches" in output
     assert "kodim07 = kodim08 (equal)" in output
-    data("leaks", "kodak24", "cbsd68", "--data-root", str(root), error="'cbsd68' is not found")
+    data("duplicates", "kodak24", "cbsd68", "--data-root", str(root), error="'cbsd68' is not found")
 
 
-def test_leaks_of_a_setting_compare_all_its_sets(data: Data, root: Path) -> None:
+def test_duplicates_of_a_setting_compare_all_its_sets(data: Data, root: Path) -> None:
     for number in range(2):
         paint(root / f"CBSD68/{number}.png", 300 + number, (48, 48))
     with Image.open(root / "CBSD68/0.png") as image:
         image.save(root / "LOL/eval15/high/1.png")
-    output = data("leaks", "--setting", "five-task", "--data-root", str(root))
+    output = data("duplicates", "--setting", "five-task", "--data-root", str(root))
     assert "reside-ots" in output  # of training, and not there
-    assert "cbsd68 and lol-v1-test: 1 pictures stand again" in output
+    assert "cbsd68 and lol-v1-test: 1 images are there again" in output
     where = ("--data-root", str(root))
-    data("leaks", *where, error="name one or two data sets, or a setting")
-    data("leaks", "cbsd68", "--setting", "five-task", *where, error="name one or two data sets")
+    data("duplicates", *where, error="name one or two data sets, or a setting")
+    data(
+        "duplicates", "cbsd68", "--setting", "five-task", *where, error="name one or two data sets"
+    )
 
 
 def test_manifests_are_written_and_verified(data: Data, root: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
+    stored = tmp_path / "manifests"
     where = ("--data-root", str(root))
-    data("manifest", "verify", "--manifests", str(kept), *where, error="holds no manifest")
-    output = data("manifest", "write", "kodak24", "--out", str(kept), *where)
-    assert f"kodak24: 24 files in {kept}/kodak24.sha256" in output
+    data("manifest", "verify", "--manifests", str(stored), *where, error="holds no manifest")
+    output = data("manifest", "write", "kodak24", "--out", str(stored), *where)
+    assert f"kodak24: 24 files in {stored}/kodak24.sha256" in output
     done = subprocess.run(
-        ["sha256sum", "-c", "--quiet", str(kept / "kodak24.sha256")],
+        ["sha256sum", "-c", "--quiet", str(stored / "kodak24.sha256")],
         cwd=root / "Kodak24", check=False, capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    verify = ("manifest", "verify", "--manifests", str(kept), *where)
+    verify = ("manifest", "verify", "--manifests", str(stored), *where)
     assert "kodak24: as its manifest says" in data(*verify)
     (root / "Kodak24/kodim00.png").write_bytes(b"x")
     (root / "Kodak24/kodim01.png").unlink()

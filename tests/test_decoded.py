@@ -5,74 +5,75 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from harness.config.errors import HarnessError
-from harness.data.images import cache as decoded
+from harness.data.images import cache
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.images.crops import crop_alike, paired_batch, to_unit
 
 
-def picture(seed: int, height: int = 21, width: int = 30) -> np.ndarray:
+def random_image(seed: int, height: int = 21, width: int = 30) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> DecodedImages:
-    decoded._mapped.cache_clear()
+    cache.mapped_image.cache_clear()
     return DecodedImages(tmp_path / "cache")
 
 
 @pytest.fixture
 def png(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
-    Image.fromarray(picture(0)).save(path)
+    Image.fromarray(random_image(0)).save(path)
     return path
 
 
 def test_reads_what_pillow_reads_and_maps_it(images: DecodedImages, png: Path) -> None:
     found = images.read(png)
-    np.testing.assert_array_equal(found, picture(0))
+    np.testing.assert_array_equal(found, random_image(0))
     assert not found.flags.writeable
     assert len(list(images.folder.iterdir())) == 1
     # In another process the file is not decoded again.
-    decoded._mapped.cache_clear()
+    cache.mapped_image.cache_clear()
     stored = next(images.folder.iterdir())
-    np.save(stored, picture(7))
-    np.testing.assert_array_equal(images.read(png), picture(7))
+    np.save(stored, random_image(7))
+    np.testing.assert_array_equal(images.read(png), random_image(7))
 
 
 def test_a_changed_file_is_decoded_anew(images: DecodedImages, png: Path) -> None:
     images.read(png)
-    Image.fromarray(picture(1, 9, 11)).save(png)
+    Image.fromarray(random_image(1, 9, 11)).save(png)
     os.utime(png, ns=(1, 10**15))
-    np.testing.assert_array_equal(images.read(png), picture(1, 9, 11))
+    np.testing.assert_array_equal(images.read(png), random_image(1, 9, 11))
 
 
 @pytest.mark.parametrize("left", [0, 10, 200], ids="{} bytes left".format)
 def test_a_damaged_store_is_repaired(images: DecodedImages, png: Path, left: int) -> None:
     images.read(png)
-    decoded._mapped.cache_clear()
+    cache.mapped_image.cache_clear()
     stored = next(images.folder.iterdir())
     whole = stored.read_bytes()
     stored.unlink()
     stored.write_bytes(whole[:left])
-    np.testing.assert_array_equal(images.read(png), picture(0))
+    np.testing.assert_array_equal(images.read(png), random_image(0))
     assert stored.read_bytes() == whole
 
 
 def test_without_space_or_folder_images_are_decoded(
     tmp_path: Path, png: Path, images: DecodedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 8, 1))
-    np.testing.assert_array_equal(images.read(png), picture(0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
+    np.testing.assert_array_equal(images.read(png), random_image(0))
     assert not list(images.folder.iterdir())
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    np.testing.assert_array_equal(DecodedImages(blocked / "x").read(png), picture(0))
+    np.testing.assert_array_equal(DecodedImages(blocked / "x").read(png), random_image(0))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image"], ids=["missing", "empty", "text"])
@@ -86,17 +87,17 @@ def test_what_cannot_be_read_is_named(
         images.read(path)
 
 
-def test_the_folder_is_a_persons_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(decoded.FOLDER_VARIABLE, str(tmp_path))
+def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path))
     assert default_folder() == tmp_path
-    monkeypatch.delenv(decoded.FOLDER_VARIABLE)
+    monkeypatch.delenv(cache.FOLDER_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert default_folder() == Path("/cache/restoration-harness/images")
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_pairs_are_cut_and_turned_alike(images: DecodedImages, tmp_path: Path, seed: int) -> None:
-    clean = picture(seed)
+    clean = random_image(seed)
     paths = (tmp_path / "degraded.png", tmp_path / "clean.png")
     Image.fromarray(255 - clean).save(paths[0])
     Image.fromarray(clean).save(paths[1])
@@ -109,13 +110,13 @@ def test_pairs_are_cut_and_turned_alike(images: DecodedImages, tmp_path: Path, s
 
 def test_odd_pairs_are_refused_by_name(images: DecodedImages, tmp_path: Path) -> None:
     paths = (tmp_path / "rain.png", tmp_path / "norain.png")
-    Image.fromarray(picture(0)).save(paths[0])
-    Image.fromarray(picture(0, 20, 30)).save(paths[1])
+    Image.fromarray(random_image(0)).save(paths[0])
+    Image.fromarray(random_image(0, 20, 30)).save(paths[1])
     rng = np.random.default_rng(0)
     with pytest.raises(HarnessError, match=r"rain\.png and .*norain\.png: .* 30x21 and 30x20"):
         paired_batch(images, [paths], 16, [rng], dihedral=True)
     with pytest.raises(HarnessError, match="smaller than the patch of 64"):
-        crop_alike([picture(0)], 64, rng, dihedral=False)
+        crop_alike([random_image(0)], 64, rng, dihedral=False)
 
 
 def test_unit_values_are_exact() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.gallery import ROWS, cut
-from harness.config.degradation import AnyDegradation
+from harness.config.degradation import AnyDegradation, built_in_kinds, degradation_class
+from harness.config.files import load_setting, setting_names
 from harness.config.seeding import generator
 from harness.data.synthetic.degradations.composed import Composed
 from harness.data.synthetic.degradations.defocus import Defocus, disc
@@ -29,8 +32,10 @@ from harness.data.synthetic.degradations.snow import Snow
 from harness.data.synthetic.degrade import degrade
 from harness.data.synthetic.depth import depth_maps
 from harness.data.synthetic.light import to_display, to_linear
+from harness.planning.plan import make_plan
+from harness.planning.request import RunRequest
 
-# Own ranges, so that a new version of a card leaves these tests as they are.
+# Own ranges, so that a new version of a setting changes nothing here.
 RANGES: dict[str, AnyDegradation] = {
     "noise": Noise(kind="noise", sigma_255=(10, 30)),
     "haze": Haze(kind="haze", beta=(0.6, 1.8), airlight=(0.8, 1.0)),
@@ -105,6 +110,57 @@ def ramp(count: int = 1, height: int = 32, width: int = 64) -> np.ndarray:
     return np.broadcast_to(levels, (count, 3, height, width)).astype(np.float32)
 
 
+def unrounded(
+    clean: np.ndarray, ranges: AnyDegradation, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
+    return ranges.apply(clean, rngs)
+
+
+def of_kind(kind: str) -> list[AnyDegradation]:
+    return [ranges for ranges in RANGES.values() if ranges.kind == kind]
+
+
+@pytest.mark.parametrize("kind", built_in_kinds())
+def test_every_kind_is_keyed_in_range_and_has_a_version(kind: str) -> None:
+    cls = degradation_class(kind)
+    assert cls.version >= 1
+    assert of_kind(kind), f"RANGES has no degradation of kind {kind}"
+    for ranges in of_kind(kind):
+        assert type(ranges) is cls
+        assert ranges.versions()[kind] == cls.version
+        clean = textured(2, 40, 48)
+        first = degrade(clean, ranges, [generator(kind, k) for k in range(2)], "round")
+        again = degrade(clean, ranges, [generator(kind, k) for k in range(2)], "round")
+        other = degrade(clean, ranges, [generator(kind, k) for k in range(7, 9)], "round")
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other) or kind == "resample"
+        assert first.dtype == np.float32
+        assert first.shape == clean.shape
+        assert first.min() >= 0
+        assert first.max() <= 1
+
+
+def weights_id(setting: str) -> str:
+    request = RunRequest(methods=("promptir",), setting=setting, out=Path("unused"))
+    return make_plan(request).runs[-1].weights_id
+
+
+@pytest.fixture(scope="module")
+def weights_ids() -> dict[str, str]:
+    return {name: weights_id(name) for name in setting_names()}
+
+
+@pytest.mark.parametrize("kind", built_in_kinds())
+def test_a_new_version_changes_the_weights_of_settings_that_use_the_kind_alone(
+    kind: str, weights_ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = degradation_class(kind)
+    monkeypatch.setattr(cls, "version", cls.version + 1)
+    for name, before in weights_ids.items():
+        uses = any(kind in task.degradation.versions() for task in load_setting(name).tasks)
+        assert (weights_id(name) != before) == uses, name
+
+
 def textured(count: int = 1, height: int = 32, width: int = 64) -> np.ndarray:
     """Squares of random colours on a ramp: something that blur and codes take away."""
     squares = generator("textured").integers(0, 80, (count, 3, -(-height // 5), -(-width // 5)))
@@ -114,7 +170,7 @@ def textured(count: int = 1, height: int = 32, width: int = 64) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", RANGES)
 def test_golden_pixels(kind: str) -> None:
-    """The same key gives the same pixels: if not, GENERATOR_VERSION must be raised."""
+    """The same key gives the same pixels: if not, the version of the kind must be raised."""
     clean = ramp() if kind in ("noise", "haze", "rain") else textured()
     drawn = degrade(clean, RANGES[kind], [generator("golden", kind)], "truncate")
     pixels = np.rint(drawn[0, 1, 16, ::8] * 255)
@@ -161,8 +217,8 @@ def test_results_are_8_bit_in_range_and_changed(kind: str) -> None:
 
 @pytest.mark.parametrize(("name", "window", "at"), ROWS, ids=[row[0] for row in ROWS])
 def test_what_the_gallery_calls_stronger_is_stronger(name: str, window: tuple, at) -> None:  # type: ignore[no-untyped-def, type-arg]
-    photograph = cut(*window, side=96)
-    clean = (photograph.astype(np.float32) / 255).transpose(2, 0, 1)[None].repeat(6, axis=0)
+    image = cut(*window, side=96)
+    clean = (image.astype(np.float32) / 255).transpose(2, 0, 1)[None].repeat(6, axis=0)
     errors = []
     for strength in (0.0, 0.5, 1.0):
         ranges = TypeAdapter(AnyDegradation).validate_python(at(strength))

@@ -9,26 +9,25 @@ from torch import Tensor
 from harness.config.errors import UsageError
 from methods import blocks
 from methods.attention import attend, attend_with
-from methods.drsformer.card import DRSformerOptions
 from methods.drsformer.mixture import Mixture
 from methods.drsformer.network import DRSformer
 from methods.drsformer.sparse import SparseAttention, SparseBlock
+from methods.drsformer.spec import DRSformerOptions
 from tests.networks import batch, build_tiny, restore_by_name, single_runs
 
 
 def sparse_as_published(logits: Tensor, scales: list[Tensor]) -> Tensor:
     """Return the scaled sum of softmaxes over the k largest of each row, row by row."""
     channels = logits.shape[-1]
-    kept = [int(channels / 2), int(channels * 2 / 3), int(channels * 3 / 4), int(channels * 4 / 5)]
     total = torch.zeros_like(logits)
-    for k, scale in zip(kept, scales, strict=True):
-        values, places = logits.topk(k, dim=-1)
-        total += scale * torch.zeros_like(logits).scatter(-1, places, values.softmax(dim=-1))
+    for share, scale in zip((1 / 2, 2 / 3, 3 / 4, 4 / 5), scales, strict=True):
+        values, indices = logits.topk(int(channels * share), dim=-1)
+        total += scale * torch.zeros_like(logits).scatter(-1, indices, values.softmax(dim=-1))
     return total
 
 
 @pytest.mark.parametrize("channels", [2, 3, 7, 48])
-def test_each_choice_keeps_its_share_of_the_channels(channels: int) -> None:
+def test_each_softmax_selects_its_share_of_the_channels(channels: int) -> None:
     torch.manual_seed(0)
     attention = SparseAttention(2 * channels, heads=2).double()
     scales = [attention.attn1, attention.attn2, attention.attn3, attention.attn4]
@@ -48,7 +47,7 @@ def test_each_choice_keeps_its_share_of_the_channels(channels: int) -> None:
         torch.testing.assert_close(ours, published)
 
 
-def test_equal_logits_still_keep_no_more_than_their_share() -> None:
+def test_equal_logits_select_no_more_than_their_share() -> None:
     attention = SparseAttention(12, heads=1).double()
     weights = attention.weigh(torch.zeros(1, 1, 12, 12, dtype=torch.float64))
     assert (weights > 0).sum(dim=-1).max() <= 9  # 4/5 of 12, rounded down
@@ -79,10 +78,10 @@ def test_block_in_bands_equals_the_whole(
     block = SparseBlock(shape[1], heads=2, expansion=2.66).double()
     x = torch.randn(shape, dtype=torch.float64)
     whole = block(x)
-    monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-    monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
     for rows in (1, 4, 7, 100):
-        monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", rows)
+        monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", rows)
         with torch.no_grad():
             torch.testing.assert_close(block(x), whole)
 

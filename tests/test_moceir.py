@@ -1,4 +1,4 @@
-"""MoCE-IR: experts, the router and its noise, the balance, and where prompts go in."""
+"""MoCE-IR: experts, the router and its noise, load balancing, and the insertion points."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.method import AdaptsState, Batch, CheckContext, OptionError, PromptHost
+from harness.method import AdaptsState, Batch, CheckContext, MethodSpec, OptionError, PromptHost
 from methods import blocks
-from methods.moceir.card import CARDS, MoCEIROptions, check_moceir
-from methods.moceir.decoder import CrossAttention
+from methods.cross_attention import CrossAttention
 from methods.moceir.experts import Expert, ExpertLayer, WindowAttention
-from methods.moceir.network import spectral_error
-from methods.moceir.routing import Router, variation
+from methods.moceir.losses import spectral_error, squared_variation
+from methods.moceir.routing import Router
+from methods.moceir.spec import SPECS, MoCEIROptions, check_moceir
+from methods.restormer_backbone import as_is
 from tests.networks import TASKS, batch, build_tiny
 
 
@@ -49,7 +50,7 @@ def test_a_window_convolves_queries_with_keys_around_its_edges(
                 for x in range(side):
                     moved = wk.roll((y, x), dims=(1, 2))
                     expected[window] += wq[:, y : y + 1, x : x + 1] * moved
-    found = WindowAttention(3, side)._convolve(q, k)
+    found = WindowAttention(3, side).convolve(q, k)
     torch.testing.assert_close(found, expected[:, :height, :width], rtol=1e-4, atol=1e-4)
 
 
@@ -61,7 +62,7 @@ def test_an_expert_equals_its_published_form() -> None:
     inner = expert.proj[0](nchw[0])
     q = body.q_dwconv(body.q(inner))
     k, v = body.kv_dwconv(body.kv(inner)).chunk(2, dim=1)
-    mixed = body._convolve(*(t.permute(0, 2, 3, 1) for t in (q, k)))
+    mixed = body.convolve(*(t.permute(0, 2, 3, 1) for t in (q, k)))
     mixed = body.proj_out(body.norm(mixed).permute(0, 3, 1, 2) * v)
     expected = expert.proj[2](mixed * F.silu(expert.proj[1](nchw[1]))) + nchw[0]
     torch.testing.assert_close(
@@ -84,11 +85,11 @@ def test_each_sample_gets_its_own_experts_by_their_gates(expert_top_k: int) -> N
     x, shared = torch.randn(2, 7, 6, 5, 16, generator=rng(4))
     embedding = torch.randn(7, 12, generator=rng(5)) * 3
     choice = layer.routing(x, embedding, None)
-    assert len(set(choice.kept[:, 0].tolist())) > 1, "the test needs samples that differ"
+    assert len(set(choice.selected[:, 0].tolist())) > 1, "the test needs samples that differ"
     expected = torch.zeros_like(x)
-    for sample, kept in enumerate(choice.kept.tolist()):
-        assert len(set(kept)) == expert_top_k
-        for index in kept:
+    for sample, selected in enumerate(choice.selected.tolist()):
+        assert len(set(selected)) == expert_top_k
+        for index in selected:
             one = layer.experts[index][0](x[sample : sample + 1], shared[sample : sample + 1])
             expected[sample] += choice.gates[sample, index] * one[0]
     expected = layer.proj_out(expected.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -104,11 +105,11 @@ def test_batch_of_images_with_different_experts_equals_single_runs() -> None:
     chosen = []
     for module in network.modules():
         if isinstance(module, Router):
-            module.register_forward_hook(lambda _, __, out: chosen.append(out.kept))
+            module.register_forward_hook(lambda _, __, out: chosen.append(out.selected))
 
     def run(samples: slice) -> Tensor:
         features = replace(network.encode(images[samples]), noise=noise[samples])
-        return network.decode_with(features, keep).restored
+        return network.decode_with(features, as_is).restored
 
     with torch.no_grad():
         together = run(slice(None))
@@ -121,7 +122,7 @@ def test_unused_experts_have_the_gradient_zero() -> None:
     layer = expert_layer()
     x, shared = torch.randn(2, 1, 6, 6, 16, generator=rng(1))
     embedding = torch.randn(1, 12, generator=rng(2))
-    used = int(layer.routing(x, embedding, None).kept)
+    used = int(layer.routing(x, embedding, None).selected)
     layer(x, embedding, shared, None)[0].square().sum().backward()
     for index, expert in enumerate(layer.experts):
         gradients = [p.grad for p in expert.parameters()]
@@ -146,36 +147,38 @@ def choose(module: Router, scores: Tensor, noise: Tensor | None = None) -> Any:
     return module(scores[:, None, None, :], torch.zeros(len(scores), 3), noise)
 
 
-def test_balance_is_zero_when_even_and_the_number_of_experts_when_collapsed() -> None:
+def test_load_balancing_is_zero_when_even_and_the_number_of_experts_when_collapsed() -> None:
     even = 50 * torch.eye(4)
-    assert choose(router(), even).balance.item() == pytest.approx(0, abs=1e-6)
+    assert choose(router(), even).load_balancing.item() == pytest.approx(0, abs=1e-6)
     collapsed = 50 * torch.eye(4)[[2] * 5]
-    assert choose(router(), collapsed).balance.item() == pytest.approx(4, rel=1e-4)
+    assert choose(router(), collapsed).load_balancing.item() == pytest.approx(4, rel=1e-4)
 
 
-def test_complexity_turns_the_balance_towards_small_experts() -> None:
+def test_complexity_turns_load_balancing_towards_small_experts() -> None:
     small = 50 * torch.eye(4)[[0, 0, 0, 0, 1, 1, 2]]
     large = small.flip(-1)
-    plain = [choose(router(), scores).balance.item() for scores in (small, large)]
+    plain = [choose(router(), scores).load_balancing.item() for scores in (small, large)]
     assert plain[0] == pytest.approx(plain[1])
-    favoured = [choose(router(True), scores).balance.item() for scores in (small, large)]
+    favoured = [choose(router(True), scores).load_balancing.item() for scores in (small, large)]
     assert favoured[0] < favoured[1]
 
 
-def test_load_is_the_chance_to_be_kept_under_new_noise() -> None:
+def test_load_is_the_probability_of_selection_under_new_noise() -> None:
     module, scores = router(), torch.randn(1, 4, generator=rng(3)) * 0.3
     noise = torch.randn(1, 4, generator=rng(4))
     noisy = scores + noise * module.noise_std
     again = scores + torch.randn(200_000, 4, generator=rng(5)) * module.noise_std
-    measured = variation((again >= noisy.max()).float().mean(0))
-    assert float(module._load(scores, noisy)) == pytest.approx(float(measured), rel=0.05)
-    assert choose(module, scores, noise).kept.item() == int(noisy.argmax())
+    measured = squared_variation((again >= noisy.max()).float().mean(0))
+    assert float(module.load(scores, noisy)) == pytest.approx(float(measured), rel=0.05)
+    assert choose(module, scores, noise).selected.item() == int(noisy.argmax())
 
 
 @given(scale=st.floats(0.01, 100))
 def test_variation_does_not_depend_on_scale(scale: float) -> None:
     values = torch.tensor([0.3, 0.9, 0.1, 0.5])
-    torch.testing.assert_close(variation(values * scale), variation(values), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        squared_variation(values * scale), squared_variation(values), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_noise_of_training_comes_from_the_generator_alone() -> None:
@@ -186,9 +189,9 @@ def test_noise_of_training_comes_from_the_generator_alone() -> None:
         before = torch.get_rng_state()
         found.append(network.losses(batch(), rng(seed)))
         assert torch.equal(torch.get_rng_state(), before)
-    assert list(found[0]) == ["l1", "fft", "balance"]
+    assert list(found[0]) == ["l1", "fft", "load_balancing"]
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
-    assert not torch.equal(found[0]["balance"], found[2]["balance"])
+    assert not torch.equal(found[0]["load_balancing"], found[2]["load_balancing"])
 
 
 def test_restoring_draws_no_noise_unless_asked_and_then_by_the_image() -> None:
@@ -211,13 +214,16 @@ def test_bands_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_tiny("moceir").eval()
     image = torch.rand(1, 3, 77, 58, generator=rng(3))
     with_gradients = network.restore(image).detach()
-    monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
-    monkeypatch.setitem(blocks._BAND_ELEMENTS, "cpu", 1)
+    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
     cut: list[int] = []
-    mix = CrossAttention._mix
-    monkeypatch.setattr(
-        CrossAttention, "_mix", lambda self, a, b: cut.append(a.shape[1]) or mix(self, a, b)
-    )
+    mix = CrossAttention.mix
+
+    def recorded_mix(self: CrossAttention, query_map: Tensor, value_map: Tensor) -> Tensor:
+        cut.append(query_map.shape[1])
+        return mix(self, query_map, value_map)
+
+    monkeypatch.setattr(CrossAttention, "mix", recorded_mix)
     with torch.no_grad():
         banded = network.restore(image)
     assert max(cut) < 80, "no map was cut"
@@ -237,29 +243,25 @@ def test_trains_under_autocast() -> None:
 def test_objective_is_the_published_one() -> None:
     network, sample = build_tiny("moceir-s").train(), batch()
     terms = network.losses(sample, rng(2))
-    restored = network.decode_with(network.encode(sample.degraded, rng(2)), keep).restored
+    restored = network.decode_with(network.encode(sample.degraded, rng(2)), as_is).restored
     spectra = [torch.fft.rfft2(x) for x in (restored, sample.clean)]
     parts = [torch.stack([s.real, s.imag], -1) for s in spectra]
     torch.testing.assert_close(terms["fft"], 0.1 * F.l1_loss(*parts), rtol=1e-4, atol=1e-6)
     assert float(spectral_error(sample.clean, sample.clean)) == 0
-    assert {card.objective for card in CARDS} == {
-        "L1 + 0.1 L1 of spectra + 0.01 balance of experts"
+    assert {spec.objective for spec in SPECS} == {
+        "L1 + 0.1 L1 of spectra + 0.01 load balancing of experts"
     }
     options = MoCEIROptions()
-    assert (options.fft_weight, options.expert_balance_weight, options.with_complexity) == (
+    assert (options.fft_weight, options.expert_load_balancing_weight, options.with_complexity) == (
         0.1,
         0.01,
         False,
     )
-    without = build_tiny("moceir", fft_weight="0", expert_balance_weight="0").train()
+    without = build_tiny("moceir", fft_weight="0", expert_load_balancing_weight="0").train()
     assert list(without.losses(sample, rng())) == ["l1"]
 
 
-def keep(level: str, x: Tensor) -> Tensor:
-    return x
-
-
-def test_prompts_go_in_at_the_three_levels_of_the_decoder() -> None:
+def test_prompts_are_inserted_at_the_three_levels_of_the_decoder() -> None:
     network = build_tiny("moceir").eval()
     assert isinstance(network, PromptHost)
     image = torch.rand(2, 3, 21, 35, generator=rng(1))
@@ -272,15 +274,15 @@ def test_prompts_go_in_at_the_three_levels_of_the_decoder() -> None:
     with torch.no_grad():
         features = network.encode(image)
         changed = network.decode_with(features, insert)
-        unchanged = network.decode_with(features, keep)
+        as_before = network.decode_with(features, as_is)
     assert seen == {"level3": (2, 32, 6, 10), "level2": (2, 16, 12, 20), "level1": (2, 8, 24, 40)}
     assert {k: v[1] for k, v in seen.items()} == dict(network.insertion_channels)
     assert list(network.insertion_channels) == ["level3", "level2", "level1"]
     assert not changed.routing
-    assert not changed.auxiliary, "the balance is a matter of training"
+    assert not changed.auxiliary, "load balancing is a loss of training"
     assert changed.restored.shape == image.shape
-    assert not torch.equal(changed.restored, unchanged.restored)
-    assert torch.equal(unchanged.restored, network.restore(image))
+    assert not torch.equal(changed.restored, as_before.restored)
+    assert torch.equal(as_before.restored, network.restore(image))
 
 
 def test_features_repeat_and_detach_with_their_noise() -> None:
@@ -288,13 +290,13 @@ def test_features_repeat_and_detach_with_their_noise() -> None:
     image = torch.rand(2, 3, 16, 16, generator=rng(1))
     features = network.encode(image, rng(3))
     assert features.noise.shape == (2, 3, 4)
-    twice = network.decode_with(features.repeat(2), keep)
-    once = network.decode_with(features, keep)
-    assert list(once.auxiliary) == ["balance"]
+    twice = network.decode_with(features.repeat(2), as_is)
+    once = network.decode_with(features, as_is)
+    assert list(once.auxiliary) == ["load_balancing"]
     torch.testing.assert_close(
         twice.restored, once.restored.repeat(2, 1, 1, 1), rtol=1e-4, atol=1e-5
     )
-    network.decode_with(features.detach(), keep).restored.sum().backward()
+    network.decode_with(features.detach(), as_is).restored.sum().backward()
     assert network.patch_embed.proj.weight.grad is None
     assert network.output.weight.grad is not None
 
@@ -344,7 +346,7 @@ def test_copies_and_batches_of_one_train() -> None:
         ({"expert_top_k": 0}, "expert_top_k=0"),
         ({"decoder_blocks": (2, 0, 1)}, "decoder_blocks"),
         ({"fft_weight": -0.1}, "fft_weight=-0.1"),
-        ({"expert_balance_weight": -1.0}, "expert_balance_weight=-1.0"),
+        ({"expert_load_balancing_weight": -1.0}, "expert_load_balancing_weight=-1.0"),
         ({"dim": 50, "heads": (4, 4, 4, 4)}, "dim=50"),
     ],
 )
@@ -356,8 +358,8 @@ def test_options_that_cannot_be_built_are_refused_by_name(
 
 
 @pytest.mark.parametrize("size", ["tiny", "small", "full"])
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-def test_every_size_can_be_built(card: Any, size: str) -> None:
-    options = MoCEIROptions(**{**card.defaults, **card.sizes[size]})
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_every_size_can_be_built(spec: MethodSpec, size: str) -> None:
+    options = MoCEIROptions(**{**spec.defaults, **spec.sizes[size]})
     check_moceir(options, CheckContext(TASKS, 1))
     assert options.dim // 2 ** (options.experts - 1) >= 1

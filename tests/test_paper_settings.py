@@ -12,11 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from harness.reporting.metric_facts import metric_facts
 
 from harness.config.files import load_setting
 from harness.published.reading import load_published
 from harness.published.tables import AVERAGE, CitedTable, tables_of
-from harness.reporting.metric_facts import metric_facts
 from harness.reporting.paper_row import PaperRow
 from harness.reporting.paper_table import DELTA, NOTHING_MEASURED, PaperTable, paper_table
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from harness.reporting.metric_facts import metric_facts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,6 @@ from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.published.reading import load_published
 from harness.published.tables import AVERAGE, CitedColumn, CitedRow, CitedTable
-from harness.reporting.metric_facts import metric_facts
 from harness.reporting.paper_row import PaperRow
 from harness.reporting.paper_table import (
     DELTA,

@@ -11,25 +11,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.adair.card import AdaIROptions
 from methods.adair.frequency import FrequencyBlock
 from methods.adair.network import AdaIR
-from methods.airnet.card import AirNetOptions
+from methods.adair.spec import AdaIROptions
 from methods.airnet.network import AirNet
-from methods.drsformer.card import DRSformerOptions
+from methods.airnet.spec import AirNetOptions
 from methods.drsformer.network import DRSformer
-from methods.mioir.card import (
+from methods.drsformer.spec import DRSformerOptions
+from methods.mioir.classifier import MiOIRClassifier
+from methods.mioir.network import AdaptivelyPrompted, ExplicitlyPrompted
+from methods.mioir.spec import (
     AdaptivePromptOptions,
     ExplicitPromptOptions,
     MiOIRClassifierOptions,
 )
-from methods.mioir.classifier import MiOIRClassifier
-from methods.mioir.network import AdaptivelyPrompted, ExplicitlyPrompted
-from methods.moceir.card import MoCEIROptions
 from methods.moceir.network import MoCEIR
-from methods.options import PromptIROptions, RestormerOptions
-from methods.promptir import PromptIR
-from methods.restormer import Restormer
+from methods.moceir.spec import MoCEIROptions
+from methods.promptir.network import PromptIR
+from methods.promptir.spec import PromptIROptions
+from methods.restormer.network import Restormer
+from methods.restormer.spec import RestormerOptions
+from methods.restormer_backbone import as_is
 from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal, seeded_uniform
 
 FIGURES = Path(__file__).parent / "parity"
@@ -44,8 +46,9 @@ NETWORKS = {
     "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
     "mioir_restormer_ap": lambda: AdaptivelyPrompted(AdaptivePromptOptions()),
 }
-# DRSformer keeps the largest entries of its attention maps; two of them tie within fp32's rounding,
-# and machines that keep different ones differ by 1.6e-4. In double precision there is no such tie.
+# DRSformer selects the largest entries of its attention maps; two of them tie within fp32's
+# rounding, and machines that select different ones differ by 1.6e-4. In double precision there is
+# no such tie.
 IN_DOUBLE_PRECISION = {"drsformer"}
 OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
@@ -108,16 +111,18 @@ def test_frequency_block_equals_the_published_one_where_its_low_band_is_not_empt
 
 
 @pytest.mark.parametrize("with_complexity", [False, True])
-def test_balance_of_experts_equals_the_published_one(with_complexity: bool) -> None:
+def test_load_balancing_of_experts_equals_the_published_one(with_complexity: bool) -> None:
     figures = json.loads((FIGURES / "moceir_s.json").read_text())
-    options = MoCEIROptions(dim=32, with_complexity=with_complexity, expert_balance_weight=1.0)
+    options = MoCEIROptions(
+        dim=32, with_complexity=with_complexity, expert_load_balancing_weight=1.0
+    )
     network = MoCEIR(options).train()
     seed_weights(network, figures["seed"])
     with torch.no_grad():
         features = network.encode(seeded_input([4, 3, 64, 64], figures["seed"]))
-        balance = network.decode_with(features, lambda level, x: x).auxiliary["balance"]
+        auxiliary = network.decode_with(features, as_is).auxiliary
     expected = figures["balance_loss"][f"with_complexity_{str(with_complexity).lower()}"]
-    assert float(balance) == pytest.approx(expected, rel=1e-4)
+    assert float(auxiliary["load_balancing"]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_explicitly_prompted_restormer_equals_the_published_one_under_its_map() -> None:

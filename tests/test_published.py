@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from harness.config.protocol_files import load_protocol, protocol_names
 
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import datasets_folder, load_setting, setting_names
-from harness.config.protocol_files import load_protocol, protocol_names
 from harness.published.reading import load_published, published_folder
 from harness.published.tables import AVERAGE, CitedTable, tables_of
 from harness.registry import catalogue, find

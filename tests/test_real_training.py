@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness.data.sources.on_disk_stream import RealStream
+from harness.data.sources.validation_pairs import RealValidation
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -19,8 +21,6 @@ from harness.data.images.cache import DecodedImages
 from harness.data.on_disk.locate import DataRoots
 from harness.data.on_disk.test_sets import DiskPairs
 from harness.data.on_disk.training_sets import OnDiskTraining, find_training, held_out, trained_on
-from harness.data.sources.on_disk_stream import RealStream
-from harness.data.sources.validation_pairs import RealValidation
 from harness.evaluation.metrics.registry import resolve_metrics
 from harness.evaluation.protocols import score_pairs
 from harness.planning.overrides import EvaluationOverrides

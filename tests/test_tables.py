@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness.reporting.metric_facts import metric_facts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,6 @@ from harness.published.tables import AVERAGE
 from harness.reporting.benchmark_table import benchmark_table, benchmark_table_of
 from harness.reporting.columns import EXTRA_COLUMNS
 from harness.reporting.frames import results_frame
-from harness.reporting.metric_facts import metric_facts
 from harness.reporting.prompt_report import RunPrompts, prompt_notes, report_of
 from harness.reporting.renderers.latex_text import escape
 from harness.reporting.summary import (

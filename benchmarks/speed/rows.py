@@ -189,7 +189,7 @@ def _photographs(count: int) -> Iterator[str]:
     import numpy as np
     from PIL import Image
 
-    from harness.config.files import datasets_folder, load_setting
+    from harness.config.files import load_setting
     from harness.data.synthetic.photographs import load
 
     twin = load_setting("three-task").twin
@@ -198,7 +198,7 @@ def _photographs(count: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         written = 0
         while written < count:
-            image = load(datasets_folder(), names[int(rng.integers(len(names)))])
+            image = load(names[int(rng.integers(len(names)))])
             height, width = (321, 481) if written % 3 else (481, 321)
             if image.shape[0] < height or image.shape[1] < width:
                 continue

@@ -3,44 +3,79 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
-from harness.cli import ablate, audit, convert, data, evaluate, methods, run, score, table
+from harness.cli import (
+    ablate,
+    audit,
+    convert,
+    data,
+    evaluate,
+    methods,
+    plan,
+    run,
+    runs,
+    score,
+    table,
+)
+from harness.cli.flags import takes_groups
 from harness.config.errors import HarnessError
+from harness.config.version import __version__
 
 app = typer.Typer(
     help="Train, score and compare all-in-one image restoration methods.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DEBUG = False
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"harness {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
     """Train, score and compare all-in-one image restoration methods."""
     global _DEBUG
     _DEBUG = debug
 
 
-app.command("run")(run.run)
-app.command("ablate")(ablate.ablate)
-app.command("table")(table.table)
-app.command("evaluate")(evaluate.evaluate)
-app.command("convert")(convert.convert)
-app.command("score")(score.score)
-app.command("audit")(audit.audit)
-app.command("methods")(methods.methods)
+_SUBCOMMANDS = {
+    "run": run.run,
+    "plan": plan.plan,
+    "exec": plan.execute,
+    "ablate": ablate.ablate,
+    "table": table.table,
+    "evaluate": evaluate.evaluate,
+    "convert": convert.convert,
+    "score": score.score,
+    "audit": audit.audit,
+    "methods": methods.methods,
+}
+for _name, _function in _SUBCOMMANDS.items():
+    app.command(_name)(takes_groups(_function))
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:
     """Run the command line; an expected error is one sentence and an exit code."""
+    _replace_what_the_terminal_cannot_show()
     try:
         app()
     except HarnessError as error:
@@ -62,3 +97,10 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
+
+
+def _replace_what_the_terminal_cannot_show() -> None:
+    """Print ``?`` where a terminal's encoding lacks a character, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")

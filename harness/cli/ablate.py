@@ -2,95 +2,92 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.choices import DataRoot, Real, TrainSets, disk_from
-from harness.cli.run import (
-    DEFAULT_OUT,
-    Export,
-    From,
-    Metrics,
-    Out,
-    Plugins,
-    Seeds,
-    SettingName,
-    compute,
-    give,
-    plan_from,
-    stop_if_failed,
-    take,
+from harness.cli.computing import compute_missing, export_results, import_results
+from harness.cli.options import (
+    ArchiveFlags,
+    DataFlags,
+    DryRun,
+    ResourceFlags,
+    SettingFlags,
+    plan_of,
+    request_of,
 )
 
+if TYPE_CHECKING:
+    from harness.api import Plan, Study
 
-def ablate(
+
+@dataclass(frozen=True)
+class StudyFlags:
+    """Which studies are computed, and how they are shown."""
+
     study: Annotated[
         list[str] | None,
         typer.Option(
             help="topk, negatives, components, backbones, router, cpr-form, or a YAML file of "
             "your own; repeatable. Without it: topk and negatives."
         ),
-    ] = None,
-    setting: SettingName = "three-task",
-    recipe: Annotated[
-        str, typer.Option(help="ablation, mini, smoke, paper, or a YAML file of your own.")
-    ] = "ablation",
-    seeds: Seeds = "0",
-    metrics: Metrics = "",
-    out: Out = DEFAULT_OUT,
-    jobs: Annotated[int, typer.Option(min=0, help="Cells side by side; 0: one per core.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Loader processes per run.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    ] = None
     spread: Annotated[
         Literal["images", "seeds", "both"] | None,
         typer.Option(help="What intervals show; by default both, and images of a single seed."),
-    ] = None,
-    plugin: Plugins = None,
-    data_root: DataRoot = None,
-    real: Real = False,
-    train_set: TrainSets = None,
-    source: From = None,
-    export: Export = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False
+
+
+def ablate(
+    studies: StudyFlags,
+    request: SettingFlags,
+    data: DataFlags,
+    resources: ResourceFlags,
+    archive: ArchiveFlags,
+    dry_run: DryRun = False,
 ) -> None:
     """Change one thing at a time, and print what it is worth, with its interval.
 
-    Cells that studies share, or that ``run`` has computed, are computed once.
+    The recipe is ablation if none is named, and runs are computed side by side, one per core. Runs
+    that studies share, or that ``run`` has computed, are computed once.
     """
-    import json
-    from dataclasses import asdict
-
+    from harness.api import describe, load_studies, methods_of, raise_if_failed
     from harness.config.errors import UsageError
-    from harness.execution.process import cores
-    from harness.planning.studies import load_study, methods_of
-    from harness.registry import use_plugins
-    from harness.reporting.ablation import terminal
-    from harness.reporting.ablation_results import axis_tables, write_ablation_files
 
-    use_plugins(plugin or [])
-    names = list(dict.fromkeys(study or ["topk", "negatives"]))
-    studies = [load_study(name, setting, recipe) for name in names]
-    disk = disk_from(data_root, real, train_set or ())
-    plan = plan_from(methods_of(studies), setting, recipe, seeds, metrics, out, disk)
-    if spread in ("seeds", "both") and len(plan.seeds) < 2:
-        raise UsageError(f"--spread {spread} needs several seeds; give --seeds 0,1,2")
-    take(plan, source)
-    ended = compute(plan, out, jobs or cores(), workers, device, dry_run)
-    if ended is None:
+    asked = request_of({"recipe": "ablation"}, request.config, request.values(), data.values())
+    chosen = load_studies(studies.study or ["topk", "negatives"], asked)
+    plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
+    if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
+        raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")
+    import_results(plan, archive.import_)
+    asked_resources = resources.resources(jobs=0)
+    if dry_run:
+        print(describe(plan))
         return
-    failed = {result.label: result.error for result in ended if result.error}
-    asked = "seeds and images" if spread == "both" else spread
-    tables = [table for one in studies for table in axis_tables(one, plan, failed, asked)]
+    outcomes = compute_missing(plan, asked_resources)
+    failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
+    _show(studies, chosen, plan, failed)
+    export_results(plan, archive.export)
+    raise_if_failed(outcomes, len(plan.runs))
+
+
+def _show(flags: StudyFlags, chosen: list[Study], plan: Plan, failed: dict[str, str]) -> None:
+    import json
+
+    from harness.api import ablation_tables
+
+    spread = "seeds and images" if flags.spread == "both" else flags.spread
+    tables = []
     paths: list[Path] = []
+    for study in chosen:
+        tables += ablation_tables(study, plan, failed, spread)
     for table in tables:
-        paths += write_ablation_files(table, plan.recipe.name, out / "tables")
-    if as_json:
-        print(json.dumps([{**asdict(t), "caption": t.caption} for t in tables], indent=2))
-    else:
-        print("\n\n".join(terminal(table) for table in tables))
-        print("\nwritten: " + ", ".join(str(path) for path in paths))
-    give(plan, export)
-    stop_if_failed(plan, ended)
+        paths += table.write(plan.out / "tables")
+    if flags.as_json:
+        print(json.dumps([table.as_json() for table in tables], indent=2))
+        return
+    print("\n\n".join(table.to_text() for table in tables))
+    print("\nwritten: " + ", ".join(str(path) for path in paths))

@@ -16,7 +16,7 @@ def audit(
     ] = False,
 ) -> None:
     """Recompute every average that published tables print, and list what does not agree."""
-    from harness.reporting.audit_report import audit_report
+    from harness.api import audit_report
 
     report = audit_report(setting)
     print(report.to_text())

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Annotated
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.run import Plugins
+from harness.cli.options import Plugins
+
+if TYPE_CHECKING:
+    from harness.api import MethodSpec
+
+_HEADS = ("method", "prompts", "objective", "parameters", "macs", "+cpl", "licence", "follows")
+_WIDTHS = (None, 20, 20, None, None, None, 18, 40)
 
 
 def methods(
@@ -18,50 +25,63 @@ def methods(
 
     Parameters and multiply-accumulates (of one image of 256x256) are those of full size.
     """
-    from tabulate import tabulate
-
-    from harness.registry import catalogue, find, options_as_json, parse_options, use_plugins
-    from harness.reporting.options import option_table
+    from harness.api import use_plugins
 
     use_plugins(plugin or [])
-    known = catalogue()
     if name is None:
-        cards = [card for card in known.specs.values() if card.role != "auxiliary"]
-        lines = [
-            [
-                c.name,
-                c.prompting,
-                c.objective,
-                f"{c.parameters / 1e6:.2f} M" if c.parameters else "-",
-                f"{c.macs / 1e9:.1f} G" if c.macs else "-",
-                "yes" if c.insertion_points else "-",
-                c.licence or "-",
-                c.source,
-            ]
-            for c in cards
-        ]
-        heads = [
-            *("method", "prompts", "objective", "parameters", "macs", "+cpl", "licence"),
-            "follows",
-        ]
-        widths = [None, 20, 20, None, None, None, 18, 40]
-        print(tabulate(lines, headers=heads, maxcolwidths=widths, disable_numparse=True))
-        print("name+cpl (or +spm, +cpr, …) plugs prompts in; name@sequential learns task by task")
-        for other, target in known.aliases.items():
-            print(f"{other} is {target}")
-        for card in cards:
-            if card.needs_package and importlib.util.find_spec(card.needs_package) is None:
-                print(f"{card.name} needs a package that is not installed: {card.install}")
-        for broken, reason in known.broken.items():
-            print(f"{broken} cannot be used: {reason}")
-        return
-    card = find(name).card
-    print(f"{card.name}: {card.summary}\nfollows {card.source}" if card.source else card.summary)
-    from shutil import get_terminal_size
+        _list_all()
+    else:
+        _show_one(name)
 
-    defaults = options_as_json(parse_options(card, card.defaults))
-    lines = option_table(card.options, defaults)
-    taken = sum(max(len(line[place]) for line in lines) for place in (0, 1)) + 4
+
+def _list_all() -> None:
+    from tabulate import tabulate
+
+    from harness.api import catalogue
+
+    known = catalogue()
+    specs = [spec for spec in known.specs.values() if spec.role != "auxiliary"]
+    lines = [_line(spec) for spec in specs]
+    print(tabulate(lines, headers=_HEADS, maxcolwidths=list(_WIDTHS), disable_numparse=True))
+    print("name+cpl (or +spm, +cpr, …) adds prompts; name@sequential learns task by task")
+    for other, target in known.aliases.items():
+        print(f"{other} is {target}")
+    for spec in specs:
+        if spec.needs_package and importlib.util.find_spec(spec.needs_package) is None:
+            print(f"{spec.name} needs a package that is not installed: {spec.install}")
+    for broken, reason in known.broken.items():
+        print(f"{broken} cannot be used: {reason}")
+
+
+def _line(spec: MethodSpec) -> list[str]:
+    return [
+        spec.name,
+        spec.prompting,
+        spec.objective,
+        f"{spec.parameters / 1e6:.2f} M" if spec.parameters else "-",
+        f"{spec.macs / 1e9:.1f} G" if spec.macs else "-",
+        "yes" if spec.insertion_points else "-",
+        spec.licence or "-",
+        spec.source,
+    ]
+
+
+def _show_one(name: str) -> None:
+    from tabulate import tabulate
+
+    from harness.api import find, option_lines
+
+    spec = find(name).spec
+    print(f"{spec.name}: {spec.summary}")
+    if spec.source:
+        print(f"follows {spec.source}")
+    lines = option_lines(spec)
+    if not lines:
+        print("it has no options")
+        return
+    taken = 4
+    for column in (0, 1):
+        taken += max(len(line[column]) for line in lines)
     heads = ["option", "default", "what it is [what it may be]"]
     width = max(40, get_terminal_size().columns - taken)
     print(tabulate(lines, heads, maxcolwidths=[None, None, width], disable_numparse=True))

@@ -1,20 +1,18 @@
-"""Cards of real data sets: what they are, how their folders may lie, how many images they have.
+"""Data sets on disk: what they are, how their folders may lie, how many images they have.
 
-A card is ``datasets/sets/NAME.yaml``. It holds no images: where those lie is a person's affair
-(:mod:`harness.data.on_disk.locate`), and finding them there is that of :mod:`harness.data.on_disk.layouts`.
+A data set is described by ``datasets/sets/NAME.yaml``, which holds no images. Where these lie is
+found by :mod:`harness.data.on_disk.locate`, and what lies there by
+:mod:`harness.data.on_disk.layouts`.
 """
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.config.errors import UsageError, did_you_mean
-from harness.config.files import datasets_folder
-from harness.config.parsing import parse, read_yaml
 from harness.config.spec import Spec
 
 GROUP = "{group}"
@@ -30,24 +28,31 @@ Pairing = Literal[
     "rain-to-clean",
     "list-file",
 ]
-"""How a degraded file names its clean one; :mod:`harness.data.on_disk.layouts` says what each does."""
+"""How a degraded file names its clean one; :mod:`harness.data.on_disk.pairing` has the rules."""
 
 
 class Expected(Spec):
-    """Counts of a complete set; None where no source states one."""
+    """Counts of a complete data set; None where no source states one."""
 
     pairs: int | None = Field(default=None, ge=1)
     clean: int | None = Field(default=None, ge=1)
 
 
 class Layout(Spec):
-    """One documented way in which the folders of a set lie.
+    """One documented way in which the folders of a data set lie.
 
-    ``degraded`` and ``clean`` are folders below the set's own, ``.`` for that itself; both may
-    hold ``{group}``, which stands for each name of ``groups`` (a weather, a sequence of frames;
-    ``*`` means every subfolder that fits). Only files whose names match ``degraded_names`` and
-    ``clean_names`` (shell patterns) take part. ``expected`` replaces the card's counts where this
-    layout holds other files. ``list_file`` belongs to the rule ``list-file``.
+    Attributes:
+        name: what reports call it.
+        about: where it is documented.
+        degraded: folder of degraded images below the set's own, ``.`` for that itself.
+        clean: folder of clean images.
+        groups: names that stand for ``{group}`` in both folders (a weather, a sequence of frames);
+            ``*`` means every subfolder that fits.
+        pairing: how a degraded file names its clean one.
+        degraded_names: shell pattern of the degraded files that take part.
+        clean_names: shell pattern of the clean files that take part.
+        list_file: file that lists the pairs; belongs to the pairing ``list-file``.
+        expected: replaces the set's counts where this layout holds other files.
     """
 
     name: str
@@ -61,30 +66,45 @@ class Layout(Spec):
     list_file: str | None = None
     expected: Expected | None = None
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders below the set's own, that of degraded images first."""
+        return (self.clean,) if self.degraded is None else (self.degraded, self.clean)
+
     @model_validator(mode="after")
     def _consistent(self) -> Layout:
         if (self.degraded is None) != (self.pairing == "clean-only"):
             raise ValueError("'degraded' is missing exactly where the pairing is clean-only")
         if (self.list_file is None) != (self.pairing != "list-file"):
-            raise ValueError("'list_file' stands exactly where the pairing is list-file")
-        folders = [folder for folder in (self.degraded, self.clean) if folder is not None]
-        if bool(self.groups) != any(GROUP in folder for folder in folders):
-            raise ValueError(f"'groups' and {GROUP} in a folder come together")
-        if ANY_GROUP in self.groups and (len(self.groups) > 1 or not folders[0].startswith(GROUP)):
-            raise ValueError("the group '*' stands alone, and its folders start with {group}")
-        for folder in folders:
+            raise ValueError("'list_file' is given exactly where the pairing is list-file")
+        _check_groups(self.groups, self.folders)
+        for folder in self.folders:
             path = PurePosixPath(folder)
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"folder '{folder}' must lie below the set's own")
         return self
 
 
-class Variant(Spec):
-    """A release of a set that differs in content, and the evidence it is known by.
+def _check_groups(groups: tuple[str, ...], folders: tuple[str, ...]) -> None:
+    used = any(GROUP in folder for folder in folders)
+    if bool(groups) != used:
+        raise ValueError(f"'groups' and {GROUP} in a folder come together")
+    if ANY_GROUP in groups and (len(groups) > 1 or not folders[0].startswith(GROUP)):
+        raise ValueError("the group '*' is the only one, and its folders start with {group}")
 
-    All evidence that is given must agree: ``clean_suffix`` of every clean file, ``size_px`` (width
-    and height, or turned) of every image, ``degraded_psnr_rgb_db``, the mean over all pairs of
-    the PSNR of the degraded images, to within :data:`PSNR_TOLERANCE_DB`.
+
+class Variant(Spec):
+    """A release of a data set that differs in content, and the evidence it is known by.
+
+    All evidence that is given must agree.
+
+    Attributes:
+        name: what reports call it.
+        about: how it came to be.
+        clean_suffix: suffix of every clean file.
+        size_px: width and height, or turned, of every image.
+        degraded_psnr_rgb_db: mean over all pairs of the PSNR of the degraded images, to within
+            :data:`PSNR_TOLERANCE_DB`.
     """
 
     name: str
@@ -98,10 +118,10 @@ PSNR_TOLERANCE_DB = 0.02
 
 
 class DataSetSpec(Spec):
-    """One real data set, or one split of it that is tested or trained on.
+    """One data set, or one split of it that is tested or trained on.
 
-    ``folders`` are places below a root where people keep it, besides a folder of the set's name;
-    letters may be large or small.
+    ``folders`` are paths below a data root where people keep it, besides a folder of the set's
+    name; letters may be large or small. ``label`` is the name in results and tables.
     """
 
     name: str
@@ -118,12 +138,8 @@ class DataSetSpec(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> DataSetSpec:
-        for kind, names in (
-            ("layout", [layout.name for layout in self.layouts]),
-            ("variant", [variant.name for variant in self.variants]),
-        ):
-            if len(set(names)) != len(names):
-                raise ValueError(f"a {kind} name stands twice")
+        _check_unique("layout", self.layouts)
+        _check_unique("variant", self.variants)
         return self
 
     def expected_of(self, layout: Layout) -> Expected:
@@ -131,31 +147,7 @@ class DataSetSpec(Spec):
         return self.expected if layout.expected is None else layout.expected
 
 
-def sets_folder() -> Path:
-    """Return the folder of the cards of data sets."""
-    return datasets_folder() / "sets"
-
-
-def data_set_names() -> list[str]:
-    """Return the names of all data sets that have a card, sorted."""
-    return sorted(path.stem for path in sets_folder().glob("*.yaml"))
-
-
-@functools.cache
-def load_data_set(name: str) -> DataSetSpec:
-    """Read and check the card of the data set ``name``.
-
-    Raises:
-        UsageError: no such set, or a card with an unknown key or value; names the nearest.
-    """
-    if name not in data_set_names():
-        raise UsageError(f"unknown data set '{name}'; {did_you_mean(name, data_set_names())}")
-    return read_data_set(sets_folder() / f"{name}.yaml")
-
-
-def read_data_set(path: Path) -> DataSetSpec:
-    """Read one card; raise :class:`UsageError` that names the file and what is wrong in it."""
-    card = parse(DataSetSpec, read_yaml(path), str(path))
-    if card.name != path.stem:
-        raise UsageError(f"{path} names itself '{card.name}'; name and file must agree")
-    return card
+def _check_unique(kind: str, items: Sequence[Layout | Variant]) -> None:
+    names = {item.name for item in items}
+    if len(names) != len(items):
+        raise ValueError(f"two of its {kind}s have one name")

@@ -13,13 +13,13 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """The command line, a card or a recipe asks for something that does not exist."""
+    """A command line, a setting or a recipe asks for something that does not exist."""
 
     exit_code = 2
 
 
 class RunError(HarnessError):
-    """One cell of a sweep could not be computed; other cells are not affected."""
+    """One run of a plan could not be computed; other runs are not affected."""
 
 
 class Interrupted(HarnessError):  # noqa: N818 - it is not an error of the program

@@ -1,7 +1,13 @@
-"""The border: YAML becomes specs, strictly, and what does not fit is said in one sentence."""
+"""The border: YAML becomes schemas, strictly, and what does not fit is one sentence.
+
+The YAML reader is stricter than YAML 1.1: a key that occurs twice is an error, and so is a number
+with leading zeros, which YAML 1.1 reads as octal.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,35 +19,83 @@ from harness.config.spec import Spec
 
 S = TypeVar("S", bound=Spec)
 
+_OCTAL = re.compile(r"[-+]?0[0-9_]+")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses keys that occur twice and numbers with leading zeros."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key '{key.value}' occurs twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int:
+        if _OCTAL.fullmatch(node.value):
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"'{node.value}' has leading zeros, which YAML reads as octal; write it without",
+                node.start_mark,
+            )
+        return super().construct_yaml_int(node)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_number)
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; raise :class:`UsageError` that names the file if it is none."""
+    """Read a YAML mapping.
+
+    Raises:
+        UsageError: the file cannot be read or is no YAML mapping; names file and line.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=_StrictLoader)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
+        problem = " ".join(str(error.problem or error).split())
+        raise UsageError(f"{where} is not valid YAML: {problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        problem = " ".join(str(error).split())
+        raise UsageError(f"{path} is not valid YAML: {problem}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold a mapping of keys to values")
     return content
 
 
-def parse(model: type[S], content: dict[str, Any], where: str) -> S:
-    """Build ``model`` from ``content``; ``where`` (a file or flag) stands in the error."""
+def parse(model: type[S], content: Any, where: str) -> S:
+    """Build ``model`` from ``content``; ``where`` (a file or flag) is named in the error.
+
+    Raises:
+        UsageError: a key is unknown or missing, or a value does not fit; names the line of a file.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{where}: {explain(model, error)}") from error
+        line = _line_of(where, _first(error)["loc"])
+        raise UsageError(f"{where}{line}: {explain(model, error)}") from error
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:
     """Return one sentence on the first problem of ``error``, with the nearest right key."""
-    # A misspelt key is missing as well; the misspelling says more.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    first = _first(error)
     keys = [str(part) for part in first["loc"]]
     where = ".".join(keys) or "the whole"
     if first["type"] == "extra_forbidden":
+        deeper = _deeper_key(model, keys)
+        if deeper is not None:
+            return f"unknown key '{where}'; did you mean '{deeper}'?"
         return f"unknown key '{where}'; {did_you_mean(keys[-1], _known_keys(model, keys[:-1]))}"
     if first["type"] == "missing":
         return f"key '{where}' is missing"
@@ -49,8 +103,54 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     return f"'{where}': {message[0].lower()}{message[1:]}" if keys else message
 
 
+def _first(error: ValidationError) -> Any:
+    # A misspelt key is missing as well; the misspelling says more.
+    return min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+
+
+def _line_of(where: str, location: Sequence[str | int]) -> str:
+    """Return ``, line N`` of the key that an error is about, if ``where`` is a YAML file."""
+    path = Path(where)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return ""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return ""
+    line = None
+    for part in location:
+        found = _child(node, part)
+        if found is None:
+            break
+        key, node = found
+        line = key.start_mark.line + 1
+    return "" if line is None else f", line {line}"
+
+
+def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
+    """Return the node of a key, or of a position, with the node that it is a value of."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None
+
+
+def _deeper_key(model: type[BaseModel], keys: list[str]) -> str | None:
+    """Return where a key of the top level belongs, if one of the mappings below has it."""
+    if len(keys) != 1:
+        return None
+    for name, field in model.model_fields.items():
+        for inner in _models_in(field.annotation):
+            if keys[0] in inner.model_fields:
+                return f"{name}.{keys[0]}"
+    return None
+
+
 def _known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Return the field names at ``path`` (list positions and union tags are skipped)."""
+    """Return the field names at ``path``; positions in lists are passed over."""
     models: list[type[BaseModel]] = [model]
     for key in path:
         for candidate in list(models):
@@ -58,16 +158,10 @@ def _known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
             if field is not None:
                 models = _models_in(field.annotation)
                 break
-        else:
-            tagged = [m for m in models if _tag(m) == key]
-            models = tagged or models
-    return [name for m in models for name in m.model_fields]
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    kind = model.model_fields.get("kind")
-    values = getattr(kind.annotation, "__args__", ()) if kind is not None else ()
-    return str(values[0]) if values else None
+    known: list[str] = []
+    for found in models:
+        known += found.model_fields
+    return known
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

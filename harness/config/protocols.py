@@ -51,3 +51,24 @@ class Protocol(Spec):
         if self.quantise != "none" and not self.clamp:
             raise ValueError("8-bit values are clamped; set clamp to true or quantise to none")
         return self
+
+
+class NamedProtocol(Spec):
+    """A protocol as published code applies it; its file is called ``name``.yaml.
+
+    Attributes:
+        name: what flags and settings call it. The protocol's id names the rule, which files of
+            several names may share.
+        title: one line for a person.
+        family: the metric family of docs/protocols.md.
+        sources: repositories and files that it follows.
+        notes: what the published evaluation does besides.
+        protocol: the rule itself.
+    """
+
+    name: str
+    title: str
+    family: str
+    sources: tuple[str, ...]
+    notes: str = ""
+    protocol: Protocol

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipes import Recipe
 
 
 def _folder() -> Path:
-    return Path(harness.__file__).parent / "recipes"
+    return PACKAGE_FOLDER / "recipes"
 
 
 def recipe_names() -> list[str]:
@@ -24,8 +24,8 @@ def load_recipe(name: str, setting: str = "three-task") -> Recipe:
     """Read a recipe by name, or from a YAML file of one's own.
 
     ``paper`` is what was published for ``setting``: ``recipes/paper/SETTING.yaml``, or, for a
-    setting of one's own, that of three-task. ``base`` names the recipe whose values hold where this
-    one is silent; ``auxiliary`` takes what it does not say from ``train``.
+    setting of one's own, that of three-task. ``base`` names the recipe whose values hold where a
+    recipe says nothing; ``auxiliary`` has the values of ``train`` where it says nothing.
 
     Raises:
         UsageError: no such recipe, an unknown key, or values that contradict each other.
@@ -50,16 +50,28 @@ def _locate(name: str, setting: str) -> Path:
 
 def _with_base(path: Path, setting: str, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
-        raise UsageError(f"{path}: recipe is based on itself")
+        raise UsageError(f"{path}: recipe is based on itself; change its key 'base'")
     content = read_yaml(path)
     base = content.pop("base", None)
     if base is None:
         return content
+    base_path = _base_path(path, str(base), setting)
+    return _merged(_with_base(base_path, setting, (*seen, path)), content)
+
+
+def _base_path(path: Path, base: str, setting: str) -> Path:
     # What was published for one setting says only what differs from three-task's.
-    own = path.parent == _folder() / "paper"
-    found = _folder() / "paper.yaml" if own else _locate(str(base), setting)
-    merged = _with_base(found, setting, (*seen, path))
+    if path.parent == _folder() / "paper":
+        return _folder() / "paper.yaml"
+    return _locate(base, setting)
+
+
+def _merged(base: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
     for key, value in content.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = {**merged[key], **value} if both else value
+        known = merged.get(key)
+        if isinstance(value, dict) and isinstance(known, dict):
+            merged[key] = {**known, **value}
+        else:
+            merged[key] = value
     return merged

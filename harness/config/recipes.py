@@ -20,8 +20,8 @@ class Optimisation(Spec):
     cosine the rate may stay at ``lr`` for ``lr_constant_steps``; with ``lr_restart_steps`` there is
     one cosine after another of that length instead, as in BasicSR.
 
-    What is in ``_LATER`` came after the first cells were stored, and is left out of their hash
-    where it has its default.
+    Fields in ``_LATER`` are left out of the hash where they have their default, so that runs that
+    were stored before these fields existed keep their identity.
     """
 
     _LATER: ClassVar = ("lr_constant_steps", "lr_restart_steps")
@@ -51,11 +51,10 @@ class Optimisation(Spec):
     def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> Any:
         values = serialise(self)
         fields = type(self).model_fields
-        return {
-            key: value
-            for key, value in values.items()
-            if key not in self._LATER or value != fields[key].default
-        }
+        for key in self._LATER:
+            if values[key] == fields[key].default:
+                del values[key]
+        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:
@@ -74,7 +73,13 @@ class Optimisation(Spec):
 
 
 class TestAmount(Spec):
-    """How much of the twin's test set is scored: all of it unless a recipe is for trials."""
+    """How much of a test set is scored: all of it unless a recipe is for trials.
+
+    Attributes:
+        images: of each synthetic column; None takes all.
+        centre_px: side of the centre that is scored of each image, in pixels; None: the whole.
+        draws: degradations of each image at most.
+    """
 
     __test__ = False  # pytest would take the name for a test class
 
@@ -91,7 +96,13 @@ class TestAmount(Spec):
 
 
 class Runtime(Spec):
-    """What changes no number: how often to save, and what a step is expected to take."""
+    """What changes no number.
+
+    Attributes:
+        checkpoint_every_steps: how often the state of a training is saved.
+        expected_step_s: seconds that a training step of ``promptir`` is expected to take.
+        expected_on: the machine on which that was measured.
+    """
 
     checkpoint_every_steps: int = Field(ge=1)
     expected_step_s: float = Field(gt=0)
@@ -99,7 +110,17 @@ class Runtime(Spec):
 
 
 class Recipe(Spec):
-    """A named way to train and test: network size, optimisation and amount of testing."""
+    """A named way to train and test: network size, optimisation and amount of testing.
+
+    Attributes:
+        name: of its YAML file.
+        summary: one line on what it is for.
+        size: which of a method's sizes is built.
+        train: optimisation of the methods that are scored.
+        auxiliary: optimisation of the methods that others build on.
+        test: how much is scored.
+        runtime: what changes no number.
+    """
 
     name: str
     summary: str

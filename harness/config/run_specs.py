@@ -1,4 +1,4 @@
-"""What is trained and what is scored; weights and rows are known by the hashes of these."""
+"""What is trained and what is scored; weights and results are known by the hashes of these."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from harness.config.spec import Spec
 
 
 class Photograph(Spec):
-    """One photograph as it is used: name in the catalogue and hash of the file's bytes."""
+    """One embedded image as it is used: its name and the hash of its file's bytes."""
 
     name: str
     sha256: str
 
 
 class SyntheticTrainingData(Spec):
-    """What the training stream is made of."""
+    """What the training batches of a synthetic setting are made of.
+
+    ``degradation_versions`` holds the version of every generator that is used, and of no other.
+    """
 
     tasks: tuple[Task, ...]
     train: tuple[Photograph, ...]
@@ -34,10 +37,10 @@ class SyntheticTrainingData(Spec):
 
 
 class TrainingFiles(Spec):
-    """Images of a set on disk that a family of tasks is trained on.
+    """Images of a data set on disk that a family of tasks is trained on.
 
-    ``sha256`` is a hash of all their names and bytes, wherever they lie; ``held_out`` are for
-    validation and not trained on.
+    ``sha256`` is a hash of the bytes of all files, wherever they are stored; images in ``held_out``
+    are for validation and not trained on.
     """
 
     family: str
@@ -51,7 +54,7 @@ class TrainingFiles(Spec):
 
 
 class OnDiskTrainingData(Spec):
-    """What the training stream is made of where images lie on disk.
+    """What the training batches are made of where images come from data sets on disk.
 
     ``tasks`` are those with something to train on. Noise is added to clean images; all other
     degradations are those of the files.
@@ -64,7 +67,7 @@ class OnDiskTrainingData(Spec):
 
 
 class Stage(Spec):
-    """A part of a training: optimiser and learning rate start anew with it, weights go on.
+    """A part of a training: optimiser and learning rate restart with it, weights are kept.
 
     ``name`` is what the method knows it by, empty if it has one stage; ``tasks`` are sampled.
     """
@@ -79,9 +82,12 @@ class Stage(Spec):
 class TrainSpec(Spec):
     """All that determines weights; its hash is their id.
 
-    Weights of this project follow from data, optimisation and seed; weights from elsewhere
-    (``checkpoint_sha256``, the hash of their file) from nothing else, and ``optimisation`` is None.
-    ``tasks`` are in the order of the setting's card, which is that of classifiers' outputs.
+    Weights that are trained here follow from data, optimisation and seed. Pretrained weights follow
+    from ``checkpoint_sha256``, the hash of their file, alone; their ``optimisation`` is None.
+    ``tasks`` are in the order of the setting, which is that of classifier outputs. ``requires``
+    maps the methods that this one builds on to the ids of their weights. ``plugin_sha256`` is the
+    hash of the file of a method that comes from a plug-in, ``initial_sha256`` that of the weights
+    from which a fine-tuning starts.
     """
 
     method: str
@@ -94,6 +100,8 @@ class TrainSpec(Spec):
     seed: int
     requires: dict[str, str]
     checkpoint_sha256: str | None = None
+    plugin_sha256: str | None = None
+    initial_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ def stage_at(stages: Sequence[Stage], step: int) -> PlacedStage:
 
 
 class TestFiles(Spec):
-    """A column's images on disk: names, and a hash of all their bytes."""
+    """The images of a column on disk: their names, and a hash of all their bytes."""
 
     __test__ = False
 
@@ -130,7 +138,7 @@ class TestFiles(Spec):
 class TestSet(Spec):
     """The images that are scored and how each pair is made.
 
-    Either photographs of the twin, or ``files`` on disk.
+    The images are either embedded ``photographs`` or ``files`` on disk.
     """
 
     __test__ = False
@@ -158,7 +166,7 @@ class TestSet(Spec):
 
 
 class ScoreSpec(Spec):
-    """Weights on a test set under a protocol; its hash names the rows."""
+    """Weights on a test set under a protocol; results carry its hash."""
 
     weights: str
     test: TestSet

@@ -1,4 +1,4 @@
-"""Cards of settings: tasks, columns, where images come from, how they are made and scored."""
+"""Benchmark settings: tasks, columns, where images come from, how they are made and scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from harness.config.spec import Range, Spec
 
 
 class Task(Spec):
-    """What a prompt answers to; ``family`` groups tasks of one kind of degradation."""
+    """One degradation that a network is trained for, such as noise of one level.
+
+    Attributes:
+        name: unique in its setting.
+        family: groups tasks of one kind of degradation, such as three levels of noise.
+        degradation: how a clean image is degraded synthetically.
+        share: how often recipes draw the task that sample by shares; relative.
+    """
 
     name: str
     family: str
@@ -56,7 +63,15 @@ class DeadLeavesSpec(Spec):
 
 
 class SyntheticData(Spec):
-    """The synthetic twin: photographs per split, by their names in the catalogue."""
+    """The images of a setting's synthetic version, by their names in ``photographs.yaml``.
+
+    Attributes:
+        train: images that training crops are cut from.
+        validation: images that recipes are chosen on.
+        test: images that are scored.
+        dead_leaves_share: share of training samples cut from dead-leaves images instead.
+        dead_leaves: how those are generated.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -74,30 +89,35 @@ class TestSource(Spec):
 
 
 def _check_columns(
-    tasks: tuple[Task, ...], columns: tuple[Column, ...], reals: tuple[TestSource, ...]
+    tasks: tuple[Task, ...], columns: tuple[Column, ...], sources: tuple[TestSource, ...]
 ) -> None:
-    """Raise :class:`ValueError` if a name stands twice, or one names nothing."""
+    """Raise :class:`ValueError` if a name occurs twice, or one names nothing."""
     names = [task.name for task in tasks]
-    for kind, found in (("task", names), ("column", [c.name for c in columns])):
+    column_names = [column.name for column in columns]
+    for kind, found in (("task", names), ("column", column_names)):
         if len(set(found)) != len(found):
-            raise ValueError(f"a {kind} name stands twice")
+            raise ValueError(f"a {kind} name occurs twice")
     for column in columns:
         if column.task not in names:
             raise ValueError(
-                f"column '{column.name}' names task '{column.task}', which is not in the card"
+                f"column '{column.name}' names task '{column.task}', which the setting does not "
+                "have"
             )
-    for real in reals:
-        if real.column not in [column.name for column in columns]:
+    for source in sources:
+        if source.column not in column_names:
             raise ValueError(
-                f"'test_sources' names column '{real.column}', which is not in the card"
+                f"'test_sources' names column '{source.column}', which the setting does not have"
             )
 
 
 class TrainingSource(Spec):
     """A data set on disk that a family of tasks is trained on.
 
-    Its images stand ``repeat`` times in the published lists; ``group`` takes that group alone,
-    where a set's folders have several.
+    Attributes:
+        family: the tasks that are trained on it.
+        set: name of the data set.
+        repeat: how often the published lists name each of its images.
+        group: the one group of the set's folders that is used; None uses all.
     """
 
     family: str
@@ -107,10 +127,22 @@ class TrainingSource(Spec):
 
 
 class Setting(Spec):
-    """One benchmark setting as its card describes it.
+    """One benchmark setting: what is trained, tested and scored, and how.
 
-    ``sequence`` orders the families of tasks for sequential learning; without it they come in
-    the order of the tasks.
+    Attributes:
+        name: on the command line, and of its YAML file.
+        version: raised when the setting changes.
+        title: heading of its tables.
+        sources: papers and repositories that define it.
+        average: how the last column follows from the others.
+        tasks: degradations that are trained, in the order of classifier outputs.
+        sequence: families of tasks in the order of sequential learning; empty takes the tasks'.
+        columns: of the table.
+        synthetic: images of the synthetic version.
+        test_sources: data sets on disk that fill the columns.
+        training_sources: data sets on disk that are trained on.
+        preprocessing: how test and training pairs are made.
+        protocol: how restored images are scored.
     """
 
     name: str
@@ -134,17 +166,16 @@ class Setting(Spec):
         for source in self.training_sources:
             if source.family not in families:
                 raise ValueError(
-                    f"'training_sources' names family '{source.family}', which no task of the card has"
+                    f"'training_sources' names family '{source.family}', which no task of the "
+                    "setting has"
                 )
-        if self.sequence and (
-            set(self.sequence) != families or len(self.sequence) != len(families)
-        ):
+        if self.sequence and sorted(self.sequence) != sorted(families):
             raise ValueError(
                 f"'sequence' must name each family once: {', '.join(sorted(families))}"
             )
         split = (*self.synthetic.train, *self.synthetic.validation, *self.synthetic.test)
         if len(set(split)) != len(split):
-            raise ValueError("a photograph stands in two splits or twice in one")
+            raise ValueError("an image is named in two splits or twice in one")
         return self
 
     @property
@@ -154,7 +185,7 @@ class Setting(Spec):
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """Names of the tasks in the order of the card: the order of classifier outputs."""
+        """Names of the tasks in the order of the setting: the order of classifier outputs."""
         return tuple(task.name for task in self.tasks)
 
     def task(self, name: str) -> Task:
@@ -163,12 +194,12 @@ class Setting(Spec):
 
 
 class OODSet(Spec):
-    """Test images outside a setting: other degradations, other strengths, other photographs.
+    """An out-of-distribution test set: other degradations, other strengths, other images.
 
-    Methods are trained on a setting as ever and scored on these columns instead of its own, under
-    its preparation and protocol. A task that has a name of the setting's tasks counts as that one,
-    which methods that are told the true task are then told. ``twin`` says whether the test
-    photographs of the setting's twin can be degraded so, or real images alone make sense.
+    Methods are trained on a setting and scored on these columns instead of its own, under its
+    preprocessing and protocol. A task with the name of one of the setting's tasks counts as that
+    one for methods that need task labels. ``synthetic`` tells whether the setting's embedded
+    images can be degraded so; without it, data sets on disk are needed.
     """
 
     name: str

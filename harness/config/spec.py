@@ -11,4 +11,4 @@ Range = tuple[float, float]
 class Spec(BaseModel):
     """Base of all schemas: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

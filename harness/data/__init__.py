@@ -1,1 +1,1 @@
-"""Cards, embedded photographs, degradations and the training stream."""
+"""Images: embedded photographs, degradations, data sets on disk, and the sources behind both."""

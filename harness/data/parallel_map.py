@@ -15,7 +15,7 @@ OnProgress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def map_files(
@@ -24,9 +24,9 @@ def map_files(
     on_progress: OnProgress = no_progress,
     threads: int | None = None,
 ) -> list[Result]:
-    """Return ``work`` of every item in their order; what is queued stays small.
+    """Return ``work`` of every item in their order; few items are queued at a time.
 
-    An exception, Ctrl-C too, abandons what has not begun and is raised.
+    An exception, Ctrl-C too, cancels what has not begun and is raised.
     """
     count = threads or min(16, (os.cpu_count() or 1) + 1)
     results: dict[int, Result] = {}

@@ -10,13 +10,14 @@ import numpy as np
 
 from harness.config.errors import HarnessError
 from harness.config.protocols import Protocol, Resize
-from harness.evaluation.metrics.registry import METRICS, Metric
-from harness.evaluation.metrics.ssim import Image
+from harness.evaluation.metrics.arrays import Image
+from harness.evaluation.metrics.definition import Metric
+from harness.evaluation.metrics.registry import known_metrics
 
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-_ALONE = threading.Lock()
+_not_concurrent = threading.Lock()
 """Held while a metric runs that cannot measure several images at once."""
 
 
@@ -28,7 +29,7 @@ def score_pair(
     Raises:
         HarnessError: sizes do not fit, or nothing is left inside the protocol's border.
     """
-    a, b = prepared(restored, clean, protocol)
+    a, b = apply_protocol(restored, clean, protocol)
     return {metric.id: metric.function(a, b) for metric in metrics}
 
 
@@ -43,14 +44,13 @@ def score_pairs(
 
     ``metrics`` are those of each pair. Metrics that are not concurrent run here, one by one.
     """
-    inside = [[m for m in of_pair if m.concurrent] for of_pair in metrics]
-    pending = [
-        pool.submit(score_pair, a, b, protocol, of_pair)
-        for a, b, of_pair in zip(restored, clean, inside, strict=True)
-    ]
+    pending = []
+    for a, b, of_pair in zip(restored, clean, metrics, strict=True):
+        concurrent = [metric for metric in of_pair if metric.concurrent]
+        pending.append(pool.submit(score_pair, a, b, protocol, concurrent))
     scores = [future.result() for future in pending]
     for values, a, b, of_pair in zip(scores, restored, clean, metrics, strict=True):
-        alone = [m for m in of_pair if not m.concurrent]
+        alone = [metric for metric in of_pair if not metric.concurrent]
         if alone:
             values |= score_pair(a, b, protocol, alone)
     return scores
@@ -60,7 +60,7 @@ def score_under(
     restored: Image,
     clean: Image,
     protocols: Iterable[Protocol],
-    known: Mapping[str, Metric] = METRICS,
+    known: Mapping[str, Metric] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Score one pair under several protocols: protocol id to metric id to value.
 
@@ -68,20 +68,22 @@ def score_under(
     several of those is computed once. May be called from several threads.
 
     Args:
-        restored, clean: (H, W, 3) RGB, float in [0, 1]; ``restored`` may leave that range.
+        restored: (H, W, 3) RGB, float; values may leave [0, 1].
+        clean: (H, W, 3) RGB, float in [0, 1].
         protocols: their ids must differ.
-        known: metric by the names that the protocols use.
+        known: metric by the names that the protocols use; None for those that need no pyiqa.
 
     Raises:
         HarnessError: sizes do not fit, or nothing is left inside a protocol's border.
     """
+    known = known_metrics() if known is None else known
     images: dict[Protocol, tuple[Image, Image]] = {}
     measured: dict[tuple[Protocol, str], float] = {}
     scores: dict[str, dict[str, float]] = {}
     for protocol in protocols:
         rule = protocol.model_copy(update={"id": "", "metrics": ()})
         if rule not in images:
-            images[rule] = prepared(restored, clean, protocol)
+            images[rule] = apply_protocol(restored, clean, protocol)
         values = scores[protocol.id] = {}
         for name in protocol.metrics:
             metric = known[name]
@@ -91,18 +93,11 @@ def score_under(
     return scores
 
 
-def _measure(metric: Metric, restored: Image, clean: Image) -> float:
-    if metric.concurrent:
-        return metric.function(restored, clean)
-    with _ALONE:
-        return metric.function(restored, clean)
-
-
-def prepared(restored: Image, clean: Image, protocol: Protocol) -> tuple[Image, Image]:
+def apply_protocol(restored: Image, clean: Image, protocol: Protocol) -> tuple[Image, Image]:
     """Return the two images that metrics compare under ``protocol``.
 
-    ``restored`` has the size of ``clean``, or the size to which the protocol resizes and cuts
-    it: published code often saves what it has cut already.
+    ``restored`` has the size of ``clean``, or the size to which the protocol resizes and crops
+    it: published code often saves what it has cropped already.
 
     Raises:
         HarnessError: it has neither size, or nothing is left inside the border.
@@ -110,23 +105,21 @@ def prepared(restored: Image, clean: Image, protocol: Protocol) -> tuple[Image, 
     size, reference = _size(restored), _size(clean)
     if size not in scored_sizes(reference, protocol):
         raise HarnessError(
-            f"restored and clean image differ in size: {size[1]}x{size[0]} against "
-            f"{reference[1]}x{reference[0]}; a method must return the size it was given"
+            f"restored and clean image differ in size: {size[1]}x{size[0]} and "
+            f"{reference[1]}x{reference[0]}; a method must return the size of its input"
         )
     if protocol.resize is not None:
         target = resized_size(reference, protocol.resize)
         restored = _resized(restored, target) if size == reference else restored
         clean = _resized(clean, target)
     if protocol.crop_multiple > 1:
-        cut = _size(restored) == _size(clean)
+        is_whole = _size(restored) == _size(clean)
         clean = _cropped(clean, protocol)
-        restored = _cropped(restored, protocol) if cut else restored
+        restored = _cropped(restored, protocol) if is_whole else restored
     if protocol.clamp:
         restored = np.clip(restored, 0, 1)
-    if protocol.quantise != "none":
-        levels = restored * 255
-        restored = (np.rint if protocol.quantise == "round" else np.floor)(levels) / 255
-    return _inside(restored, protocol), _inside(clean, protocol)
+    restored = _quantised(restored, protocol)
+    return _without_border(restored, protocol), _without_border(clean, protocol)
 
 
 def scored_sizes(clean: Size, protocol: Protocol) -> tuple[Size, ...]:
@@ -141,13 +134,26 @@ def scored_sizes(clean: Size, protocol: Protocol) -> tuple[Size, ...]:
 
 def resized_size(size: Size, rule: Resize) -> Size:
     """Return the size after ``rule``: the shorter side and then both are rounded up."""
+    height, width = size
     longest = max(size)
     if longest > rule.long_side_px:
-        # Exact: a product in floats could land above a whole number.
-        height, width = (-(-side * rule.long_side_px // longest) for side in size)
-        size = (height, width)
-    height, width = (-(-side // rule.multiple) * rule.multiple for side in size)
-    return height, width
+        # Whole numbers, since a product in floats could land above one.
+        height = _divided_up(height * rule.long_side_px, longest)
+        width = _divided_up(width * rule.long_side_px, longest)
+    rows = _divided_up(height, rule.multiple) * rule.multiple
+    columns = _divided_up(width, rule.multiple) * rule.multiple
+    return rows, columns
+
+
+def _divided_up(number: int, divisor: int) -> int:
+    return -(-number // divisor)
+
+
+def _measure(metric: Metric, restored: Image, clean: Image) -> float:
+    if metric.concurrent:
+        return metric.function(restored, clean)
+    with _not_concurrent:
+        return metric.function(restored, clean)
 
 
 def _size(image: Image) -> Size:
@@ -165,16 +171,26 @@ def _resized(image: Image, size: Size) -> Image:
 
 
 def _cropped(image: Image, protocol: Protocol) -> Image:
-    kept = []
+    """Crop to multiples of the protocol's, at the place that it names."""
+    parts = []
     for length in _size(image):
         size = length // protocol.crop_multiple * protocol.crop_multiple
         spare = length - size
         start = {"top-left": 0, "centre": spare // 2, "bottom-right": spare}[protocol.crop_at]
-        kept.append(slice(start, start + size))
-    return image[kept[0], kept[1]]
+        parts.append(slice(start, start + size))
+    return image[parts[0], parts[1]]
 
 
-def _inside(image: Image, protocol: Protocol) -> Image:
+def _quantised(image: Image, protocol: Protocol) -> Image:
+    """Round or truncate to 8-bit levels, which stay floats in [0, 1]."""
+    if protocol.quantise == "none":
+        return image
+    levels = image * 255
+    quantised: Image = (np.rint if protocol.quantise == "round" else np.floor)(levels) / 255
+    return quantised
+
+
+def _without_border(image: Image, protocol: Protocol) -> Image:
     border = protocol.border_px
     if not border:
         return image

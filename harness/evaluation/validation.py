@@ -1,4 +1,4 @@
-"""Validation during training: on validation photographs, never on test ones."""
+"""Validation during training: on validation images, never on test images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from harness.config.settings import Task
 from harness.data.sources.protocol import ValidationPairs
-from harness.evaluation.metrics.registry import psnr_rgb
+from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.method import Method, TaskClassifier
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """``score`` (higher is better), one number per task, and a few words for a person."""
+    """The outcome of one validation.
+
+    Attributes:
+        score: mean over tasks; higher is better.
+        per_task: PSNR in dB, or the accuracy of a classifier in [0, 1].
+        text: the score in a few words.
+    """
 
     score: float
     per_task: Mapping[str, float]
@@ -26,7 +33,10 @@ class Outcome:
 class Validation:
     """Scores a restorer by PSNR per task, a classifier by accuracy per task.
 
-    ``outputs`` are the tasks in the order of a classifier's outputs; not all need be trained.
+    Attributes:
+        source: makes the pairs.
+        outputs: the tasks in the order of a classifier's outputs; not all need be trained.
+        needs_task_labels: whether the true task is an input of the method.
     """
 
     source: ValidationPairs
@@ -34,35 +44,31 @@ class Validation:
     needs_task_labels: bool
 
     def score(self, method: Method, device: torch.device) -> Outcome:
-        """Score ``method`` in evaluation mode."""
+        """Score ``method``, which is put into evaluation mode."""
         method.eval()
-        if isinstance(method, TaskClassifier):
-            accuracy = self._accuracy(method, device)
-            mean = float(np.mean(list(accuracy.values())))
-            return Outcome(mean, accuracy, f"accuracy {mean:.3f}")
-        psnr_db = self._psnr_db(method, device)
-        mean = float(np.mean(list(psnr_db.values())))
-        return Outcome(mean, psnr_db, f"validation {mean:.2f} dB")
-
-    def _psnr_db(self, method: Method, device: torch.device) -> dict[str, float]:
-        result = {}
+        is_classifier = isinstance(method, TaskClassifier)
+        per_task = {}
         for task in self.source.tasks:
-            told = (task.name,) if self.needs_task_labels else None
-            values = []
-            for degraded, clean in self.source.pairs(task):
-                with torch.no_grad():
-                    restored = method.restore(torch.from_numpy(degraded).to(device), told)
-                output = restored[0].float().clamp(0, 1).cpu().numpy()
-                values.append(psnr_rgb(output, clean[0]))
-            result[task.name] = float(np.mean(values))
-        return result
+            if isinstance(method, TaskClassifier):
+                per_task[task.name] = self._accuracy(method, task, device)
+            else:
+                per_task[task.name] = self._psnr_db(method, task, device)
+        mean = float(np.mean(list(per_task.values())))
+        text = f"accuracy {mean:.3f}" if is_classifier else f"validation {mean:.2f} dB"
+        return Outcome(mean, per_task, text)
 
-    def _accuracy(self, method: TaskClassifier, device: torch.device) -> dict[str, float]:
-        result = {}
-        for task in self.source.tasks:
-            crops = torch.from_numpy(self.source.crops(task)).to(device)
+    def _psnr_db(self, method: Method, task: Task, device: torch.device) -> float:
+        labels = (task.name,) if self.needs_task_labels else None
+        values = []
+        for degraded, clean in self.source.pairs(task):
             with torch.no_grad():
-                decided = method.classify(crops).argmax(dim=-1)
-            number = self.outputs.index(task.name)
-            result[task.name] = float((decided == number).float().mean())
-        return result
+                restored = method.restore(torch.from_numpy(degraded).to(device), labels)
+            output = restored[0].float().clamp(0, 1).cpu().numpy()
+            values.append(psnr_rgb(output, clean[0]))
+        return float(np.mean(values))
+
+    def _accuracy(self, method: TaskClassifier, task: Task, device: torch.device) -> float:
+        crops = torch.from_numpy(self.source.crops(task)).to(device)
+        with torch.no_grad():
+            predicted = method.classify(crops).argmax(dim=-1)
+        return float((predicted == self.outputs.index(task.name)).float().mean())

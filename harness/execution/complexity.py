@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-accumulates by torch's own counter."""
+"""The complexity of a network: parameters, and multiply-accumulates by torch's own counter."""
 
 from __future__ import annotations
 
@@ -12,44 +12,51 @@ from harness.method import BuildContext, MethodSpec
 from harness.registry import catalogue, instantiate, parse_options
 
 SIDE_PX = 256
+"""Side of the square image for which multiply-accumulates are stated."""
+
 _TASKS = ("first", "second", "third", "fourth", "fifth")
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Parameters, and multiply-accumulates for one square image."""
+class Complexity:
+    """What a network costs.
+
+    Attributes:
+        parameters: number of parameters, frozen ones included.
+        macs: multiply-accumulates for one square image.
+    """
 
     parameters: int
     macs: int
 
 
-def count(card: MethodSpec, side_px: int = SIDE_PX) -> Counts:
-    """Build the network of ``card`` at full size without memory for it, and count.
+def count(spec: MethodSpec, side_px: int = SIDE_PX) -> Complexity:
+    """Build the network of a method at full size without memory for it, and count.
 
-    Products and convolutions count, as far as torch's counter knows them; element-wise work
-    does not, nor do deformable convolutions. Tasks are five, as in the three-task setting.
-    Networks whose path depends on values are run in earnest, with keyed initial weights.
+    Products and convolutions count, as far as torch's counter knows them; element-wise operations
+    do not, nor do deformable convolutions. There are five tasks, as in the three-task setting.
+    Networks whose path depends on values are computed on the CPU, with keyed initial weights.
     """
     try:
-        return _count(card, "meta", side_px)
+        return _count(spec, "meta", side_px)
     except (RuntimeError, NotImplementedError):
-        return _count(card, "cpu", side_px)
+        return _count(spec, "cpu", side_px)
 
 
-def _count(card: MethodSpec, device: str, side_px: int) -> Counts:
+def _count(spec: MethodSpec, device: str, side_px: int) -> Complexity:
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
-        network = _build(card)
+        network = _build(spec)
         image = torch.full((1, 3, side_px, side_px), 0.5)
-    tasks = _TASKS[:1] if card.needs_task_labels else None
+    tasks = _TASKS[:1] if spec.needs_task_labels else None
     with FlopCounterMode(display=False) as counter:
         network.eval().restore(image, tasks)
-    parameters = sum(p.numel() for p in network.parameters())
-    return Counts(parameters, counter.get_total_flops() // 2)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Complexity(parameters, counter.get_total_flops() // 2)
 
 
-def _build(card: MethodSpec) -> Any:
-    options = parse_options(card, {**card.defaults, **card.sizes.get("full", {})})
-    required = {name: _build(catalogue().specs[name]) for name in card.requires}
-    network: Any = instantiate(card, BuildContext(options, _TASKS, required))
+def _build(spec: MethodSpec) -> Any:
+    options = parse_options(spec, {**spec.defaults, **spec.sizes.get("full", {})})
+    required = {name: _build(catalogue().specs[name]) for name in spec.requires}
+    network: Any = instantiate(spec, BuildContext(options, _TASKS, required))
     return network

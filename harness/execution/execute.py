@@ -5,12 +5,14 @@ Every launcher ends in :func:`execute`, and so does ``python -m harness exec RUN
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.config.errors import HarnessError, Interrupted, UsageError
-from harness.execution.locks import hold
+from harness.execution.locks import RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
@@ -22,52 +24,75 @@ Stop = Callable[[], bool]
 """Answers whether the person asked the computation to stop."""
 
 
-@dataclass(frozen=True)
-class RunOutcome:
-    """How one run ended: ``error`` is a sentence, empty if all is well."""
-
-    label: str
-    error: str = ""
-    interrupted: bool = False
-
-
 def never_stop() -> bool:
     """Answer that nobody asked to stop."""
     return False
 
 
-def execute(
-    run: Run, plan: Plan, worker: Worker, stop: Stop = never_stop, live: bool = True
-) -> RunOutcome:
+@dataclass(frozen=True)
+class Control:
+    """How a computation is steered and shown.
+
+    Attributes:
+        stop: asked after each step and image.
+        live: whether bars are drawn on a terminal; several processes write plain lines.
+        wait: whether a run that another process computes is waited for.
+    """
+
+    stop: Stop = never_stop
+    live: bool = True
+    wait: bool = True
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How one run ended.
+
+    Attributes:
+        label: method and seed.
+        error: a sentence; empty if all is well.
+        interrupted: the person stopped it; it goes on from its checkpoint.
+        held: another process computes it, and it was not waited for.
+    """
+
+    label: str
+    error: str = ""
+    interrupted: bool = False
+    held: bool = False
+
+
+def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None) -> RunOutcome:
     """Train and score one run, as far as its folder does not hold it already.
 
     Args:
         run: a run of ``plan``. The auxiliary runs that it needs must be done.
         plan: what it belongs to.
         worker: what this process may use.
-        stop: asked after each step and image.
-        live: whether bars are drawn on a terminal; several processes write plain lines.
+        control: how the computation is stopped and shown.
     """
-    if stop():
+    control = control or Control()
+    if control.stop():
         return RunOutcome(run.label, interrupted=True)
-    progress = progress_for(run.label, live=live)
+    progress = progress_for(run.label, live=control.live)
     try:
-        _compute(run, plan, worker, stop, progress)
+        _compute(run, plan, worker, control, progress)
     except Interrupted:
         return RunOutcome(run.label, interrupted=True)
+    except RunIsHeld:
+        return RunOutcome(run.label, held=True)
     except HarnessError as error:
         return RunOutcome(run.label, error=str(error))
-    except Exception as error:  # a defect in one method must not cost the other runs
-        trace = run.folder.path / "traceback.txt"
-        write_text(trace, traceback.format_exc())
-        reason = str(error).split("\n")[0]
-        return RunOutcome(run.label, error=f"{type(error).__name__}: {reason}; see {trace}")
+    except (Exception, SystemExit) as error:  # a defect in one method must not cost the others
+        return RunOutcome(run.label, error=_unexpected(run, error))
     finally:
         progress.close()
+    _trace_file(run).unlink(missing_ok=True)
     return RunOutcome(run.label)
 
 
-def execute_with_needs(plan: Plan, run_id: str, worker: Worker, stop: Stop) -> list[RunOutcome]:
+def execute_with_needs(
+    plan: Plan, run_id: str, worker: Worker, control: Control
+) -> list[RunOutcome]:
     """Compute one run of a plan by its id, after those that it needs and that are not done.
 
     Raises:
@@ -78,13 +103,13 @@ def execute_with_needs(plan: Plan, run_id: str, worker: Worker, stop: Stop) -> l
     for needed in (*run.requires, run):
         if run_status(needed, plan) == "done":
             continue
-        outcomes.append(execute(needed, plan, worker, stop))
+        outcomes.append(execute(needed, plan, worker, control))
         if outcomes[-1].error or outcomes[-1].interrupted:
             break
     return outcomes
 
 
-def raise_if_failed(outcomes: list[RunOutcome], runs: int) -> None:
+def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
     """Raise one error that names all runs that failed, if any did."""
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
@@ -92,17 +117,17 @@ def raise_if_failed(outcomes: list[RunOutcome], runs: int) -> None:
         raise HarnessError(f"{len(failed)} of {runs} runs failed: {details}")
 
 
-def _compute(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
+def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
     run.folder.path.mkdir(parents=True, exist_ok=True)
-    with hold(run, progress, stop):
+    with hold(run, progress, control.stop, control.wait):
         run.folder.write_spec(run.train)
         if run.method.spec.trained and not run.folder.weights.exists():
-            _make_weights(run, plan, worker, stop, progress)
+            _make_weights(run, plan, worker, control.stop, progress)
         if run.score is not None and run_status(run, plan) != "done":
             from harness.execution.scoring import score_run
 
-            score_run(run, plan, worker, stop, progress)
+            score_run(run, plan, worker, control.stop, progress)
 
 
 def _make_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
@@ -114,3 +139,19 @@ def _make_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Pr
         raise UsageError(f"{run.label} has nothing to train on; name a checkpoint or a data set")
     else:
         train_run(run, plan, worker, stop, progress)
+
+
+def _unexpected(run: Run, error: BaseException) -> str:
+    """Store the traceback of a defect, and return the sentence on it."""
+    try:
+        reason = str(error).split("\n")[0]
+    except Exception:  # an exception of a plug-in may fail even to say what it is
+        reason = "no reason was given"
+    trace = _trace_file(run)
+    with contextlib.suppress(HarnessError):  # a full disk must not end the other runs
+        write_text(trace, traceback.format_exc())
+    return f"{type(error).__name__}: {reason}; see {trace}"
+
+
+def _trace_file(run: Run) -> Path:
+    return run.folder.path / "traceback.txt"

@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.config.errors import UsageError
 from harness.planning.request import Resources
@@ -40,15 +41,51 @@ def worker_of(resources: Resources) -> Worker:
     jobs = resources.jobs or cores()
     return Worker(
         device=usable_device(resources.device),
-        threads=max(1, cores() // jobs),
+        threads=resources.threads or _threads_of_environment() or max(1, cores() // jobs),
         jobs=jobs,
         loader_workers=resources.loader_workers,
     )
 
 
+def check_device(resources: Resources) -> None:
+    """Refuse a device that cannot be used, before anything is computed.
+
+    Raises:
+        UsageError: the device cannot be used; says why.
+    """
+    if resources.device not in ("cpu", "auto"):
+        usable_device(resources.device)
+
+
 def cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the cores that this process may use: its affinity, or a container's quota if less."""
+    if hasattr(os, "sched_getaffinity"):
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    quota = cgroup_cores()
+    return allowed if quota is None else max(1, min(allowed, quota))
+
+
+def cgroup_cores(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return the cores that a container's quota allows, rounded up; None without a quota."""
+    try:
+        if (root / "cpu.max").exists():
+            quota, period = (root / "cpu.max").read_text().split()[:2]
+        else:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        if quota == "max" or int(quota) <= 0:
+            return None
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _threads_of_environment() -> int | None:
+    """Return what ``OMP_NUM_THREADS`` asks for, if it is a number."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else None
 
 
 def usable_device(name: str) -> str:

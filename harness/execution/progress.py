@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.training.progress import duration as duration
+
 
 class Progress(Protocol):
     """Receives the course of one run."""
@@ -26,16 +28,6 @@ class Progress(Protocol):
     def close(self) -> None:
         """End the display."""
         ...
-
-
-def left(seconds: float) -> str:
-    """Return a duration as ``3m20s``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
 @dataclass
@@ -60,7 +52,7 @@ class PlainProgress:
         rate = (now - self._began) / max(1, done - self._first)
         self.log(
             f"step {done}/{total}  loss {loss:.4f}  {validation}  "
-            f"{left(rate * (total - done))} left"
+            f"{duration(rate * (total - done))} left"
         )
 
     def images(self, what: str, done: int, total: int) -> None:

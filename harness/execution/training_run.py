@@ -30,6 +30,10 @@ def train_run(
     stream = plan.source.stream(run.train, spec.views)
     pairs = plan.source.validation(run.train)
     network = initial_network(run)
+    if run.initial is not None:
+        pretrained = read_pretrained(run.initial, None)
+        load_pretrained(network, pretrained, run.method.id)
+        progress.log(f"starts from {len(pretrained.state)} tensors of {run.initial}")
     job = Job(
         spec=run.train,
         stream=stream,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-from harness.execution.execute import RunOutcome, execute
+from harness.execution.children import follow_parent
+from harness.execution.execute import Control, RunOutcome, execute
 from harness.execution.process import Worker
 from harness.execution.status import run_status
-from harness.launch.signals import ignore_interrupts, stop_on_signals
+from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 
@@ -18,43 +20,66 @@ from harness.planning.run import Run
 def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     """Compute whatever of ``plan`` is missing and return how each computed run ended.
 
-    Runs that others need come first. A run that fails affects only those that need it.
+    Runs that others need come first. A run that fails affects only those that need it. Runs that
+    another process computes are left for last, and then waited for.
     """
-    todo = [run for run in plan.runs if run_status(run, plan) != "done"]
-    needed = {required.weights_id for run in todo for required in run.requires}
-    auxiliary = [
-        run
-        for run in plan.auxiliary
-        if run.weights_id in needed and run_status(run, plan) != "done"
-    ]
+    todo = _missing(plan.runs, plan)
+    needed: set[str] = set()
+    for run in todo:
+        needed |= {required.weights_id for required in run.requires}
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
+    stop_file = plan.out / f".stop-{os.getpid()}"
     outcomes: list[RunOutcome] = []
-    for runs in (auxiliary, todo):
-        if runs:
-            outcomes += _side_by_side(runs, plan, worker)
-        if any(outcome.interrupted for outcome in outcomes):
-            break
+    with stop_on_signals(stop_file):
+        for runs in (auxiliary, todo):
+            outcomes += _Batch(plan, worker, stop_file).compute(runs)
+            if any(outcome.interrupted for outcome in outcomes):
+                break
     return outcomes
 
 
-def _side_by_side(runs: Sequence[Run], plan: Plan, worker: Worker) -> list[RunOutcome]:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    return [run for run in runs if run_status(run, plan) != "done"]
 
-    stop_file = plan.out / f".stop-{os.getpid()}"
-    jobs = min(worker.jobs, len(runs))
-    backend = "loky" if jobs > 1 else "sequential"
-    tasks = [delayed(_execute)(run, plan, worker, stop_file, jobs > 1) for run in runs]
-    try:
-        with stop_on_signals(stop_file):
+
+@dataclass(frozen=True)
+class _Batch:
+    """Runs that do not need one another."""
+
+    plan: Plan
+    worker: Worker
+    stop_file: Path
+
+    def compute(self, runs: Sequence[Run]) -> list[RunOutcome]:
+        """Compute the runs that are free, then those that another process held."""
+        outcomes = self._side_by_side(runs, wait=False)
+        held = []
+        for run, outcome in zip(runs, outcomes, strict=True):
+            if outcome.held:
+                held.append(run)
+        ended = [outcome for outcome in outcomes if not outcome.held]
+        return ended + self._side_by_side(held, wait=True)
+
+    def _side_by_side(self, runs: Sequence[Run], wait: bool) -> list[RunOutcome]:
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        if not runs:
+            return []
+        jobs = min(self.worker.jobs, len(runs))
+        backend = "loky" if jobs > 1 else "sequential"
+        tasks = [delayed(_execute)(self, run, wait, jobs > 1) for run in runs]
+        try:
             return list(Parallel(n_jobs=jobs, backend=backend)(tasks))
-    except TerminatedWorkerError as error:
-        raise HarnessError(
-            "a worker was killed, most likely for lack of memory; run the same command again with "
-            "fewer --jobs, and it goes on from the last checkpoints"
-        ) from error
+        except TerminatedWorkerError as error:
+            raise HarnessError(
+                "a worker was killed, most likely for lack of memory; run the same command again "
+                "with fewer --jobs, and it goes on from the last checkpoints"
+            ) from error
 
 
-def _execute(run: Run, plan: Plan, worker: Worker, stop_file: Path, in_worker: bool) -> RunOutcome:
+def _execute(batch: _Batch, run: Run, wait: bool, in_worker: bool) -> RunOutcome:
     if in_worker:
-        ignore_interrupts()
-    return execute(run, plan, worker, stop_file.exists, live=not in_worker)
+        follow_parent()
+    control = Control(stop=batch.stop_file.exists, live=not in_worker, wait=wait)
+    return execute(run, batch.plan, batch.worker, control)

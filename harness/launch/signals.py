@@ -13,10 +13,18 @@ from typing import Any
 
 @contextmanager
 def stop_on_signals(stop_file: Path) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a file that all workers see; the second kills."""
+    """Turn the first Ctrl-C or SIGTERM into a file that all workers see; the second kills.
+
+    Only the process that called this acts on signals: its children inherit the handlers, and a
+    terminal sends Ctrl-C to them as well. Killed workers end with their parent.
+    """
+    owner = os.getpid()
 
     def ask(number: int, frame: Any) -> None:
+        if os.getpid() != owner:
+            return
         if stop_file.exists():
+            stop_file.unlink(missing_ok=True)
             os._exit(128 + number)
         stop_file.touch()
         print("stopping after this step; again to kill", file=sys.stderr, flush=True)
@@ -29,8 +37,3 @@ def stop_on_signals(stop_file: Path) -> Iterator[None]:
         for number, handler in previous.items():
             signal.signal(number, handler)
         stop_file.unlink(missing_ok=True)
-
-
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which the terminal sends it to as well."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

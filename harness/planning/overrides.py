@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.config.errors import UsageError
-from harness.config.files import datasets_folder, load_ood_set
+from harness.config.files import load_ood_set, load_protocol
 from harness.config.preprocessing import Preprocessing
-from harness.config.protocol_files import load_protocol
 from harness.config.settings import Setting
 from harness.planning.request import EvaluationOverrides
 
@@ -35,7 +34,7 @@ def override(setting: Setting, changes: EvaluationOverrides, on_disk: bool) -> S
     """
     update: dict[str, Any] = {"preprocessing": _preprocessing(setting, changes, on_disk)}
     if changes.protocol is not None:
-        update["protocol"] = load_protocol(changes.protocol, datasets_folder()).protocol
+        update["protocol"] = load_protocol(changes.protocol).protocol
     rules = setting.model_copy(update=update)
     return ScoredSetting(rules, _tested(rules, changes.test_set, on_disk))
 

@@ -36,6 +36,8 @@ from harness.registry import (
 )
 from harness.store.weights import read_metadata
 
+_SPANDREL = "spandrel"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -148,6 +150,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         data=source.training_data(own) if trains else None,
         test=plan.test,
         out=request.out,
+        initial=_initial_weights(request),
     )
     if request.checkpoint is None:
         runs = _trained_runs(request, scored, factory)
@@ -189,6 +192,19 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
             "make the plan again"
         )
     return plan
+
+
+def _initial_weights(request: RunRequest) -> Path | None:
+    """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
+    if request.init_from is None:
+        return None
+    of_run = request.out / request.init_from / "weights.safetensors"
+    for path in (Path(request.init_from), of_run):
+        if path.is_file():
+            return path
+    raise UsageError(
+        f"--init-from {request.init_from} is neither a file nor a run with weights in {request.out}"
+    )
 
 
 def _check_probes(request: RunRequest) -> None:
@@ -235,6 +251,9 @@ def _method_of(
     asked: CheckpointRequest, factory: RunFactory
 ) -> tuple[MethodChoice, Mapping[str, Any]]:
     """Return the method of a checkpoint and its options, from the request or the file itself."""
+    if asked.method == _SPANDREL:
+        method = _spandrel(asked)
+        return method, _published_options(method, factory)
     if asked.method is not None:
         method = find(asked.method)
         return method, _published_options(method, factory)
@@ -242,6 +261,15 @@ def _method_of(
     if "method" not in known or "options" not in known:
         raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
     return find(known["method"]), json.loads(known["options"])
+
+
+def _spandrel(asked: CheckpointRequest) -> MethodChoice:
+    """Return the method of a network that spandrel recognises by its weights."""
+    overrides = {"checkpoint": str(asked.file)}
+    if asked.architecture is not None:
+        overrides["architecture"] = asked.architecture
+    name = asked.architecture or asked.file.stem
+    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
 
 
 def _published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:

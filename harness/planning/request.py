@@ -109,13 +109,16 @@ class CheckpointRequest(Spec):
 
     Attributes:
         file: the checkpoint.
-        method: the method that they are weights of; None if the file itself says so.
+        method: the method that they are weights of; None if the file itself says so. ``spandrel``
+            recognises any network that the library spandrel knows.
+        architecture: spandrel's name for the network, where its weights alone do not say it.
         entry: where in the file the weights are, such as ``params_ema``.
         required: checkpoints of the methods that this one builds on, by name.
     """
 
     file: Path
     method: str | None = None
+    architecture: str | None = None
     entry: str | None = None
     required: dict[str, Path] = Field(default_factory=dict)
 
@@ -132,7 +135,9 @@ class RunRequest(Spec):
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
+        init_from: weights that trainings start from: a file, or the id of a run in ``out``.
         probes: whether prompts are analysed at length.
+        show: columns of the table that are not scores, such as ``parameters``.
         plugins: Python files with methods, metrics or degradations of one's own.
         out: folder for runs and tables.
     """
@@ -145,7 +150,9 @@ class RunRequest(Spec):
     data: DataRequest = Field(default_factory=DataRequest)
     evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
     checkpoint: CheckpointRequest | None = None
+    init_from: str | None = None
     probes: bool = False
+    show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     plugins: tuple[Path, ...] = ()
     out: Path = DEFAULT_OUT
 
@@ -159,9 +166,12 @@ class Resources:
         device: ``cpu``, ``cuda``, ``auto``, or a torch device.
         loader_workers: processes per run that make training batches ahead.
         launcher: which launcher hands out the runs.
+        threads: compute threads of each run; None takes ``OMP_NUM_THREADS``, or an equal share of
+            the cores.
     """
 
     jobs: int = 1
     device: str = "auto"
     loader_workers: int = 0
     launcher: str = "local"
+    threads: int | None = None

@@ -31,6 +31,7 @@ class Run:
         requires: runs whose weights this one builds on.
         folder: where it is stored.
         checkpoint: where the weights come from, if they are not trained here.
+        initial: file of the weights that the training starts from; None draws them by the seed.
     """
 
     method: MethodChoice
@@ -40,6 +41,7 @@ class Run:
     requires: tuple[Run, ...]
     folder: RunFolder
     checkpoint: Checkpoint | None = None
+    initial: Path | None = None
 
     @property
     def id(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class RunFactory:
         data: what is trained on; None where nothing is trained.
         test: what is scored.
         out: the output folder.
+        initial: file of the weights that trainings start from.
     """
 
     setting: Setting
@@ -41,12 +42,17 @@ class RunFactory:
     data: SyntheticTrainingData | OnDiskTrainingData | None
     test: TestSet
     out: Path
+    initial: Path | None = None
 
     def method_run(self, method: MethodChoice, seed: int) -> Run:
         """Return the run of ``method`` that is scored, with the auxiliary runs it requires."""
         required = tuple(self.auxiliary_run(name, seed) for name in method.spec.requires)
         train = self._train_spec(method, seed, self.recipe.train, required)
-        return self._run(method, train, required, scored=True)
+        if self.initial is None or train.optimisation is None:
+            return self._run(method, train, required, scored=True)
+        train = train.model_copy(update={"initial_sha256": file_sha256(self.initial)})
+        run = self._run(method, train, required, scored=True)
+        return replace(run, initial=self.initial)
 
     def auxiliary_run(self, name: str, seed: int) -> Run:
         """Return the run of a method that others build on; it is trained and not scored."""
@@ -74,6 +80,7 @@ class RunFactory:
             seed=0,
             requires=_weights_of(required),
             checkpoint_sha256=file_sha256(checkpoint.path),
+            plugin_sha256=method.plugin_sha256(),
         )
         return self._run(method, train, required, scored, checkpoint)
 
@@ -103,6 +110,7 @@ class RunFactory:
             stages=stages,
             seed=seed if trained else 0,
             requires=_weights_of(required),
+            plugin_sha256=method.plugin_sha256(),
         )
 
     def _run(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-import harness
 from harness.config.errors import HarnessError, did_you_mean
+from harness.config.package import PACKAGE_FOLDER
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
 
 _TABLE_FIELDS = ("source", "table", "setting", "title", "reference", "protocol")
@@ -37,7 +37,7 @@ def published_folder() -> Path:
     Raises:
         HarnessError: the installation holds none.
     """
-    package = Path(harness.__file__).parent
+    package = PACKAGE_FOLDER
     for folder in (package / "published", package.parent / "results" / "published"):
         if (folder / "tables.csv").is_file():
             return folder

@@ -1,7 +1,9 @@
 """Names to methods: the built-in catalogue, plug-ins, references, and strict options."""
 
+from harness.method import MethodSpec
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
+from harness.registry.option_help import option_lines
 from harness.registry.options import options_as_json, parse_options, resolve_options
 from harness.registry.plugins import use_plugins
 from harness.registry.references import MethodChoice, auxiliary_method, find
@@ -9,10 +11,12 @@ from harness.registry.references import MethodChoice, auxiliary_method, find
 __all__ = [
     "Catalogue",
     "MethodChoice",
+    "MethodSpec",
     "auxiliary_method",
     "catalogue",
     "find",
     "instantiate",
+    "option_lines",
     "options_as_json",
     "parse_options",
     "resolve_options",

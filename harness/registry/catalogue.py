@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from types import ModuleType
 
+from harness.config.errors import UsageError
+from harness.config.package import PACKAGE_FOLDER
 from harness.method import MethodSpec
-from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of
+from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of, uses_harness
 
 _BUILT_IN = "methods.catalogue"
 ENTRY_POINT_GROUP = "harness.methods"
@@ -31,12 +35,13 @@ def catalogue() -> Catalogue:
     An entry point names a :class:`MethodSpec`; of a plug-in file every spec at its top level
     counts. What cannot be imported is listed with its reason and affects nothing else.
     """
-    return _catalogue(os.environ.get(PLUGINS_VARIABLE, ""))
+    return known_methods(os.environ.get(PLUGINS_VARIABLE, ""))
 
 
 @functools.cache
-def _catalogue(plugins: str) -> Catalogue:
-    built_in = importlib.import_module(_BUILT_IN)
+def known_methods(plugins: str) -> Catalogue:
+    """Return the methods that are known with the plug-in files of ``plugins``."""
+    built_in = _built_in()
     specs: dict[str, MethodSpec] = dict(built_in.METHODS)
     broken: dict[str, str] = {}
     _add_entry_points(specs, broken)
@@ -44,12 +49,40 @@ def _catalogue(plugins: str) -> Catalogue:
     for path, reason in failed.items():
         broken[path.stem] = reason
     for path, module in modules.items():
-        for spec in specs_of(module):
+        specs_of_file = specs_of(module)
+        if not specs_of_file and not uses_harness(module):
+            broken[path.stem] = f"{path} holds no MethodSpec and imports nothing of harness"
+        for spec in specs_of_file:
             if spec.name in specs:
                 broken[path.stem] = f"{path}: the name '{spec.name}' is taken"
             else:
                 specs[spec.name] = spec
     return Catalogue(specs=specs, aliases=dict(built_in.ALIASES), broken=broken)
+
+
+def _built_in() -> ModuleType:
+    """Import the built-in methods, which lie beside this package.
+
+    Raises:
+        UsageError: another package called ``methods`` is imported already.
+    """
+    folder = PACKAGE_FOLDER.parent / "methods"
+    found = sys.modules.get("methods")
+    if found is None:
+        spec = importlib.util.spec_from_file_location(
+            "methods", folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        found = importlib.util.module_from_spec(spec)
+        sys.modules["methods"] = found
+        spec.loader.exec_module(found)
+    if str(folder) not in list(getattr(found, "__path__", [])):
+        raise UsageError(
+            f"a module called 'methods' is imported from {getattr(found, '__file__', 'elsewhere')} "
+            "and hides the built-in methods; rename it"
+        )
+    return importlib.import_module(_BUILT_IN)
 
 
 def _add_entry_points(specs: dict[str, MethodSpec], broken: dict[str, str]) -> None:
@@ -59,7 +92,7 @@ def _add_entry_points(specs: dict[str, MethodSpec], broken: dict[str, str]) -> N
             continue
         try:
             spec = point.load()
-        except Exception as error:  # a plug-in may fail in any way
+        except (Exception, SystemExit) as error:  # a plug-in may fail in any way
             broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
             continue
         if isinstance(spec, MethodSpec):

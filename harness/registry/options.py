@@ -87,7 +87,7 @@ def _check_names(method: MethodChoice, size: str) -> None:
 @functools.cache
 def _adapter(options: Any) -> TypeAdapter[Any]:
     # Stdlib dataclasses take their pydantic configuration from this attribute.
-    options.__pydantic_config__ = ConfigDict(extra="forbid")
+    options.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
     return TypeAdapter(options)
 
 

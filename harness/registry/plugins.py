@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 import importlib.util
 import os
 import sys
@@ -51,30 +53,41 @@ def load_plugins(listed: str) -> tuple[dict[Path, ModuleType], dict[Path, str]]:
         path = Path(text)
         try:
             modules[path] = _import_file(path)
-        except Exception as error:  # a plug-in may fail in any way
+        except (Exception, SystemExit) as error:  # a plug-in may fail in any way
             failed[path] = f"{path}: {type(error).__name__}: {error}"
     return modules, failed
 
 
 def specs_of(module: ModuleType) -> list[MethodSpec]:
-    """Return every method spec at the top level of ``module``, each name once."""
+    """Return every method spec at the top level of a plug-in, each name once.
+
+    A ``build`` that names the file's own module is made to mean the module as it was imported.
+    """
+    path = Path(str(module.__file__))
     found: dict[str, MethodSpec] = {}
     for value in vars(module).values():
         if isinstance(value, MethodSpec):
-            found[value.name] = value
+            build = value.build
+            if build.partition(":")[0] == path.stem:
+                build = f"{module.__name__}:{build.partition(':')[2]}"
+            found[value.name] = dataclasses.replace(value, build=build, source_file=str(path))
     return list(found.values())
 
 
+def uses_harness(module: ModuleType) -> bool:
+    """Return whether a file imports something of this project, and so can have added something."""
+    for value in vars(module).values():
+        if str(getattr(value, "__module__", "")).startswith("harness."):
+            return True
+    return False
+
+
 def _import_file(path: Path) -> ModuleType:
-    """Import a file under its own name."""
-    name = path.stem
-    loaded = sys.modules.get(name)
-    if loaded is not None:
-        if getattr(loaded, "__file__", None) != str(path):
-            raise ImportError(f"a module called '{name}' is loaded already; rename the file")
-        return loaded
-    if importlib.util.find_spec(name) is not None:
-        raise ImportError(f"a module called '{name}' is installed; rename the file")
+    """Import a file under a name that no other module has, whatever else is installed."""
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"harness_plugin_{digest}_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError("not a Python file")

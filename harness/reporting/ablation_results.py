@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.planning.studies import Study, StudyAxis, StudyValue
 from harness.published.tables import AVERAGE
-from harness.reporting.metric_facts import MetricFacts
 from harness.reporting.plan_summary import runs_by_method, summary_of
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
 from harness.reporting.summary import Summary

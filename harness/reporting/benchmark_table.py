@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.published.tables import AVERAGE
 from harness.reporting.columns import extra_columns
-from harness.reporting.metric_facts import MetricFacts
 from harness.reporting.plan_summary import runs_by_method, summary_of
 from harness.reporting.summary import Entry, MethodRow, Summary, SummaryRequest
 from harness.reporting.table import (

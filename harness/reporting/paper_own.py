@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from harness.evaluation.metrics import MetricFacts
 from harness.published.audit import places
 from harness.published.tables import AVERAGE, CitedMetric, CitedTable
 from harness.reporting.benchmark_table import value_cell
-from harness.reporting.metric_facts import MetricFacts
 from harness.reporting.paper_row import PaperRow, PaperValue, ValueKey
 from harness.reporting.summary import MethodRow, Summary
 from harness.store.results import Origin

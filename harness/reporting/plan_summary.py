@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.config.hashing import spec_hash
+from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.reporting.metric_facts import MetricFacts, metric_facts
 from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise

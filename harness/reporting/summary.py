@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
 from harness.config.settings import Column
+from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
-from harness.reporting.metric_facts import MetricFacts
 from harness.store.results import Result
 
 if TYPE_CHECKING:

@@ -21,7 +21,20 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What an unfinished training goes on from; ``step`` steps are done."""
+    """What an unfinished training resumes from.
+
+    Attributes:
+        step: steps that are done.
+        model: parameters and buffers.
+        optimiser: state dict of the optimiser.
+        ema: moving average of the weights, if there is one.
+        best: weights with the best validation, if those are scored.
+        best_score: of all validations so far.
+        best_step: its step.
+        validation: the last validation in a few words.
+        threads: compute threads so far.
+        wall_s: time of training so far.
+    """
 
     step: int
     model: Mapping[str, Tensor]
@@ -42,45 +55,44 @@ def save_state(path: Path, weights_id: str, method: str, state: TrainingState) -
 
 
 def load_state(path: Path, weights_id: str, method: str) -> TrainingState:
-    """Read a checkpoint of this very cell; nothing is unpickled but tensors and plain values.
+    """Read a checkpoint of one run; nothing is unpickled but tensors and plain values.
 
     Raises:
-        HarnessError: the file is damaged, or belongs to another method or cell.
+        HarnessError: the file is damaged, or belongs to another method or run.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        found, its_method = content.pop("weights_id"), content.pop("method")
+        found_id, found_method = content.pop("weights_id"), content.pop("method")
         content.pop("format")
         state = TrainingState(**content)
     except Exception as error:  # damage shows in many ways: zip, pickle, key or type errors
         raise HarnessError(
             f"checkpoint {path} cannot be read ({type(error).__name__}); delete it to train this "
-            "cell from the start"
+            "run from the start"
         ) from error
-    if found != weights_id:
+    if found_id != weights_id:
         raise HarnessError(
-            f"checkpoint {path} belongs to {its_method} ({found}), not to {method} "
+            f"checkpoint {path} belongs to {found_method} ({found_id}), not to {method} "
             f"({weights_id}); put it back where it was, or delete it to train from the start"
         )
     return state
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], spec: TrainSpec) -> None:
-    """Write weights as safetensors, atomically; the metadata say what they are weights of."""
+    """Write weights as safetensors, atomically; the metadata state what they are weights of."""
     from safetensors.torch import save
 
-    # Memory layout is no property of weights; safetensors stores plain order, and a tensor that
-    # a network has under several names once under each.
-    plain = {
-        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for key, value in weights.items()
-    }
+    # Memory layout is no property of weights: safetensors stores plain order. A tensor that a
+    # network has under several names is stored under each.
+    plain = {}
+    for key, value in weights.items():
+        plain[key] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
     data = save(plain, metadata=weights_metadata(spec))
     write_atomically(path, lambda file: _write(file, data))
 
 
 def weights_metadata(spec: TrainSpec) -> dict[str, str]:
-    """Return what a file of weights says of itself: enough to build their network again."""
+    """Return the metadata of a file of weights, from which their network can be built again."""
     return {
         "weights_id": spec_hash(spec),
         "method": spec.method,
@@ -92,10 +104,10 @@ def weights_metadata(spec: TrainSpec) -> dict[str, str]:
 
 
 def load_weights(path: Path, weights_id: str, method: str) -> dict[str, Tensor]:
-    """Read weights of this very cell.
+    """Read the weights of one run.
 
     Raises:
-        HarnessError: the file is missing or damaged, or belongs to another method or cell.
+        HarnessError: the file is missing or damaged, or belongs to another method or run.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -105,13 +117,13 @@ def load_weights(path: Path, weights_id: str, method: str) -> dict[str, Tensor]:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise HarnessError(
-            f"weights {path} cannot be read ({error}); delete the file to train the cell again"
+            f"weights {path} cannot be read ({error}); delete the file to train the run again"
         ) from error
     if metadata.get("weights_id") != weights_id:
         raise HarnessError(
             f"weights {path} belong to {metadata.get('method', 'an unknown method')} "
             f"({metadata.get('weights_id', 'no id')}), not to {method} ({weights_id}); put the "
-            "file back where it was, or delete it to train the cell again"
+            "file back where it was, or delete it to train the run again"
         )
     return weights
 

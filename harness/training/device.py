@@ -1,4 +1,4 @@
-"""What a device can do."""
+"""What a device can compute."""
 
 from __future__ import annotations
 

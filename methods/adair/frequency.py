@@ -11,45 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.attention import attend, attend_by_parts
-from methods.blocks import bands, conv1x1, pointwise
-from methods.kernels.depthwise import depthwise
-
-
-class CrossAttention(nn.Module):
-    """Channel attention whose queries come from one map, its keys and values from another."""
-
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.q = conv1x1(channels, channels)
-        self.q_dwconv = _conv3x3_per_channel(channels)
-        self.kv = conv1x1(channels, channels * 2)
-        self.kv_dwconv = _conv3x3_per_channel(channels * 2)
-        self.project_out = conv1x1(channels, channels)
-
-    def forward(self, asking: Tensor, answering: Tensor) -> Tensor:
-        """Map two (N, H, W, C) to one: queries from ``asking``, the rest from ``answering``."""
-        weight = self.project_out.weight.flatten(1)
-        if torch.is_grad_enabled():
-            out = attend(self._mix(asking, answering).flatten(1, 2), self.temperature, weight)
-        else:
-            parts = (
-                self._mix(asking[:, band.read], answering[:, band.read])[:, band.kept].flatten(1, 2)
-                for band in bands(asking, 3 * asking.shape[-1])
-            )
-            pixels = asking.shape[1] * asking.shape[2]
-            out = attend_by_parts(parts, pixels, self.temperature, weight)
-        return out.unflatten(1, asking.shape[1:3])
-
-    def _mix(self, asking: Tensor, answering: Tensor) -> Tensor:
-        q = depthwise(pointwise(asking, self.q.weight), self.q_dwconv.weight, gated=False)
-        kv = depthwise(pointwise(answering, self.kv.weight), self.kv_dwconv.weight, gated=False)
-        return torch.cat([q, kv], dim=-1)
-
-
-def _conv3x3_per_channel(channels: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+from methods.blocks import conv1x1
+from methods.cross_attention import CrossAttention
 
 
 class _SpatialGate(nn.Module):
@@ -61,8 +24,8 @@ class _SpatialGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, H, W, 1) in (0, 1)."""
-        summary = torch.stack([x.amax(dim=-1), x.mean(dim=-1)], dim=1)
-        return self.spatial(summary).permute(0, 2, 3, 1).sigmoid()
+        pooled = torch.stack([x.amax(dim=-1), x.mean(dim=-1)], dim=1)
+        return self.spatial(pooled).permute(0, 2, 3, 1).sigmoid()
 
 
 class _ChannelGate(nn.Module):
@@ -75,9 +38,9 @@ class _ChannelGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, 1, 1, C) in (0, 1)."""
-        pooled = (x.mean(dim=(1, 2)), x.amax(dim=(1, 2)))
-        scores = [self.mlp(values[..., None, None]) for values in pooled]
-        return (scores[0] + scores[1]).permute(0, 2, 3, 1).sigmoid()
+        score_of_mean = self.mlp(x.mean(dim=(1, 2))[..., None, None])
+        score_of_maximum = self.mlp(x.amax(dim=(1, 2))[..., None, None])
+        return (score_of_mean + score_of_maximum).permute(0, 2, 3, 1).sigmoid()
 
 
 class _Refinement(nn.Module):
@@ -108,17 +71,17 @@ class FrequencyBlock(nn.Module):
       are: its low band is zero everywhere and its high band the absolute value of the whole map.
       That is so at every level of a training on 128-pixel patches (sides 64, 32, 16); the
       attention of the low band then has no queries, and returns the mean of its values over the
-      channels of a head. A rectangle is there only if both sides // 128 x rate reach 1, so
+      channels of a head. The rectangle is not empty only if both sides // 128 x rate reach 1, so
       features need sides of 256, and images of 512 at the highest level.
     - The rounding to whole pixels passes no gradient, so ``rate_conv`` keeps its initial weights
-      in any training. ``conv`` and ``score_gen`` are used by nothing. All three require no
+      in any training. No computation uses ``conv`` and ``score_gen``. All three require no
       gradient here, which leaves them as the published training does.
-    - ``channel_cross_l`` is given the high band and ``channel_cross_h`` the low one.
+    - ``channel_cross_l`` gets the high band as its queries and ``channel_cross_h`` the low one.
 
     Args:
         channels: C of the features, at least 16.
         heads: heads of the three attentions.
-        unit_px: see above.
+        unit_px: side of a feature map from which on the rectangle can be a pixel wide.
     """
 
     def __init__(self, channels: int, heads: int, unit_px: int = 128) -> None:
@@ -159,13 +122,11 @@ class FrequencyBlock(nn.Module):
             rates = self.rate_conv(x.mean(dim=(1, 2))[..., None, None]).flatten(1).sigmoid()
             rows = _lowest(height, (height // self.unit_px * rates[:, 0]).int())
             columns = _lowest(width, (width // self.unit_px * rates[:, 1]).int())
-        low_band = (rows[:, :, None] & columns[:, None, :]).unsqueeze(-1)
-        # Transforms know no bfloat16.
+        in_low_band = (rows[:, :, None] & columns[:, None, :]).unsqueeze(-1)
+        # torch.fft has no bfloat16.
         spectrum = torch.fft.fft2(x.float(), dim=(1, 2), norm="forward")
-        low, high = (
-            torch.fft.ifft2(spectrum * band, dim=(1, 2), norm="forward").abs().to(x.dtype)
-            for band in (low_band, ~low_band)
-        )
+        low = _magnitude(spectrum * in_low_band).to(x.dtype)
+        high = _magnitude(spectrum * ~in_low_band).to(x.dtype)
         return low, high
 
 
@@ -174,3 +135,8 @@ def _lowest(side: int, half_sides: Tensor) -> Tensor:
     indices = torch.arange(side, device=half_sides.device)
     signed = (indices + side // 2) % side - side // 2
     return (signed >= -half_sides[:, None]) & (signed < half_sides[:, None])
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    """Return the magnitude of the map (N, H, W, C) whose spectrum this is."""
+    return torch.fft.ifft2(spectrum, dim=(1, 2), norm="forward").abs()

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Batch, BuildContext, Decoded, Insert
-from methods.adair.card import AdaIROptions
 from methods.adair.frequency import FrequencyBlock
+from methods.adair.spec import AdaIROptions
 from methods.blocks import Upsample, conv1x1
-from methods.trunk import Features, RestormerTrunk, as_is
+from methods.restormer_backbone import Features, RestormerBackbone, as_is
 
 
-class AdaIR(RestormerTrunk):
+class AdaIR(RestormerBackbone):
     """AdaIR, trained with L1.
 
     Args:
@@ -37,20 +37,23 @@ class AdaIR(RestormerTrunk):
         self.insertion_channels = {"level3": 8 * d, "level2": 4 * d, "level1": 2 * d}
 
     def decode_with(self, features: Features, insert: Insert) -> Decoded:
-        """Decode, handing what each frequency block gives to ``insert``."""
+        """Decode; ``insert`` gets the output of each level's frequency block.
+
+        Neither routing nor auxiliary terms arise.
+        """
         blocks = {"level3": self.fre1, "level2": self.fre2, "level1": self.fre3}
 
         def modulate(level: str, x: Tensor) -> Tensor:
             return insert(level, blocks[level](features.image, x))
 
-        return Decoded(self.decode_trunk(features, modulate), {}, {})
+        return Decoded(self.decode_backbone(features, modulate), {}, {})
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
         return self.decode_with(self.encode(degraded), as_is).restored
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the mean absolute error, all that the published training minimises."""
+        """Return the mean absolute error, the whole objective of the published training."""
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 

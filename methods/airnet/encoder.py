@@ -1,20 +1,14 @@
-"""AirNet's encoder of the degradation, and the momentum contrast that it learns by.
+"""AirNet's encoder of the degradation.
 
 Follows Li et al., "All-In-One Image Restoration for Unknown Corruption", CVPR 2022, repository
-XLearning-SCU/2022-CVPR-AirNet, net/encoder.py, and for the contrast He et al., "Momentum Contrast
-for Unsupervised Visual Representation Learning", CVPR 2020 (arXiv 1911.05722), with the
-same state-dict keys.
+XLearning-SCU/2022-CVPR-AirNet, net/encoder.py, with the same state-dict keys.
 """
 
 from __future__ import annotations
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from methods.airnet.card import AirNetOptions
 
 SLOPE = 0.1
 """Slope of all leaky rectifiers of the network."""
@@ -66,70 +60,3 @@ class Encoder(nn.Module):
         """Map (N, C, H, W) to embeddings (N, 4 C) of length one, in float32 at least."""
         embedded = self.mlp(self.E(degradation_map).flatten(1))
         return F.normalize(embedded.to(torch.promote_types(embedded.dtype, torch.float32)), dim=1)
-
-
-class MomentumContrast(nn.Module):
-    """Teaches an encoder to tell degradations apart.
-
-    The query is one crop of a degraded image and its positive another, seen by a second encoder
-    that follows the first slowly; the negatives are the keys of past batches, kept in a queue.
-    As published, the queue also holds keys of the query's own degradation.
-
-    Weights of the key encoder, queue and pointer are part of the state, and change nowhere but
-    in :meth:`forward` in training mode, so a training that goes on from its state dict goes on
-    to the bit.
-
-    Args:
-        options: width, temperature, momentum and length of the queue.
-    """
-
-    queue: Tensor
-    queue_ptr: Tensor
-
-    def __init__(self, options: AirNetOptions) -> None:
-        super().__init__()
-        self.temperature, self.momentum = options.temperature, options.momentum
-        self.encoder_q = Encoder(options.channels)
-        self.encoder_k = copy.deepcopy(self.encoder_q).requires_grad_(False)
-        keys = torch.randn(4 * options.channels, options.queue_length)
-        self.register_buffer("queue", F.normalize(keys, dim=0))
-        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
-
-    def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-        """Compare two crops (N, 3, H, W) of N images.
-
-        Returns:
-            The cross-entropy of finding each positive among all negatives, and the queries'
-            degradation map (N, C, H, W).
-        """
-        degradation_map = self.encoder_q.degradation_map(query)
-        queries = self.encoder_q.embed(degradation_map)
-        if self.training:
-            self._follow()
-        with torch.no_grad():
-            keys = self.encoder_k.embed(self.encoder_k.degradation_map(key))
-        with torch.autocast(query.device.type, enabled=False):
-            positive = (queries * keys).sum(dim=1, keepdim=True)
-            # A copy: the queue itself changes before the gradient is taken.
-            logits = torch.cat([positive, queries @ self.queue.clone()], dim=1) / self.temperature
-            target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-            contrast = F.cross_entropy(logits, target)
-        if self.training:
-            self._enqueue(keys)
-        return contrast, degradation_map
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the key encoder's weights a little towards the query encoder's."""
-        pairs = zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True)
-        for key, query in pairs:
-            key.mul_(self.momentum).add_(query, alpha=1 - self.momentum)
-
-    @torch.no_grad()
-    def _enqueue(self, keys: Tensor) -> None:
-        """Put keys (N, 4 C) in the place of the oldest; any N, wrapping round at the end."""
-        length = self.queue.shape[1]
-        keys = keys[-length:]
-        places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % length
-        self.queue[:, places] = keys.T.to(self.queue.dtype)
-        self.queue_ptr.copy_((self.queue_ptr + len(keys)) % length)

@@ -1,4 +1,4 @@
-"""What the published classes leave to their training code: the start, and what is drawn."""
+"""Initial weights and random draws, which the published classes leave to their training code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def scale_start(convolution: nn.Conv2d, gain: float) -> None:
 
 @contextmanager
 def drawing_from(rng: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Let layers that draw from torch's global generators draw what ``rng`` decides.
+    """Key torch's global generators by ``rng`` while the context lasts.
 
-    Stochastic depth in spandrel's classes takes no generator. Inside, the global ones of the CPU
-    and of ``device`` are seeded from ``rng``; afterwards they are as they were.
+    Stochastic depth in spandrel's classes has no generator of its own. The generators of the CPU
+    and of ``device`` are seeded from ``rng``, and have their former state afterwards.
     """
     seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -64,28 +64,30 @@ class _Weigher(nn.Module):
 
 
 class _Step(nn.Module):
-    """All operations side by side, each scaled by its weight, joined by a 1x1 convolution."""
+    """All operations in parallel, each scaled by its weight, joined by a 1x1 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self._ops = nn.ModuleList(
-            [
-                *(_separable(channels, kernel) for kernel in (1, 3, 5, 7)),
-                *(_dilated(channels, kernel) for kernel in (3, 5, 7)),
-                nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
-            ]
-        )
+        self._ops = nn.ModuleList()  # the published keys begin with an underscore
+        for kernel in (1, 3, 5, 7):
+            self._ops.append(_separable(channels, kernel))
+        for kernel in (3, 5, 7):
+            self._ops.append(_dilated(channels, kernel))
+        self._ops.append(nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False))
         self._out = nn.Sequential(conv1x1(channels * _OPERATIONS, channels), nn.ReLU())
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape under ``weights`` (N, operations)."""
         scales = weights[..., None, None, None].unbind(1)
-        return self._out(
-            torch.cat([op(x) * scale for op, scale in zip(self._ops, scales, strict=True)], dim=1)
-        )
+        scaled = []
+        for operation, scale in zip(self._ops, scales, strict=True):
+            scaled.append(operation(x) * scale)
+        return self._out(torch.cat(scaled, dim=1))
 
 
 class _Steps(nn.Module):
+    """The four steps, each with a shortcut around it."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.preprocess = _Operation(conv1x1(channels, channels), nn.ReLU())
@@ -93,16 +95,19 @@ class _Steps(nn.Module):
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         x = self.preprocess(x)
-        for step, of_step in zip(self._ops, weights.unbind(1), strict=True):
-            x = torch.relu(step(x, of_step) + x)
+        for step, step_weights in zip(self._ops, weights.unbind(1), strict=True):
+            x = torch.relu(step(x, step_weights) + x)
         return x
 
 
 class Mixture(nn.Module):
     """Mixture of experts feature compensator (MEFC), not residual as a whole.
 
-    Four steps of eight operations: separable convolutions of 1, 3, 5 and 7 pixels, dilated ones of
-    3, 5 and 7, and a mean over 3x3 pixels that are inside the map.
+    It has four steps of eight operations: separable convolutions of 1, 3, 5 and 7 pixels, dilated
+    ones of 3, 5 and 7, and a mean over the 3x3 pixels inside the map.
+
+    Args:
+        channels: C of the features.
     """
 
     def __init__(self, channels: int) -> None:

@@ -2,8 +2,8 @@
 
 Follows Chen et al., CVPR 2023 (arXiv 2303.11950), repository cschenxiang/DRSformer,
 basicsr/models/archs/DRSformer_arch.py and, for ``mixture=False``, DRSformer_arch_200L+SPA.py
-beside it; the training loss is that of Options/Deraining.yml. Keys, shapes and outputs are the
-published ones.
+in the same folder; the training loss is that of Options/Deraining.yml. Keys, shapes and outputs
+are the published ones.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
 from methods.blocks import Upsample, conv1x1
-from methods.drsformer.card import DRSformerOptions
 from methods.drsformer.mixture import Mixture
 from methods.drsformer.sparse import SparseBlock
-from methods.trunk import RestormerTrunk, as_is
+from methods.drsformer.spec import DRSformerOptions
+from methods.restormer_backbone import RestormerBackbone, as_is
 
 
-class DRSformer(RestormerTrunk):
+class DRSformer(RestormerBackbone):
     """DRSformer, trained with L1.
 
     Args:
@@ -28,7 +28,7 @@ class DRSformer(RestormerTrunk):
     """
 
     def __init__(self, options: DRSformerOptions) -> None:
-        super().__init__(options.trunk, SparseBlock)
+        super().__init__(options.backbone, SparseBlock)
         d = options.dim
         self.encoder_level0 = Mixture(d) if options.mixture else nn.Identity()
         self.up4_3 = Upsample(8 * d)
@@ -42,10 +42,10 @@ class DRSformer(RestormerTrunk):
 
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
-        return self.decode_trunk(self.encode(degraded), as_is)
+        return self.decode_backbone(self.encode(degraded), as_is)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the mean absolute error, all that the published training minimises."""
+        """Return the mean absolute error, the whole objective of the published training."""
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 

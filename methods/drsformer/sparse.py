@@ -1,4 +1,4 @@
-"""DRSformer's transformer block: attention that keeps the strongest channels, mixed scales.
+"""DRSformer's transformer block: attention to the strongest channels, and mixed scales.
 
 Follows Chen et al., "Learning A Sparse Transformer Network for Effective Image Deraining",
 CVPR 2023 (arXiv 2303.11950), repository cschenxiang/DRSformer,
@@ -8,7 +8,7 @@ basicsr/models/archs/DRSformer_arch.py, with the same state-dict keys. Inside a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -18,15 +18,19 @@ from methods.attention import attend_by_parts, attend_with
 from methods.blocks import LayerNorm, bands, conv1x1, pointwise
 from methods.kernels.depthwise import depthwise
 
-_KEPT_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))
+_SELECTED_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))
 _INITIAL_SCALE = 0.2
 
 
 class SparseAttention(nn.Module):
     """Top-k sparse attention (TKSA) between channels.
 
-    Of each row of similarities, the largest half, 2/3, 3/4 and 4/5 are kept (rounded down), each
-    choice has a softmax of its own, and the four are added with learned scales.
+    Of each row of similarities, the largest half, 2/3, 3/4 and 4/5 are selected (rounded down);
+    each selection has a softmax of its own, and the four are added with learned scales.
+
+    Args:
+        channels: C of the features.
+        heads: attention heads, which divide C.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -49,25 +53,28 @@ class SparseAttention(nn.Module):
             qkv = self._mix(norm(x)).flatten(1, 2)
             out = attend_with(self.weigh, qkv, self.temperature, weight)
         else:
-            parts = (
-                self._mix(norm(x[:, band.read]))[:, band.kept].flatten(1, 2)
-                for band in bands(x, self.qkv.out_channels)
-            )
             pixels = x.shape[1] * x.shape[2]
+            parts = self._mix_by_bands(x, norm)
             out = attend_by_parts(parts, pixels, self.temperature, weight, self.weigh)
         return out.unflatten(1, x.shape[1:3])
 
     def weigh(self, logits: Tensor) -> Tensor:
         """Map logits (N, heads, C, C) to attention of the same shape; rows sum to the scales."""
         channels = logits.shape[-1]
-        # The place of every logit in its row, from 0 for the largest.
-        places = logits.argsort(dim=-1, descending=True).argsort(dim=-1)
+        # The rank of every logit in its row, from 0 for the largest.
+        ranks = logits.argsort(dim=-1, descending=True).argsort(dim=-1)
         scales = (self.attn1, self.attn2, self.attn3, self.attn4)
-        choices = []
-        for (part, whole), scale in zip(_KEPT_SHARES, scales, strict=True):
-            kept = logits.masked_fill(places >= channels * part // whole, -torch.inf)
-            choices.append(scale.to(logits.dtype) * kept.softmax(dim=-1))
-        return torch.stack(choices).sum(dim=0)
+        attentions = []
+        for (part, whole), scale in zip(_SELECTED_SHARES, scales, strict=True):
+            selected = logits.masked_fill(ranks >= channels * part // whole, -torch.inf)
+            attentions.append(scale.to(logits.dtype) * selected.softmax(dim=-1))
+        return torch.stack(attentions).sum(dim=0)
+
+    def _mix_by_bands(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
+        """Yield queries, keys and values (N, pixels, 3C), one band of rows after the other."""
+        for band in bands(x, self.qkv.out_channels):
+            mixed = self._mix(norm(x[:, band.read]))
+            yield mixed[:, band.kept].flatten(1, 2)
 
     def _mix(self, x: Tensor) -> Tensor:
         return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
@@ -76,8 +83,12 @@ class SparseAttention(nn.Module):
 class MixedFeedForward(nn.Module):
     """Mixed-scale feed-forward (MSFN): 3x3 and 5x5 filters that exchange halves in between.
 
-    The second filters take two channels to one. The pairs are neighbours after the halves were
+    The second filters map two channels to one. The pairs are neighbours after the halves were
     joined, so that all but the middle pair of an odd hidden width are of one scale, as published.
+
+    Args:
+        channels: C of the features.
+        expansion: hidden width per channel.
     """
 
     halo = 4
@@ -112,7 +123,13 @@ def _filter(x: Tensor, conv: nn.Conv2d) -> Tensor:
 
 
 class SparseBlock(nn.Module):
-    """Sparse transformer block (STB): attention, then the feed-forward, both residual."""
+    """Sparse transformer block (STB): attention, then the feed-forward, both residual.
+
+    Args:
+        channels: C of the features.
+        heads: attention heads, which divide C.
+        expansion: hidden width of the feed-forward per channel.
+    """
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.mioir.card import MiOIRClassifierOptions
+from methods.mioir.spec import MiOIRClassifierOptions
 
-_LEAST_PX = 9  # two convolutions of three pixels, without padding and three apart
+_LEAST_PX = 9  # two convolutions of kernel 3 and stride 3, without padding
 
 
 class MiOIRClassifier(nn.Module):
@@ -47,7 +47,7 @@ class MiOIRClassifier(nn.Module):
     def classify(self, degraded: Tensor) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] to logits (N, tasks); the published output is their softmax.
 
-        Sides below nine pixels are extended by the border.
+        Sides below nine pixels are extended by repeating the border.
         """
         height, width = degraded.shape[-2:]
         bottom, right = max(0, _LEAST_PX - height), max(0, _LEAST_PX - width)
@@ -59,7 +59,10 @@ class MiOIRClassifier(nn.Module):
         return degraded
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the cross-entropy of the batch's tasks, of the softmax if it is doubled."""
+        """Return the cross-entropy of the true tasks.
+
+        With ``double_softmax`` its logits are the softmax of the scores.
+        """
         scores = self.classify(batch.degraded)
         if self.double_softmax:
             scores = scores.softmax(dim=1)

@@ -1,7 +1,7 @@
 """MiOIR's prompt maps: uniform noise, one fixed map per task. Imports no torch.
 
-The authors draw theirs once and ship the file; nothing is learned of a map, it only has to
-be another one for each task (Xiangtaokong/MiOIR, data/type7.npy).
+Follows Xiangtaokong/MiOIR, data/type7.npy: the authors drew their maps once and ship the file.
+Maps are not trained; they only have to differ between tasks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAP_PX = 128
 def draw_maps(tasks: tuple[str, ...]) -> NDArray[np.float32]:
     """Draw maps (tasks, 128, 128) from U(0, 1), keyed by the tasks' names alone.
 
-    A task has the same map in all settings and trainings, wherever it stands.
+    A task has the same map in all settings and trainings, whatever its position in ``tasks``.
     """
     return np.stack([_draw(task) for task in tasks])
 
@@ -37,16 +37,9 @@ def read_maps(path: str, tasks: tuple[str, ...]) -> NDArray[np.float32]:
     """Read maps (tasks, 128, 128) from a .npy file of floats.
 
     Raises:
-        OptionError: the file is not there, is no such array, or has another shape.
+        OptionError: the file does not exist, is no such array, or has another shape.
     """
-    try:
-        # An array, or for .npz a bundle of some: the latter is refused below.
-        found: Any = np.load(Path(path), allow_pickle=False)
-    except OSError as error:
-        reason = error.strerror or "it is empty or cut off"
-        raise OptionError(f"prompt_maps={path} cannot be read: {reason}") from error
-    except (ValueError, EOFError) as error:
-        raise OptionError(f"prompt_maps={path} is not a .npy file of numbers") from error
+    found = _load(path)
     expected = (len(tasks), MAP_PX, MAP_PX)
     if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
         raise OptionError(f"prompt_maps={path} does not hold an array of floats")
@@ -58,3 +51,14 @@ def read_maps(path: str, tasks: tuple[str, ...]) -> NDArray[np.float32]:
     if not np.isfinite(found).all():
         raise OptionError(f"prompt_maps={path} holds values that are not finite")
     return found.astype(np.float32)
+
+
+def _load(path: str) -> Any:
+    """Return the content of a file: an array, or for .npz a bundle of arrays."""
+    try:
+        return np.load(Path(path), allow_pickle=False)
+    except OSError as error:
+        reason = error.strerror or "it is empty or truncated"
+        raise OptionError(f"prompt_maps={path} cannot be read: {reason}") from error
+    except (ValueError, EOFError) as error:
+        raise OptionError(f"prompt_maps={path} is not a .npy file of numbers") from error

@@ -1,4 +1,4 @@
-"""MiOIR's Restormer, whose features a prompt scales and shifts at six places.
+"""MiOIR's Restormer, whose features a prompt scales and shifts at six insertion points.
 
 Follows Kong et al., "Towards Effective Multiple-in-One Image Restoration: A Sequential and
 Prompt Learning Strategy" (arXiv 2401.03379), repository Xiangtaokong/MiOIR,
@@ -17,20 +17,28 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
 from methods.blocks import Upsample, conv1x1
-from methods.mioir.card import AdaptivePromptOptions, ExplicitPromptOptions
 from methods.mioir.maps import draw_maps, read_maps
-from methods.trunk import Features, RestormerTrunk
+from methods.mioir.spec import AdaptivePromptOptions, ExplicitPromptOptions
+from methods.restormer_backbone import Features, RestormerBackbone
+
+_READERS = (1, 2, 3, 4)
+"""Numbers of the networks that read the prompt, as in the published keys."""
 
 
-class _Place(NamedTuple):
-    """Where a prompt goes in: which reader it comes from, and the features' channels."""
+class _InsertionPoint(NamedTuple):
+    """The reader whose vector scales and shifts the features here, and their channels."""
 
     reader: int
     channels: int
 
 
 class PromptReader(nn.Module):
-    """Reads a prompt: three convolutions of stride two, and the mean over what is left."""
+    """Reads a prompt: three convolutions of stride two, and the mean over all positions.
+
+    Args:
+        inputs: channels of the prompt.
+        features: length of the vector that it returns.
+    """
 
     def __init__(self, inputs: int, features: int) -> None:
         super().__init__()
@@ -45,11 +53,11 @@ class PromptReader(nn.Module):
         return prompt.mean(dim=(-2, -1))
 
 
-class PromptedRestormer(RestormerTrunk):
+class PromptedRestormer(RestormerBackbone):
     """Restormer under a prompt: x becomes x * (1 + scale) + shift, both read from the prompt.
 
-    The places are the latent, the outputs of the three decoder levels and of refinement, and
-    the output before the image is added.
+    The insertion points are the latent, the outputs of the three decoder levels and of
+    refinement, and the output before the image is added.
 
     Args:
         options: size of the network.
@@ -61,31 +69,30 @@ class PromptedRestormer(RestormerTrunk):
         d, features = options.dim, options.prompt_features
         self.up4_3 = Upsample(8 * d)
         self.reduce_chan_level3 = conv1x1(8 * d, 4 * d)
-        self.places = {
-            "1": _Place(1, 8 * d),
-            "2": _Place(2, 4 * d),
-            "3": _Place(3, 2 * d),
-            "4": _Place(3, 2 * d),
-            "5": _Place(3, 2 * d),
-            "out": _Place(4, 3),
+        self.points = {
+            "1": _InsertionPoint(1, 8 * d),
+            "2": _InsertionPoint(2, 4 * d),
+            "3": _InsertionPoint(3, 2 * d),
+            "4": _InsertionPoint(3, 2 * d),
+            "5": _InsertionPoint(3, 2 * d),
+            "out": _InsertionPoint(4, 3),
         }
-        for reader in sorted({place.reader for place in self.places.values()}):
+        for reader in _READERS:
             self.add_module(f"F_ext_net{reader}", PromptReader(prompt_channels, features))
-        for name, place in self.places.items():
-            for kind in ("scale", "shift"):
-                self.add_module(f"prompt_{kind}{name}", nn.Linear(features, place.channels))
+        for name, point in self.points.items():
+            self.add_module(f"prompt_scale{name}", nn.Linear(features, point.channels))
+            self.add_module(f"prompt_shift{name}", nn.Linear(features, point.channels))
 
     def decode_under(self, features: Features, prompt: Tensor) -> Tensor:
         """Decode to (N, 3, H, W) under prompts (N, channels, any height, any width)."""
-        readers = sorted({place.reader for place in self.places.values()})
-        read = {r: self.get_submodule(f"F_ext_net{r}")(prompt) for r in readers}
+        vectors = {}
+        for reader in _READERS:
+            vectors[reader] = self.get_submodule(f"F_ext_net{reader}")(prompt)
 
         def prompted(name: str, x: Tensor) -> Tensor:
-            vector = read[self.places[name].reader]
-            scale, shift = (
-                self.get_submodule(f"prompt_{kind}{name}")(vector)[..., None, None]
-                for kind in ("scale", "shift")
-            )
+            vector = vectors[self.points[name].reader]
+            scale = self.get_submodule(f"prompt_scale{name}")(vector)[..., None, None]
+            shift = self.get_submodule(f"prompt_shift{name}")(vector)[..., None, None]
             return x * (1 + scale) + shift
 
         x = self.up4_3(prompted("1", features.latent))
@@ -100,7 +107,11 @@ class PromptedRestormer(RestormerTrunk):
 
 
 class AdaptivelyPrompted(PromptedRestormer):
-    """MiOIR's adaptive prompt: the degraded image itself, as it is padded for the network."""
+    """MiOIR's adaptive prompt: the degraded image itself, as it is padded for the network.
+
+    Args:
+        options: size of the network.
+    """
 
     def __init__(self, options: AdaptivePromptOptions) -> None:
         super().__init__(options, prompt_channels=3)
@@ -118,13 +129,13 @@ class AdaptivelyPrompted(PromptedRestormer):
 class ExplicitlyPrompted(PromptedRestormer):
     """MiOIR's explicit prompt: a fixed map per task.
 
-    In training the true task's map is taken, at test the one that the classifier chooses.
+    In training the true task chooses the map, at test the classifier does.
 
     Args:
-        options: size of the network, and where the maps come from.
-        tasks: task names; task i answers to map i.
-        classifier: frozen module with ``classify``; without one the network can be trained,
-            and restores only under maps that are handed to it.
+        options: size of the network, and the source of the maps.
+        tasks: task names; map i belongs to task i.
+        classifier: frozen module with ``classify``. Without one the network can be trained, and
+            restores only under maps that the caller passes to :meth:`restore_under`.
     """
 
     prompt_maps: Tensor
@@ -157,10 +168,12 @@ class ExplicitlyPrompted(PromptedRestormer):
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped.
 
         Raises:
-            ValueError: there is no classifier to choose the map.
+            ValueError: the network has no classifier to choose the map.
         """
         if self.classifier is None:
-            raise ValueError("the classifier chooses the prompt map, and there is none")
+            raise ValueError(
+                "the classifier chooses the prompt map, and this network was built without one"
+            )
         with torch.no_grad():
             chosen = self.classifier.classify(degraded).argmax(dim=-1)  # type: ignore[operator]
         return self.restore_under(degraded, self.prompt_maps[chosen])
@@ -171,16 +184,19 @@ class ExplicitlyPrompted(PromptedRestormer):
         return {"l1": F.l1_loss(self.restore_under(batch.degraded, maps), batch.clean)}
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Keep the own maps and the own classifier where ``state`` knows nothing of them.
+        """Add this network's maps and classifier where ``state`` has none.
 
-        The authors' checkpoints hold the network alone. Their maps lie in data/type7.npy, which
-        the option ``prompt_maps`` reads: under other maps their weights restore something else.
+        The authors' checkpoints hold the network alone. Their maps are in data/type7.npy, which
+        the option ``prompt_maps`` reads; under other maps their weights restore badly.
         """
-        added: dict[str, Tensor] = {}
+        adapted = dict(state)
         for part in ("prompt_maps", "classifier."):
-            if not any(key.startswith(part) for key in state):
-                added |= {k: v for k, v in self.state_dict().items() if k.startswith(part)}
-        return {**state, **added}
+            if any(key.startswith(part) for key in state):
+                continue
+            for key, value in self.state_dict().items():
+                if key.startswith(part):
+                    adapted[key] = value
+        return adapted
 
 
 def build_explicit(context: BuildContext) -> ExplicitlyPrompted:

@@ -12,20 +12,14 @@ from torch import Tensor, nn
 
 from methods.blocks import LayerNorm, conv1x1, pointwise
 from methods.kernels.depthwise import depthwise
-from methods.moceir.card import MoCEIROptions
 from methods.moceir.routing import Choice, Router
-
-
-def depthwise7(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Convolve each channel of (N, H, W, C) with its own 7x7 taps, zeros outside."""
-    y = F.conv2d(x.permute(0, 3, 1, 2), layer.weight, layer.bias, padding=3, groups=x.shape[-1])
-    return y.permute(0, 2, 3, 1)
+from methods.moceir.spec import MoCEIROptions
 
 
 class WindowAttention(nn.Module):
     """Circular convolution of queries with keys in each window, then a product with values.
 
-    Windows that reach beyond the map are filled up with zeros.
+    Windows that reach beyond the map are padded with zeros.
 
     Args:
         channels: C.
@@ -44,17 +38,21 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to the same shape."""
-        mixed = pointwise(x, self.q.weight)
-        q = depthwise(mixed, self.q_dwconv.weight, gated=False, bias=self.q_dwconv.bias)
-        k, v = depthwise7(pointwise(x, self.kv.weight), self.kv_dwconv).chunk(2, dim=-1)
-        out = self.norm(self._convolve(q, k)) * v
+        projected = pointwise(x, self.q.weight)
+        q = depthwise(projected, self.q_dwconv.weight, gated=False, bias=self.q_dwconv.bias)
+        projected = pointwise(x, self.kv.weight)
+        kv = self.kv_dwconv(projected.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        k, v = kv.chunk(2, dim=-1)
+        out = self.norm(self.convolve(q, k)) * v
         return pointwise(out, self.proj_out.weight, self.proj_out.bias)
 
-    def _convolve(self, q: Tensor, k: Tensor) -> Tensor:
+    def convolve(self, q: Tensor, k: Tensor) -> Tensor:
+        """Convolve (N, H, W, C) with ``k`` of the same shape, circularly in each window."""
         (_, height, width, _), side = q.shape, self.window_px
-        # Transforms know no bfloat16.
-        spectra = [torch.fft.rfft2(self._windows(x.float()), dim=(2, 4)) for x in (q, k)]
-        out = torch.fft.irfft2(spectra[0] * spectra[1], s=(side, side), dim=(2, 4))
+        # torch.fft has no bfloat16.
+        q_spectrum = torch.fft.rfft2(self._windows(q.float()), dim=(2, 4))
+        k_spectrum = torch.fft.rfft2(self._windows(k.float()), dim=(2, 4))
+        out = torch.fft.irfft2(q_spectrum * k_spectrum, s=(side, side), dim=(2, 4))
         return out.flatten(3, 4).flatten(1, 2)[:, :height, :width].to(q.dtype)
 
     def _windows(self, x: Tensor) -> Tensor:
@@ -65,7 +63,13 @@ class WindowAttention(nn.Module):
 
 
 class Expert(nn.Module):
-    """Attends in a subspace of ``rank`` channels, gated by the shared branch; residual."""
+    """Attends in a subspace of ``rank`` channels, gated by the shared branch; residual.
+
+    Args:
+        channels: C.
+        rank: channels of the subspace.
+        window_px: side of the attention windows.
+    """
 
     def __init__(self, channels: int, rank: int, window_px: int) -> None:
         super().__init__()
@@ -76,13 +80,14 @@ class Expert(nn.Module):
 
     def forward(self, x: Tensor, shared: Tensor) -> Tensor:
         """Map two (N, H, W, C) to one."""
-        inwards, gate, outwards = (layer.weight for layer in self.proj)
-        y = self.body(pointwise(x, inwards)) * F.silu(pointwise(shared, gate))
-        return pointwise(y, outwards) + x
+        inwards, gate, outwards = self.proj
+        attended = self.body(pointwise(x, inwards.weight))
+        gated = attended * F.silu(pointwise(shared, gate.weight))
+        return pointwise(gated, outwards.weight) + x
 
 
 class ExpertLayer(nn.Module):
-    """Runs each sample through the experts that the router keeps for it.
+    """Runs each sample through the experts that the router selects for it.
 
     Args:
         channels: C.
@@ -92,14 +97,15 @@ class ExpertLayer(nn.Module):
 
     def __init__(self, channels: int, embedding: int, options: MoCEIROptions) -> None:
         super().__init__()
-        ranks = [channels // 2**i for i in reversed(range(options.experts))]
-        # Published keys hold each expert as the only one of a sequence.
-        self.experts = nn.ModuleList(
-            nn.Sequential(Expert(channels, rank, window_px=2 ** (i + 2)))
-            for i, rank in enumerate(ranks)
-        )
+        self.experts = nn.ModuleList()
+        complexity = []
+        for index in range(options.experts):
+            rank = channels // 2 ** (options.experts - 1 - index)
+            expert = Expert(channels, rank, window_px=2 ** (index + 2))
+            # Published keys hold each expert as the only one of a sequence.
+            self.experts.append(nn.Sequential(expert))
+            complexity.append(sum(p.numel() for p in expert.parameters()))
         self.proj_out = conv1x1(channels, channels)
-        complexity = [sum(p.numel() for p in expert.parameters()) for expert in self.experts]
         self.routing = Router(
             channels, embedding, complexity, options.expert_top_k, options.with_complexity
         )
@@ -116,35 +122,50 @@ class ExpertLayer(nn.Module):
             noise: (N, experts) standard normal, or None.
 
         Returns:
-            The map, and the router's balance.
+            The map, and the router's load balancing.
         """
         choice = self.routing(x, embedding, noise)
-        return pointwise(self._dispatch(x, shared, choice), self.proj_out.weight), choice.balance
+        restored = self._restore(x, shared, choice)
+        return pointwise(restored, self.proj_out.weight), choice.load_balancing
 
-    def _dispatch(self, x: Tensor, shared: Tensor, choice: Choice) -> Tensor:
-        """Return the sum over kept experts of gate x expert, per sample."""
-        kept: list[list[int]] = choice.kept.tolist()
-        users = [
-            [sample for sample, experts in enumerate(kept) if index in experts]
-            for index in range(len(self.experts))
-        ]
-        gates = choice.gates
-        if torch.is_grad_enabled() and not all(users):
-            # An expert that nobody needs has the gradient zero, and not none: data parallel
-            # workers, whose samples choose otherwise, sum over all of them.
-            idle = [e for e, samples in zip(self.experts, users, strict=True) if not samples]
-            gates = gates + 0 * torch.stack([p.sum() for e in idle for p in e.parameters()]).sum()
-        outputs, places = [], []
-        for index, samples in enumerate(users):
+    def _restore(self, x: Tensor, shared: Tensor, choice: Choice) -> Tensor:
+        """Return the sum over selected experts of gate x expert, per sample."""
+        samples_of = _samples_of_experts(choice.selected, len(self.experts))
+        gates = self._with_idle_gradients(choice.gates, samples_of)
+        outputs, indices = [], []
+        for index, samples in enumerate(samples_of):
             if not samples:
                 continue
             (expert,) = self.experts[index]
-            place = torch.tensor(samples, device=x.device)
-            everyone = len(samples) == len(kept)
-            y = expert(x, shared) if everyone else expert(x[place], shared[place])
-            outputs.append(y * gates[place, index].to(y.dtype)[:, None, None, None])
-            places.append(place)
+            chosen = torch.tensor(samples, device=x.device)
+            all_samples = len(samples) == len(x)
+            y = expert(x, shared) if all_samples else expert(x[chosen], shared[chosen])
+            outputs.append(y * gates[chosen, index].to(y.dtype)[:, None, None, None])
+            indices.append(chosen)
         if len(outputs) == 1:
             return outputs[0]
         merged = torch.cat(outputs)
-        return torch.zeros_like(x, dtype=merged.dtype).index_add(0, torch.cat(places), merged)
+        return torch.zeros_like(x, dtype=merged.dtype).index_add(0, torch.cat(indices), merged)
+
+    def _with_idle_gradients(self, gates: Tensor, samples_of: list[list[int]]) -> Tensor:
+        """Return ``gates``, of which experts without a sample have the gradient zero.
+
+        Without it they would have no gradient at all, and data-parallel workers, whose samples
+        choose other experts, sum the gradients of all of them.
+        """
+        if not torch.is_grad_enabled():
+            return gates
+        sums = []
+        for expert, samples in zip(self.experts, samples_of, strict=True):
+            if not samples:
+                sums.extend(parameter.sum() for parameter in expert.parameters())
+        return gates + 0 * torch.stack(sums).sum() if sums else gates
+
+
+def _samples_of_experts(selected: Tensor, experts: int) -> list[list[int]]:
+    """Return for each expert the indices of the samples that selected it, in (N, k)."""
+    samples_of: list[list[int]] = [[] for _ in range(experts)]
+    for sample, chosen in enumerate(selected.tolist()):
+        for index in chosen:
+            samples_of[index].append(sample)
+    return samples_of

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-_EPSILON = 1e-8
+from methods.moceir.losses import squared_variation
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class Choice:
 
     Attributes:
         gates: (N, experts) float32, the softmax over all experts; not renormalised.
-        kept: (N, k), the experts that run, the likeliest first.
-        balance: how unevenly the batch uses the experts, 0 where it is even; a scalar.
+        selected: (N, k), the experts that run, the most probable first.
+        load_balancing: how unevenly the batch uses the experts, 0 where it is even; a scalar.
     """
 
     gates: Tensor
-    kept: Tensor
-    balance: Tensor
+    selected: Tensor
+    load_balancing: Tensor
 
 
 class Router(nn.Module):
@@ -40,7 +39,7 @@ class Router(nn.Module):
     Args:
         channels: C of the features.
         embedding: channels of the frequency embedding.
-        complexity: parameters of each expert; kept as shares of the largest.
+        complexity: parameters of each expert; the buffer holds them as shares of the largest.
         expert_top_k: how many experts run for a sample.
         with_complexity: whether importance counts in proportion to the complexity.
     """
@@ -73,34 +72,32 @@ class Router(nn.Module):
 
         ``noise`` (N, experts) is standard normal; None chooses by the scores alone.
         """
-        # Near ties decide which expert runs: not a matter for bfloat16.
+        # Near ties decide which expert runs, and bfloat16 cannot resolve them.
         with torch.autocast(x.device.type, enabled=False):
             mean = x.mean(dim=(1, 2), dtype=torch.float32)
             scores = self.gate["2"](mean) + self.freq_gate(embedding.float())
             noisy = scores if noise is None else scores + noise * self.noise_std
             gates = noisy.softmax(dim=-1)
-            kept = gates.topk(self.top_k, dim=-1).indices
-            balance = 0.5 * self._importance(scores) + 0.5 * self._load(scores, noisy)
-        return Choice(gates, kept, balance)
+            selected = gates.topk(self.top_k, dim=-1).indices
+            load_balancing = 0.5 * self.importance(scores) + 0.5 * self.load(scores, noisy)
+        return Choice(gates, selected, load_balancing)
 
-    def _importance(self, scores: Tensor) -> Tensor:
-        """Return how unevenly the batch's probabilities fall on the experts."""
+    def importance(self, scores: Tensor) -> Tensor:
+        """Return how unevenly the probabilities of ``scores`` (N, experts) are distributed."""
         importance = scores.softmax(dim=-1).sum(dim=0)
-        return variation(importance * self.complexity if self.with_complexity else importance)
+        if self.with_complexity:
+            importance = importance * self.complexity
+        return squared_variation(importance)
 
-    def _load(self, scores: Tensor, noisy: Tensor) -> Tensor:
-        """Return how unevenly the experts would be kept, were the noise drawn anew.
+    def load(self, scores: Tensor, noisy: Tensor) -> Tensor:
+        """Return how unevenly the experts would be selected if the noise were drawn anew.
 
-        An expert is kept if its score and noise pass the least of those kept now.
+        An expert is selected if its score and noise exceed the least of those selected now.
+        ``scores`` and ``noisy``, the scores with their noise, are (N, experts).
         """
         least = noisy.topk(self.top_k, dim=-1).values[:, -1:]
-        kept = torch.special.ndtr((scores - least) / self.noise_std)
-        return variation(kept.mean(dim=0))
-
-
-def variation(values: Tensor) -> Tensor:
-    """Return the squared coefficient of variation of (experts,), variance over n - 1."""
-    return values.var() / (values.mean() + _EPSILON).square()
+        probability = torch.special.ndtr((scores - least) / self.noise_std)
+        return squared_variation(probability.mean(dim=0))
 
 
 def keyed_noise(images: Tensor, blocks: int, experts: int) -> Tensor:
@@ -110,36 +107,3 @@ def keyed_noise(images: Tensor, blocks: int, experts: int) -> Tensor:
         rng = torch.Generator().manual_seed(zlib.crc32(image.contiguous().numpy().tobytes()))
         drawn.append(torch.randn(blocks, experts, generator=rng))
     return torch.stack(drawn).to(images.device)
-
-
-class FrequencyEmbedding(nn.Module):
-    """Summarises the high frequencies of the deepest features.
-
-    The published code means to freeze the high-pass kernel, but assigns to a method's name, so
-    it trains; so it does here.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.high_conv = nn.Sequential(_HighPass(channels), nn.GELU())
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, C)."""
-        return self.mlp(self.high_conv(x).mean(dim=(-2, -1)))
-
-
-class _HighPass(nn.Module):
-    """Starts as the Laplacian of each channel, diagonals included."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        laplacian = F.pad(torch.full((1, 1), 9.0), (1, 1, 1, 1)) - 1
-        with torch.no_grad():
-            self.conv.weight.copy_(laplacian.expand_as(self.conv.weight))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)

@@ -1,8 +1,8 @@
 """Decoded images on disk, mapped into memory: a PNG is decoded once, not once per sample.
 
-A training crop touches a twentieth of a photograph and is used once. Decoding the whole file
-for it costs a hundred times the crop. Here the first use decodes; later ones, in any process,
-map the pixels and copy what the crop covers.
+A training crop covers a twentieth of an image and is used once. Decoding the whole file for it
+costs a hundred times the crop. Here the first use decodes; later ones, in any process, map the
+pixels and copy what the crop covers.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _MAPPED_AT_ONCE = 4096  # mappings, not files: Linux allows a process 65,530
 
 def default_folder() -> Path:
     """Return the folder that HARNESS_IMAGE_CACHE names, else one in the user's cache."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    if given:
-        return Path(given)
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "restoration-harness" / "images"
 
@@ -39,7 +39,7 @@ class DecodedImages:
     """Reads images through ``folder``; a file that changed is decoded anew.
 
     Where the folder cannot be written, or its disk has less than two gigabytes to spare, images
-    are decoded at each use: slower, and right all the same.
+    are decoded at each use, which is slower and gives the same pixels.
     """
 
     folder: Path
@@ -53,12 +53,13 @@ class DecodedImages:
         try:
             state = path.stat()
         except OSError:
-            return read_image(path)  # which says what is wrong
-        return _mapped(self.folder, path.absolute(), state.st_size, state.st_mtime_ns)
+            return read_image(path)  # its error names what is wrong
+        return mapped_image(self.folder, path.absolute(), state.st_size, state.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=_MAPPED_AT_ONCE)
-def _mapped(folder: Path, path: Path, size: int, modified_ns: int) -> Image8:
+def mapped_image(folder: Path, path: Path, size: int, modified_ns: int) -> Image8:
+    """Return an image through ``folder``; size and time of change are part of its identity."""
     identity = f"{path}\n{size}\n{modified_ns}"
     stored = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
     try:
@@ -80,7 +81,7 @@ def _map(stored: Path) -> Image8:
 
 
 def _store(image: Image8, stored: Path) -> None:
-    """Write beside the target and move it there, so that no other process sees half a file."""
+    """Write next to the target and move it there, so that no process reads half a file."""
     stored.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(stored.parent).free < image.nbytes + _SPARE_BYTES:
         raise OSError("too little space to spare")

@@ -1,15 +1,33 @@
-"""Training crops: the same square and the same symmetry from a degraded and a clean image."""
+"""Crops: about the centre for tests; for training one square and symmetry of a pair's images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
 from harness.data.images.arrays import Float, Image8
 from harness.data.images.cache import DecodedImages
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+def centre_crop(image: NDArray[Number], multiple: int, side: int | None) -> NDArray[Number]:
+    """Cut (H, W, 3) about its centre to multiples of ``multiple``, at most ``side`` each.
+
+    The odd pixel is cut from the bottom and right, as in the published ``crop_img``
+    (PromptIR, utils/image_utils.py).
+    """
+    slices: list[slice] = []
+    for length in image.shape[:2]:
+        size = (length if side is None else min(length, side)) // multiple * multiple
+        start = (length - size) // 2
+        slices.append(slice(start, start + size))
+    return image[slices[0], slices[1]]
 
 
 def crop_alike(

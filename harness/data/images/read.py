@@ -1,4 +1,4 @@
-"""Reading image files, for all of the product: one function, one result, nothing guessed.
+"""Reading image files: one function for all of the harness.
 
 The result is always (H, W, 3) uint8 RGB, values as the file stores them (a colour profile is not
 applied). What a file may be, and what happens:
@@ -9,7 +9,7 @@ applied). What a file may be, and what happens:
   under a transparent pixel should be, no file says;
 - the EXIF orientation is applied, so the pixels lie as viewers show them;
 - CMYK, Lab, floating point and 32-bit integers are refused, as is a file with several frames
-  (an MPO photograph counts as its first).
+  (an MPO file counts as its first).
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _decode(image: PillowImage.Image, path: Path) -> Image8:
 
 
 def _is_deep(image: PillowImage.Image) -> bool:
-    """Tell whether channels have 16 bits, which Pillow hides for colour images."""
+    """Return whether channels have 16 bits, which Pillow hides for colour images."""
     if image.mode.startswith("I"):
         return True
     if image.format == "PNG":
@@ -131,11 +131,10 @@ def _png_depth(image: PillowImage.Image) -> int:
 
 
 def _ppm_maximum(image: PillowImage.Image) -> int:
-    fields = [
-        word
-        for line in _beginning(image, 4096).split(b"\n")
-        for word in line.split(b"#")[0].split()
-    ]
+    fields: list[bytes] = []
+    for line in _beginning(image, 4096).split(b"\n"):
+        before_comment = line.split(b"#")[0]
+        fields += before_comment.split()
     return int(fields[3]) if fields[0] in {b"P2", b"P3", b"P5", b"P6"} else 1
 
 
@@ -145,7 +144,7 @@ def _beginning(image: PillowImage.Image, count: int) -> bytes:
 
 
 def _sixteen_bits(path: Path, mode: str) -> Image8:
-    """Decode with OpenCV, which keeps all bits; Pillow has found the file whole before."""
+    """Decode with OpenCV, which preserves all bits; Pillow has read the whole file before."""
     import cv2
 
     encoded = np.frombuffer(path.read_bytes(), np.uint8)

@@ -1,17 +1,18 @@
-"""The same picture twice: between two data sets, or inside one.
+"""Images that show the same scene twice: between two data sets, or inside one.
 
 Every image gets a 64-bit hash of its coarse structure (the signs of low cosine coefficients, after
 Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"). Hashes that
-are close, in any of the eight symmetries of the square, only propose; a match is reported when
-small versions of both images correlate, as a whole and in what is left without the coarse
-structure. Two photographs with the same sky agree in the first and not in the second.
+are close, in any of the eight symmetries of the square, are only candidates; a match is reported
+when small versions of both images correlate, as a whole and in what is left without the coarse
+structure. Two images with the same sky agree in the first and not in the second.
 
-What this does not find: a part cut out of a larger picture.
+Not found: a part that was cut out of a larger image.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ _TURNS = (
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """What is kept of one image: ``small`` is (64, 64) float32 grey, stretched to a square."""
+    """What is compared of one image: ``small`` is (64, 64) float32 grey, stretched to a square."""
 
     data_set: str
     image: str
@@ -60,10 +61,14 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two images that show the same picture.
+    """Two images that show the same scene.
 
-    ``exact`` means equal pixels; otherwise ``correlation`` of the small versions says how near
-    they are, and ``turned`` how the second lies to the first, empty if alike.
+    Attributes:
+        first: the one image.
+        second: the other.
+        exact: whether their pixels are equal.
+        correlation: of the small versions, 1 for equal pixels.
+        turned: how the second lies to the first, empty if alike.
     """
 
     first: Thumbnail
@@ -76,51 +81,70 @@ class Duplicate:
 def read_thumbnails(
     data_set: str, images: Sequence[tuple[str, Path]], on_progress: OnProgress = no_progress
 ) -> list[Thumbnail]:
-    """Read (name, file) of images and keep what is compared, several at a time.
+    """Read (name, file) of images and return what is compared, several at a time.
 
     Raises:
         HarnessError: an image cannot be read; names it.
     """
 
-    def take(entry: tuple[str, Path]) -> Thumbnail:
+    def thumbnail(entry: tuple[str, Path]) -> Thumbnail:
         image, path = entry
         pixels = read_image(path)
         digest = hashlib.sha256(str(pixels.shape).encode())
         digest.update(pixels.tobytes())
         return Thumbnail(data_set, image, path, digest.hexdigest(), _small(pixels))
 
-    return map_files(take, images, on_progress)
+    return map_files(thumbnail, images, on_progress)
 
 
 def find_duplicates(first: Sequence[Thumbnail], second: Sequence[Thumbnail]) -> list[Duplicate]:
-    """Return every pair of one image of ``first`` and one of ``second`` that is the same picture.
+    """Return every pair of one image of ``first`` and one of ``second`` that is the same scene.
 
     If both are the same list, pairs inside it, each once. Sorted by the names of the images.
     """
     if not first or not second:
         return []
-    inside = first is second
-    bits_of_second = np.stack([_bits(picture.small) for picture in second])
-    found: dict[tuple[int, int], Duplicate] = {}
-    by_pixels: dict[str, list[int]] = {}
-    for number, picture in enumerate(second):
-        by_pixels.setdefault(picture.pixels_sha256, []).append(number)
-    for row, picture in enumerate(first):
-        for column in by_pixels.get(picture.pixels_sha256, []):
-            if not inside or row < column:
-                found[row, column] = Duplicate(picture, second[column], True, 1.0, "")
-    for mode in range(8):
-        turned = [_turned(picture.small, mode) for picture in first]
+    found = _near_matches(first, second)
+    found |= _exact_matches(first, second)
+    return sorted(found.values(), key=lambda match: (match.first.image, match.second.image))
+
+
+Matches = dict[tuple[int, int], Duplicate]
+"""Matches by the numbers of both images in their lists."""
+
+
+def _exact_matches(first: Sequence[Thumbnail], second: Sequence[Thumbnail]) -> Matches:
+    columns_of: dict[str, list[int]] = defaultdict(list)
+    for column, thumbnail in enumerate(second):
+        columns_of[thumbnail.pixels_sha256].append(column)
+    found: Matches = {}
+    for row, thumbnail in enumerate(first):
+        for column in columns_of.get(thumbnail.pixels_sha256, []):
+            if first is second and row >= column:
+                continue
+            found[row, column] = Duplicate(thumbnail, second[column], True, 1.0, "")
+    return found
+
+
+def _near_matches(first: Sequence[Thumbnail], second: Sequence[Thumbnail]) -> Matches:
+    """Return the matches of each pair of images in the first symmetry that they match in."""
+    bits_of_second = np.stack([_bits(thumbnail.small) for thumbnail in second])
+    found: Matches = {}
+    for mode, words in enumerate(_TURNS):
+        turned = [_turned(thumbnail.small, mode) for thumbnail in first]
         bits = np.stack([_bits(small) for small in turned])
-        for row, column in _near(bits, bits_of_second):
-            if (inside and row >= column) or (row, column) in found:
+        candidates = _close_hashes(bits, bits_of_second)
+        if first is second:
+            candidates = _once(candidates)
+        for row, column in candidates:
+            equal = first[row].pixels_sha256 == second[column].pixels_sha256
+            if equal or (row, column) in found:
                 continue
             correlation = _verified(turned[row], second[column].small)
             if correlation is not None:
-                found[row, column] = Duplicate(
-                    first[row], second[column], False, correlation, _TURNS[mode]
-                )
-    return sorted(found.values(), key=lambda leak: (leak.first.image, leak.second.image))
+                match = Duplicate(first[row], second[column], False, correlation, words)
+                found[row, column] = match
+    return found
 
 
 def _small(pixels: Image8) -> Float:
@@ -145,16 +169,21 @@ def _bits(small: Float) -> Float:
     return np.where(low > np.median(low), np.float32(1), np.float32(-1))
 
 
-def _near(first: Float, second: Float) -> list[tuple[int, int]]:
+def _close_hashes(first: Float, second: Float) -> list[tuple[int, int]]:
     """Return index pairs whose bits differ in few places: a product of matrices counts them."""
     least = first.shape[1] - 2 * HASH_DISTANCE_BITS
-    found = []
+    found: list[tuple[int, int]] = []
     for start in range(0, len(first), _BLOCK):
         for other in range(0, len(second), _BLOCK):
             agreement = first[start : start + _BLOCK] @ second[other : other + _BLOCK].T
             rows, columns = np.nonzero(agreement >= least)
-            found += [(start + int(r), other + int(c)) for r, c in zip(rows, columns, strict=True)]
+            found += zip((rows + start).tolist(), (columns + other).tolist(), strict=True)
     return found
+
+
+def _once(candidates: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the index pairs inside one list, each once and none of an image with itself."""
+    return [(row, column) for row, column in candidates if row < column]
 
 
 def _verified(first: Float, second: Float) -> float | None:
@@ -162,7 +191,7 @@ def _verified(first: Float, second: Float) -> float | None:
     from scipy.ndimage import gaussian_filter
 
     if min(first.std(), second.std()) < _LEAST_CONTRAST_255:
-        return None  # nothing is seen on them that could be compared
+        return None  # nothing is visible on them that could be compared
     # Pixels of the small versions are not to decide: a cut edge moves them by one.
     first, second = gaussian_filter(first, 1.0), gaussian_filter(second, 1.0)
     whole = _correlation(first, second)
@@ -175,6 +204,7 @@ def _verified(first: Float, second: Float) -> float | None:
 
 
 def _correlation(first: Float, second: Float) -> float:
-    a, b = (image.astype(np.float64) - image.mean(dtype=np.float64) for image in (first, second))
+    a = first.astype(np.float64) - first.mean(dtype=np.float64)
+    b = second.astype(np.float64) - second.mean(dtype=np.float64)
     norm = np.sqrt((a * a).sum() * (b * b).sum())
     return float((a * b).sum() / norm) if norm > 0 else 0.0

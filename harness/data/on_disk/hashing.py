@@ -1,19 +1,21 @@
 """Hashes of files' bytes, computed once: a training set has tens of gigabytes.
 
-What was hashed is kept by path, size and time of change beside the decoded images; a file that
-changed is hashed anew.
+The hash of a file is stored by its path, size and time of change beside the decoded images; a
+file that changed is hashed again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.config.errors import HarnessError
+from harness.config.hashing import file_sha256
 from harness.data.images.cache import default_folder
-from harness.data.on_disk.layouts import PairFiles
+from harness.data.on_disk.found_set import PairFiles
 from harness.data.parallel_map import OnProgress, map_files, no_progress
 
 
@@ -23,63 +25,63 @@ def content_sha256(pairs: Sequence[PairFiles], on_progress: OnProgress = no_prog
     Raises:
         HarnessError: a file cannot be read; the message names it.
     """
-    paths = [p for pair in pairs for p in (pair.degraded, pair.clean) if p is not None]
-    known = _read()
-    states = {path: _state(path) for path in dict.fromkeys(paths)}
-    missing = [path for path, state in states.items() if state not in known]
-    if missing:
-        hashed = map_files(_hash, missing, on_progress)
-        fresh = {states[path]: digest for path, digest in zip(missing, hashed, strict=True)}
-        known |= fresh
-        _keep(fresh)
-    digest = hashlib.sha256()
+    paths: list[Path] = []
+    for pair in pairs:
+        paths += pair.paths
+    state_of = {path: _state(path) for path in dict.fromkeys(paths)}
+    hash_of = _hashes(state_of, on_progress)
+    whole = hashlib.sha256()
     for path in paths:
-        digest.update(bytes.fromhex(known[states[path]]))
-    return digest.hexdigest()
+        whole.update(bytes.fromhex(hash_of[state_of[path]]))
+    return whole.hexdigest()
+
+
+def _hashes(state_of: Mapping[Path, str], on_progress: OnProgress) -> dict[str, str]:
+    """Return hashes by state, computing and storing those that are missing."""
+    known = _stored()
+    missing = [path for path, state in state_of.items() if state not in known]
+    if not missing:
+        return known
+    fresh = {}
+    for path, digest in zip(missing, map_files(file_sha256, missing, on_progress), strict=True):
+        fresh[state_of[path]] = digest
+    _store(fresh)
+    return {**known, **fresh}
 
 
 def _state(path: Path) -> str:
     try:
         found = path.stat()
     except OSError as error:
-        raise HarnessError(f"{path} cannot be read: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise HarnessError(
+            f"{path} cannot be read: {reason}; check the path and its permissions"
+        ) from error
     return f"{path.absolute()}\n{found.st_size}\n{found.st_mtime_ns}"
-
-
-def _hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise HarnessError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _file() -> Path:
     return default_folder().parent / "digests.jsonl"
 
 
-def _read() -> dict[str, str]:
-    """Return what is kept; a line that another process has not finished yet is left out."""
-    known = {}
+def _stored() -> dict[str, str]:
+    """Return the stored hashes; a line that another process has not finished is left out."""
+    known: dict[str, str] = {}
     try:
         lines = _file().read_text(encoding="utf-8").split("\n")
     except OSError:
-        return {}
+        return known
     for line in lines:
-        try:
+        with contextlib.suppress(ValueError, TypeError):
             state, digest = json.loads(line)
-        except (ValueError, TypeError):
-            continue
-        known[state] = digest
+            known[state] = digest
     return known
 
 
-def _keep(fresh: dict[str, str]) -> None:
-    """Append what was hashed; where that cannot be written, it is hashed again next time."""
-    text = "".join(json.dumps(entry) + "\n" for entry in fresh.items())
-    try:
+def _store(fresh: Mapping[str, str]) -> None:
+    """Append hashes; where that cannot be written, they are computed again next time."""
+    lines = [json.dumps(entry) + "\n" for entry in fresh.items()]
+    with contextlib.suppress(OSError):
         _file().parent.mkdir(parents=True, exist_ok=True)
         with _file().open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError:
-        pass
+            file.write("".join(lines))

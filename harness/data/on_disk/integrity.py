@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,10 +15,11 @@ from harness.config.data_sets import PSNR_TOLERANCE_DB, Variant
 from harness.config.errors import HarnessError
 from harness.data.images.arrays import Image8
 from harness.data.images.read import read_image
-from harness.data.on_disk.layouts import FoundSet, PairFiles
+from harness.data.on_disk.found_set import FoundSet, PairFiles
 from harness.data.parallel_map import OnProgress, map_files, no_progress
 
 Kind = Literal["count", "unpaired", "size", "unreadable"]
+_MOST_GROUPS = 16
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,13 @@ class Problem:
 class SetReport:
     """What a check found.
 
-    ``degraded_psnr_rgb_db`` is the mean over pairs of the PSNR of the degraded images (infinite if
-    one pair is identical), None without degraded images; ``variants`` are those of the card that
-    no evidence speaks against; ``sizes`` counts clean images by (width, height).
+    Attributes:
+        found: the data set.
+        problems: what is wrong, empty for a whole set.
+        sizes: number of clean images by (width, height).
+        degraded_psnr_rgb_db: mean over pairs of the PSNR of the degraded images, infinite if one
+            pair is identical; None without degraded images.
+        variants: the releases that all evidence agrees with.
     """
 
     found: FoundSet
@@ -46,8 +51,8 @@ class SetReport:
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """What decoding a clean image and all its degraded ones tells."""
+class _Decoded:
+    """What is known once a clean image and all its degraded ones are decoded."""
 
     problems: tuple[Problem, ...]
     size_px: tuple[int, int] | None
@@ -59,38 +64,53 @@ def check_set(found: FoundSet, on_progress: OnProgress = no_progress) -> SetRepo
     by_clean: dict[Path, list[PairFiles]] = defaultdict(list)
     for pair in found.pairs:
         by_clean[pair.clean].append(pair)
-    looked = map_files(_look, list(by_clean.values()), on_progress)
-    alone = [u.path for u in found.unpaired if u.path.is_file() and u.path not in by_clean]
-    unread = [problem for problem in map_files(_readable, alone) if problem is not None]
-    problems = [
-        *_count_problems(found),
-        *(Problem("unpaired", f"{item.path}: {item.reason}") for item in found.unpaired),
-        *unread,
-        *(problem for item in looked for problem in item.problems),
-    ]
-    psnrs = [value for item in looked for value in item.psnrs_db]
-    psnr_db = math.fsum(psnrs) / len(psnrs) if psnrs else None
-    sizes = Counter(item.size_px for item in looked if item.size_px is not None)
-    variants = tuple(v for v in found.spec.variants if _may_be(v, found, sizes, psnr_db))
-    return SetReport(found, tuple(problems), dict(sizes), psnr_db, variants)
+    decoded = map_files(_decode, list(by_clean.values()), on_progress)
+    problems = [*_count_problems(found), *_unpaired_problems(found)]
+    psnrs_db: list[float] = []
+    sizes: Counter[tuple[int, int]] = Counter()
+    for item in decoded:
+        problems += item.problems
+        psnrs_db += item.psnrs_db
+        if item.size_px is not None:
+            sizes[item.size_px] += 1
+    mean_db = math.fsum(psnrs_db) / len(psnrs_db) if psnrs_db else None
+    variants = [v for v in found.spec.variants if _agrees(v, found, sizes, mean_db)]
+    return SetReport(found, tuple(problems), dict(sizes), mean_db, tuple(variants))
 
 
-def _count_problems(found: FoundSet) -> list[Problem]:
-    problems = []
+def _count_problems(found: FoundSet) -> Iterator[Problem]:
+    pairs = "pairs" if found.layout.degraded else "images"
     for name, count, expected in (
-        ("pairs" if found.layout.degraded else "images", len(found.pairs), found.expected.pairs),
+        (pairs, len(found.pairs), found.expected.pairs),
         ("distinct clean images", len(found.clean_files), found.expected.clean),
     ):
         if expected is not None and count != expected:
-            groups = Counter(pair.group for pair in found.pairs)
-            each = ", ".join(f"{group} {groups[group]}" for group in sorted(groups) if group)
-            among = f" ({each})" if each and len(groups) <= 16 else ""
-            text = f"{found.folder}: {count} {name}{among} where {expected} are expected"
-            problems.append(Problem("count", text))
-    return problems
+            text = f"{found.folder}: {count} {name}{_by_group(found)} where {expected} are expected"
+            yield Problem("count", text)
 
 
-def _readable(path: Path) -> Problem | None:
+def _by_group(found: FoundSet) -> str:
+    groups = Counter(pair.group for pair in found.pairs if pair.group)
+    if not groups or len(groups) > _MOST_GROUPS:
+        return ""
+    counts = [f"{group} {count}" for group, count in sorted(groups.items())]
+    return f" ({', '.join(counts)})"
+
+
+def _unpaired_problems(found: FoundSet) -> Iterator[Problem]:
+    """Yield the files without a counterpart, then those of them that cannot be read."""
+    paired = set(found.clean_files)
+    files = []
+    for item in found.unpaired:
+        yield Problem("unpaired", f"{item.path}: {item.reason}")
+        if item.path.is_file() and item.path not in paired:
+            files.append(item.path)
+    for problem in map_files(_unreadable, files):
+        if problem is not None:
+            yield problem
+
+
+def _unreadable(path: Path) -> Problem | None:
     try:
         read_image(path)
     except HarnessError as error:
@@ -98,10 +118,10 @@ def _readable(path: Path) -> Problem | None:
     return None
 
 
-def _look(pairs: Sequence[PairFiles]) -> _Looked:
+def _decode(pairs: Sequence[PairFiles]) -> _Decoded:
     """Decode one clean image once and compare all its degraded ones to it."""
     problems: list[Problem] = []
-    psnrs = []
+    psnrs_db: list[float] = []
     clean = _read(pairs[0].clean, problems)
     for pair in pairs:
         degraded = None if pair.degraded is None else _read(pair.degraded, problems)
@@ -112,9 +132,9 @@ def _look(pairs: Sequence[PairFiles]) -> _Looked:
             text = f"{pair.degraded} and {pair.clean} differ in size: {sizes}"
             problems.append(Problem("size", text))
         else:
-            psnrs.append(_psnr_db(degraded, clean))
-    size = None if clean is None else (clean.shape[1], clean.shape[0])
-    return _Looked(tuple(problems), size, tuple(psnrs))
+            psnrs_db.append(_psnr_db(degraded, clean))
+    size_px = None if clean is None else (clean.shape[1], clean.shape[0])
+    return _Decoded(tuple(problems), size_px, tuple(psnrs_db))
 
 
 def _read(path: Path, problems: list[Problem]) -> Image8 | None:
@@ -131,24 +151,25 @@ def _size(image: Image8) -> str:
 
 def _psnr_db(first: Image8, second: Image8) -> float:
     difference = np.subtract(first, second, dtype=np.int16).astype(np.float32).ravel()
-    squares = float(np.dot(difference, difference)) / difference.size
-    return 10 * math.log10(255**2 / squares) if squares > 0 else math.inf
+    mean_square = float(np.dot(difference, difference)) / difference.size
+    return 10 * math.log10(255**2 / mean_square) if mean_square > 0 else math.inf
 
 
-def _may_be(
+def _agrees(
     variant: Variant,
     found: FoundSet,
     sizes: dict[tuple[int, int], int],
     psnr_db: float | None,
 ) -> bool:
-    """Tell whether there is evidence for a variant and none against it."""
-    agrees = []
+    """Return whether there is evidence for a release and none against it."""
+    evidence: list[bool] = []
     if variant.clean_suffix is not None:
         suffixes = {path.suffix.lower() for path in found.clean_files}
-        agrees.append(suffixes == {variant.clean_suffix})
+        evidence.append(suffixes == {variant.clean_suffix})
     if variant.size_px is not None:
-        agrees.append({tuple(sorted(size)) for size in sizes} == {tuple(sorted(variant.size_px))})
+        either_way = {tuple(sorted(size)) for size in sizes}
+        evidence.append(either_way == {tuple(sorted(variant.size_px))})
     if variant.degraded_psnr_rgb_db is not None:
-        apart = abs((psnr_db or 0.0) - variant.degraded_psnr_rgb_db)
-        agrees.append(apart <= PSNR_TOLERANCE_DB)
-    return bool(agrees) and all(agrees)
+        difference_db = abs((psnr_db or 0.0) - variant.degraded_psnr_rgb_db)
+        evidence.append(difference_db <= PSNR_TOLERANCE_DB)
+    return bool(evidence) and all(evidence)

@@ -1,7 +1,7 @@
-"""Where a person keeps data sets, and finding one there.
+"""Where data sets lie on this machine, and finding one there.
 
-The first of these that is given counts, alone: the flag ``--data-root``, the environment variable
-``HARNESS_DATA_ROOT``, the user's configuration file.
+The first of these that is given counts, and no other: the flag ``--data-root``, the environment
+variable ``HARNESS_DATA_ROOT``, the user's configuration file.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from harness.config.data_sets import DataSetSpec, data_set_names
+from harness.config.data_sets import DataSetSpec
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.files import data_set_names
 from harness.config.parsing import parse, read_yaml
 from harness.config.spec import Spec
-from harness.data.on_disk.layouts import FoundSet, fit
+from harness.data.on_disk.found_set import FoundSet
+from harness.data.on_disk.layouts import fit
 
 ROOT_VARIABLE = "HARNESS_DATA_ROOT"
 
@@ -31,9 +33,12 @@ class UserConfiguration(Spec):
 
 @dataclass(frozen=True)
 class DataRoots:
-    """Places to look in: ``folder`` holds sets, ``sets`` says where single ones lie.
+    """Folders to look in.
 
-    ``origin`` is the flag, variable or file that said so, for messages.
+    Attributes:
+        folder: holds data sets.
+        origin: the flag, variable or file that named it, for messages.
+        sets: the folders of single data sets, by name.
     """
 
     folder: Path | None
@@ -45,7 +50,7 @@ class DataRoots:
 
 
 def configuration_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the user's configuration lies, whether it exists or not."""
+    """Return the path of the user's configuration, whether it exists or not."""
     base = environ.get("XDG_CONFIG_HOME")
     home = Path(base) if base else Path("~/.config").expanduser()
     return home / "restoration-harness" / "config.yaml"
@@ -54,59 +59,70 @@ def configuration_file(environ: Mapping[str, str] = os.environ) -> Path:
 def find_data_roots(
     data_root: Path | None = None, environ: Mapping[str, str] = os.environ
 ) -> DataRoots:
-    """Return the places that flag, environment or file name; none of them is no error.
+    """Return the folders that flag, environment or file name; none of them is no error.
 
     Raises:
         UsageError: a folder does not exist, or the file has an unknown key or data set.
     """
     if data_root is not None:
         return DataRoots(_folder(str(data_root), "--data-root"), "--data-root")
-    given = environ.get(ROOT_VARIABLE)
-    if given:
-        return DataRoots(_folder(given, ROOT_VARIABLE), ROOT_VARIABLE)
+    named = environ.get(ROOT_VARIABLE)
+    if named:
+        return DataRoots(_folder(named, ROOT_VARIABLE), ROOT_VARIABLE)
     path = configuration_file(environ)
     if not path.is_file():
         return DataRoots(None, str(path))
-    content = parse(UserConfiguration, read_yaml(path), str(path))
-    sets = {}
-    for name, place in content.sets.items():
-        if name not in data_set_names():
+    return _roots_of(parse(UserConfiguration, read_yaml(path), str(path)), path)
+
+
+def _roots_of(configuration: UserConfiguration, path: Path) -> DataRoots:
+    known = data_set_names()
+    sets: dict[str, Path] = {}
+    for name, text in configuration.sets.items():
+        if name not in known:
             raise UsageError(
-                f"{path}: unknown data set '{name}' in 'sets'; {did_you_mean(name, data_set_names())}"
+                f"{path}: unknown data set '{name}' in 'sets'; {did_you_mean(name, known)}"
             )
-        sets[name] = _folder(place, f"{path}: sets.{name}", absolute=True)
-    root = content.data_root
-    folder = None if root is None else _folder(root, f"{path}: data_root", absolute=True)
+        sets[name] = _absolute_folder(text, f"{path}: sets.{name}")
+    root = configuration.data_root
+    folder = None if root is None else _absolute_folder(root, f"{path}: data_root")
     return DataRoots(folder, str(path), sets)
 
 
-def _folder(text: str, where: str, absolute: bool = False) -> Path:
-    folder = Path(text).expanduser()
-    if absolute and not folder.is_absolute():
+def _absolute_folder(text: str, where: str) -> Path:
+    if not Path(text).expanduser().is_absolute():
         raise UsageError(f"{where}: '{text}' is not absolute; write the whole path or ~/…")
+    return _folder(text, where)
+
+
+def _folder(text: str, where: str) -> Path:
+    folder = Path(text).expanduser()
     if not folder.is_dir():
         raise UsageError(f"{where}: '{text}' is no folder; name the one that holds the data sets")
     return folder
 
 
 def how_to_name_a_root(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the part of a sentence that says how data is made known."""
+    """Return the part of a sentence that says how data sets are made known."""
     return (
         f"name the folder that holds the data sets with --data-root, with {ROOT_VARIABLE}, or as "
         f"data_root in {configuration_file(environ)}"
     )
 
 
-def places(card: DataSetSpec, roots: DataRoots) -> list[Path]:
-    """Return the existing folders in which ``card`` may lie, the most certain first."""
-    if card.name in roots.sets:
-        return [roots.sets[card.name]]  # the person said so; other places would be guesses
+def candidate_folders(spec: DataSetSpec, roots: DataRoots) -> list[Path]:
+    """Return the existing folders in which a data set may lie, the most certain first."""
+    if spec.name in roots.sets:
+        return [roots.sets[spec.name]]  # the user named it; other folders would be guesses
     if roots.folder is None:
         return []
-    names = [card.name, *card.folders]
-    found = [path for name in names for path in _below(roots.folder, name.split("/"))]
+    found: list[Path] = []
     own = roots.folder.resolve().as_posix().lower()
-    if any(own.endswith("/" + name.lower()) for name in names):
+    is_the_set = False
+    for name in (spec.name, *spec.folders):
+        found += _below(roots.folder, name.split("/"))
+        is_the_set = is_the_set or own.endswith("/" + name.lower())
+    if is_the_set:
         found.append(roots.folder)
     return list(dict.fromkeys(found))
 
@@ -125,21 +141,21 @@ def _below(folder: Path, parts: list[str]) -> Iterator[Path]:
             yield from _below(entry, parts[1:])
 
 
-def find_set(card: DataSetSpec, roots: DataRoots) -> FoundSet | None:
-    """Return the data set of ``card`` on disk, or None where no layout fits.
+def find_set(spec: DataSetSpec, roots: DataRoots) -> FoundSet | None:
+    """Return a data set as it lies on disk, or None where no layout fits.
 
-    Among all places and layouts the one with most pairs (up to the expected number) counts, then
+    Among all folders and layouts the one with most pairs (up to the expected number) counts, then
     the one with fewest beyond that, then with fewest files unpaired or left out, then the first.
 
     Raises:
         HarnessError: a folder or list file cannot be read.
     """
-    candidates = [
-        found
-        for place in places(card, roots)
-        for layout in card.layouts
-        if (found := fit(card, layout, place)) is not None
-    ]
+    candidates: list[FoundSet] = []
+    for folder in candidate_folders(spec, roots):
+        for layout in spec.layouts:
+            found = fit(spec, layout, folder)
+            if found is not None:
+                candidates.append(found)
     return min(candidates, key=_badness, default=None)
 
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-from harness.data.on_disk.layouts import FoundSet
+from harness.config.hashing import file_sha256
+from harness.data.on_disk.found_set import FoundSet
 from harness.data.parallel_map import OnProgress, map_files, no_progress
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -35,17 +35,6 @@ def manifest_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.sha256"
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes; raise :class:`HarnessError` if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise HarnessError(
-            f"{path} cannot be read: {error.strerror}; fetch it again or change its permissions"
-        ) from error
-
-
 def hashes(found: FoundSet, on_progress: OnProgress = no_progress) -> dict[str, str]:
     """Return SHA-256 by name of every image file of ``found``, several at a time.
 
@@ -55,8 +44,9 @@ def hashes(found: FoundSet, on_progress: OnProgress = no_progress) -> dict[str, 
     names = [path.relative_to(found.folder).as_posix() for path in found.files]
     for name in names:
         if any(sign in name for sign in "\n\r\\"):
-            raise HarnessError(f"{found.folder}: {name!r} cannot stand in a manifest; rename it")
-    return dict(zip(names, map_files(file_sha256, found.files, on_progress), strict=True))
+            raise HarnessError(f"{found.folder}: {name!r} cannot be part of a manifest; rename it")
+    digests = map_files(file_sha256, found.files, on_progress)
+    return dict(zip(names, digests, strict=True))
 
 
 def manifest_text(digests: Mapping[str, str]) -> str:
@@ -89,8 +79,7 @@ def compare(found: FoundSet, path: Path, on_progress: OnProgress = no_progress) 
     """Return how ``found`` differs from the manifest at ``path``."""
     stated, present = read_manifest(path), hashes(found, on_progress)
     both = sorted(stated.keys() & present.keys())
-    return Differences(
-        changed=tuple(name for name in both if stated[name] != present[name]),
-        missing=tuple(sorted(stated.keys() - present.keys())),
-        added=tuple(sorted(present.keys() - stated.keys())),
-    )
+    changed = [name for name in both if stated[name] != present[name]]
+    missing = sorted(stated.keys() - present.keys())
+    added = sorted(present.keys() - stated.keys())
+    return Differences(tuple(changed), tuple(missing), tuple(added))

@@ -1,45 +1,109 @@
-"""Which clean image belongs to which restored one, by the names of their files."""
+"""How a degraded or restored file names its clean one: one table of rules, and pairing folders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import UsageError, did_you_mean
+from harness.data.images.read import SUFFIXES
 
 
 @dataclass(frozen=True)
 class PairingRule:
-    """Two files belong together when the keys of their stems are equal."""
+    """From the name of a degraded file to that of its clean one.
 
+    Attributes:
+        name: what YAML and ``--pairing`` call it.
+        about: one line for a person.
+        clean_stem: from a degraded file's stem to its clean file's; None where it does not fit.
+        compares_suffix: whether both files must have the same suffix.
+        one_each: whether every clean file has one degraded file in each group.
+        short_name: another name for ``--pairing``.
+    """
+
+    name: str
     about: str
-    restored_key: Callable[[str], str]
-    clean_key: Callable[[str], str]
+    clean_stem: Callable[[str], str | None]
+    compares_suffix: bool = False
+    one_each: bool = False
+    short_name: str | None = None
+
+    def key(self, clean: Path) -> str:
+        """Return what a clean file is looked up by."""
+        return clean.name if self.compares_suffix else clean.stem
+
+    def clean_key(self, degraded: Path) -> str | None:
+        """Return the key of a degraded file's clean one, None where the rule does not fit."""
+        stem = self.clean_stem(degraded.stem)
+        if stem is None:
+            return None
+        return stem + degraded.suffix if self.compares_suffix else stem
 
 
 def _same(stem: str) -> str:
     return stem
 
 
-def _before_underscore(stem: str) -> str:
-    return stem.partition("_")[0]
+def _before_underscore(stem: str) -> str | None:
+    before, underscore, _ = stem.partition("_")
+    return before if underscore else None
 
 
-def _without_no(stem: str) -> str:
-    return stem.removeprefix("no")
+def _first_seven(stem: str) -> str | None:
+    return stem[:7] if len(stem) >= 7 else None
 
 
-RULES = {
-    "stem": PairingRule("the same name, extensions aside", _same, _same),
-    "prefix": PairingRule(
-        "the restored name up to its first underscore is the clean name, as in SOTS: "
-        "0001_0.8_0.2 and 0001",
-        _before_underscore,
+def _norain(stem: str) -> str | None:
+    return f"no{stem}" if stem.startswith("rain") else None
+
+
+def _clean_of_rain(stem: str) -> str | None:
+    ending = "_rain"
+    return stem.removesuffix(ending) + "_clean" if stem.endswith(ending) else None
+
+
+_TABLE = (
+    PairingRule("same-name", "1.png and 1.png", _same, compares_suffix=True, one_each=True),
+    PairingRule(
+        "same-stem",
+        "the same name, suffixes aside: 1.jpg and 1.png",
         _same,
+        one_each=True,
+        short_name="stem",
     ),
-    "rain": PairingRule("rain-7 and norain-7, as in Rain100L", _without_no, _without_no),
-}
+    PairingRule(
+        "prefix-before-underscore",
+        "the name up to its first underscore, as in SOTS: 0001_0.8_0.2 and 0001",
+        _before_underscore,
+        short_name="prefix",
+    ),
+    PairingRule(
+        "first-seven-characters",
+        "the first seven characters, as in Outdoor-Rain: im_0001_s80_a04 and im_0001",
+        _first_seven,
+    ),
+    PairingRule(
+        "rain-to-norain", "rain-7 and norain-7, as in Rain100L", _norain, short_name="rain"
+    ),
+    PairingRule("rain-to-clean", "7_rain and 7_clean, as in RainDrop", _clean_of_rain),
+)
+
+
+def _by_name() -> dict[str, PairingRule]:
+    rules = {}
+    for rule in _TABLE:
+        if rule.short_name is not None:
+            rules[rule.short_name] = rule
+    for rule in _TABLE:
+        rules[rule.name] = rule
+    return rules
+
+
+RULES = _by_name()
+"""The rules by name, short names first; a layout names one, and so does ``--pairing``."""
 
 
 @dataclass(frozen=True)
@@ -54,81 +118,81 @@ class Pairing:
 def pair_folders(restored: Path, clean: Path, rule: str) -> Pairing:
     """Pair the images of two folders (not of folders inside them) under the named rule.
 
+    A restored file may also have its clean file's own name.
+
     Raises:
-        UsageError: the rule is unknown, a folder is missing or holds no image, two files claim
-            one place, or nothing pairs; then the rule that would pair most is named.
+        UsageError: the rule is unknown, a folder is missing or holds no image, two files of one
+            folder share a name, or nothing pairs; then the rule that would pair most is named.
     """
     if rule not in RULES:
         raise UsageError(f"--pairing {rule} is no rule; {did_you_mean(rule, RULES)}")
-    ours = image_files(restored, "--restored")
-    theirs = image_files(clean, "--clean")
-    found = _pair(ours, theirs, RULES[rule])
+    restored_files = image_files(restored, "--restored")
+    clean_files = image_files(clean, "--clean")
+    found = _paired(restored_files, clean_files, RULES[rule])
     if not found.pairs:
-        counts = {name: len(_pair(ours, theirs, other).pairs) for name, other in RULES.items()}
-        best = max(counts, key=lambda name: counts[name])
-        hint = (
-            f"--pairing {best} would pair {counts[best]}"
-            if counts[best]
-            else "no rule pairs them; rename the files"
-        )
         raise UsageError(
             f"no image of {restored} pairs with one of {clean} under --pairing {rule} "
-            f"({RULES[rule].about}); {hint}"
+            f"({RULES[rule].about}); {_hint(restored_files, clean_files)}"
         )
     return found
 
 
-def _pair(ours: list[Path], theirs: list[Path], rule: PairingRule) -> Pairing:
-    _one_each(ours, lambda stem: stem)
-    by_key = _one_each(theirs, rule.clean_key)
-    pairs = []
-    alone = []
-    for path in ours:
-        partner = by_key.get(rule.restored_key(path.stem))
+def _hint(restored: Sequence[Path], clean: Sequence[Path]) -> str:
+    best, most = "", 0
+    for name, rule in RULES.items():
+        count = len(_paired(restored, clean, rule).pairs)
+        if count > most:
+            best, most = name, count
+    return f"--pairing {best} would pair {most}" if most else "no rule pairs them; rename the files"
+
+
+def _paired(restored: Sequence[Path], clean: Sequence[Path], rule: PairingRule) -> Pairing:
+    _check_distinct(restored)
+    _check_distinct(clean)
+    by_key = {rule.key(path): path for path in clean}
+    pairs: list[tuple[Path, Path]] = []
+    alone: list[Path] = []
+    for path in restored:
+        partner = by_key.get(rule.clean_key(path) or "") or by_key.get(rule.key(path))
         if partner is None:
             alone.append(path)
         else:
             pairs.append((path, partner))
     used = {partner for _, partner in pairs}
-    left = tuple(path for path in theirs if path not in used)
-    return Pairing(tuple(pairs), tuple(alone), left)
+    left = [path for path in clean if path not in used]
+    return Pairing(tuple(pairs), tuple(alone), tuple(left))
 
 
-def _one_each(paths: list[Path], key: Callable[[str], str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+def _check_distinct(paths: Sequence[Path]) -> None:
+    first_of: dict[str, Path] = {}
     for path in paths:
-        other = found.setdefault(key(path.stem), path)
-        if other is not path:
+        first = first_of.setdefault(path.stem, path)
+        if first is not path:
             raise UsageError(
-                f"{other.name} and {path.name} in {path.parent} claim the same partner; remove one"
+                f"{first.name} and {path.name} in {path.parent} claim the same partner; remove one"
             )
-    return found
 
 
 def image_files(folder: Path, flag: str) -> list[Path]:
-    """Return the images directly in ``folder`` by natural order of names; others are passed over.
+    """Return the images directly in ``folder``, 2 before 10; other files are passed over.
 
     Raises:
-        UsageError: the folder is missing or holds none; ``flag`` stands in the message.
+        UsageError: the folder is missing or holds none; ``flag`` is named in the message.
     """
-    from PIL import Image
-
     if not folder.is_dir():
         raise UsageError(f"{flag} {folder} is not a folder; check the path")
-    readable = Image.registered_extensions()
-    found = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in readable and not path.name.startswith(".") and path.is_file()
-    ]
+    found = [path for path in folder.iterdir() if is_image(path) and path.is_file()]
     if not found:
         raise UsageError(f"{flag} {folder} holds no image; name the folder that holds the files")
-    return sorted(found, key=lambda path: _natural(path.name))
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def is_image(path: Path) -> bool:
+    """Return whether a file's name is that of an image, and not hidden."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
     """Return a key that sorts 2 before 10."""
-    import re
-
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -1,35 +1,38 @@
-"""Training images on disk: what a setting's card names, found under a person's roots."""
+"""The training sets that a setting names, found under the data roots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.config.data_sets import load_data_set
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.files import load_data_set
 from harness.config.run_specs import OnDiskTrainingData, TrainingFiles
 from harness.config.seeding import generator
 from harness.config.settings import Setting, Task, TrainingSource, degradation_versions
+from harness.data.on_disk.found_set import FoundSet, PairFiles, group_pairs
 from harness.data.on_disk.hashing import content_sha256
-from harness.data.on_disk.layouts import PairFiles
 from harness.data.on_disk.locate import DataRoots, find_set, how_to_name_a_root
-from harness.data.on_disk.test_sets import check_paired, of_group
+from harness.data.on_disk.test_sets import check_paired
 from harness.data.parallel_map import OnProgress, no_progress
 
 _HELD_OUT = 4
 _LEAST = 10
 
-Source = tuple[str, str | None]
-"""A set and the group of it, if it is one group alone."""
-TrainingPaths = Mapping[Source, tuple[PairFiles, ...]]
+SetAndGroup = tuple[str, str | None]
+"""A data set and the group of it, if it is one group alone."""
+TrainingPaths = Mapping[SetAndGroup, tuple[PairFiles, ...]]
 
 
 @dataclass(frozen=True)
-class OnDiskTraining:
-    """What can be trained on: the spec, where its files lie, and what is not there.
+class FoundTraining:
+    """What can be trained on.
 
-    ``absent`` names, by family without any image, the sets that the card asks for.
+    Attributes:
+        data: what determines it.
+        files: where it lies.
+        absent: by family of tasks without any image, the data sets that would have them.
     """
 
     data: OnDiskTrainingData
@@ -38,58 +41,55 @@ class OnDiskTraining:
 
 
 def is_noise(task: Task) -> bool:
-    """Tell whether a task's degradation is added to clean images here, as published code does."""
+    """Return whether a task's degradation is noise, which is added here as published code does."""
     return task.degradation.kind == "noise"
 
 
 def find_training(
     setting: Setting,
     roots: DataRoots,
-    replaced: Mapping[str, str],
+    train_sets: Mapping[str, str],
     on_progress: OnProgress = no_progress,
-) -> OnDiskTraining:
+) -> FoundTraining:
     """Find the training sets of ``setting``; every file is hashed, once.
 
-    ``replaced`` names, by family, another set to train on. Clean images of every set are held
-    out by name for validation, the same for all families.
+    Clean images of every set are held out by name for validation, the same for all families.
+
+    Args:
+        setting: names a data set or several per family of tasks.
+        roots: where data sets lie.
+        train_sets: by family, the data set to train on instead.
+        on_progress: receives how many files have been hashed.
 
     Raises:
-        UsageError: the card names no training sets, none is there, a replacement is unknown, is
-            a test set, or has no degraded images for a family that needs them.
+        UsageError: the setting names no training sets, none is there, or a set of ``train_sets``
+            is unknown, is a test set, or has no degraded images for a family that needs them.
         HarnessError: files of a set have no counterpart.
     """
-    if not setting.training_sources and not replaced:
+    if not setting.training_sources and not train_sets:
         raise UsageError(
-            f"the card of {setting.name} names no training sets; name one per family with "
+            f"setting {setting.name} names no training sets; name one per family with "
             "--train-set FAMILY=SET"
         )
-    for family in replaced:
-        if family not in setting.families:
-            raise UsageError(
-                f"--train-set {family}=…: {setting.name} has no family '{family}'; "
-                f"{did_you_mean(family, setting.families)}"
-            )
-    entries: list[TrainingFiles] = []
-    files: dict[Source, tuple[PairFiles, ...]] = {}
+    _check_families(setting, train_sets)
+    search = _Search(setting, roots, on_progress)
     absent: dict[str, tuple[str, ...]] = {}
     for family in setting.families:
-        sources = _sources(setting, family, replaced)
-        for source in sources:
-            found = _entry(setting, source, roots, files, on_progress)
-            if found is not None:
-                entries.append(found)
-        if not any(entry.family == family for entry in entries):
+        sources = _sources(setting, family, train_sets)
+        if not search.add(sources):
             absent[family] = tuple(source.set for source in sources)
-    if not entries:
-        names = ", ".join(dict.fromkeys(name for sets in absent.values() for name in sets))
-        raise UsageError(f"none of {names} is there; {how_to_name_a_root()}")
+    if not search.entries:
+        missing: dict[str, None] = {}
+        for names in absent.values():
+            missing.update(dict.fromkeys(names))
+        raise UsageError(f"none of {', '.join(missing)} is there; {how_to_name_a_root()}")
     data = OnDiskTrainingData(
         tasks=tuple(task for task in setting.tasks if task.family not in absent),
-        files=tuple(entries),
+        files=tuple(search.entries),
         preprocessing=setting.preprocessing,
         degradation_versions=degradation_versions(setting.tasks),
     )
-    return OnDiskTraining(data, files, absent)
+    return FoundTraining(data, search.files, absent)
 
 
 def held_out(pairs: Sequence[PairFiles], set_name: str) -> list[PairFiles]:
@@ -106,58 +106,87 @@ def held_out(pairs: Sequence[PairFiles], set_name: str) -> list[PairFiles]:
     return [by_name[int(i)] for i in sorted(order[:count])]
 
 
-def trained_on(pairs: Sequence[PairFiles], kept: Sequence[str]) -> tuple[PairFiles, ...]:
-    """Return the pairs whose clean image is none of those of the images ``kept`` for validation."""
-    apart = {pair.clean for pair in pairs if pair.image in set(kept)}
-    return tuple(pair for pair in pairs if pair.clean not in apart)
+def trained_on(pairs: Sequence[PairFiles], validation: Sequence[str]) -> tuple[PairFiles, ...]:
+    """Return the pairs whose clean image belongs to no image of ``validation``."""
+    names = set(validation)
+    excluded = {pair.clean for pair in pairs if pair.image in names}
+    return tuple(pair for pair in pairs if pair.clean not in excluded)
+
+
+def _check_families(setting: Setting, train_sets: Mapping[str, str]) -> None:
+    for family in train_sets:
+        if family not in setting.families:
+            raise UsageError(
+                f"--train-set {family}=…: {setting.name} has no family '{family}'; "
+                f"{did_you_mean(family, setting.families)}"
+            )
 
 
 def _sources(
-    setting: Setting, family: str, replaced: Mapping[str, str]
+    setting: Setting, family: str, train_sets: Mapping[str, str]
 ) -> tuple[TrainingSource, ...]:
-    if family in replaced:
-        return (TrainingSource(family=family, set=replaced[family]),)
+    if family in train_sets:
+        return (TrainingSource(family=family, set=train_sets[family]),)
     return tuple(source for source in setting.training_sources if source.family == family)
 
 
-def _entry(
-    setting: Setting,
-    source: TrainingSource,
-    roots: DataRoots,
-    files: dict[Source, tuple[PairFiles, ...]],
-    on_progress: OnProgress,
-) -> TrainingFiles | None:
-    card = load_data_set(source.set)
-    if card.split == "test":
-        raise UsageError(
-            f"--train-set {source.family}={source.set}: {source.set} is a test set, and is not "
-            "trained on"
+@dataclass
+class _Search:
+    """The training sets that were found so far."""
+
+    setting: Setting
+    roots: DataRoots
+    on_progress: OnProgress
+    entries: list[TrainingFiles] = field(default_factory=list)
+    files: dict[SetAndGroup, tuple[PairFiles, ...]] = field(default_factory=dict)
+
+    def add(self, sources: Sequence[TrainingSource]) -> bool:
+        """Add those of one family's sources that are there; return whether any is."""
+        count = len(self.entries)
+        for source in sources:
+            found = self._find(source)
+            if found is not None:
+                self.entries.append(self._entry(source, found))
+        return len(self.entries) > count
+
+    def _find(self, source: TrainingSource) -> FoundSet | None:
+        spec = load_data_set(source.set)
+        if spec.split == "test":
+            raise UsageError(
+                f"--train-set {source.family}={source.set}: {source.set} is a test set, and is not "
+                "trained on; name a training set"
+            )
+        found = find_set(spec, self.roots)
+        if found is not None:
+            check_paired(found)
+        return found
+
+    def _entry(self, source: TrainingSource, found: FoundSet) -> TrainingFiles:
+        pairs = group_pairs(found, source.group)
+        self._check_degraded(source, pairs)
+        validation = held_out(pairs, source.set)
+        if not validation:
+            raise UsageError(
+                f"{source.set} in {found.folder} has {len(pairs)} images, too few to hold one out "
+                f"for validation; a training set has at least {_LEAST}"
+            )
+        self.files[source.set, source.group] = pairs
+        return TrainingFiles(
+            family=source.family,
+            set=source.set,
+            group=source.group,
+            layout=found.layout.name,
+            repeat=source.repeat,
+            count=len(pairs),
+            held_out=tuple(pair.image for pair in validation),
+            sha256=content_sha256(pairs, self.on_progress),
         )
-    found = find_set(card, roots)
-    if found is None:
-        return None
-    check_paired(found)
-    pairs = of_group(found, source.group)
-    tasks = [task for task in setting.tasks if task.family == source.family]
-    if not all(map(is_noise, tasks)) and any(pair.degraded is None for pair in pairs):
-        raise UsageError(
-            f"{source.set} holds clean images alone, and {source.family} needs pairs; noise is "
-            "the one degradation that is added to real images"
-        )
-    validation = held_out(pairs, source.set)
-    if not validation:
-        raise UsageError(
-            f"{source.set} in {found.folder} has {len(pairs)} images, too few to hold one out for "
-            f"validation; a training set has at least {_LEAST}"
-        )
-    files[source.set, source.group] = pairs
-    return TrainingFiles(
-        family=source.family,
-        set=source.set,
-        group=source.group,
-        layout=found.layout.name,
-        repeat=source.repeat,
-        count=len(pairs),
-        held_out=tuple(pair.image for pair in validation),
-        sha256=content_sha256(pairs, on_progress),
-    )
+
+    def _check_degraded(self, source: TrainingSource, pairs: Sequence[PairFiles]) -> None:
+        of_family = [task for task in self.setting.tasks if task.family == source.family]
+        needs_pairs = not all(map(is_noise, of_family))
+        if needs_pairs and any(pair.degraded is None for pair in pairs):
+            raise UsageError(
+                f"{source.set} holds clean images alone, and {source.family} needs pairs; only "
+                "noise is added to images on disk"
+            )

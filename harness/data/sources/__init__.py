@@ -1,1 +1,1 @@
-"""What images come from: one interface, two sources."""
+"""Where images come from: one interface, two sources."""

@@ -1,20 +1,28 @@
-"""Data sets on a disk: what a setting names, found under a person's data roots."""
+"""Data sets on disk: what a setting names, found under the user's data roots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import OnDiskTrainingData, TestSet, TrainSpec
 from harness.config.settings import Setting, degradation_versions
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
-from harness.data.on_disk.test_sets import DiskPairs, OnDisk, find_tests
-from harness.data.on_disk.training_sets import OnDiskTraining, TrainingPaths, find_training
+from harness.data.on_disk.overlap import overlap_note
+from harness.data.on_disk.test_sets import FoundTests, find_tests
+from harness.data.on_disk.training_sets import FoundTraining, find_training
 from harness.data.parallel_map import OnProgress, no_progress
-from harness.data.sources.on_disk_stream import OnDiskStream
-from harness.data.sources.validation_pairs import OnDiskValidation
+from harness.data.sources.file_images import (
+    PublishedNoiseImages,
+    TestFileImages,
+    TrainingFileImages,
+)
+from harness.data.sources.pairs import ImagePairs
+from harness.data.sources.stream import CropStream
+from harness.data.sources.validation import HeldOutPairs
 
 
 @dataclass(frozen=True)
@@ -24,15 +32,15 @@ class OnDiskSource:
     Attributes:
         roots: where data sets lie.
         train_sets: by family of tasks, the set to train on instead of the setting's.
-        on_progress: hears how many files have been hashed.
+        on_progress: receives how many files have been hashed.
     """
 
     roots: DataRoots
     train_sets: Mapping[str, str] = field(default_factory=dict)
     on_progress: OnProgress = no_progress
     name: str = "on disk"
-    _tests: dict[str, OnDisk] = field(default_factory=dict, repr=False, compare=False)
-    _training: dict[str, OnDiskTraining] = field(default_factory=dict, repr=False, compare=False)
+    _tests: dict[str, FoundTests] = field(default_factory=dict, repr=False, compare=False)
+    _training: dict[str, FoundTraining] = field(default_factory=dict, repr=False, compare=False)
 
     def training_data(self, setting: Setting) -> OnDiskTrainingData:
         """See :class:`DataSource`."""
@@ -60,38 +68,53 @@ class OnDiskSource:
         """See :class:`DataSource`."""
         return self.found_training(setting).absent
 
-    def stream(self, spec: TrainSpec, views: int) -> OnDiskStream:
-        """See :class:`DataSource`."""
-        data, optimisation = spec.data, spec.optimisation
-        assert isinstance(data, OnDiskTrainingData)
-        assert optimisation is not None
-        files = self._training_files(data)
-        images = DecodedImages(default_folder())
-        return OnDiskStream(images, data, files, optimisation, spec.seed, spec.stages, views)
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """See :class:`DataSource`; asked of what was found before."""
+        trained: set[Path] = set()
+        tested: set[Path] = set()
+        example = ""
+        for training in self._training.values():
+            for (name, _), pairs in training.files.items():
+                example = example or name
+                trained |= {pair.clean for pair in pairs}
+        for by_image in self.found_tests(setting).files.values():
+            tested |= {pair.clean for pair in by_image.values()}
+        if not trained:
+            return []
+        note = overlap_note(sorted(trained), sorted(tested), example)
+        return [note] if note else []
 
-    def validation(self, spec: TrainSpec) -> OnDiskValidation:
+    def stream(self, spec: TrainSpec, views: int) -> CropStream:
         """See :class:`DataSource`."""
-        assert isinstance(spec.data, OnDiskTrainingData)
-        files = self._training_files(spec.data)
-        return OnDiskValidation(DecodedImages(default_folder()), spec.data, files)
+        return CropStream(self._training_images(spec), spec, views)
 
-    def pairs(self, test: TestSet) -> DiskPairs:
+    def validation(self, spec: TrainSpec) -> HeldOutPairs:
+        """See :class:`DataSource`."""
+        images = self._training_images(spec)
+        return HeldOutPairs(images, images.data)
+
+    def pairs(self, test: TestSet) -> ImagePairs:
         """See :class:`DataSource`."""
         found = next(found for found in self._tests.values() if found.tests == test.files)
-        return DiskPairs(test, found.files)
+        images = TestFileImages(test, found.files)
+        if test.preprocessing.noise_stream == "published":
+            return ImagePairs(PublishedNoiseImages(images), test)
+        return ImagePairs(images, test)
 
-    def found_tests(self, setting: Setting) -> OnDisk:
+    def found_tests(self, setting: Setting) -> FoundTests:
         """Return the test sets of ``setting`` on disk; every file is hashed, once."""
         if setting.name not in self._tests:
             self._tests[setting.name] = find_tests(setting, self.roots)
         return self._tests[setting.name]
 
-    def found_training(self, setting: Setting) -> OnDiskTraining:
+    def found_training(self, setting: Setting) -> FoundTraining:
         """Return the training sets of ``setting`` on disk; every file is hashed, once."""
         if setting.name not in self._training:
             found = find_training(setting, self.roots, self.train_sets, self.on_progress)
             self._training[setting.name] = found
         return self._training[setting.name]
 
-    def _training_files(self, data: OnDiskTrainingData) -> TrainingPaths:
-        return next(found.files for found in self._training.values() if found.data == data)
+    def _training_images(self, spec: TrainSpec) -> TrainingFileImages:
+        assert isinstance(spec.data, OnDiskTrainingData)
+        found = next(found for found in self._training.values() if found.data == spec.data)
+        return TrainingFileImages(DecodedImages(default_folder()), spec.data, found.files)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.config.data_sets import load_data_set
 from harness.config.errors import UsageError
+from harness.config.files import load_data_set
 from harness.data.on_disk.locate import find_data_roots, how_to_name_a_root
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.on_disk import OnDiskSource
@@ -26,7 +26,7 @@ def open_source(
         root: folder of data sets; None looks where the environment or the user's file says.
         on_disk: whether data sets on disk are asked for without naming ``root``.
         train_sets: by family of tasks, the set to train on instead of the setting's.
-        on_progress: hears how many files have been hashed.
+        on_progress: receives how many files have been hashed.
 
     Raises:
         UsageError: no folder of data sets is known, or a training set is unknown.

@@ -1,119 +1,79 @@
-"""Test and validation pairs of a synthetic twin, made one at a time."""
+"""Test pairs of any source, made one at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.config.errors import UsageError
-from harness.config.preprocessing import Preprocessing
 from harness.config.run_specs import TestSet
 from harness.config.seeding import generator
-from harness.config.settings import Column, Task
-from harness.data.images.arrays import Float
+from harness.config.settings import Task
+from harness.data.images.arrays import Float, Image8
+from harness.data.images.crops import centre_crop, to_unit
+from harness.data.sources.originals import TestImages
+from harness.data.sources.samples import Pair
 from harness.data.synthetic.degrade import degrade
-from harness.data.synthetic.photographs import load
-
-Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One degraded image and its clean original, both (H, W, 3) float32 in [0, 1].
+class ImagePairs:
+    """Crops the images of a test set and degrades those that no file has degraded.
 
-    ``image`` names photograph and draw; it is unique within ``column``.
+    Attributes:
+        images: what the pairs are made of.
+        test: columns, tasks and preprocessing.
+        split: first part of the key that degradations are drawn by.
     """
 
-    column: str
-    task: str
-    image: str
-    photograph: str
-    degraded: Float
-    clean: Float
-
-
-def centre_crop(image: NDArray[Number], multiple: int, side: int | None) -> NDArray[Number]:
-    """Cut (H, W, 3) about its centre to multiples of ``multiple``, at most ``side`` each.
-
-    The odd pixel goes to the bottom and right, as in the published ``crop_img``
-    (PromptIR, utils/image_utils.py).
-    """
-    kept = []
-    for length in image.shape[:2]:
-        size = (length if side is None else min(length, side)) // multiple * multiple
-        start = (length - size) // 2
-        kept.append(slice(start, start + size))
-    return image[kept[0], kept[1]]
-
-
-def pair_names(columns: Sequence[Column], photographs: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (column, image) of every pair, in order, without making any."""
-    for column in columns:
-        for name in photographs:
-            for number in range(column.draws):
-                yield column.name, f"{name}#{number}"
-
-
-def make_pair(
-    cards: Path,
-    split: str,
-    column: Column,
-    tasks: Sequence[Task],
-    image: str,
-    preprocessing: Preprocessing,
-    side: int | None,
-) -> Pair:
-    """Make the pair ``image`` of ``column``; its degradation is keyed by those names alone.
-
-    Raises:
-        UsageError: the preparation asks for the published noise stream, which passes through a
-            folder of images in order and knows no single pair.
-    """
-    if preprocessing.noise_stream != "keyed":
-        raise UsageError(
-            f"preparation '{preprocessing.id}' asks for the published noise stream, which only "
-            "images on disk have; set its noise_stream to keyed"
-        )
-    photograph, _, number = image.partition("#")
-    task = next(task for task in tasks if task.name == column.task)
-    clean = centre_crop(load(cards, photograph), preprocessing.crop_multiple, side)
-    unit = (clean.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
-    rng = generator(split, preprocessing.id, column.name, photograph, int(number))
-    degraded = degrade(unit, task.degradation, [rng], preprocessing.noise_rounding)
-    return Pair(
-        column=column.name,
-        task=task.name,
-        image=image,
-        photograph=photograph,
-        degraded=np.ascontiguousarray(degraded[0].transpose(1, 2, 0)),
-        clean=np.ascontiguousarray(unit[0].transpose(1, 2, 0)),
-    )
-
-
-@dataclass(frozen=True)
-class SyntheticPairs:
-    """Makes the test pairs of a synthetic twin."""
-
-    cards: Path
+    images: TestImages
     test: TestSet
+    split: str = "test"
 
     def data_set(self, column: str) -> str:
-        """Return the name of the data set: the synthetic version of a setting has one."""
-        return "synthetic"
+        """See :class:`TestPairs`."""
+        return self.images.data_set(column)
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Yield (column, image) of every pair, in order."""
-        return pair_names(self.test.columns, [p.name for p in self.test.photographs])
+        """See :class:`TestPairs`."""
+        for column, images in self.test.images_by_column().items():
+            for image in images:
+                yield column, image
 
     def make(self, column: str, image: str) -> Pair:
-        """Make a pair; see :func:`make_pair`."""
-        test = self.test
-        of_name = next(c for c in test.columns if c.name == column)
-        return make_pair(
-            self.cards, "test", of_name, test.tasks, image, test.preprocessing, test.centre_px
+        """Make a pair; its degradation is keyed by preprocessing, column and image.
+
+        Raises:
+            HarnessError: a file cannot be read, the two of a pair differ in size, or one has no
+                degraded version and it cannot be made.
+        """
+        task, rule = self._task(column), self.test.preprocessing
+        original = self.images.read(column, image)
+        clean = self._cut(original.clean)
+        if original.degraded is None:
+            rng = generator(self.split, rule.id, column, *original.key)
+            degraded = degrade(clean, task.degradation, [rng], rule.noise_rounding)
+        else:
+            degraded = self._cut(original.degraded)
+        return Pair(
+            column=column,
+            task=task.name,
+            image=image,
+            photograph=str(original.key[0]),
+            degraded=_channels_last(degraded),
+            clean=_channels_last(clean),
         )
+
+    def _task(self, column: str) -> Task:
+        name = next(entry.task for entry in self.test.columns if entry.name == column)
+        return next(task for task in self.test.tasks if task.name == name)
+
+    def _cut(self, image: Image8) -> Float:
+        multiple, side = self.test.preprocessing.crop_multiple, self.test.centre_px
+        return to_unit([centre_crop(image, multiple, side)])
+
+
+def _channels_last(batch: Float) -> Float:
+    """Return the one image of a (1, 3, H, W) batch as contiguous (H, W, 3)."""
+    return np.ascontiguousarray(batch[0].transpose(1, 2, 0))

@@ -1,4 +1,4 @@
-"""What images come from: one interface, and what it hands out."""
+"""Where images come from: one interface, and what it hands out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from harness.config.run_specs import (
 )
 from harness.config.settings import Setting, Task
 from harness.data.images.arrays import Float
-from harness.data.sources.pairs import Pair
-from harness.data.sources.samples import Samples
+from harness.data.sources.samples import Pair, Samples
 
 TrainingData = SyntheticTrainingData | OnDiskTrainingData
 
@@ -102,6 +101,10 @@ class DataSource(Protocol):
 
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """Return by family of tasks without training images the sets that would have them."""
+        ...
+
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """Return sentences on test images that are trained on, too."""
         ...
 
     def stream(self, spec: TrainSpec, views: int) -> TrainingStream:

@@ -1,4 +1,4 @@
-"""A batch of training samples as arrays."""
+"""What sources hand out: batches of training samples, and test pairs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from harness.data.images.arrays import Float
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch as arrays: (N, 3, H, W) float32 in [0, 1], N task names, and the step.
+    """A batch of training samples.
 
-    ``second_view`` holds other degraded crops of the same images, for methods that ask.
+    Attributes:
+        degraded: (N, 3, H, W) float32 in [0, 1].
+        clean: the same crops without degradation.
+        tasks: N names.
+        step: number of the batch.
+        second_view: other degraded crops of the same images, for methods that ask for them.
     """
 
     degraded: Float
@@ -19,3 +24,24 @@ class Samples:
     tasks: tuple[str, ...]
     step: int
     second_view: Float | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One degraded test image and its clean original, both (H, W, 3) float32 in [0, 1].
+
+    Attributes:
+        column: the column that it counts in.
+        task: its degradation.
+        image: unique within ``column``.
+        photograph: name of the clean image, which several pairs may share.
+        degraded: the input of a restorer.
+        clean: what the restored image is compared to.
+    """
+
+    column: str
+    task: str
+    image: str
+    photograph: str
+    degraded: Float
+    clean: Float

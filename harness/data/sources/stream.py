@@ -1,120 +1,158 @@
 """The training stream: batch ``step`` is a function of data, seed and step alone.
 
-So a resumed run sees what an uninterrupted one sees, with any number of loader workers.
+So a resumed run uses the same batches as an uninterrupted one, with any number of loader workers.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from harness.config.errors import HarnessError
 from harness.config.recipes import Optimisation
-from harness.config.run_specs import PlacedStage, Stage, SyntheticTrainingData, stage_at
+from harness.config.run_specs import PlacedStage, Stage, TrainSpec, stage_at
 from harness.config.seeding import generator
-from harness.config.settings import DeadLeavesSpec, Task
+from harness.config.settings import Task
 from harness.data.images.arrays import Float, Image8
 from harness.data.images.crops import crop_alike, to_unit
-from harness.data.sources.protocol import TrainingStream
+from harness.data.sources.originals import Original, TrainingImages
 from harness.data.sources.samples import Samples
-from harness.data.synthetic.dead_leaves import canvas
 from harness.data.synthetic.degrade import degrade
-from harness.data.synthetic.photographs import load
-
-_CANVASES_AT_ONCE = 8
-"""Dead-leaves images that consecutive samples are drawn from, so that a batch is varied."""
 
 
-def sampled_tasks(stream: TrainingStream, tasks: Sequence[Task], step: int) -> list[str]:
-    """Choose the tasks of a batch among those of its stage: in turn, reshuffled, or by shares."""
-    train, placed = stream.train, stage_at(stream.stages, step)
-    of_stage = [task for task in tasks if task.name in placed.stage.tasks]
-    return [_task(stream, of_stage, placed, step, slot) for slot in range(train.batch)]
+@dataclass(frozen=True, eq=False)
+class CropStream:
+    """Cuts, turns and degrades crops of the images that a source chooses.
 
+    It makes any batch of a run on demand and can be pickled, so loader workers can hold it.
 
-def _task(
-    stream: TrainingStream, tasks: Sequence[Task], placed: PlacedStage, step: int, slot: int
-) -> str:
-    batch = stream.train.batch
-    if stream.train.task_sampling == "balanced":
-        index = (step - placed.first_step) * batch + slot
-        turn, place = divmod(index, len(tasks))
-        later = [placed.number] if placed.number else []
-        order = generator("task-order", stream.seed, turn, *later).permutation(len(tasks))
-        return tasks[int(order[place])].name
-    shares = np.array([task.share for task in tasks])
-    rng = generator("task-share", stream.seed, step * batch + slot)
-    return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))].name
-
-
-@dataclass(frozen=True)
-class SyntheticStream:
-    """Makes any batch of a run on demand; picklable, so loader workers can hold it.
-
-    ``cards`` is the folder of cards, which names the files of the photographs.
+    Attributes:
+        images: what is cropped.
+        spec: data, optimisation, seed and stages of the run.
+        views: 2 for methods that need other crops of the same images as well.
     """
 
-    cards: Path
-    data: SyntheticTrainingData
-    train: Optimisation
-    seed: int
-    stages: tuple[Stage, ...]
+    images: TrainingImages
+    spec: TrainSpec
     views: int = 1
 
+    @property
+    def train(self) -> Optimisation:
+        """The optimisation; batch size, patch size and task sampling matter here."""
+        assert self.spec.optimisation is not None
+        return self.spec.optimisation
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the training and their tasks."""
+        return self.spec.stages
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self.spec.seed
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that are trained, in the order of the setting."""
+        assert self.spec.data is not None
+        return self.spec.data.tasks
+
     def batch(self, step: int) -> Samples:
-        """Return batch ``step`` (from 0)."""
-        size = self.train.batch
-        names = sampled_tasks(self, self.data.tasks, step)
-        rngs = [generator("train", self.seed, step, slot) for slot in range(size)]
-        images = [self._image(step * size + slot, rng) for slot, rng in enumerate(rngs)]
-        clean, degraded = self._cut(images, names, rngs)
+        """Return batch ``step`` (from 0).
+
+        Raises:
+            HarnessError: a file cannot be read, a pair differs in size, or is too small.
+        """
+        tasks = self.batch_tasks(step)
+        rngs = self._generators("train", step)
+        originals: list[Original] = []
+        for slot, (task, rng) in enumerate(zip(tasks, rngs, strict=True)):
+            index = step * self.train.batch + slot
+            originals.append(self.images.choose(task, index, rng))
+        degraded, clean = self._cut(originals, tasks, rngs)
         second_view = None
         if self.views == 2:
-            others = [generator("second-view", self.seed, step, slot) for slot in range(size)]
-            _, second_view = self._cut(images, names, others)
-        return Samples(degraded, clean, tuple(names), step, second_view)
+            others = self._generators("second-view", step)
+            second_view, _ = self._cut(originals, tasks, others)
+        names = tuple(task.name for task in tasks)
+        return Samples(degraded, clean, names, step, second_view)
+
+    def batch_tasks(self, step: int) -> list[Task]:
+        """Choose a batch's tasks among those of its stage: in turn, reshuffled, or by shares."""
+        placed = stage_at(self.stages, step)
+        of_stage = [task for task in self.tasks if task.name in placed.stage.tasks]
+        balanced = self.train.task_sampling == "balanced"
+        chosen: list[Task] = []
+        for slot in range(self.train.batch):
+            index = step * self.train.batch + slot
+            if balanced:
+                chosen.append(self._task_in_turn(of_stage, index, placed))
+            else:
+                chosen.append(self._task_by_share(of_stage, index))
+        return chosen
+
+    def _task_in_turn(self, tasks: Sequence[Task], index: int, placed: PlacedStage) -> Task:
+        in_stage = index - placed.first_step * self.train.batch
+        turn, position = divmod(in_stage, len(tasks))
+        later = [placed.number] if placed.number else []
+        order = generator("task-order", self.seed, turn, *later).permutation(len(tasks))
+        return tasks[int(order[position])]
+
+    def _task_by_share(self, tasks: Sequence[Task], index: int) -> Task:
+        shares = np.array([task.share for task in tasks])
+        rng = generator("task-share", self.seed, index)
+        return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))]
+
+    def _generators(self, use: str, step: int) -> list[np.random.Generator]:
+        return [generator(use, self.seed, step, slot) for slot in range(self.train.batch)]
 
     def _cut(
-        self, images: Sequence[Image8], names: Sequence[str], rngs: Sequence[np.random.Generator]
+        self,
+        originals: Sequence[Original],
+        tasks: Sequence[Task],
+        rngs: Sequence[np.random.Generator],
     ) -> tuple[Float, Float]:
-        """Cut a patch of each image, turn and degrade it; return (clean, degraded)."""
-        side, dihedral = self.train.patch_px, self.train.augmentation == "dihedral"
-        clean = to_unit(
-            [
-                crop_alike([image], side, rng, dihedral)[0]
-                for image, rng in zip(images, rngs, strict=True)
-            ]
-        )
-        degraded = np.empty_like(clean)
-        for task in self.data.tasks:
-            slots = [slot for slot, name in enumerate(names) if name == task.name]
+        """Cut a patch of each image, turn it, and degrade what no file has degraded."""
+        degraded_crops: list[Image8] = []
+        clean_crops: list[Image8] = []
+        for original, rng in zip(originals, rngs, strict=True):
+            degraded, clean = self._crop(original, rng)
+            degraded_crops.append(degraded)
+            clean_crops.append(clean)
+        degraded_batch, clean_batch = to_unit(degraded_crops), to_unit(clean_crops)
+        for task in self.tasks:
+            slots = _slots_to_degrade(task, tasks, originals)
             if slots:
-                degraded[slots] = degrade(
-                    clean[slots],
-                    task.degradation,
-                    [rngs[slot] for slot in slots],
-                    self.data.preprocessing.noise_rounding,
-                )
-        return clean, degraded
+                own = [rngs[slot] for slot in slots]
+                degraded_batch[slots] = self._degrade(clean_batch[slots], task, own)
+        return degraded_batch, clean_batch
 
-    def _image(self, index: int, rng: np.random.Generator) -> Image8:
-        """Choose a photograph or a dead-leaves image."""
-        if rng.random() < self.data.dead_leaves_share:
-            spec = self.data.dead_leaves
-            window = index // (spec.crops_per_canvas * _CANVASES_AT_ONCE)
-            number = window * _CANVASES_AT_ONCE + int(rng.integers(_CANVASES_AT_ONCE))
-            names = tuple(photograph.name for photograph in self.data.train)
-            return _canvas(self.cards, spec, names, self.seed, number)
-        chosen = self.data.train[int(rng.integers(len(self.data.train)))]
-        return load(self.cards, chosen.name)
+    def _crop(self, original: Original, rng: np.random.Generator) -> tuple[Image8, Image8]:
+        """Cut the same patch of the degraded and the clean image; of the clean one if alone."""
+        images = [original.clean]
+        if original.degraded is not None:
+            images.insert(0, original.degraded)
+        side, dihedral = self.train.patch_px, self.train.augmentation == "dihedral"
+        try:
+            crops = crop_alike(images, side, rng, dihedral)
+        except HarnessError as error:
+            raise HarnessError(f"{original.where}: {error}") from error
+        return crops[0], crops[-1]
+
+    def _degrade(self, clean: Float, task: Task, rngs: Sequence[np.random.Generator]) -> Float:
+        assert self.spec.data is not None
+        rounding = self.spec.data.preprocessing.noise_rounding
+        return degrade(clean, task.degradation, rngs, rounding)
 
 
-@functools.lru_cache(maxsize=2 * _CANVASES_AT_ONCE)
-def _canvas(
-    cards: Path, spec: DeadLeavesSpec, names: tuple[str, ...], seed: int, number: int
-) -> Image8:
-    photographs = [load(cards, name) for name in names]
-    return canvas(spec, photographs, generator("leaves", seed, number))
+def _slots_to_degrade(
+    task: Task, tasks: Sequence[Task], originals: Sequence[Original]
+) -> list[int]:
+    slots = []
+    for slot, original in enumerate(originals):
+        if tasks[slot].name == task.name and original.degraded is None:
+            slots.append(slot)
+    return slots

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.config.files import datasets_folder
+import numpy as np
+
+from harness.config.errors import UsageError
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import SyntheticTrainingData, TestSet, TrainSpec
-from harness.config.settings import Setting, degradation_versions
-from harness.data.sources.pairs import SyntheticPairs
-from harness.data.sources.stream import SyntheticStream
-from harness.data.sources.validation_pairs import SyntheticValidation
+from harness.config.seeding import generator
+from harness.config.settings import Column, DeadLeavesSpec, Setting, Task, degradation_versions
+from harness.data.images.arrays import Image8
+from harness.data.sources.originals import Original
+from harness.data.sources.pairs import ImagePairs
+from harness.data.sources.samples import Pair
+from harness.data.sources.stream import CropStream
+from harness.data.sources.validation import HeldOutPairs
 from harness.data.synthetic import dead_leaves
-from harness.data.synthetic.photographs import describe
+from harness.data.synthetic.photographs import describe, load
 
 SYNTHETIC = "synthetic"
 """The name of the data set that results on the embedded photographs carry."""
+_CANVASES_AT_ONCE = 8
+"""Dead-leaves images that consecutive samples are drawn from, so that a batch is varied."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +36,12 @@ class SyntheticSource:
 
     def training_data(self, setting: Setting) -> SyntheticTrainingData:
         """See :class:`DataSource`."""
-        folder, data = datasets_folder(), setting.synthetic
+        data = setting.synthetic
         versions = {**degradation_versions(setting.tasks), "dead-leaves": dead_leaves.VERSION}
         return SyntheticTrainingData(
             tasks=setting.tasks,
-            train=tuple(describe(folder, name) for name in data.train),
-            validation=tuple(describe(folder, name) for name in data.validation),
+            train=tuple(map(describe, data.train)),
+            validation=tuple(map(describe, data.validation)),
             dead_leaves_share=data.dead_leaves_share,
             dead_leaves=data.dead_leaves,
             preprocessing=setting.preprocessing,
@@ -41,39 +50,120 @@ class SyntheticSource:
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """See :class:`DataSource`."""
-        folder = datasets_folder()
         names = setting.synthetic.test[: amount.images]
         return TestSet(
             setting=setting.name,
             setting_version=setting.version,
             columns=amount.columns(setting.columns),
             tasks=setting.tasks,
-            photographs=tuple(describe(folder, name) for name in names),
+            photographs=tuple(map(describe, names)),
             centre_px=amount.centre_px,
             preprocessing=setting.preprocessing,
             degradation_versions=degradation_versions(setting.tasks),
         )
 
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:
-        """See :class:`DataSource`."""
+        """See :class:`DataSource`; nothing is ever absent."""
         return {}
 
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
-        """See :class:`DataSource`."""
+        """See :class:`DataSource`; nothing is ever absent."""
         return {}
 
-    def stream(self, spec: TrainSpec, views: int) -> SyntheticStream:
-        """See :class:`DataSource`."""
-        data, optimisation = spec.data, spec.optimisation
-        assert isinstance(data, SyntheticTrainingData)
-        assert optimisation is not None
-        return SyntheticStream(datasets_folder(), data, optimisation, spec.seed, spec.stages, views)
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """See :class:`DataSource`; a scene of the embedded images belongs to one split."""
+        return []
 
-    def validation(self, spec: TrainSpec) -> SyntheticValidation:
+    def stream(self, spec: TrainSpec, views: int) -> CropStream:
         """See :class:`DataSource`."""
         assert isinstance(spec.data, SyntheticTrainingData)
-        return SyntheticValidation(datasets_folder(), spec.data)
+        return CropStream(TrainingPhotographs(spec.data, spec.seed), spec, views)
 
-    def pairs(self, test: TestSet) -> SyntheticPairs:
+    def validation(self, spec: TrainSpec) -> HeldOutPairs:
         """See :class:`DataSource`."""
-        return SyntheticPairs(datasets_folder(), test)
+        assert isinstance(spec.data, SyntheticTrainingData)
+        return HeldOutPairs(TrainingPhotographs(spec.data, spec.seed), spec.data)
+
+    def pairs(self, test: TestSet) -> ImagePairs:
+        """See :class:`DataSource`.
+
+        Raises:
+            UsageError: the preprocessing asks for the published noise stream.
+        """
+        return photograph_pairs(test)
+
+
+@dataclass(frozen=True)
+class TrainingPhotographs:
+    """Photographs and dead-leaves images to train on, and photographs to validate on."""
+
+    data: SyntheticTrainingData
+    seed: int
+
+    def choose(self, task: Task, index: int, rng: np.random.Generator) -> Original:
+        """See :class:`TrainingImages`; consecutive samples share a few dead-leaves images."""
+        if rng.random() < self.data.dead_leaves_share:
+            spec = self.data.dead_leaves
+            window = index // (spec.crops_per_canvas * _CANVASES_AT_ONCE)
+            number = window * _CANVASES_AT_ONCE + int(rng.integers(_CANVASES_AT_ONCE))
+            names = tuple(photograph.name for photograph in self.data.train)
+            image = _dead_leaves(spec, names, self.seed, number)
+            return Original(("dead-leaves", number), "a dead-leaves image", image)
+        chosen = self.data.train[int(rng.integers(len(self.data.train)))]
+        return _photograph(chosen.name)
+
+    def held_out(self, task: Task) -> list[Original]:
+        """See :class:`TrainingImages`."""
+        return [_photograph(photograph.name) for photograph in self.data.validation]
+
+
+def _photograph(name: str) -> Original:
+    return Original((name,), f"photograph '{name}'", load(name))
+
+
+@functools.lru_cache(maxsize=2 * _CANVASES_AT_ONCE)
+def _dead_leaves(spec: DeadLeavesSpec, names: tuple[str, ...], seed: int, number: int) -> Image8:
+    photographs = [load(name) for name in names]
+    return dead_leaves.canvas(spec, photographs, generator("leaves", seed, number))
+
+
+@dataclass(frozen=True)
+class TestPhotographs:
+    """Photographs to test on; an image is called by its photograph and the draw, ``china#0``."""
+
+    __test__ = False  # pytest would take the name for a test class
+
+    def data_set(self, column: str) -> str:
+        """See :class:`TestImages`."""
+        return SYNTHETIC
+
+    def read(self, column: str, image: str) -> Original:
+        """See :class:`TestImages`."""
+        name, _, draw = image.partition("#")
+        return Original((name, int(draw)), f"photograph '{name}'", load(name))
+
+
+def photograph_pairs(test: TestSet, split: str = "test") -> ImagePairs:
+    """Return the pairs of a synthetic test set; ``split`` begins the key of each degradation.
+
+    Raises:
+        UsageError: the preprocessing asks for the published noise stream, which passes through a
+            folder of images in order and knows no single pair.
+    """
+    preprocessing = test.preprocessing
+    if preprocessing.noise_stream != "keyed":
+        raise UsageError(
+            f"preprocessing '{preprocessing.id}' asks for the published noise stream, which only "
+            "images on disk have; set its noise_stream to keyed"
+        )
+    return ImagePairs(TestPhotographs(), test, split)
+
+
+def make_pair(test: TestSet, column: Column, image: str, split: str = "test") -> Pair:
+    """Make one pair of a synthetic test set, of a column that need not be among its own.
+
+    Raises:
+        UsageError: see :func:`photograph_pairs`.
+    """
+    with_column = test.model_copy(update={"columns": (column,)})
+    return photograph_pairs(with_column, split).make(column.name, image)

@@ -31,12 +31,12 @@ def canvas(spec: DeadLeavesSpec, photographs: Sequence[Image8], rng: np.random.G
     low, high = spec.radius_px
     painted = 0.0
     while painted < 4 * side * side:
-        radius = _power_law(low, min(high, side / 2), spec.exponent, rng)
+        radius = power_law(low, min(high, side / 2), spec.exponent, rng)
         painted += np.pi * radius * radius
         centre = rng.uniform(-0.1 * side, 1.1 * side, 2)
         reach = radius * 1.5 + 1
-        top, left = (max(0, int(c - reach)) for c in centre)
-        bottom, right = (min(side, int(c + reach) + 1) for c in centre)
+        top, left = np.maximum(0, (centre - reach).astype(int)).tolist()
+        bottom, right = np.minimum(side, (centre + reach).astype(int) + 1).tolist()
         if top >= bottom or left >= right:
             continue
         y, x = np.ogrid[top:bottom, left:right]
@@ -47,7 +47,7 @@ def canvas(spec: DeadLeavesSpec, photographs: Sequence[Image8], rng: np.random.G
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _power_law(low: float, high: float, exponent: float, rng: np.random.Generator) -> float:
+def power_law(low: float, high: float, exponent: float, rng: np.random.Generator) -> float:
     """Draw from p(r) proportional to r ** -exponent on [low, high] by inversion."""
     power = 1.0 - exponent
     u = rng.random()
@@ -79,10 +79,9 @@ def _shape(
         theta = np.arctan2(v, u)
         amplitudes = rng.uniform(-0.15, 0.15, 3)
         phases = rng.uniform(0, 2 * np.pi, 3)
-        wobble = sum(
-            a * np.sin((k + 2) * theta + p)
-            for k, (a, p) in enumerate(zip(amplitudes, phases, strict=True))
-        )
+        wobble = np.zeros_like(theta)
+        for number, (amplitude, phase) in enumerate(zip(amplitudes, phases, strict=True)):
+            wobble += amplitude * np.sin((number + 2) * theta + phase)
         inside = radius * (1 + wobble) - np.hypot(u, v)
     softness = rng.uniform(0.5, 1.0)
     return np.asarray(np.clip(inside / softness + 0.5, 0, 1), dtype=np.float32)
@@ -118,11 +117,12 @@ def _patch(
     step = int(rng.integers(1, 3))
     rows = rng.integers(photograph.shape[0]) + step * np.arange(height)
     columns = rng.integers(photograph.shape[1]) + step * np.arange(width)
-    rows, columns = (_mirror(i, n) for i, n in zip((rows, columns), photograph.shape, strict=False))
+    rows, columns = mirror(rows, photograph.shape[0]), mirror(columns, photograph.shape[1])
     patch: Image8 = photograph[rows[:, None], columns]
     return patch
 
 
-def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Fold indices from 0 into [0, size) as if the image went on mirrored."""
     folded = index % (2 * size)
     return np.where(folded < size, folded, 2 * size - 1 - folded)

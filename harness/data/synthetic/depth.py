@@ -1,4 +1,4 @@
-"""Synthetic depth maps: a receding ground, soft relief, and objects that stand before it.
+"""Synthetic depth maps: a receding ground, soft relief, and objects in front of it.
 
 Haze of the real benchmarks follows measured or estimated depth (RESIDE's outdoor set). Here
 every image gets its own scene: a horizon somewhere, a ground that recedes to it with a random
@@ -16,7 +16,7 @@ import numpy as np
 from harness.data.images.arrays import Float
 
 _GRID = 8
-"""Cells of the coarse grid that the relief is interpolated from."""
+"""Squares per side of the coarse grid that the relief is interpolated from."""
 
 
 def depth_maps(height: int, width: int, rngs: Sequence[np.random.Generator]) -> Float:
@@ -25,7 +25,7 @@ def depth_maps(height: int, width: int, rngs: Sequence[np.random.Generator]) -> 
 
 
 def _depth(height: int, width: int, rng: np.random.Generator) -> Float:
-    # The window's place in a scene of unit side. A small image is taken for a crop of a larger
+    # The window's position in a scene of unit side. A small image is taken for a crop of a larger
     # one: at 256 pixels and above it shows 35 to 100 % of a scene's side, at 64 half of that.
     zoom = rng.uniform(0.35, 1.0) * min(1.0, (min(height, width) / 256) ** 0.5)
     top, left = rng.uniform(0, 1 - zoom, 2)
@@ -51,13 +51,13 @@ def _relief(y: Float, x: Float, amplitude: float, rng: np.random.Generator) -> F
 
 def _interpolation(position: Float) -> Float:
     """Return the (n, grid + 1) matrix of weights at positions in [0, 1], without creases."""
-    place = np.clip(position, 0, 1) * _GRID
-    near = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(_GRID + 1)))
+    on_grid = np.clip(position, 0, 1) * _GRID
+    near = np.maximum(0, 1 - np.abs(on_grid[:, None] - np.arange(_GRID + 1)))
     return np.asarray(near * near * (3 - 2 * near), dtype=np.float32)
 
 
 def _place_object(scene: Float, y: Float, x: Float, rng: np.random.Generator) -> None:
-    """Stand a box, an ellipse or a trunk with a crown before the scene, nearer than it."""
+    """Draw a box, an ellipse or a tree before the scene, nearer than it."""
     cy, cx = rng.uniform(0.1, 1.0), rng.uniform(0.0, 1.0)
     size = rng.uniform(0.06, 0.3)
     aspect = np.exp(rng.uniform(-0.7, 0.7))

@@ -1,4 +1,4 @@
-"""Linear light: what a sensor counts, as against the display values of a file.
+"""Linear light, which a sensor counts, and display values, which a file stores.
 
 Blur of a moving or unfocused camera averages light. Cameras' curves differ; a power of 2.2 is
 the approximation that GoPro's blurred frames are averaged under (Nah et al., CVPR 2017).
@@ -19,10 +19,10 @@ def to_linear(image: Float) -> Float:
 
 
 def to_display(light: Float) -> Float:
-    """Return display values of linear light; what lies outside [0, 1] is clipped."""
+    """Return display values of linear light; other values are clipped to [0, 1]."""
     return np.power(np.clip(light, 0, 1), np.float32(1 / _POWER), dtype=np.float32)
 
 
 def pixels(image: Float) -> Float:
-    """Return a (3, H, W) image as contiguous (H, W, 3), as OpenCV takes it."""
+    """Return a (3, H, W) image as contiguous (H, W, 3), as OpenCV expects it."""
     return np.ascontiguousarray(image.transpose(1, 2, 0))

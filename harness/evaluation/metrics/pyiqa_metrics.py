@@ -11,22 +11,34 @@ import contextlib
 import inspect
 import io
 import math
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.config.errors import HarnessError
-from harness.evaluation.metrics.registry import Metric, unknown_metric
-from harness.evaluation.metrics.ssim import Image
+from harness.evaluation.metrics.arrays import Image
+from harness.evaluation.metrics.definition import Metric, MetricFacts, MetricFunction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIX = "pyiqa:"
+"""What the ids of pyiqa's metrics begin with."""
+
+DECIMALS = 4
 
 
-def named_metric(name: str, own: Iterable[str] = ()) -> Metric:
-    """Return pyiqa's metric ``name`` as ``pyiqa:<name>``.
+def pyiqa_facts(name: str, higher_is_better: bool) -> MetricFacts:
+    """Return the facts of pyiqa's metric ``name``, whose id is ``pyiqa:<name>``."""
+    return MetricFacts(f"{PREFIX}{name}", name.upper(), "", DECIMALS, higher_is_better)
+
+
+def pyiqa_metric(name: str) -> Metric:
+    """Return pyiqa's metric ``name``, loaded on the CPU.
 
     Raises:
-        UsageError: unknown name; the nearest of pyiqa's and of ``own`` are given.
-        HarnessError: pyiqa is not installed, or the metric's weights cannot be had.
+        HarnessError: pyiqa is not installed or does not know the name, or the metric's weights
+            can be neither found nor downloaded.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -37,39 +49,42 @@ def named_metric(name: str, own: Iterable[str] = ()) -> Metric:
             "run pip install pyiqa"
         ) from error
     if name not in pyiqa.list_models():
-        raise unknown_metric(name, [*own, *pyiqa.list_models()])
-    model = _create(name)
+        raise HarnessError(
+            f"the installed pyiqa has no metric '{name}'; leave it out of --metrics or run "
+            "pip install --upgrade pyiqa"
+        )
+    model = _load(name)
+    facts = pyiqa_facts(name, not model.lower_better)
+    return Metric(**vars(facts), function=_function(name, model), concurrent=False)
 
+
+def _function(name: str, model: Any) -> MetricFunction:
     def measure(restored: Image, clean: Image) -> float:
         import torch
 
-        def tensor(image: Image) -> torch.Tensor:
-            return torch.from_numpy(
-                np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
-            )
-
         with torch.no_grad():
             if model.metric_mode == "FR":
-                value = float(model(tensor(restored), tensor(clean)))
+                value = float(model(_tensor(restored), _tensor(clean)))
             else:
-                value = float(model(tensor(restored)))
+                value = float(model(_tensor(restored)))
         if math.isnan(value):
-            raise HarnessError(f"metric '{name}' gave no number; leave it out of --metrics")
+            raise HarnessError(f"metric '{name}' returned NaN; leave it out of --metrics")
         return value
 
-    better = not model.lower_better
-    return Metric(f"pyiqa:{name}", name.upper(), "", 4, better, measure, concurrent=False)
+    return measure
 
 
-def _create(name: str) -> Any:
-    import pyiqa
+def _tensor(image: Image) -> Tensor:
+    """Return (H, W, 3) as (1, 3, H, W) float32."""
+    import torch
 
-    def build(**options: str) -> Any:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return pyiqa.create_metric(name, device="cpu", **options)
+    planes = image.transpose(2, 0, 1)[None]
+    return torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))
 
+
+def _load(name: str) -> Any:
     try:
-        model = build()
+        model = _create(name)
     except Exception as error:  # pyiqa's downloads fail in many ways, one per host and library
         import torch
 
@@ -80,13 +95,20 @@ def _create(name: str) -> Any:
             f"copy its folders {torch.hub.get_dir()}/pyiqa and ~/.cache/huggingface, or leave it "
             "out of --metrics"
         ) from error
-    return build(color_space="ycbcr") if _converts_colours(model.net) else model
+    return _create(name, color_space="ycbcr") if _converts_colours(model.net) else model
+
+
+def _create(name: str, **options: str) -> Any:
+    import pyiqa
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return pyiqa.create_metric(name, device="cpu", **options)
 
 
 def _converts_colours(network: Any) -> bool:
-    """Tell whether a metric scores luma, by the attributes that pyiqa's networks keep."""
+    """Return whether a metric scores luma, by the attributes that pyiqa's networks keep."""
     if hasattr(network, "color_space"):
         return True
-    # PSNR hands its options on unseen.
+    # PSNR passes its options on without storing them.
     accepted = inspect.signature(type(network).__init__).parameters
     return bool(getattr(network, "test_y_channel", False)) and "kwargs" in accepted

@@ -1,110 +1,58 @@
-"""Structural similarity over a separable window (Wang et al., IEEE TIP 13(4), 2004)."""
+"""Structural similarity (Wang et al., IEEE TIP 13(4), 2004) in the variants of the field."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.config.errors import HarnessError
-
-Image = NDArray[np.floating]
-Wide = NDArray[np.float64]
-
-_K1, _K2 = 0.01, 0.03
-_BAND_BYTES = 2**20
+from harness.evaluation.metrics.arrays import Image
+from harness.evaluation.metrics.definition import metric
+from harness.evaluation.metrics.luma import bgr, luma601
+from harness.evaluation.metrics.windowed_ssim import gauss11, uniform, windowed_ssim
 
 
-def uniform(side: int) -> Wide:
-    """Return the one-dimensional uniform window of ``side`` pixels."""
-    return np.full(side, 1 / side)
+@metric(id="ssim_rgb_uniform7", label="SSIM")
+def ssim_rgb_uniform7(restored: Image, clean: Image) -> float:
+    """Return SSIM with a uniform 7x7 window and sample covariance, mean over channels.
 
-
-def gauss11() -> Wide:
-    """Return the one-dimensional Gaussian window of 11 pixels, sigma 1.5."""
-    weights = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-    normalised: Wide = weights / weights.sum()
-    return normalised
-
-
-def ssim(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> float:
-    """Return the mean SSIM over the positions where the window lies inside the image.
-
-    Args:
-        a, b: (H, W) or (H, W, C) on a scale of 0 to ``peak``; channels are averaged.
-        weights: one-dimensional window of odd length; the square one is its outer product.
-        peak: L in the constants (0.01 L)^2 and (0.03 L)^2.
-        unbiased: factor on variances and covariance; N / (N - 1) gives the sample covariance of
-            a window of N pixels, 1 that of the population.
-
-    Raises:
-        HarnessError: sizes differ, or an image is smaller than the window.
+    scikit-image's ``structural_similarity(data_range=1, channel_axis=-1)``, as AirNet, PromptIR,
+    AdaIR and OneRestore use it.
     """
-    same_shape(a, b)
-    if min(a.shape[:2]) < len(weights):
-        raise HarnessError(
-            f"an image of {a.shape[1]}x{a.shape[0]} pixels is smaller than the SSIM window "
-            f"of {len(weights)}; score larger images"
-        )
-    # In bands of rows, so that what is computed stays in the cache and large images cost no
-    # memory; a band overlaps the next by what its windows reach.
-    over = len(weights) - 1
-    rows = max(len(weights), _BAND_BYTES // (8 * a[0].size))
-    total = 0.0
-    for top in range(0, a.shape[0] - over, rows):
-        band = slice(top, top + rows + over)
-        total += _ssim_sum(a[band], b[band], weights, peak, unbiased)
-    windows = (a.shape[0] - over) * (a.shape[1] - over) * (a.shape[2] if a.ndim == 3 else 1)
-    return float(total / windows)
+    return windowed_ssim(restored, clean, uniform(7), peak=1.0, unbiased=49 / 48)
 
 
-def _ssim_sum(a: Image, b: Image, weights: Wide, peak: float, unbiased: float) -> float:
-    """Return the sum of SSIM over the positions where the window lies inside."""
-    x, y = (i.astype(np.float64) for i in (a, b))
-    # The variances enter as a sum alone, so four maps are filtered and not five.
-    mean_x, mean_y = _windowed(x, weights), _windowed(y, weights)
-    xy = _windowed(x * y, weights)
-    np.square(x, out=x)
-    np.square(y, out=y)
-    x += y
-    squares = _windowed(x, weights)
-    c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
-    # Written into what is there, borders included: fresh maps, and maps with gaps between
-    # their rows, cost more than the arithmetic.
-    products = mean_x * mean_y
-    xy -= products
-    xy *= 2 * unbiased
-    xy += c2
-    products *= 2
-    products += c1
-    np.square(mean_x, out=mean_x)
-    np.square(mean_y, out=mean_y)
-    mean_x += mean_y
-    squares -= mean_x
-    squares *= unbiased
-    squares += c2
-    mean_x += c1
-    xy *= products
-    squares *= mean_x
-    xy /= squares
-    reach = len(weights) // 2
-    return float(np.sum(xy[reach:-reach, reach:-reach]))
+@metric(id="ssim_rgb_gauss11", label="SSIM (Gaussian)")
+def ssim_rgb_gauss11(restored: Image, clean: Image) -> float:
+    """Return SSIM with an 11x11 Gaussian window (sigma 1.5) and sample covariance.
+
+    scikit-image's ``structural_similarity(gaussian_weights=True)`` with its default
+    ``use_sample_covariance``, as MoCE-IR uses it.
+    """
+    return windowed_ssim(restored, clean, gauss11(), peak=1.0, unbiased=121 / 120)
 
 
-def _windowed(map_: Wide, weights: Wide) -> Wide:
-    """Filter (H, W) or (H, W, C) with the separable window; mirrored at the borders."""
-    import cv2
+@metric(id="ssim_rgb_gauss11_population", label="SSIM (Wang)")
+def ssim_rgb_gauss11_population(restored: Image, clean: Image) -> float:
+    """Return SSIM with an 11x11 Gaussian window and population covariance, mean over channels.
 
-    if np.ptp(weights) == 0:
-        filtered = cv2.boxFilter(map_, cv2.CV_64F, (len(weights), len(weights)))
-    else:
-        filtered = cv2.sepFilter2D(map_, cv2.CV_64F, weights, weights)
-    return np.asarray(filtered, dtype=np.float64)
+    BasicSR's ``calculate_ssim`` on RGB, and pytorch_msssim's ``ssim`` with its defaults, as
+    InstructIR uses it.
+    """
+    return windowed_ssim(restored, clean, gauss11(), peak=1.0, unbiased=1.0)
 
 
-def same_shape(a: Image, b: Image) -> None:
-    """Raise :class:`HarnessError` where two images differ in size."""
-    if a.shape != b.shape:
-        raise HarnessError(
-            f"restored and clean image differ in size: {a.shape[1]}x{a.shape[0]} against "
-            f"{b.shape[1]}x{b.shape[0]}; a method must return the size it was given"
-        )
+@metric(id="ssim_y601_gauss11", label="SSIM (Y)")
+def ssim_y601_gauss11(restored: Image, clean: Image) -> float:
+    """Return SSIM on luma with an 11x11 Gaussian window, population covariance, peak 255.
+
+    BasicSR's ``calculate_ssim(test_y_channel=True)``, after Wang et al., IEEE TIP 2004.
+    """
+    x, y = luma601(restored), luma601(clean)
+    return windowed_ssim(x, y, gauss11(), peak=255.0, unbiased=1.0)
+
+
+@metric(id="ssim_y601_bgr_uniform11", label="SSIM (Y, BGR)")
+def ssim_y601_bgr_uniform11(restored: Image, clean: Image) -> float:
+    """Return SSIM on luma with red and blue exchanged, uniform 11x11 window, sample covariance.
+
+    sunshangquan/Histoformer, Allweather/compute_psnr.py.
+    """
+    x, y = luma601(bgr(restored)), luma601(bgr(clean))
+    return windowed_ssim(x, y, uniform(11), peak=255.0, unbiased=121 / 120)

@@ -1,1 +1,1 @@
-"""What prompts do: a quick probe beside every table, and full ones on request."""
+"""What prompts do: a summary beside every table, and an analysis on request."""

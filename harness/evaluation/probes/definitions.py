@@ -1,35 +1,35 @@
 """Definitions of the probes as functions of plain arrays; docs/probes.md explains them.
 
-Tasks of one family (noise at three levels) are not strangers: a prompt of the same family is not a
-wrong one, and information is counted with the levels as one task and as three.
+Tasks of one family (noise at three levels) are nearly one task: a prompt of the same family is no
+negative, and mutual information is computed with the levels as one task and as three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float = NDArray[np.float64]
 
-COLLAPSED = 0.9
-"""Share of the weight above which one expert is said to serve a task alone."""
+COLLAPSED_LOAD = 0.9
+"""Expert load above which one expert counts as serving a task alone."""
 
 
 def normalised_mutual_information(experts: Sequence[int], tasks: Sequence[str]) -> float:
     """Return I(expert; task) / H(task) of paired decisions.
 
-    In [0, 1]: 0 if the expert says nothing about the task, 1 if the task follows from the expert.
+    In [0, 1]: 0 if the expert is independent of the task, 1 if the task follows from the expert.
     That several experts share a task costs nothing; 0 by definition if there is one task only.
     """
     task = np.unique(np.asarray(tasks), return_inverse=True)[1]
     expert = np.unique(np.asarray(experts), return_inverse=True)[1]
     joint = np.zeros((task.max() + 1, expert.max() + 1))
     np.add.at(joint, (task, expert), 1 / len(task))
-    uncertainty = _entropy(joint.sum(axis=1))
-    if uncertainty == 0:
+    if len(joint) == 1:  # rounding can leave an entropy of one task that is not exactly 0
         return 0.0
+    uncertainty = _entropy(joint.sum(axis=1))
     mutual = uncertainty + _entropy(joint.sum(axis=0)) - _entropy(joint.ravel())
     return float(np.clip(mutual / uncertainty, 0, 1))
 
@@ -39,10 +39,13 @@ def chance_normalised_mutual_information(
 ) -> float:
     """Return the mean of :func:`normalised_mutual_information` over shuffled tasks.
 
-    Few images make any choice look informative; this is how much.
+    With few images any routing seems to depend on the task; this is the value by chance.
     """
-    shuffled = (rng.permutation(np.asarray(tasks)).tolist() for _ in range(shuffles))
-    return float(np.mean([normalised_mutual_information(experts, labels) for labels in shuffled]))
+    values = []
+    for _ in range(shuffles):
+        shuffled = rng.permutation(np.asarray(tasks)).tolist()
+        values.append(normalised_mutual_information(experts, shuffled))
+    return float(np.mean(values))
 
 
 def relative_entropy(weights: ArrayLike) -> float:
@@ -70,48 +73,54 @@ def linear_cka(first: ArrayLike, second: ArrayLike) -> float:
     the same up to rotation and scale of the channels and a shift. Of maps that do not vary from
     pixel to pixel it is not defined: NaN.
     """
-    both = (np.asarray(a, dtype=float) for a in (first, second))
-    x, y = (a - a.mean(axis=0) for a in both)
+    x, y = _centred(first), _centred(second)
     scale = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
     if scale < 1e-18:
         return float("nan")
     return float(np.clip(np.linalg.norm(x.T @ y) ** 2 / scale, 0, 1))
 
 
-def diagonal_advantage_db(psnr_db: ArrayLike, families: Sequence[str]) -> list[float]:
-    """Return per row the diagonal minus the mean of other families' entries, in dB.
+def prompt_swap_gaps_db(psnr_db: ArrayLike, families: Sequence[str]) -> list[float]:
+    """Return the prompt-swap gap of each task: the diagonal minus the mean of its negatives, dB.
 
-    ``psnr_db`` (T, T) is PSNR of the row's images under the column's prompts. NaN for a row
-    without another family.
+    ``psnr_db`` (T, T) is PSNR of the row's images under the column's prompts; negatives are
+    prompts of other families. NaN for a row without another family.
     """
     matrix = np.asarray(psnr_db, dtype=float)
-    advantages = []
+    gaps = []
     for row, family in enumerate(families):
-        others = [c for c, other in enumerate(families) if other != family]
-        advantages.append(
-            float(matrix[row, row] - matrix[row, others].mean()) if others else float("nan")
-        )
-    return advantages
+        negatives = [column for column, other in enumerate(families) if other != family]
+        if negatives:
+            gaps.append(float(matrix[row, row] - matrix[row, negatives].mean()))
+        else:
+            gaps.append(float("nan"))
+    return gaps
 
 
 def prompt_swap_gap_db(psnr_db: ArrayLike, families: Sequence[str]) -> float:
-    """Return the mean of :func:`diagonal_advantage_db`; 0 if no family has another."""
-    found = [value for value in diagonal_advantage_db(psnr_db, families) if value == value]
-    return float(np.mean(found)) if found else 0.0
+    """Return the mean of :func:`prompt_swap_gaps_db`; 0 if no family has another."""
+    gaps = [gap for gap in prompt_swap_gaps_db(psnr_db, families) if not np.isnan(gap)]
+    return float(np.mean(gaps)) if gaps else 0.0
 
 
-def collapsed(usage: dict[str, dict[str, list[float]]]) -> bool:
-    """Tell whether at every level one expert alone serves all tasks.
+def collapsed(expert_load: Mapping[str, Mapping[str, Sequence[float]]]) -> bool:
+    """Return whether at every level one expert alone serves all tasks.
 
-    ``usage`` is level -> task -> share of the weight of each expert.
+    ``expert_load`` is level -> task -> share of the weight of each expert.
     """
-    for tasks in usage.values():
+    for tasks in expert_load.values():
         shares = np.array(list(tasks.values()))
-        if len(set(shares.argmax(axis=1))) > 1 or shares.max(axis=1).min() < COLLAPSED:
+        if len(set(shares.argmax(axis=1))) > 1 or shares.max(axis=1).min() < COLLAPSED_LOAD:
             return False
     return True
 
 
+def _centred(values: ArrayLike) -> Float:
+    rows = np.asarray(values, dtype=float)
+    centred: Float = rows - rows.mean(axis=0)
+    return centred
+
+
 def _entropy(shares: Float) -> float:
-    kept = shares[shares > 0]
-    return float(-(kept * np.log(kept)).sum())
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())

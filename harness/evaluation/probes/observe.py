@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.sources.pairs import Pair
-from harness.evaluation.metrics.registry import psnr_rgb
+from harness.data.sources.samples import Pair
+from harness.evaluation.metrics.psnr import psnr_rgb
+from harness.evaluation.restore import to_batch
 from harness.method import Override, Prompted
 
 Float = NDArray[np.float64]
@@ -19,7 +20,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Observed:
-    """One test image under the prompts that the method gives it.
+    """One test image under the prompts that the method selects for it.
 
     Attributes:
         pair: degraded and clean.
@@ -37,6 +38,13 @@ class Observed:
         """Return the prompt with the largest weight."""
         return int(self.weights[level].argmax())
 
+    def one_hot(self, prompt: int) -> dict[str, Tensor]:
+        """Return the override that forces one prompt at every level."""
+        forced = {}
+        for level, weights in self.weights.items():
+            forced[level] = torch.eye(weights.shape[-1])[[prompt]]
+        return forced
+
     @property
     def input_psnr_db(self) -> float:
         """PSNR of the degraded image."""
@@ -44,8 +52,55 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class ObservedColumn:
+    """The observed images of one column of a test set.
+
+    Attributes:
+        name: name of the column.
+        task: its task.
+        family: family of the task.
+        images: at least one.
+    """
+
+    name: str
+    task: str
+    family: str
+    images: Sequence[Observed]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of the network, from the deepest up."""
+        return tuple(self.images[0].weights)
+
+    @property
+    def psnr_db(self) -> float:
+        """Mean PSNR of the restored images."""
+        return float(np.mean([image.psnr_db for image in self.images]))
+
+    @property
+    def input_psnr_db(self) -> float:
+        """Mean PSNR of the degraded images."""
+        return float(np.mean([image.input_psnr_db for image in self.images]))
+
+    def weights(self, level: str) -> NDArray[np.float32]:
+        """Return the prompt weights of a level, (images, prompts)."""
+        return np.stack([image.weights[level][0].numpy() for image in self.images])
+
+    def shares(self, level: str) -> Float:
+        """Return (images, prompts): the share of each prompt in the weights of an image."""
+        weights = self.weights(level).astype(float)
+        shares: Float = weights / weights.sum(axis=1, keepdims=True)
+        return shares
+
+    def expert_load(self, level: str) -> Float:
+        """Return (prompts,): the mean share of each prompt."""
+        load: Float = self.shares(level).mean(axis=0)
+        return load
+
+
+@dataclass(frozen=True)
 class Observer:
-    """A trained method in evaluation mode, and whether it is told the true task."""
+    """A trained method in evaluation mode, and whether the true task is an input of it."""
 
     method: Prompted
     needs_task_labels: bool
@@ -53,34 +108,31 @@ class Observer:
 
     @torch.no_grad()
     def observe(self, pair: Pair) -> Observed:
-        """Restore a pair's degraded image under the method's own choice."""
-        image = self._tensor(pair)
-        told = (pair.task,) if self.needs_task_labels else None
-        forced = self.method.choose(image, told)
+        """Restore a pair's degraded image under the prompts that the method selects."""
+        image = to_batch(pair.degraded, self.device)
+        labels = (pair.task,) if self.needs_task_labels else None
+        forced = self.method.choose(image, labels)
         decoded = self.method.decode(self.method.encode(image), forced)
         chosen = None if forced is None else int(next(iter(forced.values())).argmax())
-        return Observed(
-            pair=pair,
-            weights={level: r.weights.float().cpu() for level, r in decoded.routing.items()},
-            psnr_db=_psnr_db(decoded.restored, pair),
-            chosen=chosen,
-        )
+        weights = {}
+        for level, routing in decoded.routing.items():
+            weights[level] = routing.weights.float().cpu()
+        return Observed(pair, weights, _psnr_db(decoded.restored, pair), chosen)
 
     @torch.no_grad()
-    def under(self, pair: Pair, overrides: Sequence[Override]) -> list[float]:
+    def psnr_under(self, pair: Pair, overrides: Sequence[Override]) -> list[float]:
         """Return PSNR of the pair's image restored under each of ``overrides``, dB."""
-        features = self.method.encode(self._tensor(pair))
-        placed = ({k: w.to(self.device) for k, w in forced.items()} for forced in overrides)
-        return [_psnr_db(self.method.decode(features, forced).restored, pair) for forced in placed]
+        features = self.method.encode(to_batch(pair.degraded, self.device))
+        values = []
+        for override in overrides:
+            forced = {level: weights.to(self.device) for level, weights in override.items()}
+            values.append(_psnr_db(self.method.decode(features, forced).restored, pair))
+        return values
 
     def bank(self, level: str) -> Float:
         """Return the prompts of a level, (prompts, C, H, W)."""
         bank: Float = self.method.prompt_bank(level).detach().double().cpu().numpy()
         return bank
-
-    def _tensor(self, pair: Pair) -> Tensor:
-        planes = np.ascontiguousarray(pair.degraded.transpose(2, 0, 1)[None])
-        return torch.from_numpy(planes).to(self.device)
 
 
 def _psnr_db(restored: Tensor, pair: Pair) -> float:

@@ -1,120 +1,131 @@
-"""What prompts do: which expert each task is sent to, and what a wrong prompt costs.
+"""What prompts do: the expert load of each task, and the gap that a negative prompt causes.
 
 Both are measured on the centre of the test photographs, one draw each. The prompt of a task is
-what the method itself gives to the same photograph under that task's degradation; a wrong
-prompt is that of a task of another family (another noise level is not wrong enough).
+the one that the method itself selects for the same photograph under that task's degradation; a
+negative is the prompt of a task of another family (another noise level is no negative).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.config.run_specs import TestSet
-from harness.config.settings import Column
-from harness.data.sources.pairs import make_pair
-from harness.evaluation.metrics.registry import psnr_rgb
+from harness.data.sources.samples import Pair
+from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
-from harness.method import Prompted
+from harness.evaluation.probes.observe import Observer
+from harness.evaluation.probes.pairs import summary_pair
 
 _SIDE_PX = 128
 
+Weights = Mapping[str, Tensor]
+"""Per level, prompt weights (tasks, prompts)."""
+
+ExpertLoad = dict[str, dict[str, list[float]]]
+"""Level -> task -> mean weight of each expert, normalised to sum to one."""
+
 
 @dataclass(frozen=True)
-class PromptProbe:
+class PromptSummary:
     """Result of the probes of one trained method.
 
     Attributes:
-        tasks: names in card order.
-        usage: level -> task -> mean weight of each expert, normalised to sum to one.
+        tasks: names in the order of the setting.
+        expert_load: level -> task -> mean weight of each expert, normalised to sum to one.
         psnr_db: image of the row's task under the prompt of the column's task, dB, mean over
             photographs.
-        wrong_prompt_cost_db: mean over tasks of (own prompt - mean over other families'), dB.
+        prompt_swap_gap_db: mean over tasks of (the task's prompt - mean over negatives), dB.
         collapsed: all tasks are served by one and the same expert at every level.
     """
 
     tasks: tuple[str, ...]
-    usage: dict[str, dict[str, list[float]]]
+    expert_load: ExpertLoad
     psnr_db: list[list[float]]
     prompt_swap_gap_db: float
     collapsed: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values for ``probes.json``."""
+        """Return plain values for ``prompt_summary.json``."""
         return asdict(self)
 
 
-def summarise_prompts(
-    method: Prompted, test: TestSet, cards: Path, needs_task_labels: bool, device: torch.device
-) -> PromptProbe:
-    """Probe a prompted method on the photographs of ``test``."""
-    tasks = [task.name for task in test.tasks]
-    # A task that is trained and not shown is probed too, keyed by its own name.
-    shown = {c.task: c for c in test.columns}
-    columns = {task: shown.get(task) or _hidden_column(task) for task in tasks}
+def summarise_prompts(observer: Observer, test: TestSet) -> PromptSummary:
+    """Summarise the prompts of a method on the photographs of ``test``."""
+    tasks = tuple(task.name for task in test.tasks)
+    families = [task.family for task in test.tasks]
     matrices, weights = [], []
     for photograph in test.photographs:
-        pairs = [
-            make_pair(
-                cards,
-                "test",
-                columns[task],
-                test.tasks,
-                f"{photograph.name}#0",
-                test.preprocessing,
-                _SIDE_PX,
-            )
-            for task in tasks
-        ]
-        degraded = torch.stack(
-            [torch.from_numpy(np.ascontiguousarray(p.degraded.transpose(2, 0, 1))) for p in pairs]
-        ).to(device)
-        with torch.no_grad():
-            features = method.encode(degraded)
-            named = tuple(tasks) if needs_task_labels else None
-            own = method.decode(features, method.choose(degraded, named))
-            routing = {level: r.weights.float() for level, r in own.routing.items()}
-            weights.append({level: w.cpu() for level, w in routing.items()})
-            matrix = np.empty((len(tasks), len(tasks)))
-            for column in range(len(tasks)):
-                forced = {k: w[column].expand_as(w) for k, w in routing.items()}
-                restored = method.decode(features, forced).restored
-                matrix[:, column] = _psnrs(restored, [p.clean for p in pairs])
+        pairs = []
+        for task in test.tasks:
+            pairs.append(summary_pair(test, task, photograph.name, _SIDE_PX))
+        matrix, selected = _swap_prompts(observer, pairs, tasks)
         matrices.append(matrix)
+        weights.append(selected)
     mean = np.mean(matrices, axis=0)
-    families = [task.family for task in test.tasks]
-    usage = _usage(weights, tasks)
-    return PromptProbe(
-        tasks=tuple(tasks),
-        usage=usage,
+    expert_load = _expert_load(weights, tasks)
+    return PromptSummary(
+        tasks=tasks,
+        expert_load=expert_load,
         psnr_db=mean.tolist(),
         prompt_swap_gap_db=prompt_swap_gap_db(mean, families),
-        collapsed=collapsed(usage),
+        collapsed=collapsed(expert_load),
     )
 
 
-def _hidden_column(task: str) -> Column:
-    return Column(name=task, task=task, label=task, latex_label=task, group="", draws=1)
+@torch.no_grad()
+def _swap_prompts(
+    observer: Observer, pairs: Sequence[Pair], tasks: tuple[str, ...]
+) -> tuple[NDArray[np.float64], Weights]:
+    """Restore one photograph under the degradation of each task and the prompts of each task.
+
+    Returns:
+        PSNR in dB of the row's pair under the prompts of the column's pair, and the weights
+        under the prompts that the method selects.
+    """
+    degraded = _stacked(pairs).to(observer.device)
+    method = observer.method
+    features = method.encode(degraded)
+    forced = method.choose(degraded, tasks if observer.needs_task_labels else None)
+    selected = method.decode(features, forced)
+    weights, on_cpu = {}, {}
+    for level, routing in selected.routing.items():
+        weights[level] = routing.weights.float()
+        on_cpu[level] = weights[level].cpu()
+    matrix = np.empty((len(pairs), len(pairs)))
+    for column in range(len(pairs)):
+        override = {level: one[column].expand_as(one) for level, one in weights.items()}
+        restored = method.decode(features, override).restored
+        matrix[:, column] = _psnrs_db(restored, pairs)
+    return matrix, on_cpu
 
 
-def _psnrs(restored: Tensor, cleans: Sequence[Any]) -> list[float]:
+def _stacked(pairs: Sequence[Pair]) -> Tensor:
+    """Return the degraded images of pairs as (N, 3, H, W)."""
+    planes = []
+    for pair in pairs:
+        planes.append(torch.from_numpy(np.ascontiguousarray(pair.degraded.transpose(2, 0, 1))))
+    return torch.stack(planes)
+
+
+def _psnrs_db(restored: Tensor, pairs: Sequence[Pair]) -> list[float]:
     images = restored.float().clamp(0, 1).cpu().numpy().transpose(0, 2, 3, 1)
-    return [psnr_rgb(image, clean) for image, clean in zip(images, cleans, strict=True)]
+    return [psnr_rgb(image, pair.clean) for image, pair in zip(images, pairs, strict=True)]
 
 
-def _usage(weights: Sequence[dict[str, Tensor]], tasks: Sequence[str]) -> Any:
-    usage: dict[str, dict[str, list[float]]] = {}
+def _expert_load(weights: Sequence[Weights], tasks: Sequence[str]) -> ExpertLoad:
+    """Return the mean over photographs, to four digits."""
+    load: ExpertLoad = {}
     for level in weights[0]:
-        mean = torch.stack([w[level] for w in weights]).mean(dim=0)
+        mean = torch.stack([one[level] for one in weights]).mean(dim=0)
         shares = mean / mean.sum(dim=-1, keepdim=True)
-        usage[level] = {
-            task: [round(v, 4) for v in row.tolist()]
-            for task, row in zip(tasks, shares, strict=True)
-        }
-    return usage
+        load[level] = {}
+        for task, row in zip(tasks, shares, strict=True):
+            load[level][task] = [round(share, 4) for share in row.tolist()]
+    return load

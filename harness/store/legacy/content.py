@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.config.data_sets import load_data_set
 from harness.config.errors import HarnessError
+from harness.config.files import load_data_set
 from harness.config.run_specs import TestSet
 from harness.store.results import RESULT_FIELDS, Result
 from harness.store.stored_run import StoredRun

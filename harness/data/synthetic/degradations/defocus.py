@@ -15,7 +15,11 @@ from harness.data.synthetic.light import pixels, to_display, to_linear
 
 
 class Defocus(Degradation):
-    """A lens out of focus: a disc of ``radius_px``, averaged in linear light."""
+    """A lens out of focus: a disc, averaged in linear light.
+
+    Attributes:
+        radius_px: radius of the disc.
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["defocus"]

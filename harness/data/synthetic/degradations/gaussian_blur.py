@@ -20,7 +20,12 @@ from harness.data.synthetic.light import pixels
 
 
 class GaussianBlur(Degradation):
-    """Isotropic Gaussian of ``sigma_px``, cut to a square whose side is one of ``kernel_px``."""
+    """Isotropic Gaussian, cut to a square.
+
+    Attributes:
+        sigma_px: standard deviation.
+        kernel_px: odd sides that the square's is drawn from.
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["gaussian-blur"]
@@ -58,7 +63,7 @@ def blur(
 
 
 def gaussian(sigma: float, side: int) -> NDArray[np.float32]:
-    """Return ``side`` weights that sum to one; a sigma of zero keeps the centre alone."""
+    """Return ``side`` weights that sum to one; a sigma of zero leaves the centre alone."""
     offset = np.arange(side) - side // 2
     if sigma == 0:
         return np.asarray(offset == 0, dtype=np.float32)

@@ -16,12 +16,18 @@ from harness.config.degradation import Degradation
 from harness.config.spec import Range
 from harness.data.images.arrays import Float
 from harness.data.synthetic.depth import depth_maps
+from harness.data.synthetic.draws import uniform
 
 _TINT = 0.02
 
 
 class Haze(Degradation):
-    """Atmospheric scattering: ``I = J t + A (1 - t)``, ``t = exp(-beta d)``, ``d`` in [0, 1]."""
+    """Atmospheric scattering: ``I = J t + A (1 - t)``, ``t = exp(-beta d)``, ``d`` in [0, 1].
+
+    Attributes:
+        beta: scattering coefficient, per unit of depth.
+        airlight: grey of the haze, in [0, 1].
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["haze"]
@@ -37,14 +43,16 @@ def add_haze(
     clean: NDArray[np.float32], ranges: Haze, rngs: Sequence[np.random.Generator]
 ) -> NDArray[np.float32]:
     """Veil (N, 3, H, W) in [0, 1]; returns the same shape, not rounded."""
-    drawn = [
-        (rng.uniform(*ranges.beta), rng.uniform(*ranges.airlight), rng.uniform(-_TINT, _TINT, 3))
-        for rng in rngs
-    ]
-    beta = np.array([d[0] for d in drawn], dtype=np.float32)
-    light = np.array([d[1] + d[2] for d in drawn], dtype=np.float32).clip(0, 1)
+    betas: list[float] = []
+    airlights: list[NDArray[np.float64]] = []
+    for rng in rngs:
+        beta, grey = uniform(rng, ranges.beta, ranges.airlight)
+        tint = rng.uniform(-_TINT, _TINT, 3)
+        betas.append(beta)
+        airlights.append(grey + tint)
+    light = np.array(airlights, dtype=np.float32).clip(0, 1)
     depth = depth_maps(clean.shape[2], clean.shape[3], rngs)
-    return scatter(clean, depth, beta, light)
+    return scatter(clean, depth, np.array(betas, dtype=np.float32), light)
 
 
 def scatter(

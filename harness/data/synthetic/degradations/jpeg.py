@@ -21,7 +21,11 @@ _BLOCK_PX = 16
 
 
 class Jpeg(Degradation):
-    """JPEG of an integer ``quality`` in libjpeg's scale from 1 to 100, 4:2:0 chroma."""
+    """JPEG with 4:2:0 chroma.
+
+    Attributes:
+        quality: integer in libjpeg's scale from 1 to 100.
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["jpeg"]
@@ -39,7 +43,7 @@ def compress(clean: Float, ranges: Jpeg, rngs: Sequence[np.random.Generator]) ->
     decoded = np.empty_like(clean)
     for image, target, rng in zip(clean, decoded, rngs, strict=True):
         quality = int(np.rint(rng.uniform(*ranges.quality)))
-        above, before = (int(n) for n in rng.integers(_BLOCK_PX, size=2))
+        above, before = rng.integers(_BLOCK_PX, size=2).tolist()
         levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
         whole = np.pad(levels, ((above, 0), (before, 0), (0, 0)), mode="symmetric")
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Dark photographs: less light, a curve, and the noise that little light brings.
+"""Dark images: less light, a curve, and the noise that little light brings.
 
 Three kinds of the literature are settings of one model. LOL (Wei et al., BMVC 2018) took each
 scene again with a short exposure: ``exposure`` scales linear light, photons arrive at random.
@@ -18,6 +18,7 @@ from pydantic import Field
 from harness.config.degradation import Degradation
 from harness.config.spec import Range
 from harness.data.images.arrays import Float
+from harness.data.synthetic.draws import uniform
 from harness.data.synthetic.light import to_display, to_linear
 
 _DARKEST = 0.02
@@ -27,12 +28,17 @@ _EDGE_VARIANCE = 1e-3
 
 
 class LowLight(Degradation):
-    """A dark photograph: ``J ** gamma`` on display values, ``exposure`` on linear light, noise.
+    """A dark image: a power of display values, less linear light, and noise.
 
-    ``illumination_px`` above 0 applies gamma to the light that falls on a neighbourhood of that
-    radius (Retinex), not to each pixel. White at full exposure gives ``white_electrons``, which
-    arrive as Poisson's law says and are read with ``read_electrons`` of noise; without
-    ``white_electrons`` a sensor adds nothing. ``noise_255`` is noise in grey levels of the result.
+    Attributes:
+        gamma: power of the display values.
+        exposure: factor of linear light.
+        illumination_px: above 0, gamma acts on the light that falls on a neighbourhood of that
+            radius (Retinex), not on each pixel.
+        white_electrons: electrons that white at full exposure gives; their number follows
+            Poisson's law. Without it the sensor adds no noise.
+        read_electrons: standard deviation of the noise of reading them.
+        noise_255: standard deviation of noise in grey levels of the result.
     """
 
     version: ClassVar[int] = 1
@@ -53,21 +59,16 @@ def darken(clean: Float, ranges: LowLight, rngs: Sequence[np.random.Generator]) 
     """Darken (N, 3, H, W) in [0, 1]; returns the same shape, clipped, not rounded."""
     dark = np.empty_like(clean)
     for image, target, rng in zip(clean, dark, rngs, strict=True):
-        gamma, exposure, electrons, read, noise_255 = (
-            np.float32(rng.uniform(*bounds))
-            for bounds in (
-                ranges.gamma,
-                ranges.exposure,
-                ranges.white_electrons or (0.0, 0.0),
-                ranges.read_electrons,
-                ranges.noise_255,
-            )
+        drawn = uniform(
+            rng,
+            ranges.gamma,
+            ranges.exposure,
+            ranges.white_electrons or (0.0, 0.0),
+            ranges.read_electrons,
+            ranges.noise_255,
         )
-        curved = image
-        if _acts(ranges.gamma) and ranges.illumination_px:
-            curved = image * illumination(image, ranges.illumination_px) ** (gamma - 1)
-        elif _acts(ranges.gamma):
-            curved = np.power(image, gamma)
+        gamma, exposure, electrons, read, noise_255 = map(np.float32, drawn)
+        curved = _curved(image, ranges, gamma)
         if _acts(ranges.exposure) or ranges.white_electrons:
             light = to_linear(curved) * exposure
             if ranges.white_electrons:
@@ -82,6 +83,15 @@ def darken(clean: Float, ranges: LowLight, rngs: Sequence[np.random.Generator]) 
 
 def _acts(bounds: Range) -> bool:
     return bounds != (1.0, 1.0)
+
+
+def _curved(image: Float, ranges: LowLight, gamma: np.float32) -> Float:
+    """Apply gamma to the illumination of each neighbourhood, or to each pixel."""
+    if not _acts(ranges.gamma):
+        return image
+    if ranges.illumination_px:
+        return image * illumination(image, ranges.illumination_px) ** (gamma - 1)
+    return np.power(image, gamma)
 
 
 def _counted(light: Float, white: np.float32, read: np.float32, rng: np.random.Generator) -> Float:

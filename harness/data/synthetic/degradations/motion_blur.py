@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.config.degradation import Degradation
 from harness.config.spec import Range
 from harness.data.images.arrays import Float
+from harness.data.synthetic.draws import uniform
 from harness.data.synthetic.light import pixels, to_display, to_linear
 
 _SCENE_PX = 640
@@ -25,10 +26,12 @@ _STEP_PX = 0.75
 
 
 class MotionBlur(Degradation):
-    """Camera shake: how far the image moves during the exposure, averaged in linear light.
+    """Camera shake during the exposure, averaged in linear light.
 
-    ``length_px`` is the length of the path, ``bend_deg`` how much its direction turns from end
-    to end, ``roll_deg`` how far the camera turns about its axis meanwhile.
+    Attributes:
+        length_px: length of the path that the image moves along.
+        bend_deg: how much the path's direction turns from end to end.
+        roll_deg: how far the camera turns about its axis meanwhile.
     """
 
     version: ClassVar[int] = 1
@@ -46,9 +49,7 @@ def shake(clean: Float, ranges: MotionBlur, rngs: Sequence[np.random.Generator])
     """Blur (N, 3, H, W) in [0, 1]; returns the same shape, not rounded. Borders are mirrored."""
     blurred = np.empty_like(clean)
     for image, target, rng in zip(clean, blurred, rngs, strict=True):
-        length, bend, roll = (
-            rng.uniform(*bounds) for bounds in (ranges.length_px, ranges.bend_deg, ranges.roll_deg)
-        )
+        length, bend, roll = uniform(rng, ranges.length_px, ranges.bend_deg, ranges.roll_deg)
         pivot = rng.uniform(-0.5, 0.5, 2) * max(_SCENE_PX - min(image.shape[1:]), 0)
         swing = float(np.deg2rad(abs(roll)) * np.hypot(*pivot))
         steps = 2 * int(np.ceil((length + swing) / 2 / _STEP_PX)) + 1

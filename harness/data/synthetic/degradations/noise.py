@@ -19,7 +19,11 @@ from harness.data.images.arrays import Float
 
 
 class Noise(Degradation):
-    """White Gaussian noise; ``sigma_255`` in grey levels of 8-bit images."""
+    """White Gaussian noise.
+
+    Attributes:
+        sigma_255: standard deviation in grey levels of 8-bit images.
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["noise"]
@@ -36,7 +40,14 @@ def add_noise(
     rngs: Sequence[np.random.Generator],
     rounding: NoiseRounding,
 ) -> NDArray[np.float32]:
-    """Add noise of standard deviation ``sigma_255`` grey levels to (N, 3, H, W) in [0, 1]."""
+    """Add noise to (N, 3, H, W) in [0, 1]; returns the same shape.
+
+    Args:
+        clean: images.
+        ranges: range of the standard deviation.
+        rngs: one generator per image.
+        rounding: how noise meets the range of 8-bit images; see :data:`NoiseRounding`.
+    """
     noise = np.empty_like(clean)
     for row, rng in zip(noise, rngs, strict=True):
         sigma = np.float32(rng.uniform(*ranges.sigma_255))

@@ -14,10 +14,19 @@ import numpy as np
 from harness.config.degradation import Degradation
 from harness.config.spec import Range
 from harness.data.images.arrays import Float
+from harness.data.synthetic.draws import uniform
 
 
 class Rain(Degradation):
-    """Additive streaks: seeds per pixel, length and width in pixels, angle from vertical."""
+    """Additive streaks of one direction per image.
+
+    Attributes:
+        density: drops per pixel.
+        length_px: length of a streak.
+        width_px: full width of a streak at half maximum.
+        angle_deg: direction, from the vertical.
+        strength: peak brightness of the brightest streaks, in [0, 1].
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["rain"]
@@ -33,12 +42,7 @@ class Rain(Degradation):
 
 
 def add_rain(clean: Float, ranges: Rain, rngs: Sequence[np.random.Generator]) -> Float:
-    """Add streaks to (N, 3, H, W) in [0, 1]; returns the same shape, clipped, not rounded.
-
-    Ranges: ``density`` drops per pixel, ``length_px`` and ``width_px`` of a streak (the width is
-    the full width at half maximum), ``angle_deg`` from the vertical, ``strength`` the peak
-    brightness of the brightest streaks in [0, 1].
-    """
+    """Add streaks to (N, 3, H, W) in [0, 1]; returns the same shape, clipped, not rounded."""
     import scipy.fft
 
     height, width = clean.shape[-2:]
@@ -48,15 +52,13 @@ def add_rain(clean: Float, ranges: Rain, rngs: Sequence[np.random.Generator]) ->
     drops = np.zeros((len(rngs), *shape), dtype=np.float32)
     kernels = np.empty((len(rngs), side, side), dtype=np.float32)
     for drop, kernel, rng in zip(drops, kernels, rngs, strict=True):
-        density, length, width_px, angle, strength = (
-            rng.uniform(*bounds)
-            for bounds in (
-                ranges.density,
-                ranges.length_px,
-                ranges.width_px,
-                ranges.angle_deg,
-                ranges.strength,
-            )
+        density, length, width_px, angle, strength = uniform(
+            rng,
+            ranges.density,
+            ranges.length_px,
+            ranges.width_px,
+            ranges.angle_deg,
+            ranges.strength,
         )
         count = rng.poisson(density * shape[0] * shape[1])
         rows, columns = rng.integers(shape[0], size=count), rng.integers(shape[1], size=count)

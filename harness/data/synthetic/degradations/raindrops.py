@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.config.degradation import Degradation
 from harness.config.spec import Range
 from harness.data.images.arrays import Float
+from harness.data.synthetic.draws import uniform
 from harness.data.synthetic.light import pixels
 
 _LARGEST = 1.6
@@ -24,10 +25,13 @@ _LARGEST = 1.6
 
 
 class Raindrops(Degradation):
-    """Drops on a lens or pane: ``coverage`` of the image, radii in pixels.
+    """Drops on a lens or pane, each showing the scene upside down.
 
-    A drop shows the scene upside down, ``shrinking`` times smaller, and ``blur_px`` (a standard
-    deviation) out of focus.
+    Attributes:
+        coverage: share of the image that drops cover.
+        radius_px: radii of drops.
+        shrinking: how many times smaller a drop shows the scene.
+        blur_px: standard deviation of the blur in a drop.
     """
 
     version: ClassVar[int] = 1
@@ -48,14 +52,14 @@ def add_raindrops(clean: Float, ranges: Raindrops, rngs: Sequence[np.random.Gene
 
     behind = np.empty_like(clean)
     for image, target, rng in zip(clean, behind, rngs, strict=True):
-        coverage, shrinking, blur_px = (
-            rng.uniform(*bounds) for bounds in (ranges.coverage, ranges.shrinking, ranges.blur_px)
+        coverage, shrinking, blur_px = uniform(
+            rng, ranges.coverage, ranges.shrinking, ranges.blur_px
         )
         glass = Glass(image.shape[1], image.shape[2])
         for radius, y, x in drops(glass.height, glass.width, coverage, ranges.radius_px, rng):
             glass.add(radius, y, x, shrinking, rng)
         scene = pixels(image)
-        # What is shown smaller is averaged first, as light would be.
+        # What is shown smaller is averaged before, as light would be.
         sigma = float(np.hypot(blur_px, 0.4 * shrinking))
         seen = cv2.remap(
             cv2.GaussianBlur(scene, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101),

@@ -22,10 +22,13 @@ Wide = NDArray[np.float64]
 
 
 class Resample(Degradation):
-    """Bicubic down by ``factor`` and bicubic up again to the same size.
+    """Bicubic down by a factor and bicubic up again to the same size.
 
-    ``point`` takes samples without low-pass filter, as torch's interpolation does (a = -0.75);
-    ``antialiased`` widens the kernel by the factor, as MATLAB's imresize does (a = -0.5).
+    Attributes:
+        factor: how many times smaller the low resolution is.
+        kernel: ``point`` samples without low-pass filter, as torch's interpolation does
+            (a = -0.75); ``antialiased`` widens the kernel by the factor, as MATLAB's imresize does
+            (a = -0.5).
     """
 
     version: ClassVar[int] = 1
@@ -44,9 +47,9 @@ def resample(clean: Float, ranges: Resample, rngs: Sequence[np.random.Generator]
     antialiased = ranges.kernel == "antialiased"
     enlarged = np.empty_like(clean)
     for image, target, rng in zip(clean, enlarged, rngs, strict=True):
-        below, beside = (int(n) for n in rng.integers(ranges.factor, size=2))
-        rows = down_and_up(height, ranges.factor, below, antialiased)
-        columns = down_and_up(width, ranges.factor, beside, antialiased)
+        row_phase, column_phase = rng.integers(ranges.factor, size=2).tolist()
+        rows = down_and_up(height, ranges.factor, row_phase, antialiased)
+        columns = down_and_up(width, ranges.factor, column_phase, antialiased)
         np.clip(rows @ image @ columns.T, 0, 1, out=target)
     return enlarged
 

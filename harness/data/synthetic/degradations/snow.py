@@ -1,7 +1,7 @@
 """Falling snow: semi-transparent flakes of all distances before a slightly whitened scene.
 
 Snow100K (Liu et al., IEEE TIP 2018) lays masks of flakes that differ in size, shape, density,
-trajectory and transparency over photographs: small ones in its S part, small to large in L. Here
+trajectory and transparency over images: small ones in its S part, small to large in L. Here
 every flake is drawn by itself: an irregular soft shape, stretched along its fall; large ones
 are near the camera, so they move farther and are less in focus.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from harness.config.degradation import Degradation
 from harness.config.spec import Range
 from harness.data.images.arrays import Float
+from harness.data.synthetic.draws import uniform
 
 Wide = NDArray[np.float64]
 
@@ -30,11 +32,15 @@ _JITTER_DEG = 7.0
 
 
 class Snow(Degradation):
-    """Semi-transparent flakes: ``density`` per pixel, ``diameter_px`` from small to large.
+    """Semi-transparent flakes, whose diameters follow ``d ** -3`` as at all distances.
 
-    Diameters follow ``d ** -3``, as flakes at all distances do. A flake covers up to ``opacity``
-    and moves up to ``motion`` diameters, at ``angle_deg`` from the vertical; ``veil`` is the share
-    of white light that snow too far to be seen adds.
+    Attributes:
+        density: flakes per pixel.
+        diameter_px: from small to large.
+        opacity: the most that a flake covers, in [0, 1].
+        motion: how far a flake moves at most, in diameters.
+        angle_deg: direction of the fall, from the vertical.
+        veil: share of white light that snow too far to be visible adds.
     """
 
     version: ClassVar[int] = 1
@@ -55,46 +61,40 @@ def add_snow(clean: Float, ranges: Snow, rngs: Sequence[np.random.Generator]) ->
     """Lay flakes over (N, 3, H, W) in [0, 1]; returns the same shape, not rounded."""
     snowy = np.empty_like(clean)
     for image, target, rng in zip(clean, snowy, rngs, strict=True):
-        density, opacity, motion, angle, veil = (
-            rng.uniform(*bounds)
-            for bounds in (
-                ranges.density,
-                ranges.opacity,
-                ranges.motion,
-                ranges.angle_deg,
-                ranges.veil,
-            )
+        density, opacity, motion, angle_deg, veil = uniform(
+            rng, ranges.density, ranges.opacity, ranges.motion, ranges.angle_deg, ranges.veil
         )
         white = np.float32(rng.uniform(0.88, 1.0))
-        covered = _cover(
-            image.shape[1], image.shape[2], density, ranges.diameter_px, opacity, motion, angle, rng
-        )
+        snowfall = _Snowfall(density, ranges.diameter_px, opacity, motion, angle_deg)
+        covered = _cover(image.shape[1], image.shape[2], snowfall, rng)
         covered = 1 - (1 - covered) * np.float32(1 - veil)
         target[...] = image + covered * (white - image)
     return snowy
 
 
-def _cover(
-    height: int,
-    width: int,
-    density: float,
-    diameter_px: tuple[float, float],
-    opacity: float,
-    motion: float,
-    angle_deg: float,
-    rng: np.random.Generator,
-) -> Float:
+@dataclass(frozen=True)
+class _Snowfall:
+    """What all flakes of one image share; see :class:`Snow`."""
+
+    density: float
+    diameter_px: Range
+    opacity: float
+    motion: float
+    angle_deg: float
+
+
+def _cover(height: int, width: int, snowfall: _Snowfall, rng: np.random.Generator) -> Float:
     """Return (H, W) in [0, 1): the share of light that flakes take the place of."""
-    margin = int(np.ceil(diameter_px[1] * (_REACH + motion / 2))) + 2
-    count = int(rng.poisson(density * (height + 2 * margin) * (width + 2 * margin)))
+    margin = int(np.ceil(snowfall.diameter_px[1] * (_REACH + snowfall.motion / 2))) + 2
+    count = int(rng.poisson(snowfall.density * (height + 2 * margin) * (width + 2 * margin)))
     drawn = rng.random((9, count))
-    diameter = _cubic_law(*diameter_px, drawn[0])
+    diameter = _cubic_law(*snowfall.diameter_px, drawn[0])
     y = drawn[1] * (height + 2 * margin) - margin
     x = drawn[2] * (width + 2 * margin) - margin
-    angle = np.deg2rad(angle_deg + _JITTER_DEG * (2 * drawn[3] - 1))
-    # A flake that spreads over a longer way covers each place for a shorter time.
-    stretch = motion * drawn[4]
-    alpha = opacity * (0.4 + 0.6 * drawn[5]) / (1 + 0.6 * stretch)
+    angle = np.deg2rad(snowfall.angle_deg + _JITTER_DEG * (2 * drawn[3] - 1))
+    # A flake that spreads over a longer way covers each pixel for a shorter time.
+    stretch = snowfall.motion * drawn[4]
+    alpha = snowfall.opacity * (0.4 + 0.6 * drawn[5]) / (1 + 0.6 * stretch)
     extent = diameter * (_REACH + stretch / 2)
     seen = (np.abs(y - height / 2) < height / 2 + extent + 1) & (
         np.abs(x - width / 2) < width / 2 + extent + 1

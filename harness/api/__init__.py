@@ -1,0 +1,94 @@
+"""The functions that scripts, notebooks and the command line call.
+
+A :class:`~harness.planning.plan.Plan` says what is computed, :func:`run` computes what is missing
+of it, and :func:`table` shows what is stored. Everything is stored in the plan's output folder, so
+each function may be called again, in another process or on another day.
+
+The command line calls the functions of this package and nothing beside them.
+"""
+
+from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.results import (
+    load_results,
+    paper_table,
+    probe_report,
+    table,
+    training_notes,
+)
+from harness.api.scoring import score, score_with_progress
+from harness.api.storage import image_cache_folder, remove_image_cache
+from harness.evaluation.score_folders import FolderScores, ScoringRequest
+from harness.execution.archiving import export_runs, import_runs
+from harness.execution.convert import Conversion, convert_checkpoint
+from harness.execution.execute import RunOutcome, raise_if_failed
+from harness.execution.listing import StoredRunInfo, remove_runs, stored_runs
+from harness.execution.status import is_complete
+from harness.planning.plan import Plan, load_plan, store_plan
+from harness.planning.request import (
+    CheckpointRequest,
+    DataRequest,
+    EvaluationOverrides,
+    Resources,
+    RunRequest,
+    split_names,
+)
+from harness.planning.studies import Study, methods_of
+from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
+from harness.reporting.ablation_table import ablation_tables
+from harness.reporting.audit_report import audit_report
+from harness.reporting.plan_summary import is_anything_stored
+from harness.reporting.prompt_report import prompt_report
+
+__all__ = [
+    "CheckpointRequest",
+    "Conversion",
+    "DataRequest",
+    "EvaluationOverrides",
+    "FolderScores",
+    "MethodSpec",
+    "Plan",
+    "Resources",
+    "RunOutcome",
+    "RunRequest",
+    "ScoringRequest",
+    "StoredRunInfo",
+    "Study",
+    "ablation_tables",
+    "audit_report",
+    "catalogue",
+    "check_resources",
+    "compute",
+    "convert_checkpoint",
+    "describe",
+    "evaluate",
+    "execute_run",
+    "export_runs",
+    "find",
+    "image_cache_folder",
+    "import_runs",
+    "is_anything_stored",
+    "is_complete",
+    "load_plan",
+    "load_results",
+    "load_studies",
+    "make_request",
+    "methods_of",
+    "option_lines",
+    "paper_table",
+    "plan",
+    "probe_report",
+    "prompt_report",
+    "raise_if_failed",
+    "remove_image_cache",
+    "remove_runs",
+    "run",
+    "score",
+    "score_with_progress",
+    "split_names",
+    "store_plan",
+    "stored_runs",
+    "table",
+    "training_notes",
+    "use_plugins",
+]

@@ -1,0 +1,114 @@
+"""Computing what is missing of a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.api.plans import plan as plan_of
+from harness.config.errors import Interrupted
+from harness.execution.execute import (
+    Control,
+    RunOutcome,
+    execute_with_needs,
+    raise_if_failed,
+)
+from harness.execution.preflight import check_plan
+from harness.execution.process import check_device, worker_of
+from harness.execution.status import is_complete
+from harness.launch import launcher
+from harness.launch.signals import stop_on_signals
+from harness.planning.plan import Plan
+from harness.planning.request import Resources
+
+
+def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[RunOutcome]:
+    """Compute what is missing of a plan, and return how each computed run ended.
+
+    Example::
+
+        harness.run(plan, jobs=2, device="cpu")
+
+    Args:
+        plan: what to compute.
+        resources: what the computation may use.
+        values: fields of :class:`~harness.planning.request.Resources` instead.
+
+    Raises:
+        HarnessError: a run failed; the others are stored.
+        Interrupted: the person stopped it; the same call goes on.
+    """
+
+    outcomes = compute(plan, resources or Resources(**values))
+    if any(outcome.interrupted for outcome in outcomes):
+        raise Interrupted("stopped; nothing is lost, the same call goes on")
+    raise_if_failed(outcomes, len(plan.runs))
+    return outcomes
+
+
+def check_resources(resources: Resources) -> None:
+    """Refuse a launcher or device that cannot be used, before anything is computed.
+
+    Raises:
+        UsageError: names what cannot be used, and the way out.
+    """
+    launcher(resources.launcher)
+    check_device(resources)
+
+
+def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
+    """Compute what is missing of a plan; failures and interruptions are part of the outcomes."""
+    if is_complete(plan):
+        return []
+    launch = launcher(resources.launcher)
+    check_plan(plan)
+    return launch(plan, worker_of(resources))
+
+
+def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcome]:
+    """Compute one run of a plan, after those that it needs.
+
+    Ctrl-C or SIGTERM stops it after the current step; the same call goes on.
+
+    Raises:
+        UsageError: the plan has no such run.
+    """
+    run = plan.run(run_id)
+    check_plan(plan)
+    stop_file = run.folder.path.with_name(f".stop-{run_id}")
+    with stop_on_signals(stop_file):
+        control = Control(stop=stop_file.exists)
+        return execute_with_needs(plan, run_id, worker_of(resources), control)
+
+
+def evaluate(
+    checkpoint: str | Path,
+    method: str | None = None,
+    resources: Resources | None = None,
+    **values: Any,
+) -> Plan:
+    """Score pretrained weights on a setting, and return the plan of what was scored.
+
+    Example::
+
+        plan = harness.evaluate("model.ckpt", method="promptir", data_root="~/data")
+        print(harness.table(plan))
+
+    Args:
+        checkpoint: file of weights.
+        method: the method that they are weights of; files of this project know it.
+        resources: what the computation may use.
+        values: further fields of :class:`~harness.planning.request.RunRequest`, and ``entry`` and
+            ``required`` of :class:`~harness.planning.request.CheckpointRequest`. The recipe
+            is ``paper`` if none is named: weights are run at their published size.
+
+    Raises:
+        HarnessError: the weights do not fit, or scoring failed.
+    """
+    asked: dict[str, Any] = {"file": Path(checkpoint), "method": method}
+    for name in ("entry", "required"):
+        if name in values:
+            asked[name] = values.pop(name)
+    scored = plan_of(**{"recipe": "paper", **values, "checkpoint": asked})
+    run(scored, resources or Resources())
+    return scored

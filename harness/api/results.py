@@ -1,0 +1,82 @@
+"""Results: data frames, tables and archives of what is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.planning.plan import Plan, make_plan
+from harness.planning.request import DEFAULT_OUT, RunRequest
+from harness.reporting import probe_tables
+from harness.reporting.plan_text import training_sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.reporting.benchmark_table import BenchmarkTable
+    from harness.reporting.paper_table import PaperTable
+
+
+def load_results(folder: str | Path = DEFAULT_OUT) -> pd.DataFrame:
+    """Return all results below a folder as a data frame, one row per image and metric.
+
+    The folder is an output folder or an archive. Columns: ``weights``, ``score`` (ids),
+    ``method``, ``seed``, ``setting``, ``data_set`` (its real name, such as CBSD68, or
+    ``synthetic``), ``column``, ``image``, ``metric``, ``preprocessing``, ``protocol``, ``value``
+    and ``origin``; :class:`~harness.store.results.Result` describes each.
+
+    Example::
+
+        results = harness.load_results("results/runs")
+        results.groupby(["method", "column", "metric"])["value"].mean()
+
+    Raises:
+        HarnessError: the folder holds no results.
+    """
+    from harness.reporting.frames import results_frame
+
+    return results_frame(Path(folder))
+
+
+def table(plan: Plan) -> BenchmarkTable:
+    """Return the table of what is stored of a plan; what is not stored is absent.
+
+    ``str(table)`` is the table of the terminal; it also has ``to_dataframe()``,
+    ``to_markdown()``, ``to_latex()`` and ``to_csv()``.
+
+    Raises:
+        HarnessError: results of two preprocessings or protocols would stand in one column.
+    """
+    from harness.reporting.benchmark_table import benchmark_table
+
+    return benchmark_table(plan, extra=plan.request.show)
+
+
+def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
+    """Return a published table of the request's setting, with what is stored here below it.
+
+    Args:
+        request: what of this project is shown.
+        source: whose table, as ``cpl`` or ``mioir``; None takes the first.
+
+    Raises:
+        UsageError: nothing is published of the setting, or by that source.
+    """
+    from harness.config.files import setting_names
+    from harness.reporting.paper_table import paper_table_of
+
+    # Cited values can be shown of a setting that this installation cannot measure.
+    plan = make_plan(request) if request.setting in setting_names() else None
+    return paper_table_of(plan, request.setting, source, request.recipe)
+
+
+def training_notes(plan: Plan) -> list[str]:
+    """Return what a person should know of the training images before they are trained on."""
+    notes = [training_sentence(plan), *plan.source.overlap_notes(plan.setting)]
+    return [note for note in notes if note]
+
+
+def probe_report(plan: Plan, folder: Path) -> tuple[str, list[Path]]:
+    """Write the prompt analyses of a plan to ``folder``; return their text and the files."""
+    paths = probe_tables.write(plan, folder)
+    return probe_tables.report(plan), paths

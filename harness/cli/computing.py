@@ -1,0 +1,70 @@
+"""What the subcommands that compute have in common: import, compute, show, export."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.config.errors import Interrupted
+
+if TYPE_CHECKING:
+    from harness.api import Plan, Resources, RunOutcome
+
+
+def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
+    """Compute what is missing of ``plan``, after printing what that is.
+
+    Raises:
+        Interrupted: the person stopped it; the message says how to go on.
+    """
+    from harness.api import compute, describe, is_complete, training_notes
+
+    if is_complete(plan):
+        return []
+    for note in training_notes(plan):
+        print(note, file=sys.stderr)
+    print(describe(plan), file=sys.stderr)
+    outcomes = compute(plan, resources)
+    if any(outcome.interrupted for outcome in outcomes):
+        command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
+        raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
+    return outcomes
+
+
+def import_results(plan: Plan, folder: Path | None) -> None:
+    """Count what ``folder`` holds of ``plan`` as done, and print how much it is."""
+    if folder is None:
+        return
+    from harness.api import import_runs
+
+    count = import_runs(plan, folder)
+    print(f"{count} of {len(plan.all_runs)} runs imported from {folder}", file=sys.stderr)
+
+
+def export_results(plan: Plan, folder: Path | None) -> None:
+    """Write what is stored of ``plan`` to ``folder``, if one was named."""
+    if folder is None:
+        return
+    from harness.api import export_runs
+
+    print(f"{export_runs(plan, folder)} runs exported to {folder}", file=sys.stderr)
+
+
+def show_table(plan: Plan) -> None:
+    """Write the files of the table, then print it with the prompt report."""
+    from harness.api import probe_report, prompt_report, table
+
+    found = table(plan)
+    folder = plan.out / "tables"
+    paths = found.write(folder)
+    print(found.to_text(colour=sys.stdout.isatty()))
+    report = prompt_report(plan)
+    if report:
+        print(f"\n{report}")
+    if plan.probes:
+        text, more = probe_report(plan, folder)
+        paths += more
+        print(f"\n{text}")
+    print("\nwritten: " + ", ".join(str(path) for path in paths))

@@ -1,0 +1,314 @@
+"""Every flag that several subcommands share, declared once, and the request that they make.
+
+A flag that is not given leaves the value of ``--config``, and that leaves the subcommand's default.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from harness.config.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.api import Plan, Resources, RunRequest
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(help="Python file with methods, metrics or degradations of your own; repeatable."),
+]
+SettingName = Annotated[str, typer.Option("--setting", help="Benchmark setting.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
+
+
+@dataclass(frozen=True)
+class SettingFlags:
+    """On what, how long and how often methods are trained and scored."""
+
+    setting: Annotated[
+        str | None, typer.Option(help="Benchmark setting.", show_default="three-task")
+    ] = None
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="mini, smoke, ablation, paper, or a YAML file of your own; mini unless said "
+            "otherwise above."
+        ),
+    ] = None
+    seeds: Annotated[str | None, typer.Option(help="Seeds: 0,1,2 or 0-4.", show_default="0")] = None
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="More metrics, by id or pyiqa's name: lpips,niqe. Comma-separated."),
+    ] = None
+    show: Annotated[
+        str | None,
+        typer.Option(help="More columns of the table: parameters,train_time. Comma-separated."),
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
+    ] = None
+    plugin: Plugins = None
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with the request; flags replace what it says."),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flags that were given, by their place in the request."""
+        found = {
+            "setting": self.setting,
+            "recipe": self.recipe,
+            "seeds": self.seeds,
+            "metrics": self.metrics,
+            "show": self.show,
+            "out": self.out,
+            "plugins": self.plugin or None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class RequestFlags(SettingFlags):
+    """The same, with the methods."""
+
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods, comma-separated; options after colons: cpl:cpr_form=ratio:top_k=2 "
+            "(a comma inside an option's value is written ';').",
+            show_default="cpl,promptir",
+        ),
+    ] = None
+
+    init_from: Annotated[
+        str | None,
+        typer.Option(help="Start trainings from these weights: a file, or a run of --out."),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flags that were given, by their place in the request."""
+        own = {"methods": self.methods, "init_from": self.init_from}
+        given = {name: value for name, value in own.items() if value is not None}
+        return {**super().values(), **given}
+
+
+@dataclass(frozen=True)
+class DataFlags:
+    """Which images are used: the setting's synthetic version, or data sets on disk."""
+
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of data sets; without it, the setting's synthetic version."),
+    ] = None
+    on_disk: Annotated[
+        bool,
+        typer.Option(
+            "--on-disk",
+            help="Data sets from where HARNESS_DATA_ROOT or the configuration file says.",
+        ),
+    ] = False
+    train_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FAMILY=SET, as denoise=raintrainl: train on this set instead of the setting's; "
+            "repeatable."
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flags that were given, by their place in the request.
+
+        Raises:
+            UsageError: ``--train-set`` is not FAMILY=SET, or names a family twice.
+        """
+        data: dict[str, Any] = {}
+        if self.data_root is not None:
+            data["root"] = self.data_root.expanduser()
+        if self.on_disk:
+            data["on_disk"] = True
+        if self.train_set:
+            data["train_sets"] = named_values(self.train_set, "--train-set", "FAMILY=SET")
+        return {"data": data} if data else {}
+
+
+@dataclass(frozen=True)
+class EvaluationFlags:
+    """What changes in how the setting is scored."""
+
+    protocol: Annotated[
+        str | None, typer.Option(help="Score by this protocol, not the setting's own.")
+    ] = None
+    crop_multiple: Annotated[
+        int | None,
+        typer.Option(min=1, help="Crop test images to multiples of this; 1 leaves them whole."),
+    ] = None
+    noise_rounding: Annotated[
+        str | None, typer.Option(help="truncate, round, none (floats), unclipped.")
+    ] = None
+    noise_stream: Annotated[
+        Literal["keyed", "published"] | None,
+        typer.Option(
+            help="Noise on test images on disk: keyed by image, or one stream in the order of the "
+            "folder, as published code draws it.",
+            show_default="keyed",
+        ),
+    ] = None
+    test_set: Annotated[
+        str | None,
+        typer.Option(
+            help="Score an out-of-distribution test set instead of the setting's own: "
+            "unseen-noise, colour-denoising, mio-strong, or a YAML file of your own."
+        ),
+    ] = None
+    probes: Annotated[
+        bool,
+        typer.Option(
+            "--probes", help="Analyse prompts at length: routing, redundancy, prompt-swap gap."
+        ),
+    ] = False
+
+    def values(self) -> dict[str, Any]:
+        """Return the flags that were given, by their place in the request."""
+        found = {
+            "protocol": self.protocol,
+            "crop_multiple": self.crop_multiple,
+            "noise_rounding": self.noise_rounding,
+            "noise_stream": self.noise_stream,
+            "test_set": self.test_set,
+        }
+        given = {name: value for name, value in found.items() if value is not None}
+        values: dict[str, Any] = {"evaluation": given} if given else {}
+        if self.probes:
+            values["probes"] = True
+        return values
+
+
+@dataclass(frozen=True)
+class ResourceFlags:
+    """What a computation may use; nothing here changes a number."""
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Runs computed side by side; 0: one per core.", show_default=False
+        ),
+    ] = None
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes per run that make batches ahead.")
+    ] = 0
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Compute threads of each run; without it OMP_NUM_THREADS, or an equal share of "
+            "the cores.",
+        ),
+    ] = None
+    launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
+
+    def resources(self, jobs: int = 1) -> Resources:
+        """Return them; ``jobs`` is the subcommand's default.
+
+        Raises:
+            UsageError: the device cannot be used, or there is no such launcher.
+        """
+        from harness.api import Resources, check_resources
+
+        resources = Resources(
+            jobs=jobs if self.jobs is None else self.jobs,
+            device=self.device,
+            loader_workers=self.workers,
+            launcher=self.launcher,
+            threads=self.threads,
+        )
+        check_resources(resources)
+        return resources
+
+
+@dataclass(frozen=True)
+class ArchiveFlags:
+    """Importing results that exist, and exporting those that were made."""
+
+    import_: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            help="Archive of exported results, or output folder of version 0.1: count what it "
+            "holds as done.",
+        ),
+    ] = None
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
+    ] = None
+
+
+def request_of(
+    defaults: Mapping[str, Any], config: Path | None, *groups: Mapping[str, Any]
+) -> RunRequest:
+    """Return the request of a command line.
+
+    Args:
+        defaults: the subcommand's own.
+        config: file of ``--config``.
+        groups: values of the flags that were given.
+
+    Raises:
+        UsageError: an unknown key in the file, or a value that does not fit; names where.
+    """
+    from harness.api import RunRequest
+    from harness.config.parsing import parse, read_yaml
+
+    values = dict(defaults)
+    where = "the command line"
+    if config is not None:
+        content = read_yaml(config)
+        parse(RunRequest, content, str(config))
+        values = merged(values, content)
+    for group in groups:
+        values = merged(values, group)
+    return parse(RunRequest, values, where)
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with ``changes``; mappings are merged key by key."""
+    result = dict(values)
+    for key, value in changes.items():
+        known = result.get(key)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
+    return result
+
+
+def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
+    """Return the pairs of a repeatable flag such as ``NAME=FILE``.
+
+    Raises:
+        UsageError: a text has another form, or a name stands twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in found:
+            raise UsageError(f"{flag} '{text}' is not {form}, each name once")
+        found[name] = value
+    return found
+
+
+def plan_of(request: RunRequest) -> Plan:
+    """Return the plan of a request; hashing many files is logged."""
+    from harness.api import plan
+
+    return plan(request, on_progress=_log_hashing)
+
+
+def _log_hashing(done: int, total: int) -> None:
+    if total >= 1000 and (done % 500 == 0 or done == total):
+        print(f"hashed {done} of {total} files, once", file=sys.stderr, flush=True)

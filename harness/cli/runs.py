@@ -1,0 +1,84 @@
+"""``harness runs``: what is stored, and removing what is old."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.api import StoredRunInfo
+
+app = typer.Typer(help="What is stored: list runs, remove old ones.", no_args_is_help=True)
+
+_MIB = 2**20
+Out = Annotated[Path, typer.Option(help="Output folder.")]
+_DEFAULT_OUT = Path("results/runs")
+
+
+@app.command("list")
+def list_runs(out: Out = _DEFAULT_OUT) -> None:
+    """List the runs of an output folder: method, settings, seed, state, size and age."""
+    from tabulate import tabulate
+
+    from harness.api import stored_runs
+
+    runs = stored_runs(out)
+    lines = []
+    for run in runs:
+        settings = ", ".join(run.settings) or "-"
+        size = f"{run.bytes / _MIB:.1f} MiB"
+        lines.append(
+            [run.method, run.seed, settings, run.state, size, f"{run.age_days:.0f} d", run.id]
+        )
+    heads = ["method", "seed", "scored on", "state", "size", "age", "run"]
+    print(tabulate(lines, headers=heads, disable_numparse=True))
+    total = sum(run.bytes for run in runs)
+    print(f"{len(runs)} runs, {total / _MIB:.1f} MiB in {out}")
+
+
+@app.command("prune")
+def prune(
+    out: Out = _DEFAULT_OUT,
+    older_than: Annotated[
+        float | None, typer.Option(help="Remove runs that did not change for so many days.")
+    ] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Only runs whose training did not end.")
+    ] = False,
+    image_cache: Annotated[
+        bool, typer.Option("--image-cache", help="Remove the cache of decoded images.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only list.")] = False,
+) -> None:
+    """Remove old runs, or the cache of decoded images, which is made anew where it is needed."""
+    from harness.api import image_cache_folder, remove_image_cache, remove_runs, stored_runs
+    from harness.config.errors import UsageError
+
+    if older_than is None and not unfinished and not image_cache:
+        raise UsageError("name what goes: --older-than DAYS, --unfinished or --image-cache")
+    if image_cache:
+        freed = remove_image_cache(dry_run=not yes)
+        _report(freed, f"decoded images in {image_cache_folder()}", yes)
+    if older_than is None and not unfinished:
+        return
+    chosen = []
+    for run in stored_runs(out):
+        if _goes(run, older_than, unfinished):
+            chosen.append(run)
+            print(f"{run.id} ({run.state}, {run.age_days:.0f} days)")
+    freed = remove_runs(out, chosen) if yes else sum(run.bytes for run in chosen)
+    _report(freed, f"{len(chosen)} runs in {out}", yes)
+
+
+def _goes(run: StoredRunInfo, older_than: float | None, unfinished: bool) -> bool:
+    """Return whether a run is among those that were named."""
+    if older_than is not None and run.age_days <= older_than:
+        return False
+    return not unfinished or run.state in ("unfinished", "empty")
+
+
+def _report(freed: int, what: str, done: bool) -> None:
+    word = "removed" if done else "would be removed; add --yes"
+    print(f"{what}: {freed / _MIB:.1f} MiB {word}")

@@ -1,0 +1,156 @@
+"""What scoring a folder of restored images is asked for, and what it returns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.config.protocols import NamedProtocol
+from harness.evaluation.metrics.definition import MetricFacts
+from harness.store.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("restored", "clean", "protocol", "metric", "value")
+"""Columns of :meth:`FolderScores.to_dataframe`."""
+
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """What to score.
+
+    Attributes:
+        restored: folder of restored images.
+        clean: folder of clean images.
+        protocols: names of protocols in ``datasets/protocols``.
+        metrics: more metrics under each protocol, by id or by pyiqa's name.
+        pairing: how names of files belong together: ``stem``, ``prefix`` or ``rain``.
+        workers: threads; 0 for one per core.
+    """
+
+    restored: Path
+    clean: Path
+    protocols: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    pairing: str = "stem"
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class FileScore:
+    """The values of one restored file: protocol id to metric id to value."""
+
+    restored: Path
+    clean: Path
+    values: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class FolderScores:
+    """The scores of a folder.
+
+    Attributes:
+        files: one entry per pair, in natural order of names.
+        protocols: what was applied; the metrics of each include those of the request, as ids.
+        metrics: facts of all metrics, by id.
+        restored_alone: restored images without a clean one.
+        clean_alone: clean images without a restored one.
+    """
+
+    files: tuple[FileScore, ...]
+    protocols: tuple[NamedProtocol, ...]
+    metrics: Mapping[str, MetricFacts]
+    restored_alone: tuple[Path, ...]
+    clean_alone: tuple[Path, ...]
+
+    def values(self, protocol: str, metric: str) -> list[float]:
+        """Return the values of all files, by ids of protocol and metric."""
+        return [file.values[protocol][metric] for file in self.files]
+
+    def mean(self, protocol: str, metric: str) -> float:
+        """Return the mean over files of one metric: decibels are averaged, never errors."""
+        return float(np.mean(self.values(protocol, metric)))
+
+    def rows(self) -> Iterator[tuple[str, str, str, str, float]]:
+        """Yield names of both files, ids of protocol and metric, and the value."""
+        for file in self.files:
+            for protocol, values in file.values.items():
+                for metric, value in values.items():
+                    yield file.restored.name, file.clean.name, protocol, metric, value
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row per file, protocol and metric; columns are those of ``COLUMNS``."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows()), columns=list(COLUMNS))
+
+    def write(self, path: Path) -> None:
+        """Write what :meth:`to_dataframe` returns as CSV, values with all their digits.
+
+        Raises:
+            HarnessError: the file cannot be written.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for *names, value in self.rows():
+            writer.writerow([*names, repr(value)])
+        write_text(path, text.getvalue())
+
+    def to_text(self) -> str:
+        """Return a table of means, lowest and highest values, and what the protocols are."""
+        total = len(self.files) + len(self.restored_alone)
+        lines = [
+            self._table(),
+            "",
+            f"{len(self.files)} of {total} restored images scored, means over images",
+        ]
+        for named in self.protocols:
+            lines.append(f"{named.name} is {named.protocol.id}: {named.title}")
+        if any(named.protocol.quantise == "none" for named in self.protocols):
+            lines.append("Files hold 8 bits; code that scores floats has slightly other values.")
+        return "\n".join(lines)
+
+    def unpaired_sentences(self) -> list[str]:
+        """Return one sentence for each folder with files that found no partner."""
+        sentences = []
+        for files, what in (
+            (self.restored_alone, "restored images have no clean one"),
+            (self.clean_alone, "clean images have no restored one"),
+        ):
+            if files:
+                names = shortened([file.name for file in files])
+                sentences.append(f"{len(files)} {what}: {names}")
+        return sentences
+
+    def _table(self) -> str:
+        from tabulate import tabulate
+
+        heads, means, lowest, highest = [""], ["mean"], ["lowest"], ["highest"]
+        for named in self.protocols:
+            first_line = named.name
+            for full_id in named.protocol.metrics:
+                facts = self.metrics[full_id]
+                label = f"{facts.label} [{facts.unit}]" if facts.unit else facts.label
+                heads.append(f"{first_line}\n{label}")
+                first_line = ""
+                values = self.values(named.protocol.id, full_id)
+                means.append(f"{np.mean(values):.{facts.decimals}f}")
+                lowest.append(f"{min(values):.{facts.decimals}f}")
+                highest.append(f"{max(values):.{facts.decimals}f}")
+        align = ["left", *["right"] * (len(heads) - 1)]
+        lines = [means, lowest, highest]
+        return tabulate(lines, headers=heads, disable_numparse=True, colalign=align)
+
+
+def shortened(names: Sequence[str], separator: str = ", ", most: int = 10) -> str:
+    """Join at most ``most`` names, and how many more there are."""
+    text = separator.join(names[:most])
+    return text if len(names) <= most else f"{text}{separator}and {len(names) - most} more"

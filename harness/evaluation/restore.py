@@ -1,0 +1,39 @@
+"""Restoring one degraded image with a method."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.data.images.arrays import Float
+from harness.method import Method
+
+
+def restore_image(
+    method: Method, degraded: Float, device: torch.device, task: str | None = None
+) -> Float:
+    """Return the restored image, (H, W, 3) float32, not clamped.
+
+    Args:
+        method: on ``device`` and in evaluation mode.
+        degraded: (H, W, 3) float32 RGB in [0, 1], of any size.
+        device: where the method computes.
+        task: name of the true task, for a method that needs task labels; else None.
+    """
+    labels = None if task is None else (task,)
+    with torch.no_grad():
+        restored = method.restore(to_batch(degraded, device), labels)
+    return to_image(restored)
+
+
+def to_batch(image: Float, device: torch.device) -> Tensor:
+    """Return (H, W, 3) as a batch of one, (1, 3, H, W), on ``device``."""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+    return torch.from_numpy(planes).to(device)
+
+
+def to_image(batch: Tensor) -> Float:
+    """Return the first image of a batch (N, 3, H, W) as (H, W, 3) float32."""
+    image: Float = batch[0].float().cpu().numpy().transpose(1, 2, 0)
+    return image

@@ -1,0 +1,82 @@
+"""Which weights of a training are scored: the last, their moving average, or the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.config.recipes import Optimisation
+from harness.method import Method
+from harness.training.validation import ValidationOutcome, Validator
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class ScoredWeights:
+    """Moving average and best weights of one training.
+
+    Attributes:
+        optimisation: whether weights are averaged, and which are scored.
+        ema: exponential moving average of the weights, if the recipe asks for one.
+        best: weights with the best validation, if the recipe scores those.
+        best_score: of all validations so far.
+        best_step: the step of that validation.
+        validation: the last validation in a few words.
+    """
+
+    optimisation: Optimisation
+    ema: Weights | None = None
+    best: Weights | None = None
+    best_score: float | None = None
+    best_step: int | None = None
+    validation: str = ""
+
+    @classmethod
+    def of(cls, method: Method, optimisation: Optimisation) -> ScoredWeights:
+        """Return the state before the first step."""
+        ema = None if optimisation.ema_decay is None else copied(method)
+        return cls(optimisation, ema)
+
+    def average(self, method: Method) -> None:
+        """Take the weights after a step into the moving average."""
+        decay = self.optimisation.ema_decay
+        if self.ema is None or decay is None:
+            return
+        for key, value in method.state_dict().items():
+            self.ema[key].lerp_(value.to(self.ema[key].dtype), 1 - decay)
+
+    def validate(
+        self, method: Method, validator: Validator, device: torch.device, step: int
+    ) -> ValidationOutcome:
+        """Validate the weights as they would be scored; ``method`` has its own again after."""
+        if self.ema is None:
+            outcome = validator.score(method, device)
+        else:
+            own = copied(method)
+            method.load_state_dict(self.ema)
+            outcome = validator.score(method, device)
+            method.load_state_dict(own)
+        self.validation = outcome.text
+        if self.best_score is None or outcome.score > self.best_score:
+            self.best_score, self.best_step = outcome.score, step
+            if self.optimisation.scored_checkpoint == "best-on-validation":
+                weights = copied(method) if self.ema is None else self.ema
+                self.best = {key: value.clone() for key, value in weights.items()}
+        return outcome
+
+    def final(self, method: Method) -> Mapping[str, Tensor]:
+        """Return the weights to score after the last step."""
+        if self.optimisation.scored_checkpoint == "best-on-validation":
+            scored = self.best
+        else:
+            scored = self.ema
+        return method.state_dict() if scored is None else scored
+
+
+def copied(method: Method) -> Weights:
+    """Return a copy of a method's weights."""
+    return {key: value.detach().clone() for key, value in method.state_dict().items()}

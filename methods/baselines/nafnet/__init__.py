@@ -1,0 +1,1 @@
+"""NAFNet, a U-Net without nonlinear activations, through spandrel's class."""

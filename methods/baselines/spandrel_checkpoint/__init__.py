@@ -1,0 +1,1 @@
+"""A checkpoint of any single-image architecture that spandrel knows, as a method."""

@@ -1,0 +1,1 @@
+"""SwinIR, a transformer with shifted windows, through spandrel's class."""
