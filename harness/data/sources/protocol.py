@@ -1,9 +1,7 @@
 """Where images come from: one interface, and what it returns.
 
-A source of one's own satisfies :class:`DataSource`. :class:`~harness.data.sources.stream.CropStream`,
-:class:`~harness.data.sources.validation.HeldOutPairs` and
-:class:`~harness.data.sources.pairs.ImagePairs` do the work for any source that supplies originals
-(:mod:`harness.data.sources.originals`).
+A source of one's own satisfies :class:`DataSource`. The classes of ``stream.py``, ``validation.py``
+and ``pairs.py`` do the work for any source that supplies originals (``originals.py``).
 """
 
 from __future__ import annotations
