@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from harness.config.preprocessing import NoiseRounding
 from harness.config.seeding import generator
-from harness.data.synthetic.degradations.noise import Noise, add_noise
 from harness.data.images.read import read_image
+from harness.data.synthetic.degradations.noise import Noise, add_noise
 from harness.evaluation.metrics.registry import psnr_rgb
 from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork, load_spandrel
 
