@@ -25,8 +25,8 @@ import torch
 
 from harness.config.seeding import generator
 from harness.data.images.crops import centre_crop
-from harness.data.synthetic.degrade import degrade
 from harness.data.images.read import read_image
+from harness.data.synthetic.degrade import degrade
 from harness.evaluation.metrics.registry import psnr_rgb
 from harness.evaluation.probes.definitions import normalised_mutual_information, prompt_swap_gap_db
 from harness.execution.execute import Resources, run_plan, trained_network

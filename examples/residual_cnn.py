@@ -1,4 +1,4 @@
-"""A method from outside, in one file: a small residual network.
+"""A plug-in method in one file: a small residual network.
 
 python -m harness run --recipe smoke --plugin examples/residual_cnn.py --methods residual-cnn
 """
@@ -29,7 +29,7 @@ class ResidualCNN(torch.nn.Module):
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 
-CARD = MethodSpec(
+SPEC = MethodSpec(
     name="residual-cnn",
     label="Residual CNN",
     summary="two convolutions",

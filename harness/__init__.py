@@ -9,24 +9,21 @@ Everything that a script or a notebook needs is here, and is loaded when it is f
     print(harness.table(plan))
 """
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import Any
 
-from harness.config.version import __version__ as __version__
-
-if TYPE_CHECKING:
-    from harness.api import evaluate, load_results, plan, run, score, table
-
-__all__ = ["__version__", "evaluate", "load_results", "plan", "run", "score", "table"]
+OFFERED = ("__version__", "evaluate", "load_results", "plan", "run", "score", "table")
+"""Names that are loaded when they are first asked for."""
 
 
 def __getattr__(name: str) -> Any:
     """Load a function of :mod:`harness.api` when it is first asked for."""
-    if name not in __all__:
+    if name == "__version__":
+        return importlib.import_module("harness.config.version").__version__
+    if name not in OFFERED:
         raise AttributeError(f"module 'harness' has no attribute '{name}'")
-    import importlib
-
     return getattr(importlib.import_module("harness.api"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(OFFERED)

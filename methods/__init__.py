@@ -1,1 +1,1 @@
-"""The methods: networks, prompts and objectives, one module each."""
+"""The methods: a package each, with its spec, its network and its losses, and shared blocks."""

@@ -18,18 +18,23 @@ from torch import Tensor, nn
 from methods.attention import attend, attend_by_parts
 from methods.kernels.depthwise import depthwise
 
-_WHOLE_ELEMENTS = 2**24
-"""Widest map that is computed whole: bands cost a few percent, and pay where memory does."""
-_BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**25}
-"""Size of the widest map inside a band; on a CPU it stays in the last cache."""
-_LEAST_BAND_ROWS = 16
+WHOLE_ELEMENTS = 2**24
+"""Elements of the widest map that is computed whole: bands save memory and take some percent more
+time."""
+BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**25}
+"""Elements of the widest map inside a band, per device; on a CPU it fits the last-level cache."""
+LEAST_BAND_ROWS = 16
+"""Fewest rows of a band."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """Rows of a map that are computed together: ``rows`` come out, ``read`` goes in.
+    """Rows of a map that are computed together.
 
-    ``kept`` are those rows of what was read that come out: all but the halo of the kernels.
+    Attributes:
+        rows: the rows of the output.
+        read: the rows of the input: the same and the halo of the kernels.
+        kept: ``rows`` as a slice of ``read``.
     """
 
     rows: slice
@@ -40,15 +45,19 @@ class Band:
 def bands(x: Tensor, channels: int, halo: int = 1) -> Iterator[Band]:
     """Cut (N, H, W, C) into bands whose inner maps have ``channels`` channels.
 
-    ``halo`` is how many rows on either side an output row depends on.
+    Args:
+        x: the map.
+        channels: of the widest map that is computed from it.
+        halo: how many rows on either side an output row depends on.
     """
     n, height, width, _ = x.shape
-    most = _BAND_ELEMENTS.get(x.device.type, _BAND_ELEMENTS["cuda"])
-    count = max(_LEAST_BAND_ROWS, most // (n * width * channels))
-    if x.numel() // x.shape[-1] * channels <= _WHOLE_ELEMENTS:
-        count = height
-    for top in range(0, height, count):
-        bottom = min(height, top + count)
+    row_elements = n * width * channels
+    limit = BAND_ELEMENTS.get(x.device.type, BAND_ELEMENTS["cuda"])
+    rows = max(LEAST_BAND_ROWS, limit // row_elements)
+    if height * row_elements <= WHOLE_ELEMENTS:
+        rows = height
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
         first, last = max(0, top - halo), min(height, bottom + halo)
         yield Band(slice(top, bottom), slice(first, last), slice(top - first, bottom - first))
 
@@ -63,7 +72,11 @@ class _Affine(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """Normalises each pixel over its channels, with weight and bias (eps 1e-5)."""
+    """Normalises each pixel over its channels, with weight and bias (eps 1e-5).
+
+    Args:
+        channels: channels of the map.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -75,7 +88,13 @@ class LayerNorm(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """MDTA: attention between channels, its logits cosine similarities over all pixels."""
+    """MDTA: attention between channels; its logits are cosine similarities over all pixels.
+
+    Args:
+        channels: channels of the map.
+        heads: attention heads; they divide the channels.
+        bias: whether the convolutions have a bias.
+    """
 
     def __init__(self, channels: int, heads: int, bias: bool = False) -> None:
         super().__init__()
@@ -87,7 +106,7 @@ class ChannelAttention(nn.Module):
         self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
-        """Map (N, H, W, C) to the same shape, normalised by ``norm`` first."""
+        """Map (N, H, W, C) to the same shape; ``norm`` is applied to the input first."""
         weight = self.project_out.weight.flatten(1)
         if torch.is_grad_enabled():
             out = attend(self._mix(norm(x)).flatten(1, 2), self.temperature, weight)
@@ -108,14 +127,19 @@ class ChannelAttention(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """GDFN: a depth-wise convolution whose one half gates the other through GELU.
+    """GDFN: a depth-wise convolution, one half of which gates the other through GELU.
 
-    The hidden width of the published networks is odd as often as not (127 at width 48), and
-    matrix products of such widths run at half speed. So the weights of both halves are
-    extended by zeros to a multiple of eight for the computation; what is added stays zero.
+    The hidden width of published networks is often odd (127 at width 48), and matrix products of
+    such widths run at half speed. So the weights of both halves are extended by zeros to a
+    multiple of ``width_multiple`` for the computation; the added channels are zero throughout.
+
+    Args:
+        channels: channels of the map.
+        expansion: ratio of hidden channels to ``channels``.
+        bias: whether the convolutions have a bias.
     """
 
-    _multiple = 8
+    width_multiple = 8
 
     def __init__(self, channels: int, expansion: float, bias: bool = False) -> None:
         super().__init__()
@@ -126,7 +150,7 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to the same shape."""
-        extra = -self.project_out.in_channels % self._multiple
+        extra = -self.project_out.in_channels % self.width_multiple
         inner, inner_bias = _extend_halves(self.project_in, extra)
         taps, taps_bias = _extend_halves(self.dwconv, extra)
         gated = depthwise(pointwise(x, inner, inner_bias), taps, gated=True, bias=taps_bias)
@@ -146,7 +170,13 @@ def _extend_halves(layer: nn.Conv2d, extra: int) -> tuple[Tensor, Tensor | None]
 
 
 class TransformerBlock(nn.Module):
-    """Restormer's block: channel attention, then the gated feed-forward, both residual."""
+    """Restormer's block: channel attention, then the gated feed-forward network, both residual.
+
+    Args:
+        channels: channels of the map.
+        heads: attention heads; they divide the channels.
+        expansion: ratio of hidden channels of the feed-forward network to ``channels``.
+    """
 
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
@@ -163,10 +193,10 @@ class TransformerBlock(nn.Module):
 
 
 def add_feed_forward(y: Tensor, norm: LayerNorm, ffn: GatedFeedForward) -> Tensor:
-    """Return ``y + ffn(norm(y))`` for (N, H, W, C)."""
+    """Return ``y + ffn(norm(y))`` for (N, H, W, C), in bands where no gradient is needed."""
     if torch.is_grad_enabled():
         return y + ffn(norm(y))
-    # A band at a time: without gradients to keep maps for, the widest are never whole.
+    # Gradients would need the widest maps whole; without them a band at a time saves memory.
     out = torch.empty_like(y)
     for band in bands(y, ffn.project_in.out_channels):
         update = ffn(norm(y[:, band.read]))[:, band.kept]
@@ -177,14 +207,14 @@ def add_feed_forward(y: Tensor, norm: LayerNorm, ffn: GatedFeedForward) -> Tenso
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Apply a 1x1 convolution (O, C, 1, 1) to (N, H, W, C).
 
-    As a convolution of the channels-last view and not as a matrix product: oneDNN's kernels
-    are faster than the BLAS library's on tall, narrow matrices, in both directions.
+    It is computed as a convolution of the channels-last view instead of a matrix product: for
+    tall, narrow matrices oneDNN's kernels are faster than the BLAS library's, forward and backward.
     """
     return F.conv2d(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1)
 
 
 class PatchEmbed(nn.Module):
-    """Lifts an image to the network's width."""
+    """Maps an image to the network's width by a 3x3 convolution."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -229,13 +259,19 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Extend (N, C, H, W) at the bottom and right to multiples, reflecting where it can."""
+    """Extend (N, C, H, W) at the bottom and right to multiples of ``multiple``.
+
+    The padding reflects the image where it is large enough, and repeats its border elsewhere.
+    """
     height, width = image.shape[-2:]
     return pad_to(image, height + -height % multiple, width + -width % multiple)
 
 
 def pad_to(image: Tensor, height: int, width: int) -> Tensor:
-    """Extend (N, C, H, W) at the bottom and right to a size, reflecting where it can."""
+    """Extend (N, C, H, W) at the bottom and right to ``height`` and ``width``.
+
+    The padding reflects the image where it is large enough, and repeats its border elsewhere.
+    """
     bottom, right = height - image.shape[-2], width - image.shape[-1]
     if not bottom and not right:
         return image

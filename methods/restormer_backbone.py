@@ -1,4 +1,4 @@
-"""What the networks after Restormer share: its encoder, its last levels, and their bundle.
+"""The backbone of Restormer, shared by the networks built on it, and its encoder's features.
 
 Follows Zamir et al., CVPR 2022 (arXiv 2111.09881), repository swz30/Restormer, with the same
 state-dict keys.
@@ -7,7 +7,7 @@ state-dict keys.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +22,25 @@ from methods.blocks import (
     conv1x1,
     pad_to_multiple,
 )
-from methods.options import RestormerOptions
+from methods.restormer.spec import RestormerOptions
 
 Block = Callable[[int, int, float], nn.Module]
-"""Builds a block from its channels, heads and the expansion of its feed-forward."""
+"""Builds a block from its channels, its heads and the expansion of its feed-forward network."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """Encoder outputs, the padded input and the size to crop the result to."""
+    """What the encoder returns.
+
+    Attributes:
+        image: the padded input, (N, 3, H, W).
+        level1: output of the first encoder level, (N, C, H, W).
+        level2: of the second, (N, 2C, H/2, W/2).
+        level3: of the third, (N, 4C, H/4, W/4).
+        latent: of the deepest level, (N, 8C, H/8, W/8).
+        height: height to which the result is cropped.
+        width: width to which the result is cropped.
+    """
 
     image: Tensor
     level1: Tensor
@@ -42,29 +52,40 @@ class Features:
 
     def repeat(self, times: int) -> Features:
         """Return the batch ``times`` times over, in turn."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Features(*(torch.cat([v] * times) if isinstance(v, Tensor) else v for v in values))
+        return self._mapped(lambda value: torch.cat([value] * times))
 
     def detach(self) -> Features:
         """Return the same values, through which no gradient flows."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Features(*(v.detach() if isinstance(v, Tensor) else v for v in values))
+        return self._mapped(Tensor.detach)
 
     def maps(self) -> list[Tensor]:
-        """Return what the encoder made of the image, from its first level to the latent."""
+        """Return the encoder's outputs, from its first level to the latent."""
         return [self.level1, self.level2, self.level3, self.latent]
+
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> Features:
+        """Return the same features with ``function`` applied to each tensor."""
+        return Features(
+            image=function(self.image),
+            level1=function(self.level1),
+            level2=function(self.level2),
+            level3=function(self.level3),
+            latent=function(self.latent),
+            height=self.height,
+            width=self.width,
+        )
 
 
 class RestormerBackbone(nn.Module):
-    """What the networks after Restormer share: encoder, latent, last decoder level, refinement.
+    """Encoder, latent level, decoder levels and refinement of Restormer.
+
+    A network built on it adds the layers from the latent to the third level, which differ.
 
     Args:
         options: size of the network.
-        block: what the levels are made of.
+        block: builds the blocks of which the levels consist.
     """
 
     size_multiple = 8
-    # What leads from the latent to the third level differs, and is each network's own.
     up4_3: nn.Module
     reduce_chan_level3: nn.Module
 
@@ -73,8 +94,10 @@ class RestormerBackbone(nn.Module):
         d, heads, blocks = options.dim, options.heads, options.blocks
 
         def stack(channels: int, heads: int, count: int) -> nn.Sequential:
-            built = (block(channels, heads, options.ffn_expansion) for _ in range(count))
-            return nn.Sequential(*built)
+            level = nn.Sequential()
+            for _ in range(count):
+                level.append(block(channels, heads, options.ffn_expansion))
+            return level
 
         self.patch_embed = PatchEmbed(d)
         self.encoder_level1 = stack(d, heads[0], blocks[0])
@@ -100,7 +123,7 @@ class RestormerBackbone(nn.Module):
         return self.patch_embed(image)
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Features:
-        """Encode (N, 3, H, W) in [0, 1] of any size; nothing here is random."""
+        """Encode (N, 3, H, W) in [0, 1] of any size; ``rng`` is not used."""
         image = channels_last(pad_to_multiple(degraded, self.size_multiple))
         return Features(image, *self.run_encoder(image), *degraded.shape[-2:])
 
@@ -112,7 +135,7 @@ class RestormerBackbone(nn.Module):
         return level1, level2, level3, self.latent(self.down3_4(level3))
 
     def decode_backbone(self, features: Features, insert: Insert) -> Tensor:
-        """Decode to (N, 3, H, W), handing the latent and two decoder levels to ``insert``."""
+        """Decode to (N, 3, H, W); ``insert`` gets the latent and the features of two levels."""
         x = self.up4_3(insert("level3", features.latent))
         x = self.decoder_level3(self.reduce_chan_level3(torch.cat([x, features.level3], 1)))
         x = self.up3_2(insert("level2", x))
@@ -120,12 +143,12 @@ class RestormerBackbone(nn.Module):
         return self._finish(insert("level1", x), features)
 
     def _finish(self, decoded2: Tensor, features: Features) -> Tensor:
-        """Run the last decoder level and refinement, add the input, and cut off the padding."""
+        """Run the last decoder level and refinement, add the input, and crop the padding."""
         x = self.decoder_level1(torch.cat([self.up2_1(decoded2), features.level1], 1))
         restored = self.output(self.refinement(x)) + features.image
         return restored[..., : features.height, : features.width]
 
 
 def as_is(level: str, x: Tensor) -> Tensor:
-    """Insert nothing."""
+    """Return the features (N, C, H, W) unchanged: an ``Insert`` that inserts nothing."""
     return x

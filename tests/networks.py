@@ -10,29 +10,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.method import Batch, BuildContext, CheckContext, MethodSpec
+from harness.method import Batch, BuildContext, MethodSpec
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 
 TASKS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
-CARDS = [
-    card
-    for card in catalogue().specs.values()
-    if not card.needs_file  # tested with files: tests/test_baselines.py
-    and (not card.needs_package or importlib.util.find_spec(card.needs_package))
-]
-RESTORERS = [card for card in CARDS if card.role != "auxiliary"]
-TRAINED = [card for card in CARDS if card.trained]
 
-# CPL with nothing beside the published parts: a router per level, taught by nothing but the losses.
+
+def _can_be_built(spec: MethodSpec) -> bool:
+    """Leave out methods that need a file (see tests/test_baselines.py) or a missing package."""
+    if spec.needs_file:
+        return False
+    return not spec.needs_package or importlib.util.find_spec(spec.needs_package) is not None
+
+
+SPECS = [spec for spec in catalogue().specs.values() if _can_be_built(spec)]
+RESTORERS = [spec for spec in SPECS if spec.role != "auxiliary"]
+TRAINED = [spec for spec in SPECS if spec.trained]
+
+# CPL with the published parts alone: a router per level, trained by L1 and CPR alone.
 PER_LEVEL = {
     "shared_router": "false",
-    "router_input": "mean",
+    "router_pooling": "mean",
     "router_hidden": "0",
     "router_temperature": "1",
-    "balance": "share",
-    "balance_weight": "0",
-    "privileged_weight": "0",
-    "privileged_choice": "false",
+    "load_balancing": "share",
+    "load_balancing_weight": "0",
+    "teacher_weight": "0",
+    "teacher_choice": "false",
     "cpr_negatives": "unselected",
     "cpr_form": "margin",
     "cpr_weight": "0.1",
@@ -42,13 +46,12 @@ PER_LEVEL = {
 
 def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     """Build a method at the size `tiny`, with what it requires untrained."""
-    card = catalogue().specs[name] if name in catalogue().specs else find(name).card
-    required = {needed: build_tiny(needed, seed) for needed in card.requires}
-    options = resolve_options(
-        MethodChoice(name, card, overrides), "tiny", CheckContext(TASKS, len(TASKS))
-    )
+    spec = catalogue().specs[name] if name in catalogue().specs else find(name).spec
+    required = {needed: build_tiny(needed, seed) for needed in spec.requires}
+    choice = MethodChoice(name, spec, overrides)
+    options = resolve_options(choice, "tiny", TASKS, micro_batch=len(TASKS))
     torch.manual_seed(seed)
-    return instantiate(card, BuildContext(options, TASKS, required))
+    return instantiate(spec, BuildContext(options, TASKS, required))
 
 
 def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
@@ -59,20 +62,23 @@ def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
     return Batch(degraded, clean, TASKS, step, second_view=degraded.flip(-1))
 
 
-def restore(card: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
-    tasks = tuple(TASKS[first_task : first_task + len(image)]) if card.needs_task_labels else None
+def restore(spec: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
+    tasks = tuple(TASKS[first_task : first_task + len(image)]) if spec.needs_task_labels else None
     with torch.no_grad():
         return method.eval().restore(image, tasks)
 
 
 def restore_by_name(name: str, method: Any, image: Tensor) -> Tensor:
-    return restore(find(name).card, method, image)
+    return restore(find(name).spec, method, image)
 
 
 def single_runs(name: str, method: Any, images: Tensor) -> Tensor:
     """Restore the images one by one."""
-    card = find(name).card
-    return torch.cat([restore(card, method, images[i : i + 1], i) for i in range(len(images))])
+    spec = find(name).spec
+    restored = []
+    for index in range(len(images)):
+        restored.append(restore(spec, method, images[index : index + 1], index))
+    return torch.cat(restored)
 
 
 def _generator(key: str, seed: int) -> np.random.Generator:

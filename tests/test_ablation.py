@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,18 +14,20 @@ import pytest
 import yaml
 
 from harness.config.errors import UsageError
-from harness.config.hashing import spec_hash
-from harness.execution.status import expected_images, status
+from harness.evaluation.metrics import metric_facts
+from harness.execution.status import run_status
 from harness.planning.plan import Plan, make_plan
+from harness.planning.request import RunRequest
+from harness.planning.run import Run
 from harness.planning.studies import load_study, methods_of, study_names
 from harness.registry import catalogue
-from harness.reporting.ablation import AxisTable, ValueLine, draw, latex, markdown, terminal
-from harness.reporting.ablation_results import axis_tables
+from harness.reporting.ablation_results import AxisResult, ValueResult
+from harness.reporting.ablation_table import AblationTable, ablation_table, ablation_tables
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
-from harness.store.archive import export, take
+from harness.store.archive import export_runs, import_runs, read_archive
 from harness.store.files import write_json
 from harness.store.results import Result, append
-from tests.conftest import Run
+from harness.store.stored_run import StoredRun
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
 EVIDENCE = (Path(__file__).parents[1] / "docs/evidence.md").read_text(encoding="utf-8")
@@ -57,6 +60,12 @@ def rows(
         for i in range(photographs)
         for n in range(draws)
     ]
+
+
+def planned(
+    out: Path, methods: Sequence[str], seeds: tuple[int, ...] = (0, 1), recipe: str = "smoke"
+) -> Plan:
+    return make_plan(RunRequest(methods=tuple(methods), recipe=recipe, seeds=seeds, out=out))
 
 
 def number(photograph: str) -> int:
@@ -168,10 +177,10 @@ def test_every_study_can_be_planned(name: str) -> None:
     study = load_study(name, "three-task", "smoke")
     assert study.title
     assert name not in catalogue().specs, "a study is not called as a method is"
-    plan = make_plan(study.methods, "three-task", "smoke", [0], (), Path("unused"))
+    plan = planned(Path("unused"), study.methods, (0,))
     hashes = [run.weights_id for run in plan.runs]
     assert len(hashes) == len(set(hashes)), "no two runs are the same"
-    shown = {point.method for line in study.lines for point in line.points}
+    shown = {value.method for axis in study.axes for value in axis.values}
     assert shown <= set(plan.method_ids)
 
 
@@ -180,9 +189,9 @@ def test_the_bare_ablation_shares_the_base() -> None:
     methods = methods_of(studies)
     assert methods[0] == "cpl"
     assert len(methods) == 7
-    labels = [[p.label for p in study.lines[0].points] for study in studies]
+    labels = [[value.label for value in study.axes[0].values] for study in studies]
     assert labels == [["1", "2", "3", "5"], ["0", "1", "2", "4"]]
-    assert all("cpl" in {p.method for p in study.lines[0].points} for study in studies)
+    assert all("cpl" in {value.method for value in study.axes[0].values} for study in studies)
 
 
 def write_study(folder: Path, **changes: object) -> str:
@@ -209,7 +218,7 @@ def axis(*values: dict[str, object]) -> dict[str, object]:
         ({"base": "smp"}, "did you mean 'spm'"),
         ({"axes": {}}, "axes"),
         ({"axes": axis({"label": "1"}, {"label": "1"})}, "two values are labelled '1'"),
-        ({"axes": axis({"label": "1"}, {"label": "2", "baseline": "3"})}, "against '3'"),
+        ({"axes": axis({"label": "1"}, {"label": "2", "baseline": "3"})}, "baseline of '2' is '3'"),
         (
             {"axes": axis({"label": "1"}, {"label": "2", "options": {"topk": 2}})},
             "value '2': spm has no option 'topk'; did you mean 'top_k'",
@@ -239,91 +248,107 @@ def test_an_unknown_study_names_the_nearest() -> None:
 # --- tables ------------------------------------------------------------------------------
 
 
-def table(**changes: object) -> AxisTable:
-    lines = (
-        ValueLine("1", {"psnr": 25.0}, {"psnr": None}, {}, 6.0),
-        ValueLine("2", {"psnr": 25.5}, {"psnr": Difference(0.5, 0.2, 0.9)}, {"haze": 1.0}, None),
-        ValueLine("3", {"psnr": None}, {"psnr": None}, {}, None, failed="CellError: not finite"),
+def table(**changes: object) -> AblationTable:
+    values = (
+        ValueResult("1", {"psnr_rgb": 25.0}, {"psnr_rgb": None}, {}, 6.0),
+        ValueResult(
+            "2", {"psnr_rgb": 25.5}, {"psnr_rgb": Difference(0.5, 0.2, 0.9)}, {"haze": 1.0}
+        ),
+        ValueResult("3", {"psnr_rgb": None}, {"psnr_rgb": None}, failed="RunError: not finite"),
     )
-    values: dict[str, object] = {
+    facts: dict[str, object] = {
         "study": "topk",
         "axis": "topk",
         "title": "How many",
         "label": "k",
         "baseline": "k = 1",
-        "metrics": (("psnr", "PSNR", 2),),
+        "metrics": (metric_facts("psnr_rgb"),),
         "columns": ("haze",),
-        "lines": lines,
+        "values": values,
         "context": "Seeds 0, 1.",
         "spread": "seeds and images",
         **changes,
     }
-    return AxisTable(**values)  # type: ignore[arg-type]
+    return ablation_table(AxisResult(**facts), "mini")  # type: ignore[arg-type]
 
 
 def test_tables_show_differences_failures_and_what_intervals_are_over(tmp_path: Path) -> None:
-    for text in (terminal(table()), markdown(table())):
+    for text in (table().to_text(), table().to_markdown()):
         assert "+0.50 [+0.20, +0.90]" in text
-        assert "3: CellError: not finite" in text
+        assert "3: RunError: not finite" in text
         assert "failed" in text
-        assert "over seeds and photographs" in " ".join(text.split())
-    assert "not over seeds" in table(spread="images").caption
-    typeset = latex(table())
-    assert r"$\Delta$ PSNR" in typeset
-    paths = [tmp_path / "f.png", tmp_path / "f.pdf"]
-    draw(table(), paths)
-    assert all(path.stat().st_size > 2000 for path in paths)
+        assert "over seeds and images" in " ".join(text.split())
+    assert "not over seeds" in table(spread="images").table.caption
+    assert r"$\Delta$ PSNR" in table().to_latex()
+    lines = list(csv.DictReader(io.StringIO(table().to_csv())))
+    assert [line["delta"] for line in lines] == ["", "0.5", ""]
+    paths = table().write(tmp_path)
+    assert {path.suffix for path in paths} == {".csv", ".md", ".tex", ".png", ".pdf"}
+    figures = [path for path in paths if path.suffix in (".png", ".pdf")]
+    assert all(path.stat().st_size > 2000 for path in figures)
+    content = json.loads(json.dumps(table().as_json()))
+    assert [value["label"] for value in content["values"]] == ["1", "2", "3"]
+    assert content["caption"] == table().table.caption
 
 
 # --- results as files --------------------------------------------------------------------
 
 
+def stored_run(run: Run) -> StoredRun:
+    needed = tuple(stored_run(needed) for needed in run.requires)
+    return StoredRun(run.method.id, run.train, run.score, run.folder, needed)
+
+
+def stored_runs(plan: Plan) -> list[StoredRun]:
+    return [stored_run(run) for run in plan.runs]
+
+
 def stored(out: Path, methods: Sequence[str] = ("promptir",)) -> Plan:
     """Return a plan whose runs have made-up scores stored, and no weights."""
-    plan = make_plan(methods, "three-task", "smoke", [0, 1], (), out)
-    for number_, run in enumerate(plan.runs):
+    plan = planned(out, methods)
+    for place, run in enumerate(plan.runs):
         run.folder.path.mkdir(parents=True)
-        assert run.score is not None
+        assert run.score_id is not None
         append(
-            run.folder.rows,
+            run.folder.results,
             [
                 Result(
                     run.weights_id,
-                    spec_hash(run.score),
+                    run.score_id,
                     run.method.id,
-                    run.spec.seed,
+                    run.train.seed,
                     "three-task",
-                    "synthetic-twin",
+                    "synthetic",
                     column,
                     image,
                     metric,
                     plan.setting.preprocessing.id,
                     plan.setting.protocol.id,
-                    20.0 + number_,
+                    20.0 + place,
                 )
-                for column, images in expected_images(plan).items()
+                for column, images in plan.test.images_by_column().items()
                 for image in images
                 for metric in plan.metrics
             ],
         )
-        write_json(run.folder.probes, {"higher_is_better": {}})
+        write_json(run.folder.prompt_summary, {"higher_is_better": {}})
     return plan
 
 
-def test_exported_results_are_taken_as_done(tmp_path: Path) -> None:
+def test_exported_results_are_imported_as_done(tmp_path: Path) -> None:
     plan = stored(tmp_path / "a", ["promptir", "explicit"])
-    assert export(plan, tmp_path / "kept") == len(plan.runs) == 5
-    again = make_plan(["promptir", "explicit"], "three-task", "smoke", [0, 1], (), tmp_path / "b")
-    assert take(again, tmp_path / "kept") == 5
-    assert all(status(run, again) == "cached" for run in again.runs)
-    assert take(again, tmp_path / "kept") == 0, "what is there stays"
-    more = make_plan(["spm"], "three-task", "smoke", [0], (), tmp_path / "b")
-    assert take(more, tmp_path / "kept") == 0
-    assert [status(run, more) for run in more.runs] == ["cached", "missing"]
+    assert export_runs(stored_runs(plan), tmp_path / "kept") == len(plan.runs) == 5
+    again = planned(tmp_path / "b", ["promptir", "explicit"])
+    assert import_runs(stored_runs(again), tmp_path / "kept") == 5
+    assert all(run_status(run, again) == "done" for run in again.runs)
+    assert import_runs(stored_runs(again), tmp_path / "kept") == 0, "what is there stays"
+    more = planned(tmp_path / "b", ["spm"], (0,))
+    assert import_runs(stored_runs(more), tmp_path / "kept") == 0
+    assert [run_status(run, more) for run in more.runs] == ["done", "missing"]
 
 
 def test_columns_without_data_leave_the_others_their_differences(tmp_path: Path) -> None:
-    """Where some real images are not on the disk, there is no mean over all columns."""
+    """Where some data sets are not on the disk, there is no mean over all columns."""
     plan = stored(tmp_path, ["promptir", "cpl"])
     study = tmp_path / "two.yaml"
     study.write_text(
@@ -331,83 +356,73 @@ def test_columns_without_data_leave_the_others_their_differences(tmp_path: Path)
         "[{label: a, method: promptir}, {label: b, method: cpl}]}}\n"
     )
     loaded = load_study(str(study), "three-task", "smoke")
-    (whole,) = axis_tables(loaded, plan, {}, None)
-    assert whole.lines[1].deltas["psnr_rgb"] is not None
-    assert "Dehaze" in whole.lines[1].columns
-    (part,) = axis_tables(loaded, replace(plan, absent={"dehaze": "sots-outdoor"}), {}, None)
-    assert part.lines[1].deltas["psnr_rgb"] is None
-    assert set(part.lines[1].columns) == set(whole.lines[1].columns) - {"Dehaze"}
+    (whole,) = ablation_tables(loaded, plan, {})
+    assert whole.result.values[1].deltas["psnr_rgb"] is not None
+    assert "Dehaze" in whole.result.values[1].columns
+    absent = replace(plan, absent_columns={"dehaze": "sots-outdoor"})
+    (part,) = ablation_tables(loaded, absent, {})
+    assert part.result.values[1].deltas["psnr_rgb"] is None
+    assert set(part.result.values[1].columns) == set(whole.result.values[1].columns) - {"Dehaze"}
 
 
-def test_a_folder_of_exports_is_searched(tmp_path: Path) -> None:
-    export(stored(tmp_path / "a", ["promptir"]), tmp_path / "kept/one")
-    export(stored(tmp_path / "b", ["spm"]), tmp_path / "kept/two")
-    methods = ["promptir", "spm"]
-    again = make_plan(methods, "three-task", "smoke", [0, 1], (), tmp_path / "c")
-    assert take(again, tmp_path / "kept") == len(again.runs) == 5
+def test_a_failed_run_says_why_in_its_row(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm"])
+    study = load_study(write_study(tmp_path), "three-task", "smoke")
+    plan = planned(tmp_path, study.methods)
+    (found,) = ablation_tables(study, plan, {"spm:top_k=2 seed 0": "not finite"})
+    assert [value.failed for value in found.result.values] == ["", "not finite"]
+    assert "2: not finite" in found.to_text()
+
+
+def test_a_folder_of_archives_is_searched(tmp_path: Path) -> None:
+    export_runs(stored_runs(stored(tmp_path / "a", ["promptir"])), tmp_path / "kept/one")
+    export_runs(stored_runs(stored(tmp_path / "b", ["spm"])), tmp_path / "kept/two")
+    again = planned(tmp_path / "c", ["promptir", "spm"])
+    assert import_runs(stored_runs(again), tmp_path / "kept") == len(again.runs) == 5
 
 
 def test_the_evidence_is_that_of_the_present_code(tmp_path: Path) -> None:
     """What docs/evidence.md says stands on runs that the same command would compute today."""
     wide = "restormer:dim=22:ffn_expansion=3.0"
     methods = ["restormer", wide, "promptir", "explicit", "oracle", "spm", "cpr", "cpl"]
-    plan = make_plan(methods, "three-task", "mini", [0, 1, 2], (), tmp_path)
-    assert take(plan, REFERENCE) == len(plan.runs) == 25
-    assert all(status(run, plan) == "cached" for run in plan.runs)
-    (components,) = axis_tables(load_study("components", "three-task", "mini"), plan, {}, None)
-    assert {line.label: not line.failed for line in components.lines}["SPM + CPR"]
-    gain = next(line for line in components.lines if line.label == "SPM + CPR").deltas["psnr_rgb"]
+    plan = planned(tmp_path, methods, (0, 1, 2), "mini")
+    assert import_runs(stored_runs(plan), REFERENCE) == len(plan.runs) == 25
+    assert all(run_status(run, plan) == "done" for run in plan.runs)
+    (components,) = ablation_tables(load_study("components", "three-task", "mini"), plan, {})
+    values = {value.label: value for value in components.result.values}
+    assert not values["SPM + CPR"].failed
+    gain = values["SPM + CPR"].deltas["psnr_rgb"]
     assert gain is not None
     assert f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]" in EVIDENCE.replace("−", "-")
 
 
 def test_an_export_adds_to_what_is_there(tmp_path: Path) -> None:
-    export(stored(tmp_path / "a", ["promptir"]), tmp_path / "kept")
-    export(stored(tmp_path / "b", ["spm"]), tmp_path / "kept")
-    with (tmp_path / "kept/rows.csv").open() as file:
-        methods = {line["method"] for line in csv.DictReader(file)}
-    assert methods == {"degraded-input", "promptir", "spm"}
-    first = (tmp_path / "kept/rows.csv").read_bytes()
-    plan = make_plan(["spm"], "three-task", "smoke", [0, 1], (), tmp_path / "b")
-    export(plan, tmp_path / "kept")
-    assert (tmp_path / "kept/rows.csv").read_bytes() == first
+    kept = tmp_path / "kept"
+    export_runs(stored_runs(stored(tmp_path / "a", ["promptir"])), kept)
+    export_runs(stored_runs(stored(tmp_path / "b", ["spm"])), kept)
+    assert {result.method for result in read_archive(kept)} == {
+        "degraded-input",
+        "promptir",
+        "spm",
+    }
+    first = (kept / "results.csv").read_bytes()
+    export_runs(stored_runs(planned(tmp_path / "b", ["spm"])), kept)
+    assert (kept / "results.csv").read_bytes() == first
 
 
 def test_damaged_results_are_refused_by_name(tmp_path: Path) -> None:
-    plan = make_plan(["promptir"], "three-task", "smoke", [0, 1], (), tmp_path / "b")
-    with pytest.raises(UsageError, match=r"no rows\.csv there"):
-        take(plan, tmp_path)
-    export(stored(tmp_path / "a"), tmp_path)
+    runs = stored_runs(planned(tmp_path / "b", ["promptir"]))
+    with pytest.raises(UsageError, match=r"no results\.csv there"):
+        import_runs(runs, tmp_path)
+    with pytest.raises(UsageError, match="nothing of this plan is stored"):
+        export_runs(runs, tmp_path)
+    export_runs(stored_runs(stored(tmp_path / "a")), tmp_path)
     (path,) = (tmp_path / "runs").glob("promptir-s1-*")
     content = json.loads(path.read_text())
     content["spec"]["seed"] = 7
     path.write_text(json.dumps(content))
     with pytest.raises(UsageError, match="does not hold what its name says"):
-        take(plan, tmp_path)
-    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+        import_runs(runs, tmp_path)
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UsageError, match="does not have the columns"):
-        take(plan, tmp_path)
-
-
-def test_ablate_prints_and_writes_its_tables(tmp_path: Path, harness_command: Run) -> None:
-    study = write_study(tmp_path)
-    common = ("ablate", "--recipe", "smoke", "--study", study, "--out", str(tmp_path / "out"))
-    plan = harness_command(*common, "--dry-run")
-    assert plan.stdout.count("missing") == 2
-    assert "about" in plan.stdout
-    done = harness_command(*common)
-    assert done.returncode == 0, done.stderr
-    assert "over photographs of this one training" in " ".join(done.stdout.split())
-    suffixes = {p.suffix for p in (tmp_path / "out/tables").glob("ablation-mine-k-smoke.*")}
-    assert suffixes == {".csv", ".md", ".tex", ".png", ".pdf"}
-    # The same runs are those of run.
-    run = harness_command(
-        *("run", "--recipe", "smoke", "--methods", "spm", "--out", str(tmp_path / "out"))
-    )
-    assert "trained" not in run.stderr
-    tables = json.loads(harness_command(*common, "--json").stdout)
-    (found,) = tables
-    assert [line["label"] for line in found["lines"]] == ["1", "2"]
-    refused = harness_command(*common, "--spread", "seeds")
-    assert refused.returncode == 2
-    assert "give --seeds 0,1,2" in refused.stderr
+        import_runs(runs, tmp_path)

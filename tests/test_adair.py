@@ -77,9 +77,9 @@ def test_batch_of_three_equals_three_single_runs_with_bands(size: tuple[int, int
 def test_restoring_in_bands_of_rows_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     method, image = build_with_bands().double().eval(), torch.rand(2, 3, 48, 32).double()
     whole = method.restore(image)
-    monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", 5)
-    monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-    monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", 5)
+    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
     torch.testing.assert_close(restore_by_name("adair", method, image), whole)
 
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.config.errors import UsageError
 from harness.published.audit import Audit, agrees, audit, places
-from harness.published.tables import CitedTable, load_published
-from tests.conftest import Run
+from harness.published.reading import load_published
+from harness.published.tables import CitedTable
+from harness.reporting.audit_report import audit_report
 
 # Found by hand in the printed tables: table, method, metric, printed, mean of the row.
 KNOWN = {
@@ -144,16 +146,15 @@ def test_values_printed_twice_agree(tables: tuple[CitedTable, ...], found: Audit
     assert {str(pair.first.value), str(pair.second.value)} == {"26.12", "26.02"}
 
 
-def test_command(harness_command: Run) -> None:
-    done = harness_command("audit")
-    assert done.returncode == 0, done.stderr
-    assert "19 of them do not agree" in done.stdout
+def test_the_report_lists_what_does_not_agree() -> None:
+    report = audit_report()
+    text = report.to_text()
+    assert "19 of them do not agree" in text
     for part in ("OneRestore", "28.47", "28.7245", "all 11 columns", "either rounding"):
-        assert part in done.stdout
-    assert harness_command("audit", "--strict").returncode == 1
-    clean = harness_command("audit", "--strict", "--setting", "weatherbench")
-    assert clean.returncode == 0
-    assert "0 of them do not agree" in clean.stdout
-    wrong = harness_command("audit", "--setting", "weather")
-    assert wrong.returncode == 2
-    assert "weatherbench" in wrong.stderr
+        assert part in text
+    assert not report.all_agree
+    clean = audit_report("weatherbench")
+    assert clean.all_agree
+    assert "0 of them do not agree" in clean.to_text()
+    with pytest.raises(UsageError, match="weatherbench"):
+        audit_report("weather")

@@ -199,7 +199,7 @@ def test_dry_run_touches_nothing(tmp_path: Path, harness_command: Run) -> None:
         ),
         (["run", "--recipe", "mni"], "unknown recipe 'mni'; did you mean 'mini'"),
         (["run", "--methods", "cpl:topk=2"], "cpl has no option 'topk'; did you mean 'top_k'"),
-        (["run", "--methods", "cpr:cpr_negatives=unselected"], "keeps all 5 selects every one"),
+        (["run", "--methods", "cpr:cpr_negatives=unselected"], "this router selects all 5"),
         (["run", "--methods", ","], "names no method"),
         (["run", "--seeds", "x"], "--seeds 'x'"),
         (["run", "--recipe", "absent.yaml"], "absent.yaml cannot be read"),

@@ -47,8 +47,8 @@ def paint(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
 
 def spec_of(layouts: list[dict[str, Any]], **more: Any) -> DataSetSpec:
     content: dict[str, Any] = {
-        "name": "some", "label": "Some", "title": "t", "homepage": "h", "licence": "not stated",
-        "split": "test",
+        "name": "some", "label": "Some", "title": "t", "homepage": "h",
+        "licence": "not stated", "split": "test",
         "about": "a", "folders": ["Some-Set"], "expected": {}, "layouts": layouts,
     }  # fmt: skip
     return DataSetSpec.model_validate(content | more)

@@ -15,7 +15,8 @@ from harness.config.errors import UsageError
 def test_importing_the_door_loads_nothing_heavy() -> None:
     code = (
         "import sys, harness\n"
-        "heavy = {'torch', 'pandas', 'numpy', 'pydantic', 'typer', 'matplotlib'} & set(sys.modules)\n"
+        "names = {'torch', 'pandas', 'numpy', 'pydantic', 'typer', 'matplotlib'}\n"
+        "heavy = names & set(sys.modules)\n"
         "assert not heavy, heavy\nassert harness.__version__"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

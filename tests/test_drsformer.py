@@ -78,10 +78,10 @@ def test_block_in_bands_equals_the_whole(
     block = SparseBlock(shape[1], heads=2, expansion=2.66).double()
     x = torch.randn(shape, dtype=torch.float64)
     whole = block(x)
-    monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-    monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
     for rows in (1, 4, 7, 100):
-        monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", rows)
+        monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", rows)
         with torch.no_grad():
             torch.testing.assert_close(block(x), whole)
 

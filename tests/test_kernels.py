@@ -174,7 +174,7 @@ def test_attention_of_empty_channels_is_finite_as_published() -> None:
 
 @pytest.fixture
 def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return a switch that takes every fast path out of the blocks."""
+    """Return a switch that replaces every fast path in the blocks."""
 
     def switch() -> None:
         monkeypatch.setattr(blocks, "depthwise", plain)
@@ -206,9 +206,9 @@ def test_block_in_bands_equals_the_whole(
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         whole = block(x)
         for rows in (1, 4, 7, 100):
-            monkeypatch.setattr(blocks, "_LEAST_BAND_ROWS", rows)
-            monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-            monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
+            monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", rows)
+            monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+            monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
             widths = set[torch.dtype]()
             monkeypatch.setattr(blocks, "depthwise", recording(widths))
             with torch.no_grad():
@@ -260,8 +260,8 @@ def test_without_kernels_the_plain_path_runs(environment: dict[str, str], reason
         "import torch; from methods.blocks import TransformerBlock; "
         "from methods.kernels.native import kernels; "
         "TransformerBlock(8, 1, 2.0)(torch.rand(1, 8, 5, 5)).sum().backward(); "
-        "from harness.method import circumstances; "
-        "print(kernels().library, circumstances()['depthwise kernels'])"
+        "from harness.method import runtime_notes; "
+        "print(kernels().library, runtime_notes()['depthwise kernels'])"
     )
 
     given = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}

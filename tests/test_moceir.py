@@ -214,8 +214,8 @@ def test_bands_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_tiny("moceir").eval()
     image = torch.rand(1, 3, 77, 58, generator=rng(3))
     with_gradients = network.restore(image).detach()
-    monkeypatch.setattr(blocks, "_WHOLE_ELEMENTS", 0)
-    monkeypatch.setattr(blocks, "_BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
     cut: list[int] = []
     mix = CrossAttention.mix
 

@@ -11,9 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.config.data_sets import load_data_set
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import load_ood_set, load_setting, ood_set_names, setting_names
+from harness.config.files import (
+    load_data_set,
+    load_ood_set,
+    load_setting,
+    ood_set_names,
+    setting_names,
+)
 from harness.planning.plan import Plan
 from tests import plans
 

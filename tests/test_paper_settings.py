@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from harness.config.files import load_setting
-from harness.evaluation.metrics.registry import METRICS
-from harness.published.tables import AVERAGE, CitedTable, load_published, tables_of
-from harness.reporting.paper import NOTHING_MEASURED, PaperLine, PaperTable, paper_table
-from harness.reporting.paper_latex import latex
-from harness.reporting.paper_text import csv, markdown, terminal
-from harness.reporting.summary import MethodLine, Table, TableRequest, summarise
+from harness.evaluation.metrics import metric_facts
+from harness.published.reading import load_published
+from harness.published.tables import AVERAGE, CitedTable, tables_of
+from harness.reporting.paper_row import PaperRow
+from harness.reporting.paper_table import DELTA, NOTHING_MEASURED, PaperTable, paper_table
+from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
 from harness.store.results import Result
 
 SETTINGS = ("three-task", "five-task", "seven-task", "all-weather", "composite", "weatherbench")
@@ -32,26 +32,27 @@ def cited_of(name: str) -> CitedTable:
 
 def own_table(
     name: str, means: dict[str, float], seeds: tuple[int, ...] = (0,), without: str = ""
-) -> Table:
+) -> Summary:
     """Columns have the values mean, mean + 1, ... and each seed is one higher."""
     setting = load_setting(name)
-    metrics = tuple(METRICS[m] for m in setting.protocol.metrics)
-    request = TableRequest(
+    metrics = tuple(metric_facts(m) for m in setting.protocol.metrics)
+    request = SummaryRequest(
         title=setting.title,
         setting=name,
-        dataset="synthetic-twin",
+        images_are="synthetic data",
+        data_sets={column.name: "synthetic" for column in setting.columns},
         preprocessing="prep",
         protocol=setting.protocol.id,
         recipe="mini",
         columns=setting.columns,
         metrics=metrics,
-        methods=tuple(MethodLine(m, LABELS.get(m, m), m == "input") for m in means),
+        methods=tuple(MethodRow(m, LABELS.get(m, m), m == "input") for m in means),
         seeds=seeds,
         images={c.name: ("x#0",) for c in setting.columns},
     )
     rows = [
         Result(
-            *(f"w-{method}-{seed}", "s", method, seed, name, "synthetic-twin", column.name),
+            *(f"w-{method}-{seed}", "s", method, seed, name, "synthetic", column.name),
             *("x#0", metric.id, "prep", setting.protocol.id),
             value=(mean + place + seed) / (1 if metric.unit else 100),
         )
@@ -64,9 +65,9 @@ def own_table(
     return summarise(rows, request)
 
 
-def line_of(table: PaperTable, origin: str, method: str) -> PaperLine:
+def line_of(table: PaperTable, origin: str, method: str) -> PaperRow:
     (part,) = [p for p in table.parts if p.origin == origin]
-    (line,) = [x for x in part.lines if x.method == method]
+    (line,) = [x for x in part.rows if x.method == method]
     return line
 
 
@@ -77,22 +78,24 @@ def test_cited_part_has_every_value_as_printed(name: str) -> None:
     assert [part.origin for part in table.parts] == ["cited"]
     shown = {
         (line.method, *key): cell.text
-        for line in table.parts[0].lines
-        for key, cell in line.cells.items()
+        for line in table.parts[0].rows
+        for key, cell in line.values.items()
     }
     assert shown == {key: str(row.value) for key, row in cited.values.items()}
-    assert table.remarks == (NOTHING_MEASURED,)
-    assert NOTHING_MEASURED in terminal(table, colour=False)
+    assert table.table.remarks == (NOTHING_MEASURED,)
+    assert NOTHING_MEASURED in table.to_text()
 
 
 def test_groups_and_order_are_the_papers() -> None:
-    (part,) = paper_table(cited_of("all-weather")).parts
-    assert [(name, len(lines)) for name, lines in part.groups] == [
+    table = paper_table(cited_of("all-weather"))
+    (part,) = table.parts
+    groups = table.table.parts[0].groups
+    assert [(group.heading, len(group.rows)) for group in groups] == [
         ("Task-Specific", 8),
         ("All-in-One", 12),
     ]
-    assert part.lines[-1].method == "PromptIR+CPL"
-    assert part.lines[-1].venue == "2025"
+    assert part.rows[-1].method == "PromptIR+CPL"
+    assert part.rows[-1].venue == "2025"
 
 
 @pytest.mark.parametrize(
@@ -114,8 +117,8 @@ def test_best_and_second_among_cited_rows(
 ) -> None:
     (part,) = paper_table(cited_of(name)).parts
     ranked: dict[int | None, set[str]] = {1: set(), 2: set()}
-    for line in part.lines:
-        cell = line.cells.get((column, metric))
+    for line in part.rows:
+        cell = line.values.get((column, metric))
         if cell is not None and cell.rank:
             ranked[cell.rank].add(line.method)
     assert ranked == {1: best, 2: second}
@@ -128,10 +131,10 @@ def test_measured_rows_stand_apart_and_change_no_cited_rank() -> None:
     both = paper_table(cited, own_table("three-task", {"input": 20, "cpl": 90, "promptir": 80}))
     assert both.parts[0] == alone.parts[0]
     assert [part.origin for part in both.parts] == ["cited", "measured"]
-    assert line_of(both, "measured", "CPL").cells["derain", "psnr"].rank == 1
-    assert "synthetic twin" in both.parts[1].detail
-    for text in (terminal(both, colour=False), markdown(both), latex(both)):
-        assert "synthetic twin" in text
+    assert line_of(both, "measured", "CPL").values["derain", "psnr"].rank == 1
+    assert "synthetic data" in both.parts[1].detail
+    for text in (both.to_text(), both.to_markdown(), both.to_latex()):
+        assert "synthetic data" in text
         assert NOTHING_MEASURED not in text
         assert "other images than the cited benchmark" in re.sub(r"\s+", " ", text)
 
@@ -144,33 +147,34 @@ def test_delta_is_measured_minus_cited_where_both_exist() -> None:
     # Options make it another method than the cited one, and the input is not cited.
     assert line_of(table, "measured", "CPL:top_k=2").delta == {}
     assert line_of(table, "measured", "Input").delta == {}
-    assert not paper_table(cited_of("three-task"), own_table("three-task", {"input": 20})).has_delta
+    alone = paper_table(cited_of("three-task"), own_table("three-task", {"input": 20}))
+    assert DELTA not in {column.key for column in alone.table.columns}
 
 
 def test_reevaluated_weights_are_a_part_of_their_own() -> None:
     again = own_table("three-task", {"promptir#abc": 30})
     table = paper_table(cited_of("three-task"), own_table("three-task", {"promptir": 31}), again)
     assert [part.origin for part in table.parts] == ["cited", "re-evaluated", "measured"]
-    assert "released weights" in table.parts[1].detail
-    assert table.parts[1].lines[0].delta == {"psnr": "-0.06", "ssim": "-0.593"}
+    assert "pretrained weights" in table.parts[1].detail
+    assert table.parts[1].rows[0].delta == {"psnr": "-0.06", "ssim": "-0.593"}
     assert line_of(table, "measured", "PromptIR").delta["psnr"] == "+0.94"
 
 
 def test_metrics_are_matched_by_kind() -> None:
     """All-weather is scored on luma and shown under PSNR and SSIM, with its digits."""
     table = paper_table(cited_of("all-weather"), own_table("all-weather", {"cpl": 30}))
-    cells = line_of(table, "measured", "CPL").cells
+    cells = line_of(table, "measured", "CPL").values
     assert cells[AVERAGE, "psnr"].text == "31.50"
     assert cells[AVERAGE, "ssim"].text == "0.3150"
 
 
 def test_footnotes_say_what_is_odd_and_change_no_value() -> None:
     table = paper_table(cited_of("composite"))
-    cell = line_of(table, "cited", "OneRestore").cells[AVERAGE, "psnr"]
+    cell = line_of(table, "cited", "OneRestore").values[AVERAGE, "psnr"]
     assert cell.text == "28.47"
     assert any("OneRestore PSNR 28.72" in note for note in cell.notes)
-    text = terminal(table, colour=False)
-    mark = table.marks(cell.notes)
+    text = table.to_text()
+    mark = table.table.marks(cell.notes)
     assert f"28.47_{mark}" in text
     assert f"\n{mark} as printed" in text
     starred = line_of(paper_table(cited_of("five-task")), "cited", "PromptIR")
@@ -178,7 +182,7 @@ def test_footnotes_say_what_is_odd_and_change_no_value() -> None:
 
 
 def test_missing_is_two_hyphens() -> None:
-    text = markdown(paper_table(cited_of("all-weather")))
+    text = paper_table(cited_of("all-weather")).to_markdown()
     (line,) = [x for x in text.splitlines() if x.startswith("| HRGAN")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["HRGAN", "CVPR'19", "--", "--", "21.56 / 0.8550", "--", "--"]
@@ -187,7 +191,7 @@ def test_missing_is_two_hyphens() -> None:
 def test_csv_gives_every_value_and_its_origin() -> None:
     cited = cited_of("composite")
     table = paper_table(cited, own_table("composite", {"cpl": 30}, seeds=(0, 1)))
-    lines = list(csv_format.DictReader(io.StringIO(csv(table))))
+    lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
     of_cited = [line for line in lines if line["origin"] == "cited"]
     assert sorted(Decimal(line["value"]) for line in of_cited) == sorted(
         row.value for row in cited.rows
@@ -203,7 +207,7 @@ def test_order_of_cited_rows_within_a_method_changes_nothing() -> None:
     cited = cited_of("three-task")
     by_method = sorted(cited.rows, key=lambda row: (cited.methods.index(row.method), row.column))
     mixed = dataclasses.replace(cited, rows=tuple(by_method))
-    assert terminal(paper_table(mixed), colour=False) == terminal(paper_table(cited), colour=False)
+    assert paper_table(mixed).to_text() == paper_table(cited).to_text()
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -216,7 +220,7 @@ def test_latex_compiles_and_fits_the_page(name: str, tmp_path: Path) -> None:
         own_table(name, means, seeds=(0, 1)),
         own_table(name, {"promptir#0123456789abcdef": 29.5}),
     )
-    tables = "\\clearpage\n".join(latex(t) for t in (paper_table(cited_of(name)), full))
+    tables = "\\clearpage\n".join(t.to_latex() for t in (paper_table(cited_of(name)), full))
     (tmp_path / "t.tex").write_text(
         "\\documentclass[twocolumn]{article}\n\\usepackage[margin=1.8cm]{geometry}\n"
         f"\\usepackage{{booktabs}}\n\\begin{{document}}\n{tables}\\end{{document}}\n"

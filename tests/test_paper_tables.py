@@ -16,25 +16,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.config.errors import UsageError
 from harness.config.hashing import spec_hash
 from harness.config.settings import Column
-from harness.evaluation.metrics.registry import METRICS
-from harness.execution.status import expected_images
+from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan, make_plan
-from harness.published.tables import CitedColumn, CitedRow, CitedTable, load_published
-from harness.reporting.paper import (
+from harness.planning.request import RunRequest
+from harness.published.reading import load_published
+from harness.published.tables import AVERAGE, CitedColumn, CitedRow, CitedTable
+from harness.reporting.paper_row import PaperRow
+from harness.reporting.paper_table import (
+    DELTA,
     NOTHING_MEASURED,
-    PaperLine,
+    VENUE,
     PaperTable,
-    caption,
     paper_table,
+    paper_table_of,
 )
-from harness.reporting.paper_latex import latex
-from harness.reporting.paper_text import csv, footnotes, markdown, terminal
-from harness.reporting.summary import AVERAGE, Entry, MethodLine, Table, TableRequest
+from harness.reporting.summary import Entry, MethodRow, Summary, SummaryRequest
 from harness.store.results import Result, append
-from tests.conftest import Run
 
+DATA_SETS = {"a": "synthetic", "b": "synthetic"}
 NASTY = r"N_a%m&e#{1}\x~^|<>$*[b]"
 
 
@@ -86,20 +88,21 @@ def cited(**changes: object) -> CitedTable:
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def own(*methods: tuple[str, float, int | None], **changes: object) -> Table:
+def own(*methods: tuple[str, float, int | None], **changes: object) -> Summary:
     """Methods as (id, average of PSNR, rank); column a is one above it, b one below."""
-    request = TableRequest(
+    request = SummaryRequest(
         title="t",
         setting="small",
-        dataset="synthetic-twin",
+        images_are="synthetic data",
+        data_sets=DATA_SETS,
         preprocessing="prep",
         protocol="prot",
         recipe="mini",
         columns=tuple(
             Column(name=n, task="t", label=n, latex_label=n, group="g", draws=1) for n in "ba"
         ),
-        metrics=(METRICS["psnr_y601"],),
-        methods=tuple(MethodLine(m, f"Own {m}", False) for m, _, _ in methods),
+        metrics=(metric_facts("psnr_y601"),),
+        methods=tuple(MethodRow(m, f"Own {m}", False) for m, _, _ in methods),
         seeds=(0,),
         images={"a": ("x",), "b": ("x",)},
     )
@@ -108,17 +111,21 @@ def own(*methods: tuple[str, float, int | None], **changes: object) -> Table:
         for m, value, rank in methods
         for column, more in (("a", 1.0), ("b", -1.0), (AVERAGE, 0.0))
     }
-    return Table(dataclasses.replace(request, **changes), entries)  # type: ignore[arg-type]
+    return Summary(dataclasses.replace(request, **changes), entries)  # type: ignore[arg-type]
 
 
-def line(table: PaperTable, origin: str, method: str) -> PaperLine:
+def line(table: PaperTable, origin: str, method: str) -> PaperRow:
     (part,) = [p for p in table.parts if p.origin == origin]
-    return next(x for x in part.lines if x.method == method)
+    return next(x for x in part.rows if x.method == method)
+
+
+def keys(table: PaperTable) -> list[str]:
+    return [column.key for column in table.table.columns]
 
 
 def ranks(table: PaperTable, column: str, metric: str = "psnr") -> dict[str, int | None]:
-    lines = table.parts[0].lines
-    found = {x.method: x.runs.get((column, metric)) for x in lines}
+    lines = table.parts[0].rows
+    found = {x.method: x.values.get((column, metric)) for x in lines}
     return {method: run.rank for method, run in found.items() if run is not None}
 
 
@@ -152,13 +159,15 @@ def test_own_rows_change_nothing_of_the_cited_part() -> None:
     both = paper_table(cited(), own(("one", 90.0, 1)), own(("two", 95.0, None)))
     assert alone.parts[0] == both.parts[0]
     assert [part.origin for part in both.parts] == ["cited", "re-evaluated", "measured"]
-    assert alone.remarks == (NOTHING_MEASURED,)
-    assert NOTHING_MEASURED not in both.remarks
-    assert "synthetic twin" in both.parts[2].detail
-    assert "synthetic twin" in both.parts[1].detail
-    assert any("synthetic twin" in remark for remark in both.remarks)
-    real = paper_table(cited(), own(("one", 90.0, 1), dataset="CBSD68"))
-    assert "synthetic" not in terminal(real, colour=False)
+    assert alone.table.remarks == (NOTHING_MEASURED,)
+    assert NOTHING_MEASURED not in both.table.remarks
+    assert "synthetic data" in both.parts[2].detail
+    assert "synthetic data" in both.parts[1].detail
+    assert any("synthetic data" in remark for remark in both.table.remarks)
+    real = paper_table(
+        cited(), own(("one", 90.0, 1), images_are="real images", data_sets={"a": "CBSD68"})
+    )
+    assert "synthetic" not in real.to_text()
 
 
 def test_the_difference_is_measured_minus_cited_of_the_same_method() -> None:
@@ -167,9 +176,9 @@ def test_the_difference_is_measured_minus_cited_of_the_same_method() -> None:
     assert line(table, "measured", "Own one").delta == {"psnr": "-0.12"}
     for other in ("Own two:width=3", "Own new"):
         assert line(table, "measured", other).delta == {}, "a variant is not what was published"
-    assert line(table, "measured", "Own one").runs["a", "psnr"].text == "25.88"
-    assert table.has_delta
-    assert not paper_table(cited(), own(("new", 1.0, None))).has_delta
+    assert line(table, "measured", "Own one").values["a", "psnr"].text == "25.88"
+    assert DELTA in keys(table)
+    assert DELTA not in keys(paper_table(cited(), own(("new", 1.0, None))))
     released = paper_table(cited(), None, own(("two#0123abc", 27.5, None)))
     assert line(released, "re-evaluated", "Own two#0123abc").delta == {"psnr": "+0.50"}
 
@@ -178,86 +187,93 @@ def test_incomplete_own_values_have_no_difference_and_say_so() -> None:
     measured = own(("one", 24.0, None))
     entries = {k: v for k, v in measured.entries.items() if k[1] != AVERAGE}
     entries["one", "a", "psnr_y601"] = Entry(25.0, None, 1, 2, 4)
-    table = paper_table(cited(), Table(measured.request, entries))
+    table = paper_table(cited(), Summary(measured.request, entries))
     assert line(table, "measured", "Own one").delta == {}
-    assert "25.00 (2/4)" in terminal(table, colour=False)
+    assert "25.00 (2/4)" in table.to_text()
 
 
 def test_methods_without_values_and_metrics_of_others_are_left_out() -> None:
     measured = own(("one", 24.0, None), ("two", 25.0, None))
     entries = {key: entry for key, entry in measured.entries.items() if key[0] == "one"}
-    table = paper_table(cited(), Table(measured.request, entries))
-    assert [x.method for x in table.parts[1].lines] == ["Own one"]
-    assert {metric for _, metric in table.parts[1].lines[0].runs} == {"psnr"}
-    empty = paper_table(cited(), Table(measured.request, {}))
+    table = paper_table(cited(), Summary(measured.request, entries))
+    assert [x.method for x in table.parts[1].rows] == ["Own one"]
+    assert {metric for _, metric in table.parts[1].rows[0].values} == {"psnr"}
+    empty = paper_table(cited(), Summary(measured.request, {}))
     assert len(empty.parts) == 1
-    assert empty.remarks == (NOTHING_MEASURED,)
+    assert empty.table.remarks == (NOTHING_MEASURED,)
 
 
 def test_columns_that_the_paper_lacks_come_behind_its_own() -> None:
     extra = Column(name="c", task="t", label="LC", latex_label="LC", group="g", draws=1)
     measured = own(("one", 24.0, None))
     request = dataclasses.replace(measured.request, columns=(extra, *measured.request.columns))
-    table = paper_table(cited(), Table(request, measured.entries))
-    assert [column.name for column in table.columns] == ["a", "b", "c"]
+    table = paper_table(cited(), Summary(request, measured.entries))
+    assert [key for key in keys(table) if len(key) == 1] == ["a", "b", "c"]
 
 
 def test_notes_say_what_is_odd() -> None:
     table = paper_table(cited())
-    text = " ".join(footnotes(table))
+    text = " ".join(table.table.footnotes)
     assert "20.00: one digit slipped" in text
     assert "Two PSNR 26.50" in text
     assert "One PSNR" not in text, "its average agrees"
     assert "quoted by the source" in text
     two = line(table, "cited", "Two")
-    assert table.marks(two.notes) != table.marks(two.runs[AVERAGE, "psnr"].notes)
-    every = [dataclasses.replace(r, note="told the task") for r in cited().rows]
+    assert table.table.marks(two.notes) != table.table.marks(two.values[AVERAGE, "psnr"].notes)
+    every = [dataclasses.replace(r, note="given the task") for r in cited().rows]
     shared = paper_table(cited(rows=tuple(every)))
-    assert "told the task" in line(shared, "cited", "One").notes
-    assert "told the task" not in line(shared, "cited", "One").runs["b", "psnr"].notes
+    assert "given the task" in line(shared, "cited", "One").notes
+    assert "given the task" not in line(shared, "cited", "One").values["b", "psnr"].notes
 
 
 def test_marks_are_doubled_when_signs_run_out() -> None:
     rows = [row(f"M{i}", "a", "psnr", f"3{i}.00") for i in range(6)]
     rows += [row(f"M{i}", "b", "psnr", f"3{i}.00", note=f"note {i}") for i in range(6)]
     table = paper_table(cited(rows=tuple(rows)))
-    assert [table.marks([note]) for note in table.notes] == ["†", "‡", "§", "¶", "††", "‡‡"]
+    assert [table.table.marks([note]) for note in table.table.notes] == [
+        "†",
+        "‡",
+        "§",
+        "¶",
+        "††",
+        "‡‡",
+    ]
 
 
 def test_terminal_golden() -> None:
     rows = tuple(r for r in cited().rows if r.metric == "psnr" and r.method != NASTY)
     table = paper_table(cited(rows=rows), own(("one", 24.8765, 1)))
-    assert terminal(table, colour=False).splitlines()[:11] == [
-        "┌─────────────┬─────────┬─────────────┬─────────┬───────────┬───────┐",
-        "│ PSNR        │ Venue   │   Group σ=1 │      LB │   Average │     Δ │",
-        "├─────────────┼─────────┼─────────────┼─────────┼───────────┼───────┤",
-        "│ CITED       │         │             │         │           │       │",
-        "│ General:    │         │             │         │           │       │",
-        "│ One         │         │      30.00_ │ 20.00_† │    25.00_ │       │",
-        "│ All-in-One: │         │             │         │           │       │",
-        "│ Two‡        │ V'25    │      31.00* │  22.00* │   27.00*§ │       │",
-        "│ MEASURED    │         │             │         │           │       │",
-        "│ Own one     │         │      25.88* │  23.88* │    24.88* │ -0.12 │",
-        "└─────────────┴─────────┴─────────────┴─────────┴───────────┴───────┘",
+    assert table.to_text().splitlines()[:11] == [
+        "┌────────────────────────────┬─────────┬─────────────┬─────────┬───────────┬───────┐",
+        "│ PSNR                       │ Venue   │   Group σ=1 │      LB │   Average │     Δ │",
+        "├────────────────────────────┼─────────┼─────────────┼─────────┼───────────┼───────┤",
+        "│ CITED                      │         │             │         │           │       │",
+        "│ General:                   │         │             │         │           │       │",
+        "│ One                        │         │      30.00_ │ 20.00_† │    25.00_ │       │",
+        "│ All-in-One:                │         │             │         │           │       │",
+        "│ Two‡                       │ V'25    │      31.00* │  22.00* │   27.00*§ │       │",
+        "│ MEASURED ON SYNTHETIC DATA │         │             │         │           │       │",
+        "│ Own one                    │         │      25.88* │  23.88* │    24.88* │ -0.12 │",
+        "└────────────────────────────┴─────────┴─────────────┴─────────┴───────────┴───────┘",
     ]
-    assert "\x1b[1m31.00\x1b[0m" in terminal(table, colour=True)
+    assert "\x1b[1m31.00\x1b[0m" in table.to_text(True)
 
 
 def test_markdown_is_one_table_whatever_the_names() -> None:
-    text = markdown(paper_table(cited(), own(("one", 24.0, None))))
+    text = paper_table(cited(), own(("one", 24.0, None))).to_markdown()
     body = [x for x in text.splitlines() if x.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", x)) for x in body}) == 1
     assert "**31.00** / **0.20**" in text
     assert "<u>20.00</u>†" in text.replace(" / --", "")
     assert "| **Cited**" in text
-    assert "| **Measured**" in text
+    assert "| **Measured on synthetic data**" in text
     assert "| *General*" in text
     assert "--" in text
 
 
-def test_csv_has_every_value_once_and_tells_its_origin() -> None:
+def test_csv_has_every_value_once_and_states_its_origin() -> None:
     table = paper_table(cited(), own(("one", 24.8765, 1)))
-    lines = list(csv_format.DictReader(io.StringIO(csv(table))))
+    lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
     of_cited = [x for x in lines if x["origin"] == "cited"]
     assert [(x["method"], x["column"], x["metric"], x["value"]) for x in of_cited] == [
         (r.method, r.column, r.metric, str(r.value)) for r in cited().rows
@@ -271,7 +287,7 @@ def test_csv_has_every_value_once_and_tells_its_origin() -> None:
 
 def test_latex_golden_lines() -> None:
     rows = tuple(r for r in cited().rows if r.metric == "psnr")
-    text = latex(paper_table(cited(rows=rows), own(("one", 24.8765, 1))))
+    text = paper_table(cited(rows=rows), own(("one", 24.8765, 1))).to_latex()
     for expected in (
         r"\begin{tabular}{@{}llcccc@{}}",
         r" &  & \multicolumn{2}{c}{Group} &  &  \\",
@@ -296,7 +312,7 @@ def test_latex_puts_spreads_below_and_keeps_counts_of_images() -> None:
     measured = own(("one", 24.8765, 1))
     entries = {k: dataclasses.replace(e, spread=0.125) for k, e in measured.entries.items()}
     entries["one", "b", "psnr_y601"] = Entry(23.0, 0.25, 2, 3, 4)
-    text = latex(paper_table(cited(), Table(measured.request, entries)))
+    text = paper_table(cited(), Summary(measured.request, entries)).to_latex()
     assert r"Own one &  & \textbf{25.88} & -- & 23.00 (3/4) & --" in text
     assert r"{\tiny$\pm$0.12}" in text
     assert r"{\tiny$\pm$0.25}" in text
@@ -304,7 +320,7 @@ def test_latex_puts_spreads_below_and_keeps_counts_of_images() -> None:
 
 def test_latex_shows_metrics_apart_when_they_do_not_fit() -> None:
     table = next(t for t in load_published() if t.source == "onerestore")
-    text = latex(paper_table(table))
+    text = paper_table(table).to_latex()
     assert text.count(r"\begin{tabular}") == 2
     assert r"\emph{PSNR (dB)}" in text
     assert "computed from the values" in text
@@ -313,34 +329,35 @@ def test_latex_shows_metrics_apart_when_they_do_not_fit() -> None:
 def test_published_tables_as_a_reader_would_check_them() -> None:
     tables = {(t.source, t.table): paper_table(t) for t in load_published()}
     first = tables["cpl", "I"]
-    assert [name for name, _ in first.parts[0].groups] == ["General", "All-in-One"]
-    best = line(first, "cited", "PromptIR+CPL").runs
+    assert [group.heading for group in first.table.parts[0].groups] == ["General", "All-in-One"]
+    best = line(first, "cited", "PromptIR+CPL").values
     assert (best[AVERAGE, "psnr"].text, best[AVERAGE, "psnr"].rank) == ("32.78", 1)
     # The paper's bold is not always the best; the digits decide.
-    assert line(first, "cited", "InstructIR").runs["denoise50", "psnr"].rank == 1
-    assert line(first, "cited", "TextualDegRemoval").runs["dehaze", "psnr"].rank == 1
-    haze_snow = line(tables["cpl", "V"], "cited", "OneRestore").runs["haze-snow", "psnr"]
+    assert line(first, "cited", "InstructIR").values["denoise50", "psnr"].rank == 1
+    assert line(first, "cited", "TextualDegRemoval").values["dehaze", "psnr"].rank == 1
+    haze_snow = line(tables["cpl", "V"], "cited", "OneRestore").values["haze-snow", "psnr"]
     assert haze_snow.rank == 1
-    assert not tables["cpl", "V"].parts[0].groups[0][0], "Table V has no types"
+    assert not tables["cpl", "V"].table.parts[0].groups[0].heading, "Table V has no types"
     weather = tables["weatherbench", "results"]
-    assert line(weather, "cited", "WGWSNet").runs["rain", "lpips"].rank == 1
-    assert not weather.has_venues
-    assert "-- where nothing is known" in caption(tables["cpl", "IV"], "x")
-    assert "nothing is known" not in caption(first, "x")
+    assert line(weather, "cited", "WGWSNet").values["rain", "lpips"].rank == 1
+    assert VENUE not in keys(weather)
+    assert "-- where nothing is known" in tables["cpl", "IV"].table.caption
+    assert "nothing is known" not in first.table.caption
 
 
 @pytest.mark.parametrize("number", range(8))
 def test_all_renderers_take_every_published_table(number: int) -> None:
-    table = paper_table(load_published()[number])
-    values = table.cited.values
-    lines = list(csv_format.DictReader(io.StringIO(csv(table))))
+    published = load_published()[number]
+    table = paper_table(published)
+    values = published.values
+    lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
     assert len(lines) == len(values)
-    assert all(x["protocol"] == table.cited.rows[0].protocol for x in lines[:1])
-    text = markdown(table)
+    assert all(x["protocol"] == published.rows[0].protocol for x in lines[:1])
+    text = table.to_markdown()
     for (method, column, _), run in values.items():
         if column == AVERAGE:
             assert str(run.value) in text, method
-    assert len({len(x) for x in terminal(table, False).splitlines() if x[:1] in "│┌├└"}) == 1
+    assert len({len(x) for x in table.to_text().splitlines() if x[:1] in "│┌├└"}) == 1
 
 
 def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
@@ -353,9 +370,9 @@ def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
     tables = [paper_table(t) for t in load_published()]
     tables += [
         paper_table(cited(), measured),
-        paper_table(cited(), Table(measured.request, spread)),
+        paper_table(cited(), Summary(measured.request, spread)),
     ]
-    text = "".join(latex(table) for table in tables)
+    text = "".join(table.to_latex() for table in tables)
     (tmp_path / "t.tex").write_text(
         # The text width of two-column conference papers: 6.875 inches.
         "\\documentclass[10pt,twocolumn]{article}\n"
@@ -373,7 +390,7 @@ def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
     assert "Overfull" not in done.stdout, "a table is wider than the page"
 
 
-# --- the command -------------------------------------------------------------------------
+# --- of a plan ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -388,21 +405,19 @@ def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
     ],
 )
 def test_cited_tables_print_without_anything_measured(
-    setting: str, words: tuple[str, ...], tmp_path: Path, harness_command: Run
+    setting: str, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    out = str(tmp_path / "runs")
-    done = harness_command("table", "--style", "paper", "--setting", setting, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert NOTHING_MEASURED in done.stdout
-    text = re.sub(r"\s+", " ", done.stdout)
+    table = paper_table_of(None, setting, recipe="mini")
+    assert NOTHING_MEASURED in table.to_text()
+    text = re.sub(r"\s+", " ", table.to_text())
     for word in words:
         assert word in text
-    stems = {path.suffix for path in (tmp_path / "runs/tables").glob(f"{setting}-*")}
-    assert stems == {".csv", ".md", ".tex"}
+    assert {path.suffix for path in table.write(tmp_path)} == {".csv", ".md", ".tex"}
+    assert list(tmp_path.glob(f"{setting}-mini-paper-*.csv"))
 
 
 def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> list[Result]:
-    score = next(c.score for c in plan.runs if c.score is not None)
+    score = next(run.score for run in plan.runs if run.score is not None)
     return [
         Result(
             weights=weights,
@@ -410,7 +425,7 @@ def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> 
             method=method,
             seed=0,
             setting=plan.setting.name,
-            dataset="synthetic-twin",
+            data_set="synthetic",
             column=column,
             image=image,
             metric=metric,
@@ -419,62 +434,54 @@ def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> 
             value=value if metric.startswith("psnr") else value / 100,
             origin=origin,  # type: ignore[arg-type]
         )
-        for column, images in expected_images(plan).items()
+        for column, images in plan.test.images_by_column().items()
         for image in images
         for metric in plan.metrics
     ]
 
 
-def test_stored_rows_stand_below_the_cited_ones(tmp_path: Path, harness_command: Run) -> None:
-    plan = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path)
-    run = next(c for c in plan.runs if c.method.id == "promptir")
-    run.folder.path.mkdir(parents=True)
-    append(run.folder.rows, stored(plan, "promptir", "measured", 30.25, run.weights_id))
-    for name, value in (("aaaa", 32.16), ("bbbb", 31.0)):
-        folder = tmp_path / "runs" / f"promptir-s0-{name}"
-        folder.mkdir()
-        append(folder / "rows.jsonl", stored(plan, "promptir", "re-evaluated", value, name))
-        (folder / "record.json").write_text(json.dumps({"source": f"{name}.pth"}))
-    # Rows under another test set, as another recipe's, are not these columns.
-    other = make_plan(["promptir"], "three-task", "mini", [0], [], tmp_path)
-    folder = tmp_path / "runs" / "promptir-s0-cccc"
-    folder.mkdir()
-    append(folder / "rows.jsonl", stored(other, "promptir", "re-evaluated", 99.0, "cccc"))
-    (folder / "record.json").write_text(json.dumps({"source": "cccc.pth"}))
+def planned(out: Path, recipe: str = "smoke") -> Plan:
+    return make_plan(RunRequest(methods=("promptir",), recipe=recipe, out=out))
 
-    arguments = ("--style", "paper", "--recipe", "smoke", "--methods", "promptir")
-    done = harness_command("table", *arguments, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    text = done.stdout
+
+def store_pretrained(out: Path, plan: Plan, name: str, value: float) -> None:
+    folder = out / f"promptir-s0-{name}"
+    folder.mkdir()
+    append(folder / "results.jsonl", stored(plan, "promptir", "re-evaluated", value, name))
+    (folder / "provenance.json").write_text(json.dumps({"source": f"{name}.pth"}))
+
+
+def test_stored_results_stand_below_the_cited_ones(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    run = next(run for run in plan.runs if run.method.id == "promptir")
+    run.folder.path.mkdir(parents=True)
+    append(run.folder.results, stored(plan, "promptir", "measured", 30.25, run.weights_id))
+    store_pretrained(tmp_path, plan, "aaaa", 32.16)
+    store_pretrained(tmp_path, plan, "bbbb", 31.0)
+    # Results under another test set, as another recipe's, are not these columns.
+    store_pretrained(tmp_path, planned(tmp_path, "mini"), "cccc", 99.0)
+
+    table = paper_table_of(plan, "three-task")
+    text = table.to_text()
     assert text.index("│ CITED") < text.index("│ RE-EVALUATED") < text.index("│ MEASURED")
     assert "weights of aaaa.pth" in text
     assert "weights of bbbb.pth" in text
     assert "cccc" not in text
     assert "99.00" not in text
-    with (tmp_path / "tables/three-task-smoke-paper-cpl.csv").open() as file:
-        lines = list(csv_format.DictReader(file))
+    lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
     deltas = [
         (x["origin"], x["value"])
         for x in lines
         if (x["column"], x["metric"]) == ("average minus cited", "psnr")
     ]
     assert deltas == [("re-evaluated", "+0.10"), ("re-evaluated", "-1.06"), ("measured", "-1.81")]
-    rows_style = harness_command(
-        "table", "--recipe", "smoke", "--methods", "promptir", "--out", str(tmp_path)
-    )
-    assert "CITED" not in rows_style.stdout, "the default style is as it was"
+    assert table.stem == "three-task-smoke-paper-cpl"
 
 
-def test_wrong_flags_name_the_way_out(tmp_path: Path, harness_command: Run) -> None:
-    out = ("--out", str(tmp_path))
-    done = harness_command("table", "--style", "paper", "--setting", "three-tasks", *out)
-    assert done.returncode == 2
-    assert "three-task" in done.stderr
-    done = harness_command("table", "--style", "paper", "--source", "mioir", *out)
-    assert (done.returncode, "cpl" in done.stderr) == (2, True)
-    done = harness_command("table", "--source", "cpl", *out)
-    assert (done.returncode, "--style paper" in done.stderr) == (2, True)
-    other = harness_command(
-        "table", "--style", "paper", "--setting", "composite", "--source", "onerestore", *out
-    )
-    assert "OneRestore (visual)" in other.stdout
+def test_unknown_settings_and_sources_name_the_way_out() -> None:
+    with pytest.raises(UsageError, match="three-task"):
+        paper_table_of(None, "three-tasks")
+    with pytest.raises(UsageError, match="cpl"):
+        paper_table_of(None, "three-task", "mioir")
+    other = paper_table_of(None, "composite", "onerestore")
+    assert "OneRestore (visual)" in other.to_text()

@@ -27,9 +27,10 @@ from methods.mioir.spec import (
 )
 from methods.moceir.network import MoCEIR
 from methods.moceir.spec import MoCEIROptions
-from methods.options import PromptIROptions, RestormerOptions
-from methods.promptir import PromptIR
-from methods.restormer import Restormer
+from methods.promptir.network import PromptIR
+from methods.promptir.spec import PromptIROptions
+from methods.restormer.network import Restormer
+from methods.restormer.spec import RestormerOptions
 from methods.restormer_backbone import as_is
 from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal, seeded_uniform
 

@@ -150,8 +150,8 @@ def resolve(reference: str, size: str = "tiny") -> object:
         ("cpl:top_k=many", "option top_k"),
         ("cpl:top_k", "is not option=value"),
         ("cpl:cpr_form=best", "option cpr_form"),
-        ("cpl:top_k=none", "keeps all 5"),
-        ("cpr:cpr_negatives=unselected", "keeps all 5"),
+        ("cpl:top_k=none", "selects all 5"),
+        ("cpr:cpr_negatives=unselected", "selects all 5"),
         ("task-classifier", "explicit"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Sparse routing, balance, and contrastive prompt regularisation."""
+"""Sparse routing, load balancing, and contrastive prompt regularisation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.method import CheckContext, OptionError, Routing
-from methods.contrastive import PromptContrast
-from methods.features import Vgg16
-from methods.negatives import Negatives, Usage, wrong_prompts
-from methods.options import PromptIROptions, check_promptir
-from methods.prompts import PromptModule, exploring
-from methods.routing import balance, chance_to_be_kept, summary, temperature
+from methods.prompting.contrastive import PromptContrast
+from methods.prompting.expert_load import ExpertLoad
+from methods.prompting.features import Vgg16
+from methods.prompting.load_balancing import load_balancing_loss, selection_probability
+from methods.prompting.negatives import Negatives, draw_negatives
+from methods.prompting.pooling import pooling
+from methods.prompting.prompt_module import PromptModule, exploring
+from methods.prompting.routing import temperature
+from methods.promptir.spec import PromptIROptions, check_promptir
 from tests.networks import PER_LEVEL, TASKS, batch, build_tiny
 
 VGG16_FILE = Path(__file__).parents[2] / "shared/weights/vgg16_features_to_relu3_3.safetensors"
@@ -26,38 +29,35 @@ def options(**values: object) -> PromptIROptions:
 
 
 @given(k=st.integers(1, 5), renormalise=st.booleans(), seed=st.integers(0, 50))
-def test_top_k_keeps_the_largest(k: int, renormalise: bool, seed: int) -> None:
+def test_top_k_selects_the_largest(k: int, renormalise: bool, seed: int) -> None:
     torch.manual_seed(seed)
     module = PromptModule(16, 8, 4, options(top_k=k, renormalise=renormalise))
     routing = module.route(torch.randn(3, 16, 4, 4))
     assert routing.probabilities is not None
-    kept = routing.weights > 0
-    assert (kept.sum(-1) == k).all()
-    lowest_kept = routing.probabilities.masked_fill(~kept, 2).min(-1).values
-    highest_left = routing.probabilities.masked_fill(kept, -1).max(-1).values
-    assert (lowest_kept >= highest_left).all()
+    selected = routing.weights > 0
+    assert (selected.sum(-1) == k).all()
+    lowest_selected = routing.probabilities.masked_fill(~selected, 2).min(-1).values
+    highest_unselected = routing.probabilities.masked_fill(selected, -1).max(-1).values
+    assert (lowest_selected >= highest_unselected).all()
     if renormalise:
         torch.testing.assert_close(routing.weights.sum(-1), torch.ones(3))
     else:
-        assert torch.equal(routing.weights[kept], routing.probabilities[kept])
+        assert torch.equal(routing.weights[selected], routing.probabilities[selected])
 
 
 def test_channel_normal_prompts_differ_in_their_channel_means() -> None:
     torch.manual_seed(0)
-    spread = {
-        kind: PromptModule(16, 8, 16, options(prompt_init=kind))
-        .prompt_param[0]
-        .mean((-2, -1))
-        .std(0)
-        .mean()
-        for kind in ("uniform", "channel-normal")
-    }
+    spread = {}
+    for kind in ("uniform", "channel-normal"):
+        module = PromptModule(16, 8, 16, options(prompt_init=kind))
+        channel_means = module.prompt_param[0].mean((-2, -1))
+        spread[kind] = channel_means.std(0).mean()
     assert spread["channel-normal"] > 10 * spread["uniform"]
 
 
-def test_balance_is_one_when_even_and_prompts_when_collapsed() -> None:
-    assert float(balance("share", torch.eye(5), None)) == pytest.approx(1)
-    assert float(balance("share", torch.eye(5)[[2] * 7], None)) == pytest.approx(5)
+def test_share_loss_is_one_when_even_and_prompts_when_collapsed() -> None:
+    assert float(load_balancing_loss("share", torch.eye(5), None)) == pytest.approx(1)
+    assert float(load_balancing_loss("share", torch.eye(5)[[2] * 7], None)) == pytest.approx(5)
 
 
 def routing(k: int, seed: int = 0, samples: int = 5) -> dict[str, Routing]:
@@ -73,12 +73,12 @@ def routing(k: int, seed: int = 0, samples: int = 5) -> dict[str, Routing]:
 def negatives_of(
     chosen: dict[str, Routing],
     tasks: tuple[str, ...] = TASKS,
-    usage: Usage | None = None,
+    expert_load: ExpertLoad | None = None,
     seed: int = 0,
     **values: object,
 ) -> Negatives:
     rng = torch.Generator().manual_seed(seed)
-    found = wrong_prompts(chosen, tasks, options(**values), usage, rng)
+    found = draw_negatives(chosen, tasks, options(**values), expert_load, rng)
     assert found is not None
     return found
 
@@ -92,7 +92,7 @@ def test_unselected_negatives_are_distinct_and_were_not_chosen(k: int, seed: int
     for level, routed in chosen.items():
         together = torch.stack(found.override[level].chunk(count))
         assert not ((together > 0) & (routed.weights > 0)).any()
-        assert ((together > 0).sum(0) <= 1).all(), "one expert was a negative twice"
+        assert ((together > 0).sum(0) <= 1).all(), "one prompt was a negative twice"
         torch.testing.assert_close(
             together.sum(-1), routed.weights.sum(-1).expand(count, -1), rtol=1e-5, atol=1e-6
         )
@@ -115,63 +115,74 @@ def test_other_task_takes_routing_of_a_sample_of_another_task() -> None:
         for sample, given_weights in enumerate(found.override[level]):
             donors = [j for j in range(5) if torch.equal(given_weights, routed.weights[j])]
             assert any(tasks[j] != tasks[sample] for j in donors)
-    assert wrong_prompts(chosen, ("a",) * 5, options(), None, torch.Generator()) is None
+    assert draw_negatives(chosen, ("a",) * 5, options(), None, torch.Generator()) is None
 
 
-def one_hot_routing(experts: list[int]) -> dict[str, Routing]:
-    weights = torch.nn.functional.one_hot(torch.tensor(experts), 5).float()
+def one_hot_routing(prompts: list[int]) -> dict[str, Routing]:
+    weights = torch.nn.functional.one_hot(torch.tensor(prompts), 5).float()
     return {"level3": Routing(weights, weights)}
 
 
-def test_in_use_takes_what_other_tasks_live_on_and_nothing_else() -> None:
-    usage = Usage(("level3",), TASKS, options())
-    usage.follow(one_hot_routing([0, 0, 1, 1, 1]), TASKS)
+def test_in_use_draws_the_prompts_of_other_tasks_alone() -> None:
+    expert_load = ExpertLoad(("level3",), TASKS, options())
+    expert_load.update(one_hot_routing([0, 0, 1, 1, 1]), TASKS)
     chosen = one_hot_routing([0, 2, 1, 1, 1])
     for seed in range(20):
-        found = negatives_of(chosen, usage=usage, seed=seed, cpr_negatives="in-use", cpr_count=2)
+        found = negatives_of(
+            chosen, expert_load=expert_load, seed=seed, cpr_negatives="in-use", cpr_count=2
+        )
         used = found.override["level3"].argmax(-1).reshape(2, 5)
-        assert set(used[:, 0].tolist()) == {1}, "expert 0 is its own, and only 1 is left in use"
+        # Sample 0 has prompt 0, and of the others only prompt 1 is in use.
+        assert set(used[:, 0].tolist()) == {1}
         assert set(used[:, 1].tolist()) <= {0, 1}
         assert set(used[:, 2:].flatten().tolist()) == {0}
-    # Of the other tasks, three quarters live on expert 1; sample 1 has an expert of its own.
+    # Three quarters of the other tasks use prompt 1; no other task uses the prompt of sample 1.
     torch.testing.assert_close(found.weights[0], torch.tensor([0.75, 1.0, 0.5, 0.5, 0.5]))
 
 
-def test_in_use_is_silent_once_all_live_on_one_expert() -> None:
-    usage = Usage(("level3",), TASKS, options())
-    usage.follow(one_hot_routing([3] * 5), TASKS)
-    found = negatives_of(one_hot_routing([3] * 5), usage=usage, cpr_negatives="in-use")
+def test_in_use_has_weight_zero_once_all_tasks_use_one_prompt() -> None:
+    expert_load = ExpertLoad(("level3",), TASKS, options())
+    expert_load.update(one_hot_routing([3] * 5), TASKS)
+    found = negatives_of(one_hot_routing([3] * 5), expert_load=expert_load, cpr_negatives="in-use")
     assert float(found.weights.sum()) == 0
 
 
-def test_running_mean_follows_each_task_and_gives_that_of_another() -> None:
-    usage = Usage(("level3",), ("a", "b"), options(cpr_usage_decay=0.5))
-    usage.follow(one_hot_routing([0, 1, 4]), ("a", "a", "b"))
-    torch.testing.assert_close(usage.level3[0], torch.tensor([0.5, 0.5, 0, 0, 0]))
-    usage.follow(one_hot_routing([2]), ("a",))
-    torch.testing.assert_close(usage.level3[0], torch.tensor([0.25, 0.25, 0.5, 0, 0]))
-    torch.testing.assert_close(usage.level3[1], torch.tensor([0, 0, 0, 0, 1.0]))
+def test_running_mean_is_per_task_and_a_negative_is_that_of_another() -> None:
+    expert_load = ExpertLoad(("level3",), ("a", "b"), options(cpr_usage_decay=0.5))
+    expert_load.update(one_hot_routing([0, 1, 4]), ("a", "a", "b"))
+    torch.testing.assert_close(expert_load.level3[0], torch.tensor([0.5, 0.5, 0, 0, 0]))
+    expert_load.update(one_hot_routing([2]), ("a",))
+    torch.testing.assert_close(expert_load.level3[0], torch.tensor([0.25, 0.25, 0.5, 0, 0]))
+    torch.testing.assert_close(expert_load.level3[1], torch.tensor([0, 0, 0, 0, 1.0]))
     chosen = one_hot_routing([0, 4])
-    found = negatives_of(chosen, ("a", "b"), usage, cpr_negatives="running-mean")
-    torch.testing.assert_close(found.override["level3"], usage.level3[[1, 0]])
+    found = negatives_of(chosen, ("a", "b"), expert_load, cpr_negatives="running-mean")
+    torch.testing.assert_close(found.override["level3"], expert_load.level3[[1, 0]])
 
 
 def test_running_mean_waits_until_another_task_was_seen() -> None:
-    usage = Usage(("level3",), ("a", "b"), options())
-    usage.follow(one_hot_routing([0]), ("a",))
+    expert_load = ExpertLoad(("level3",), ("a", "b"), options())
+    expert_load.update(one_hot_routing([0]), ("a",))
     asked = options(cpr_negatives="running-mean")
-    assert wrong_prompts(one_hot_routing([0]), ("a",), asked, usage, torch.Generator()) is None
+    assert (
+        draw_negatives(one_hot_routing([0]), ("a",), asked, expert_load, torch.Generator()) is None
+    )
 
 
 @pytest.mark.parametrize(
     ("form", "negatives"),
     [
-        *((form, "unselected") for form in ("ratio", "difference", "margin-db", "infonce")),
-        *(("margin", kind) for kind in ("unselected", "mixture", "other-task", "in-use")),
+        ("ratio", "unselected"),
+        ("difference", "unselected"),
+        ("margin-db", "unselected"),
+        ("infonce", "unselected"),
+        ("margin", "unselected"),
+        ("margin", "mixture"),
+        ("margin", "other-task"),
+        ("margin", "in-use"),
     ],
 )
-def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, negatives: str) -> None:
-    """On a fixed batch: CPR falls, and wrong-minus-right error grows."""
+def test_each_form_lowers_its_loss_and_makes_negatives_worse(form: str, negatives: str) -> None:
+    """On a fixed batch CPR falls, and the gap between negatives and the choice grows."""
     method = build_tiny(
         "cpl",
         **{**PER_LEVEL, "cpr_form": form, "cpr_negatives": negatives},
@@ -179,7 +190,7 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
         cpr_margin_db="20",
     ).train()
     fixed = batch(side=16)
-    # Task i has expert i, throughout: what is tested is the loss, not where a router drifts.
+    # Task i has prompt i throughout, so that the loss is tested without a router that changes.
     own = Routing(weights=torch.eye(5), probabilities=(3 * torch.eye(5)).softmax(-1))
     for module in (method.prompt1, method.prompt2, method.prompt3):
         module.route = lambda x: own
@@ -187,17 +198,21 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
     def measure() -> tuple[float, float]:
         with torch.no_grad():
             features = method.encode(fixed.degraded)
-            right = method.decode(features)
+            chosen = method.decode(features)
             prompting = method.prompting
-            if prompting.usage is not None:
-                prompting.usage.follow(right.routing, TASKS)
+            if prompting.expert_load is not None:
+                prompting.expert_load.update(chosen.routing, TASKS)
             rng = torch.Generator().manual_seed(0)
-            found = wrong_prompts(right.routing, TASKS, prompting.options, prompting.usage, rng)
+            found = draw_negatives(
+                chosen.routing, TASKS, prompting.options, prompting.expert_load, rng
+            )
             assert found is not None
-            wrong = method.decode(features, found.override).restored
-            value = prompting.contrast.compare(right.restored, fixed.clean, [wrong], found.weights)
-        error = (wrong - fixed.clean).abs().mean()
-        return float(value), float(error - (right.restored - fixed.clean).abs().mean())
+            negative = method.decode(features, found.override).restored
+            value = prompting.contrast.compare(
+                chosen.restored, fixed.clean, [negative], found.weights
+            )
+        error = (negative - fixed.clean).abs().mean()
+        return float(value), float(error - (chosen.restored - fixed.clean).abs().mean())
 
     trained = [p for n, p in method.named_parameters() if "linear_layer" not in n]
     optimiser = torch.optim.Adam(trained, lr=2e-3)
@@ -213,12 +228,12 @@ def test_each_form_lowers_its_loss_and_makes_wrong_prompts_worse(form: str, nega
 
 
 def test_compare_matches_a_hand_computation() -> None:
-    output, clean, wrong = (torch.full((1, 3, 4, 4), v) for v in (0.5, 0.6, 0.2))
+    output, clean, negative = (torch.full((1, 3, 4, 4), v) for v in (0.5, 0.6, 0.2))
     expected = {
         "ratio": 0.1 / 0.3,
         "difference": 0.1 - 0.1 * 0.3,
         "margin": 0.25 + 0.1 - 0.3,
-        # The wrong prompt is four times as far from the ground truth: 12.04 dB.
+        # The negative is four times as far from the ground truth: 12.04 dB.
         "margin-db": 20 - 12.0412,
         "infonce": 0.6931472,
     }
@@ -227,13 +242,13 @@ def test_compare_matches_a_hand_computation() -> None:
         contrast = PromptContrast(
             options(cpr_form=form, cpr_margin=0.25, cpr_push=0.1, cpr_margin_db=20, cpr_tau=tau)
         )
-        assert float(contrast.compare(output, clean, [wrong])) == pytest.approx(value, rel=1e-4)
+        assert float(contrast.compare(output, clean, [negative])) == pytest.approx(value, rel=1e-4)
     far = PromptContrast(options(cpr_form="margin", cpr_margin=0.05))
-    assert float(far.compare(output, clean, [wrong])) == 0
+    assert float(far.compare(output, clean, [negative])) == 0
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
-def test_negatives_teach_what_the_option_names(autocast: bool) -> None:
+def test_negatives_train_what_the_option_names(autocast: bool) -> None:
     def gradients(reach: str) -> dict[str, torch.Tensor]:
         method = build_tiny("cpl", **PER_LEVEL, cpr_gradient=reach, cpr_margin="1").train()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
@@ -252,7 +267,7 @@ def test_negatives_teach_what_the_option_names(autocast: bool) -> None:
         # In bf16 a negative computed without a graph differs by its rounding.
         tolerated = 0.05 if autocast else 1e-4
         assert (gradient - like[name]).norm() <= tolerated * like[name].norm() + 1e-7, name
-        if "linear_layer" not in name:  # no negative teaches the router
+        if "linear_layer" not in name:  # no negative trains the router
             assert not torch.equal(gradient, unlike[name]), name
 
 
@@ -270,9 +285,9 @@ def test_the_hardest_negative_is_the_one_that_restores_best() -> None:
 def test_the_encoder_as_feature_space_is_not_trained_by_it() -> None:
     method = build_tiny("cpl", cpr_features="encoder").train()
     fixed = batch()
-    wrong = method.restore(fixed.degraded).detach()
+    negative = method.restore(fixed.degraded).detach()
     value = method.prompting.contrast.compare(
-        fixed.degraded.requires_grad_(), fixed.clean, [wrong], None, method
+        fixed.degraded.requires_grad_(), fixed.clean, [negative], None, method
     )
     value.backward()
     assert fixed.degraded.grad is not None
@@ -280,8 +295,8 @@ def test_the_encoder_as_feature_space_is_not_trained_by_it() -> None:
     assert all(p.grad is None and p.requires_grad for p in method.parameters())
 
 
-@pytest.mark.parametrize("gradient", ["kept", "straight-through"])
-def test_only_straight_through_teaches_a_router_with_one_prompt_at_full_weight(
+@pytest.mark.parametrize("gradient", ["selected", "straight-through"])
+def test_only_straight_through_trains_a_router_with_one_prompt_of_weight_one(
     gradient: str,
 ) -> None:
     torch.manual_seed(0)
@@ -291,38 +306,40 @@ def test_only_straight_through_teaches_a_router_with_one_prompt_at_full_weight(
     torch.testing.assert_close(routing.weights.sum(-1), torch.ones(3))
     assert (routing.weights.detach() > 1e-6).sum() == 3, "values are one-hot either way"
     (prompt**2).sum().backward()
-    taught = float(module.linear_layer.weight.grad.norm())
-    assert (taught > 1e-3) == (gradient == "straight-through")
+    trained = float(module.linear_layer.weight.grad.norm())
+    assert (trained > 1e-3) == (gradient == "straight-through")
 
 
-def test_summaries_read_off_known_features() -> None:
+def test_poolings_of_known_features() -> None:
     checkered = (torch.arange(16)[:, None] + torch.arange(16)) % 2
     x = torch.stack([torch.full((16, 16), 2.0), checkered.float()])[None]
-    assert summary(x, "mean").tolist() == [[2.0, 0.5]]
+    assert pooling(x, "mean").tolist() == [[2.0, 0.5]]
     torch.testing.assert_close(
-        summary(x, "mean-deviation")[0, 2:], torch.tensor([0.0, 0.5]), atol=1e-4, rtol=0
+        pooling(x, "mean-deviation")[0, 2:], torch.tensor([0.0, 0.5]), atol=1e-4, rtol=0
     )
-    # All that varies is finer than two pixels; what is empty counts as a thousandth.
-    bands = summary(x, "frequency")[0].reshape(3, 2).exp()
+    # All variation is finer than two pixels; an empty band counts as a thousandth.
+    bands = pooling(x, "frequency")[0].reshape(3, 2).exp()
     torch.testing.assert_close(bands, torch.tensor([[0, 0.5], [0, 0], [0, 0]]) + 1e-3)
-    assert summary(x[..., :1, :1], "frequency").shape == (1, 6)
+    assert pooling(x[..., :1, :1], "frequency").shape == (1, 6)
 
 
-def test_information_tells_sure_and_shared_out_from_collapsed_and_unsure() -> None:
+def test_information_loss_of_certain_and_uncertain_choices() -> None:
     even, one = torch.eye(4), torch.eye(4)[[2] * 4]
-    assert float(balance("information", even, None)) == pytest.approx(-1, abs=1e-5)
-    for no_progress in (one, torch.full((4, 4), 0.25)):
-        assert float(balance("information", no_progress, None)) == pytest.approx(0, abs=1e-5)
+    assert float(load_balancing_loss("information", even, None)) == pytest.approx(-1, abs=1e-5)
+    for nothing in (one, torch.full((4, 4), 0.25)):
+        assert float(load_balancing_loss("information", nothing, None)) == pytest.approx(
+            0, abs=1e-5
+        )
 
 
 def test_importance_and_load_are_zero_when_even() -> None:
     even = torch.eye(4)
-    assert float(balance("importance-load", even, even)) == pytest.approx(0, abs=1e-6)
+    assert float(load_balancing_loss("importance-load", even, even)) == pytest.approx(0, abs=1e-6)
     one = torch.eye(4)[[2] * 4]
-    assert float(balance("importance-load", one, one)) == pytest.approx(2 * 3, rel=1e-4)
+    assert float(load_balancing_loss("importance-load", one, one)) == pytest.approx(2 * 3, rel=1e-4)
 
 
-def test_chance_to_be_kept_is_that_of_redrawn_noise() -> None:
+def test_selection_probability_is_that_of_redrawn_noise() -> None:
     torch.manual_seed(0)
     logits = torch.tensor([[1.0, 0.5, -0.5, 0.0]])
     noisy = logits + 0.7 * torch.randn(1, 4)
@@ -331,13 +348,15 @@ def test_chance_to_be_kept_is_that_of_redrawn_noise() -> None:
         redrawn = noisy.repeat(40000, 1)
         redrawn[:, prompt] = logits[0, prompt] + 0.7 * torch.randn(40000)
         expected.append(float((redrawn.topk(2).indices == prompt).any(-1).float().mean()))
-    found = chance_to_be_kept(logits, noisy, 0.7, 2)[0]
+    found = selection_probability(logits, noisy, 0.7, 2)[0]
     torch.testing.assert_close(found, torch.tensor(expected), atol=0.012, rtol=0)
 
 
-def test_a_bias_leans_towards_prompts_that_are_kept_less_often() -> None:
+def test_a_bias_moves_towards_prompts_that_are_selected_less_often() -> None:
     torch.manual_seed(0)
-    module = PromptModule(8, 8, 4, options(top_k=1, balance="bias", balance_weight=0.1)).train()
+    module = PromptModule(
+        8, 8, 4, options(top_k=1, load_balancing="bias", load_balancing_weight=0.1)
+    ).train()
     x = torch.randn(6, 8, 4, 4) * 0.01
     first = set(module.route(x).weights.argmax(-1).tolist())
     assert len(first) == 1
@@ -348,7 +367,7 @@ def test_a_bias_leans_towards_prompts_that_are_kept_less_often() -> None:
     assert len(seen) == 5
     before = module.load_bias.clone()
     module.route(x)
-    assert torch.equal(before, module.load_bias), "outside training nothing moves"
+    assert torch.equal(before, module.load_bias), "the bias moves in training alone"
 
 
 def test_noise_and_temperature_are_for_training_alone() -> None:
@@ -373,7 +392,7 @@ def test_noise_and_temperature_are_for_training_alone() -> None:
     torch.testing.assert_close(plain, expected)
 
 
-def test_prompts_go_in_where_they_are_asked_for() -> None:
+def test_prompts_are_inserted_at_the_levels_of_the_option() -> None:
     method = build_tiny("cpl", prompt_levels="level3+level1", residual_prompt="true")
     routing = method.decode(method.encode(torch.rand(1, 3, 16, 16))).routing
     assert tuple(routing) == method.levels == ("level3", "level1")
@@ -381,7 +400,7 @@ def test_prompts_go_in_where_they_are_asked_for() -> None:
     assert method.prompt1.residual is not None
 
 
-def test_cpr_begins_when_it_is_told_to() -> None:
+def test_cpr_begins_at_its_start_step() -> None:
     method = build_tiny("cpl", **{**PER_LEVEL, "cpr_start_step": "5"}).train()
     names = [set(method.losses(batch(step=s), torch.Generator().manual_seed(0))) for s in (4, 5)]
     assert "cpr" not in names[0]
@@ -400,22 +419,28 @@ def test_warm_up_grows_linearly() -> None:
 
 REFUSED = [
     ({"top_k": 6}, "top_k=6"),
-    ({"cpr_weight": 0.1, "cpr_negatives": "unselected"}, "keeps all 5"),
+    ({"cpr_weight": 0.1, "cpr_negatives": "unselected"}, "selects all 5"),
     ({"cpr_weight": 0.1, "cpr_negatives": "unselected", "top_k": 3, "cpr_count": 3}, "cpr_count=3"),
     ({"cpr_weight": 0.1, "cpr_negatives": "mixture", "top_k": 1, "cpr_count": 2}, "cpr_count=1"),
     ({"cpr_weight": 0.1, "chooser": "true-task", "cpr_negatives": "mixture"}, "chooser=true-task"),
     ({"chooser": "classifier", "prompts": 4}, "prompts=4 for 5 tasks"),
-    ({"balance_weight": 0.1, "chooser": "true-task"}, "balance_weight"),
+    ({"load_balancing_weight": 0.1, "chooser": "true-task"}, "load_balancing_weight"),
     ({"prompts": 1}, "prompts=1"),
     ({"dim": 5}, "dim=5"),
     ({"cpr_weight": -1.0}, "must not be negative"),
     ({"cpr_tau": 0.0}, "cpr_tau=0.0 must be above 0"),
     ({"cpr_usage_decay": 1.0}, "cpr_usage_decay=1.0"),
-    ({"balance_weight": 0.1, "balance": "importance-load", "top_k": 1}, "set router_noise"),
-    ({"balance_weight": 0.1, "balance": "importance-load", "router_noise": 1.0}, "set top_k"),
-    ({"balance_weight": 0.1, "balance": "bias"}, "set top_k"),
+    (
+        {"load_balancing_weight": 0.1, "load_balancing": "importance-load", "top_k": 1},
+        "set router_noise",
+    ),
+    (
+        {"load_balancing_weight": 0.1, "load_balancing": "importance-load", "router_noise": 1.0},
+        "set top_k",
+    ),
+    ({"load_balancing_weight": 0.1, "load_balancing": "bias"}, "set top_k"),
     ({"cpr_weight": 0.1, "cpr_to_router": True, "cpr_negatives": "running-mean"}, "cpr_to_router"),
-    ({"cpr_weight": 0.1, "cpr_negatives": "in-use"}, "keeps all 5"),
+    ({"cpr_weight": 0.1, "cpr_negatives": "in-use"}, "selects all 5"),
 ]
 
 
@@ -430,7 +455,7 @@ def test_other_task_needs_a_batch() -> None:
         check_promptir(PromptIROptions(cpr_weight=0.1), CheckContext(TASKS, 1))
 
 
-def test_missing_vgg_weights_say_how_to_get_them(
+def test_an_error_on_missing_vgg_weights_states_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(tmp_path / "none.pth"))

@@ -10,23 +10,30 @@ from PIL import Image
 from pydantic import ValidationError
 
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import datasets_folder, load_setting, setting_names
+from harness.config.files import (
+    load_protocol,
+    load_protocols,
+    load_setting,
+    protocol_names,
+    setting_names,
+)
 from harness.config.hashing import spec_hash
-from harness.config.protocol_files import load_protocol, load_protocols, protocol_names
 from harness.config.protocols import Protocol, Resize
 from harness.config.settings import Setting
+from harness.data.images.crops import centre_crop
 from harness.data.on_disk.published_noise import published_noise
-from harness.data.sources.pairs import centre_crop, make_pair
-from harness.evaluation.metrics import registry as m
+from harness.data.sources.synthetic import make_pair
+from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.protocols import (
-    prepared,
+    apply_protocol,
     resized_size,
     score_pair,
     score_under,
     scored_sizes,
 )
+from tests.plans import plan_of
 
-PSNR = [m.METRICS["psnr_rgb"]]
+PSNR = [*resolve_metrics(["psnr_rgb"])]
 
 
 def protocol(**values: object) -> Protocol:
@@ -72,14 +79,15 @@ def test_without_clamping_values_count_as_they_are() -> None:
 @pytest.mark.parametrize("rule", ["round", "truncate"])
 def test_quantising_keeps_what_is_8_bit(kind: type, rule: str) -> None:
     levels = np.arange(256).repeat(3).reshape(16, 16, 3).astype(kind) / kind(255)
-    restored, clean = prepared(levels, levels, protocol(quantise=rule))
+    restored, clean = apply_protocol(levels, levels, protocol(quantise=rule))
     np.testing.assert_array_equal(restored, clean)
 
 
 def test_truncating_is_half_a_level_darker_than_rounding() -> None:
     restored = np.random.default_rng(0).random((64, 64, 3))
     low, near = (
-        prepared(restored, restored, protocol(quantise=rule))[0] for rule in ("truncate", "round")
+        apply_protocol(restored, restored, protocol(quantise=rule))[0]
+        for rule in ("truncate", "round")
     )
     assert 255 * np.mean(near - low) == pytest.approx(0.5, abs=0.02)
     np.testing.assert_array_equal(np.rint(low * 255), np.floor(restored * 255))
@@ -98,25 +106,25 @@ def test_crop_keeps_the_part_it_names(
 ) -> None:
     restored, clean = pair()
     rule = protocol(crop_multiple=16, crop_at=at)
-    a, b = prepared(np.clip(restored, 0, 1), clean, rule)
+    a, b = apply_protocol(np.clip(restored, 0, 1), clean, rule)
     np.testing.assert_array_equal(b, clean[slice(*rows), slice(*columns)])
     np.testing.assert_array_equal(a, np.clip(restored, 0, 1)[slice(*rows), slice(*columns)])
 
 
-def test_centre_crop_is_that_of_the_preparation() -> None:
+def test_centre_crop_is_that_of_preprocessing() -> None:
     levels = np.random.default_rng(1).integers(0, 256, (321, 481, 3), dtype=np.uint8)
     unit = levels / np.float32(255)
-    cut = prepared(unit, unit, protocol(crop_multiple=16))[1]
+    cut = apply_protocol(unit, unit, protocol(crop_multiple=16))[1]
     np.testing.assert_array_equal(cut, centre_crop(levels, 16, None) / np.float32(255))
     # What is cut already is scored as what is not.
-    np.testing.assert_array_equal(prepared(cut, unit, protocol(crop_multiple=16))[0], cut)
-    assert prepared(cut, cut, protocol(crop_multiple=16))[1].shape == cut.shape
+    np.testing.assert_array_equal(apply_protocol(cut, unit, protocol(crop_multiple=16))[0], cut)
+    assert apply_protocol(cut, cut, protocol(crop_multiple=16))[1].shape == cut.shape
 
 
 def test_sizes_that_no_rule_explains_are_refused() -> None:
     restored, clean = pair()
     for rule in (protocol(), protocol(crop_multiple=16)):
-        with pytest.raises(HarnessError, match="53x36 against 53x37"):
+        with pytest.raises(HarnessError, match="53x36 and 53x37"):
             score_pair(restored[:-1], clean, rule, PSNR)
 
 
@@ -139,13 +147,13 @@ def test_resizing_follows_weather_diffusion(
 def test_resizing_is_pillow_on_8_bit_values() -> None:
     restored, clean = pair(20, 50)
     rule = protocol(resize=Resize(long_side_px=40, multiple=8))
-    a, b = prepared(np.clip(restored, 0, 1), clean, rule)
+    a, b = apply_protocol(np.clip(restored, 0, 1), clean, rule)
     levels = Image.fromarray(np.rint(clean * 255).astype(np.uint8))
     expected = np.asarray(levels.resize((40, 16), Image.Resampling.LANCZOS)) / np.float32(255)
     np.testing.assert_array_equal(b, expected)
     assert a.shape == (16, 40, 3)
     # What a network made of resized images is left as it is.
-    np.testing.assert_array_equal(prepared(a, clean, rule)[0], a)
+    np.testing.assert_array_equal(apply_protocol(a, clean, rule)[0], a)
     assert scored_sizes((20, 50), rule)[:2] == ((20, 50), (16, 40))
 
 
@@ -155,14 +163,14 @@ def test_resizing_is_pillow_on_8_bit_values() -> None:
 @settings(max_examples=15)
 @given(
     seed=st.integers(0, 99),
-    names=st.lists(st.sampled_from(protocol_names(datasets_folder())), min_size=1, unique=True),
+    names=st.lists(st.sampled_from(protocol_names()), min_size=1, unique=True),
 )
 def test_several_protocols_give_what_each_gives_alone(seed: int, names: list[str]) -> None:
     restored, clean = pair(seed=seed)
-    chosen = {p.id: p for p in (load_protocol(n, datasets_folder()).protocol for n in names)}
+    chosen = {p.id: p for p in (load_protocol(n).protocol for n in names)}
     together = score_under(restored, clean, chosen.values())
     assert together == {
-        p.id: score_pair(restored, clean, p, m.resolve_metrics(p.metrics)) for p in chosen.values()
+        p.id: score_pair(restored, clean, p, resolve_metrics(p.metrics)) for p in chosen.values()
     }
 
 
@@ -173,7 +181,7 @@ def test_what_protocols_share_is_computed_once() -> None:
         calls.append(a.shape)
         return 1.0
 
-    known = {"x": m.Metric("x", "x", "", 2, True, count, concurrent=False)}
+    known = {"x": Metric("x", "x", "", 2, True, count, concurrent=False)}
     rules = [
         protocol(id="a", metrics=("x",)),
         protocol(id="b", metrics=("x",)),
@@ -186,18 +194,18 @@ def test_what_protocols_share_is_computed_once() -> None:
 # --- cards ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", protocol_names(datasets_folder()))
+@pytest.mark.parametrize("name", protocol_names())
 def test_every_card_is_whole(name: str) -> None:
-    card = load_protocol(name, datasets_folder())
+    card = load_protocol(name)
     assert card.family in "ABCDE"
     assert card.sources
-    assert m.resolve_metrics(card.protocol.metrics)
+    assert resolve_metrics(card.protocol.metrics)
 
 
 def test_one_id_is_one_rule() -> None:
     rules: dict[str, Protocol] = {}
-    for name in protocol_names(datasets_folder()):
-        found = load_protocol(name, datasets_folder()).protocol
+    for name in protocol_names():
+        found = load_protocol(name).protocol
         assert rules.setdefault(found.id, found) == found, name
     assert len(set(rules.values())) == len(rules)
     for name in setting_names():
@@ -207,7 +215,7 @@ def test_one_id_is_one_rule() -> None:
 
 def test_hashes_of_protocols_are_stable() -> None:
     # A change here renames the rows of every user: only a change of the rule may do so.
-    hashes = {n: spec_hash(load_protocol(n, datasets_folder()).protocol) for n in HASHES}
+    hashes = {n: spec_hash(load_protocol(n).protocol) for n in HASHES}
     assert hashes == HASHES
 
 
@@ -232,14 +240,14 @@ HASHES = {
 
 def test_protocols_that_are_one_rule_are_not_scored_twice() -> None:
     with pytest.raises(UsageError, match="'three-task' and 'five-task' are one rule"):
-        load_protocols(["three-task", "five-task"], datasets_folder())
+        load_protocols(["three-task", "five-task"])
     with pytest.raises(UsageError, match="did you mean 'mioir'"):
-        load_protocols(["mior"], datasets_folder())
+        load_protocols(["mior"])
 
 
 def test_a_setting_names_its_protocol_or_states_it() -> None:
     setting = load_setting("three-task")
-    assert setting.protocol == load_protocol("three-task", datasets_folder()).protocol
+    assert setting.protocol == load_protocol("three-task").protocol
     content = setting.model_dump()
     content["protocol"] = {
         "id": "x",
@@ -253,12 +261,10 @@ def test_a_setting_names_its_protocol_or_states_it() -> None:
 
 
 def test_the_crop_of_three_task_changes_no_value_of_pairs_that_are_cut(setting: Setting) -> None:
-    column = setting.columns[0]
-    made = make_pair(
-        datasets_folder(), "test", column, setting.tasks, "coffee#0", setting.preprocessing, None
-    )
+    test = plan_of(["degraded-input"]).test.model_copy(update={"centre_px": None})
+    made = make_pair(test, setting.columns[0], "coffee#0")
     stated = protocol(metrics=setting.protocol.metrics)
-    chosen = m.resolve_metrics(stated.metrics)
+    chosen = resolve_metrics(stated.metrics)
     scores = [score_pair(made.degraded, made.clean, p, chosen) for p in (stated, setting.protocol)]
     assert scores[0] == scores[1]
 
@@ -308,7 +314,6 @@ def test_first_numbers_of_the_published_stream() -> None:
 
 def test_keyed_pairs_refuse_the_published_stream(setting: Setting) -> None:
     other = setting.preprocessing.model_copy(update={"id": "seed0", "noise_stream": "published"})
+    test = plan_of(["degraded-input"]).test.model_copy(update={"preprocessing": other})
     with pytest.raises(UsageError, match="'seed0' asks for the published noise stream"):
-        make_pair(
-            datasets_folder(), "test", setting.columns[0], setting.tasks, "coffee#0", other, None
-        )
+        make_pair(test, setting.columns[0], "coffee#0")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import datasets_folder, load_setting, setting_names
-from harness.config.protocol_files import load_protocol, protocol_names
-from harness.published.tables import (
-    AVERAGE,
-    CitedTable,
-    load_published,
-    published_folder,
-    tables_of,
+from harness.config.files import (
+    datasets_folder,
+    load_protocol,
+    load_setting,
+    protocol_names,
+    setting_names,
 )
+from harness.published.reading import load_published, published_folder
+from harness.published.tables import AVERAGE, CitedTable, tables_of
 from harness.registry import catalogue, find
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -99,7 +99,7 @@ def test_values_are_those_of_the_transcription(tables: tuple[CitedTable, ...]) -
     )
 
 
-def test_settings_and_columns_are_those_of_the_cards(tables: tuple[CitedTable, ...]) -> None:
+def test_settings_and_columns_are_those_of_the_settings(tables: tuple[CitedTable, ...]) -> None:
     assert {table.setting for table in tables} == set(setting_names())
     for table in tables:
         names = {column.name for column in load_setting(table.setting).columns}
@@ -123,7 +123,7 @@ def test_methods_have_one_name_and_known_ids(tables: tuple[CitedTable, ...]) -> 
     assert max(folded.values()) == 1, "two names differ by case or hyphens alone"
 
 
-def test_protocols_are_named_as_their_cards(tables: tuple[CitedTable, ...]) -> None:
+def test_protocols_are_named_as_their_files(tables: tuple[CitedTable, ...]) -> None:
     ids = {
         load_protocol(name, datasets_folder()).protocol.id
         for name in protocol_names(datasets_folder())

@@ -10,19 +10,17 @@ import torch
 import yaml
 
 from harness.config.errors import UsageError
-from harness.config.files import datasets_folder, load_setting, setting_names
+from harness.config.files import load_setting, setting_names
 from harness.config.hashing import spec_hash
 from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Optimisation
 from harness.config.run_specs import SyntheticTrainingData, stage_at
-from harness.data.sources.stream import TrainingStream
-from harness.data.sources.validation_pairs import TwinValidation
 from harness.evaluation.validation import Validation
 from harness.execution.networks import build
 from harness.execution.progress import PlainProgress
-from harness.planning.plan import Run, make_plan
 from harness.training.loop import Job, Machine, train
 from harness.training.schedule import learning_rate
+from tests.plans import plan_of
 
 # Step -> rate. With warm-up lr e/14 and lr (1 + cos(pi (e - 15)/(H - 15)))/2 of the epoch e; of
 # restarts by 1e-7 + (lr - 1e-7)(1 + cos(pi s/P))/2 of the step s within its period P.
@@ -88,7 +86,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "composite": (97560, 32, 128, (0.9, 0.999), 0.01, None, "dihedral-without-identity"),
     "weatherbench": (1000000, 8, 128, (0.9, 0.9), 0.0, None, "dihedral"),
 }
-# Shares of the families, in the order of the card, in percent.
+# Shares of the families, in the order of the setting, in percent.
 SHARES: dict[str, list[float]] = {
     "three-task": [32.504, 50.646, 16.850],
     "five-task": [28.464, 44.351, 14.756, 6.465, 5.964],
@@ -130,24 +128,24 @@ def test_batch_optimiser_and_augmentation_are_the_published_ones(setting: str) -
 
 @pytest.mark.parametrize("setting", SHARES)
 def test_shares_are_those_of_the_published_lists(setting: str) -> None:
-    card = load_setting(setting)
-    total = sum(task.share for task in card.tasks)
-    families = list(dict.fromkeys(task.family for task in card.tasks))
+    found_setting = load_setting(setting)
+    total = sum(task.share for task in found_setting.tasks)
+    families = list(dict.fromkeys(task.family for task in found_setting.tasks))
     found = [
-        100 * sum(task.share for task in card.tasks if task.family == family) / total
+        100 * sum(task.share for task in found_setting.tasks if task.family == family) / total
         for family in families
     ]
     assert found == pytest.approx(SHARES[setting], abs=0.01)
 
 
 def test_sequential_stages_have_miois_lengths_and_start_anew() -> None:
-    plan = make_plan(["promptir@sequential"], "seven-task", "paper", [0], (), Path("unused"))
-    spec = plan.runs[-1].spec
-    assert spec.train is not None
+    plan = plan_of(["promptir@sequential"], setting="seven-task", recipe="paper")
+    spec = plan.runs[-1].train
+    assert spec.optimisation is not None
     assert [stage.steps for stage in spec.stages] == [100_000] * 6 + [400_000]
     for first in (0, 100_000, 600_000):
         placed = stage_at(spec.stages, first)
-        assert learning_rate(spec.train, first - placed.first_step, placed.stage) == 2e-4
+        assert learning_rate(spec.optimisation, first - placed.first_step, placed.stage) == 2e-4
 
 
 SHORT = {"steps": 2, "patch_px": 64}
@@ -163,20 +161,20 @@ def quick(folder: Path) -> str:
 
 @pytest.mark.parametrize("setting", GOLDEN)
 def test_two_steps_of_the_published_recipe_run(setting: str, tmp_path: Path) -> None:
-    plan = make_plan(["restormer"], setting, quick(tmp_path), [0], (), tmp_path)
-    run: Run = plan.runs[-1]
-    spec, cards = run.spec, datasets_folder()
-    assert spec.train is not None
+    plan = plan_of(["restormer"], tmp_path, setting=setting, recipe=quick(tmp_path))
+    run = plan.runs[-1]
+    spec = run.train
+    assert spec.optimisation is not None
     assert isinstance(spec.data, SyntheticTrainingData)
     published = load_recipe("paper", setting).train
-    assert spec.train == published.model_copy(update=SHORT)
+    assert spec.optimisation == published.model_copy(update=SHORT)
     method = build(run.method.spec, spec, {})
     before = [p.detach().clone() for p in method.parameters()]
     run.folder.path.mkdir(parents=True)
     job = Job(
         spec=spec,
-        stream=TrainingStream(cards, spec.data, spec.train, 0, spec.stages, 1),
-        validation=Validation(TwinValidation(cards, spec.data), spec.tasks, False),
+        stream=plan.source.stream(spec, 1),
+        validation=Validation(plan.source.validation(spec), spec.tasks, False),
         folder=run.folder,
         runtime=plan.recipe.runtime,
         machine=Machine("cpu", 1, 0),
@@ -185,7 +183,7 @@ def test_two_steps_of_the_published_recipe_run(setting: str, tmp_path: Path) -> 
     assert record["steps"] == 2
     moved = any(not torch.equal(p, q) for p, q in zip(method.parameters(), before, strict=True))
     # Where the first epoch runs at rate 0, two steps change nothing: published as it is.
-    assert moved == (learning_rate(spec.train, 0) > 0)
+    assert moved == (learning_rate(spec.optimisation, 0) > 0)
 
 
 def test_fields_that_came_later_change_no_hash_until_they_are_used() -> None:

@@ -1,4 +1,4 @@
-"""Routers shared by levels, taught by outcomes, or by one that sees what was done to the image."""
+"""Routers that levels share, trained by outcomes or by a teacher that sees degraded minus clean."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from harness.method import Batch, CheckContext, OptionError, Routing
-from methods.options import PromptIROptions, check_promptir
-from methods.prompting import _chances
-from methods.routing import PrivilegedRouter, RunningNorm, SharedRouter
+from methods.prompting.outcome import candidate_probabilities
+from methods.prompting.routers import RunningNorm, SharedRouter
+from methods.prompting.teacher import TeacherRouter
+from methods.promptir.spec import PromptIROptions, check_promptir
 from tests.networks import PER_LEVEL, TASKS, batch, build_tiny
 
 
@@ -17,7 +18,7 @@ def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_running_norm_standardises_by_what_it_saw_in_training() -> None:
+def test_running_norm_standardises_by_training_statistics() -> None:
     torch.manual_seed(0)
     norm, seen = RunningNorm(3), torch.randn(40, 10, 3) * 4 + torch.tensor([5.0, -2.0, 0.0])
     for x in seen:
@@ -32,8 +33,8 @@ def test_running_norm_standardises_by_what_it_saw_in_training() -> None:
     assert all(torch.equal(value, norm.state_dict()[name]) for name, value in state.items())
 
 
-def test_a_shared_router_sends_an_image_to_one_prompt_at_every_level() -> None:
-    method = build_tiny("spm", privileged_weight="0", privileged_choice="false").eval()
+def test_a_shared_router_chooses_one_prompt_for_every_level() -> None:
+    method = build_tiny("spm", teacher_weight="0", teacher_choice="false").eval()
     image = torch.rand(3, 3, 24, 40)
     with torch.no_grad():
         routing = method.decode(method.encode(image)).routing
@@ -44,18 +45,18 @@ def test_a_shared_router_sends_an_image_to_one_prompt_at_every_level() -> None:
     assert not any("linear_layer" in name for name, _ in method.named_parameters())
 
 
-def test_a_shared_router_does_not_bend_the_encoder() -> None:
-    method = build_tiny("spm", privileged_weight="0", privileged_choice="false").train()
+def test_a_shared_router_does_not_train_the_encoder() -> None:
+    method = build_tiny("spm", teacher_weight="0", teacher_choice="false").train()
     routed = method.prompting.router(method.encode(batch().degraded).maps()[0])
     routed.load_balancing.backward()
-    taught = {name for name, p in method.named_parameters() if p.grad is not None}
-    assert taught == {
+    trained = {name for name, p in method.named_parameters() if p.grad is not None}
+    assert trained == {
         f"prompting.router.{n}" for n, _ in method.prompting.router.named_parameters()
     }
 
 
-def families_of_differences() -> Batch:
-    """Return fine noise, a veil, and streaks on flat images: five samples, three ways of doing."""
+def three_degradations() -> Batch:
+    """Return fine noise, a veil, and streaks on flat images: ten samples of each degradation."""
     generator = torch.Generator().manual_seed(3)
     clean = torch.rand(30, 3, 1, 1, generator=generator).expand(30, 3, 32, 32).contiguous()
     noise = 0.1 * torch.randn(10, 3, 32, 32, generator=generator)
@@ -65,12 +66,16 @@ def families_of_differences() -> Batch:
     return Batch(clean + torch.cat([noise, veil, streaks]), clean, ("any",) * 30, 0)
 
 
-def test_a_privileged_router_sorts_by_what_was_done_without_being_told() -> None:
+def test_a_teacher_router_groups_degradations_without_task_labels() -> None:
     torch.manual_seed(0)
     options = PromptIROptions(
-        top_k=1, router_temperature=0.2, balance="information", balance_weight=1, renormalise=True
+        top_k=1,
+        router_temperature=0.2,
+        load_balancing="information",
+        load_balancing_weight=1,
+        renormalise=True,
     )
-    router, data = PrivilegedRouter(options), families_of_differences()
+    router, data = TeacherRouter(options), three_degradations()
     optimiser = torch.optim.Adam(router.parameters(), lr=0.01)
     for _ in range(300):
         term = router(data.degraded, data.clean).load_balancing
@@ -82,23 +87,25 @@ def test_a_privileged_router_sorts_by_what_was_done_without_being_told() -> None
     assert len({group[0] for group in groups}) == 3
 
 
-def test_the_router_used_at_test_learns_to_follow_the_privileged_one() -> None:
-    method = build_tiny("spm", privileged_weight="1").train()
+def test_the_router_used_at_test_learns_to_follow_the_teacher() -> None:
+    method = build_tiny("spm", teacher_weight="1").train()
     fixed = batch(side=16)
     optimiser = torch.optim.Adam(method.prompting.router.parameters(), lr=0.01)
     values = []
     for _ in range(30):
         terms = method.losses(fixed, rng())
         optimiser.zero_grad()
-        terms["privileged"].backward()
+        terms["teacher"].backward()
         optimiser.step()
-        values.append(float(terms["privileged"].detach()))
+        values.append(float(terms["teacher"].detach()))
     assert values[-1] < 0.8 * values[0]
-    taught = [p.grad for p in method.prompting.privileged.parameters()]
-    assert all(gradient is None for gradient in taught), "who is followed does not learn from it"
+    trained = [p.grad for p in method.prompting.teacher.parameters()]
+    assert all(gradient is None for gradient in trained), (
+        "the teacher is not trained by its students"
+    )
 
 
-def test_the_privileged_router_chooses_in_training_and_never_at_test() -> None:
+def test_the_teacher_chooses_in_training_and_never_at_test() -> None:
     method = build_tiny("spm").train()
     fixed = batch(side=16)
     forced: list[torch.Tensor] = []
@@ -110,29 +117,29 @@ def test_the_privileged_router_chooses_in_training_and_never_at_test() -> None:
 
     method.decode = spy
     method.losses(fixed, rng())
-    told = method.prompting.privileged(fixed.degraded, fixed.clean).weights
-    assert torch.equal(forced[0], told)
+    chosen = method.prompting.teacher(fixed.degraded, fixed.clean).weights
+    assert torch.equal(forced[0], chosen)
     method.eval()
-    method.prompting.privileged = None
+    method.prompting.teacher = None
     with torch.no_grad():
         assert method.restore(fixed.degraded).shape == fixed.degraded.shape
     assert forced[1].numel() == 0
 
 
-def test_chances_are_a_softmax_over_chosen_and_wrong_prompts() -> None:
+def test_candidate_probabilities_are_a_softmax_over_chosen_prompts_and_negatives() -> None:
     probabilities = torch.tensor([[0.5, 0.3, 0.2]])
     routed = Routing(F.one_hot(torch.tensor([0]), 3).float(), probabilities)
     override = {"level1": torch.eye(3)[[1, 2]], "level2": torch.eye(3)[[1, 2]]}
-    shared = _chances({"level1": routed, "level2": routed}, override, 2)
+    shared = candidate_probabilities({"level1": routed, "level2": routed}, override, 2)
     torch.testing.assert_close(shared[:, 0], probabilities[0], atol=1e-6, rtol=0)
     other = Routing(routed.weights, probabilities.clone())
-    twice = _chances({"level1": routed, "level2": other}, override, 2)[:, 0]
+    twice = candidate_probabilities({"level1": routed, "level2": other}, override, 2)[:, 0]
     squared = probabilities[0].square()
     torch.testing.assert_close(twice, squared / squared.sum(), atol=1e-6, rtol=0)
 
 
 def test_an_outcome_moves_the_router_to_the_prompt_that_restores_better() -> None:
-    """Two prompts are tried; what restored worse loses probability, whichever was chosen."""
+    """Of two candidates the one that restores worse loses probability, whichever was chosen."""
     method = build_tiny(
         "cpl", **{**PER_LEVEL, "shared_router": "true", "outcome_weight": "1", "cpr_weight": "0"}
     ).train()
@@ -168,15 +175,15 @@ def test_an_outcome_moves_the_router_to_the_prompt_that_restores_better() -> Non
     ("values", "named"),
     [
         ({"router_hidden": 8}, "set shared_router=true"),
-        ({"privileged_choice": True, "shared_router": True}, "privileged_weight above 0"),
-        ({"privileged_weight": 0.1}, "balance_weight above 0"),
+        ({"teacher_choice": True, "shared_router": True}, "teacher_weight above 0"),
+        ({"teacher_weight": 0.1}, "load_balancing_weight above 0"),
         (
             {
                 "shared_router": True,
-                "privileged_weight": 0.1,
-                "balance": "information",
-                "balance_weight": 0.1,
-                "privileged_choice": True,
+                "teacher_weight": 0.1,
+                "load_balancing": "information",
+                "load_balancing_weight": 0.1,
+                "teacher_choice": True,
                 "top_k": 1,
                 "outcome_weight": 0.5,
                 "cpr_negatives": "in-use",

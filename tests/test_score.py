@@ -12,14 +12,23 @@ import pytest
 from PIL import Image
 
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import datasets_folder
-from harness.config.protocol_files import load_protocol
+from harness.config.files import load_protocol
 from harness.data.on_disk.pairing import pair_folders
-from harness.evaluation.metrics.registry import psnr_rgb, psnr_y601
-from harness.evaluation.score_folders import mean_of, score_files
+from harness.evaluation.metrics.psnr import psnr_rgb, psnr_y601
+from harness.evaluation.score_folders import (
+    FileScore,
+    FolderScores,
+    ScoringRequest,
+    score_files,
+    score_folders,
+)
 from tests.conftest import Run
 
 RAIN100L = Path(__file__).parents[2] / "shared/data/Rain100L"
+
+
+def mean_of(files: list[FileScore], protocol: str, metric: str) -> float:
+    return FolderScores(tuple(files), (), {}, (), ()).mean(protocol, metric)
 
 
 def write(path: Path, seed: int, height: int = 37, width: int = 53) -> np.ndarray:
@@ -61,7 +70,7 @@ def test_pairing_rules(tmp_path: Path, rule: str, restored: list[str], clean: li
     assert not found.clean_alone
 
 
-def test_files_without_partner_are_told(folders: tuple[Path, Path]) -> None:
+def test_files_without_partner_are_named(folders: tuple[Path, Path]) -> None:
     restored, clean = folders
     write(restored / "9.png", 0)
     (restored / "2.png").unlink()
@@ -103,9 +112,9 @@ def test_folders_that_cannot_be_paired(
 
 def test_files_are_scored_in_order_by_any_number_of_threads(folders: tuple[Path, Path]) -> None:
     pairs = pair_folders(*folders, "stem").pairs
-    rules = [load_protocol(n, datasets_folder()).protocol for n in ("three-task", "basicsr-y")]
+    rules = [load_protocol(n).protocol for n in ("three-task", "basicsr-y")]
     seen: list[tuple[int, int]] = []
-    scores = score_files(pairs, rules, workers=3, progress=lambda *at: seen.append(at))
+    scores = score_files(pairs, rules, workers=3, on_progress=lambda *at: seen.append(at))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert scores == score_files(pairs, rules)
     for k, score in enumerate(scores, 1):
@@ -123,7 +132,7 @@ def test_sizes_that_differ_are_named_together(folders: tuple[Path, Path]) -> Non
     write(restored / "1.png", 0, 36, 53)
     write(restored / "3.png", 0, 32, 48)
     pairs = pair_folders(restored, clean, "stem").pairs
-    cut, whole = (load_protocol(n, datasets_folder()).protocol for n in ("three-task", "basicsr-y"))
+    cut, whole = (load_protocol(n).protocol for n in ("three-task", "basicsr-y"))
     with pytest.raises(HarnessError, match=r"2 of 3 .*1.png is 53x36, 1.png 53x37; 3.png is 48x32"):
         score_files(pairs, [cut, whole])
     # Images that were cut to 16 before restoring are no mismatch where the protocol cuts.
@@ -135,11 +144,43 @@ def test_sizes_that_differ_are_named_together(folders: tuple[Path, Path]) -> Non
 def test_a_file_that_is_no_image_is_named(folders: tuple[Path, Path]) -> None:
     restored, clean = folders
     whole = (restored / "2.png").read_bytes()
-    rule = load_protocol("basicsr-y", datasets_folder()).protocol
+    rule = load_protocol("basicsr-y").protocol
     for cut in (10, len(whole) // 2):
         (restored / "2.png").write_bytes(whole[:cut])
         with pytest.raises(HarnessError, match=r"2\.png cannot be decoded"):
             score_files(pair_folders(restored, clean, "stem").pairs, [rule])
+
+
+def test_a_folder_is_scored_under_several_protocols(folders: tuple[Path, Path]) -> None:
+    restored, clean = folders
+    write(restored / "alone.png", 0)
+    seen: list[tuple[int, int]] = []
+    request = ScoringRequest(restored, clean, ("three-task", "mioir"), ("psnr_y601",), workers=2)
+    scores = score_folders(request, lambda *at: seen.append(at))
+    assert seen[-1] == (3, 3)
+    assert [path.name for path in scores.restored_alone] == ["alone.png"]
+    assert scores.unpaired_sentences() == ["1 restored images have no clean one: alone.png"]
+    frame = scores.to_dataframe()
+    assert list(frame) == ["restored", "clean", "protocol", "metric", "value"]
+    # Two metrics and one more, PSNR and one more, of three images.
+    assert len(frame) == 3 * (3 + 2)
+    selected = frame[(frame.protocol == "rgb-uint8-border4") & (frame.metric == "psnr_rgb")]
+    assert scores.mean("rgb-uint8-border4", "psnr_rgb") == pytest.approx(selected.value.mean())
+    text = scores.to_text()
+    for word in ("three-task", "mioir", "PSNR [dB]", "PSNR (Y) [dB]", "SSIM", "3 of 4 restored"):
+        assert word in text
+    assert f"{selected.value.mean():.2f}" in text
+    out = restored.parent / "values.csv"
+    scores.write(out)
+    with out.open() as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["value"]) for line in lines] == frame.value.tolist()
+
+
+def test_a_metric_that_does_not_exist_stops_at_once(folders: tuple[Path, Path]) -> None:
+    request = ScoringRequest(*folders, ("three-task",), ("psnr_rbg",))
+    with pytest.raises(UsageError, match="did you mean 'psnr_rgb'"):
+        score_folders(request)
 
 
 # --- the command --------------------------------------------------------------------------
@@ -208,7 +249,7 @@ def test_rainy_inputs_read_what_the_field_reads() -> None:
     pairs = pair_folders(RAIN100L / "rain", RAIN100L / "norain", "rain").pairs
     assert len(pairs) == 100
     rgb, luma = (
-        load_protocol(name, datasets_folder()).protocol.model_copy(update={"metrics": (metric,)})
+        load_protocol(name).protocol.model_copy(update={"metrics": (metric,)})
         for name, metric in (("three-task", "psnr_rgb"), ("basicsr-y", "psnr_y601"))
     )
     scores = score_files(pairs, [rgb, luma], workers=2)

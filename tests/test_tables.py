@@ -14,35 +14,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config.errors import HarnessError
+from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_setting
 from harness.config.settings import Setting
-from harness.evaluation.metrics.registry import METRICS
-from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
-from harness.reporting.latex import escape, latex
-from harness.reporting.prompts import ProbedCell, notes, prompt_report
-from harness.reporting.summary import AVERAGE, MethodLine, Table, TableRequest, summarise
-from harness.reporting.tables import csv, markdown, terminal
-from harness.store.results import Result
+from harness.evaluation.metrics import metric_facts
+from harness.planning.plan import Plan, make_plan
+from harness.planning.request import RunRequest
+from harness.published.tables import AVERAGE
+from harness.reporting.benchmark_table import benchmark_table, benchmark_table_of
+from harness.reporting.columns import EXTRA_COLUMNS
+from harness.reporting.frames import results_frame
+from harness.reporting.prompt_report import RunPrompts, prompt_notes, report_of
+from harness.reporting.renderers.latex_text import escape
+from harness.reporting.summary import (
+    MethodRow,
+    Summary,
+    SummaryRequest,
+    summarise,
+)
+from harness.store.files import write_json
+from harness.store.results import RESULT_FIELDS, Result, append
 
 NASTY = r"a_b%c&d#e {f}g\h ~i^j |k<l>$m"
 
 
-def request(setting: Setting, **changes: object) -> TableRequest:
-    plain = TableRequest(
+def request(setting: Setting, **changes: object) -> SummaryRequest:
+    plain = SummaryRequest(
         title="A title with 100% & more_",
         setting="three-task",
-        dataset="synthetic-twin",
+        images_are="synthetic data",
+        data_sets={column.name: "synthetic" for column in setting.columns},
         preprocessing="prep",
         protocol="prot",
         recipe="mini_x",
         columns=setting.columns,
-        metrics=(METRICS["psnr_rgb"], METRICS["ssim_rgb_uniform7"]),
+        metrics=(metric_facts("psnr_rgb"), metric_facts("ssim_rgb_uniform7")),
         methods=(
-            MethodLine("input", "Degraded input", reference=True),
-            MethodLine("a", "A", reference=False),
-            MethodLine("b", NASTY, reference=False, notes=("a note", "another_note")),
-            MethodLine("c", "C", reference=False, notes=("a note",)),
+            MethodRow("input", "Degraded input", reference=True),
+            MethodRow("a", "A", reference=False),
+            MethodRow("b", NASTY, reference=False, notes=("a note", "another_note")),
+            MethodRow("c", "C", reference=False, notes=("a note",)),
         ),
         seeds=(0, 1),
         images={c.name: ("x#0", "y#0") for c in setting.columns},
@@ -68,7 +79,7 @@ def rows_for(setting: Setting) -> list[Result]:
                                 method,
                                 seed,
                                 "three-task",
-                                "synthetic-twin",
+                                "synthetic",
                                 column.name,
                                 image,
                                 metric,
@@ -80,8 +91,24 @@ def rows_for(setting: Setting) -> list[Result]:
     return found
 
 
-def table_for(setting: Setting) -> Table:
+def table_for(setting: Setting) -> Summary:
     return summarise(rows_for(setting), request(setting))
+
+
+def terminal(summary: Summary, colour: bool = False) -> str:
+    return benchmark_table_of(summary).to_text(colour)
+
+
+def markdown(summary: Summary) -> str:
+    return benchmark_table_of(summary).to_markdown()
+
+
+def latex(summary: Summary) -> str:
+    return benchmark_table_of(summary).to_latex()
+
+
+def csv(summary: Summary) -> str:
+    return benchmark_table_of(summary).to_csv()
 
 
 def test_values_spread_and_ranks(setting: Setting) -> None:
@@ -112,7 +139,7 @@ def test_missing_is_never_zero_and_never_a_smaller_average(setting: Setting) -> 
     average = table.entry("a", AVERAGE, "psnr_rgb")
     assert average is not None
     assert average.rank == 1
-    assert "--" in terminal(table, colour=False)
+    assert "--" in terminal(table)
 
 
 def test_incomplete_columns_say_so_and_are_not_ranked(setting: Setting) -> None:
@@ -148,6 +175,19 @@ def test_two_protocols_are_never_mixed(setting: Setting) -> None:
         summarise(rows, request(setting))
 
 
+def test_two_data_sets_are_never_mixed_in_a_column(setting: Setting) -> None:
+    results = rows_for(setting)
+    of_column = [
+        dataclasses.replace(r, data_set="Rain100L") for r in results if r.column == "derain"
+    ]
+    others = [r for r in results if r.column != "derain"]
+    data_sets = {**request(setting).data_sets, "derain": "Rain100L"}
+    found = summarise([*others, *of_column], request(setting, data_sets=data_sets))
+    assert found.entry("a", "derain", "psnr_rgb") is not None
+    with pytest.raises(HarnessError, match="data set 'Rain100L' stand among those of 'synthetic'"):
+        summarise([*others, *of_column], request(setting))
+
+
 def test_two_values_of_one_image_are_refused_and_equal_ones_counted_once(setting: Setting) -> None:
     rows = rows_for(setting)
     assert csv(summarise([*rows, rows[0]], request(setting))) == csv(table_for(setting))
@@ -161,14 +201,14 @@ def test_no_rows_give_an_empty_table(setting: Setting) -> None:
 
 def test_terminal_and_markdown_mark_best_and_second(setting: Setting) -> None:
     table = table_for(setting)
-    coloured, plain, text = terminal(table, True), terminal(table, False), markdown(table)
+    coloured, plain, text = terminal(table, True), terminal(table), markdown(table)
     assert "\x1b[1m32.50±0.71\x1b[0m" in coloured
     assert "\x1b[4m31.50±0.71\x1b[0m" in coloured
     assert "\x1b" not in plain
     assert "32.50±0.71*" in plain
     assert "**32.50±0.71**" in text
     assert "<u>31.50±0.71</u>" in text
-    assert "synthetic twin" in plain.replace("\n", " ")
+    assert "synthetic data" in plain.replace("\n", " ")
     body = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in body}) == 1
 
@@ -204,7 +244,7 @@ def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
     setting = load_setting(name)
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
-    extra = dataclasses.replace(METRICS["psnr_y601"], id="pyiqa:lpips", label="LPIPS_x")
+    extra = dataclasses.replace(metric_facts("psnr_y601"), id="pyiqa:lpips", label="LPIPS_x")
     metrics = (*request(setting).metrics, extra)
     rows = rows_for(setting)
     rows += [
@@ -233,42 +273,98 @@ def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
 # --- prompts ---------------------------------------------------------------------------
 
 
-def probe(usage: dict[str, dict[str, list[float]]], is_collapsed: bool) -> dict[str, object]:
+def prompts(expert_load: dict[str, dict[str, list[float]]], collapsed: bool) -> dict[str, object]:
     return {
         "tasks": ["x", "y"],
-        "usage": usage,
+        "expert_load": expert_load,
         "psnr_db": [],
-        "wrong_prompt_cost_db": 1.5,
-        "collapsed": is_collapsed,
+        "prompt_swap_gap_db": 1.5,
+        "collapsed": collapsed,
     }
 
 
-def test_cost_of_a_wrong_prompt_counts_other_families_alone() -> None:
-    psnr_db = np.array([[30.0, 10.0, 26.0], [10.0, 30.0, 28.0], [20.0, 22.0, 25.0]])
-    assert prompt_swap_gap_db(psnr_db, ["noise", "noise", "haze"]) == pytest.approx((4 + 2 + 4) / 3)
-    assert prompt_swap_gap_db(psnr_db, ["noise"] * 3) == 0
-
-
-def test_collapse_is_seen() -> None:
-    one = {"level1": {"x": [0.95, 0.05], "y": [1.0, 0.0]}}
-    two = {"level1": {"x": [0.95, 0.05], "y": [0.0, 1.0]}}
-    soft = {"level1": {"x": [0.6, 0.4], "y": [0.6, 0.4]}}
-    assert [collapsed(u) for u in (one, two, soft)] == [True, False, False]
-    assert notes([ProbedCell("c", {"prompts": probe(one, True)})])[0].startswith(
-        "prompts collapsed"
-    )
-    report = prompt_report([ProbedCell("c", {"prompts": probe(one, True)})])
+def test_a_collapse_is_reported() -> None:
+    run = RunPrompts("c", {"prompts": prompts({"level1": {"x": [1, 0], "y": [1, 0]}}, True)})
+    assert prompt_notes([run])[0].startswith("prompts collapsed")
+    report = report_of([run])
     assert "COLLAPSED" in report
     assert "+1.50 dB" in report
 
 
 def test_a_weak_classifier_marks_the_row() -> None:
-    cell = ProbedCell(
+    run = RunPrompts(
         "c",
         {
             "classifiers": {"task-classifier": {"x": 0.95, "y": 0.75}},
-            "prompts": probe({"level1": {"x": [1, 0], "y": [0, 1]}}, False),
+            "prompts": prompts({"level1": {"x": [1, 0], "y": [0, 1]}}, False),
         },
     )
-    assert notes([cell]) == ("classifier below 0.9 on validation: y 0.75",)
-    assert "x 0.95, y 0.75" in prompt_report([cell])
+    assert prompt_notes([run]) == ["classifier below 0.9 on validation: y 0.75"]
+    assert "x 0.95, y 0.75" in report_of([run])
+
+
+# --- of a plan ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A plan whose runs have made-up results."""
+    made = make_plan(RunRequest(methods=("promptir",), recipe="smoke", out=tmp_path / "out"))
+    for run in made.runs:
+        run.folder.path.mkdir(parents=True)
+        results = [
+            Result(
+                weights=run.weights_id,
+                score=run.score_id or "",
+                method=run.method.id,
+                seed=0,
+                setting="three-task",
+                data_set="synthetic",
+                column=column,
+                image=image,
+                metric=metric,
+                preprocessing=made.setting.preprocessing.id,
+                protocol=made.setting.protocol.id,
+                value=20.0,
+            )
+            for column, images in made.test.images_by_column().items()
+            for image in images
+            for metric in made.metrics
+        ]
+        append(run.folder.results, results)
+        write_json(run.folder.provenance, {"parameters": 1_500_000, "wall_s": 90.0})
+    return made
+
+
+def test_a_table_is_text_data_frame_and_files(plan: Plan, tmp_path: Path) -> None:
+    table = benchmark_table(plan)
+    assert str(table) == table.to_text()
+    assert "PromptIR" in str(table)
+    frame = table.to_dataframe()
+    own = frame[(frame["method"] == "promptir") & (frame["column"] == "derain")]
+    assert set(own["data_set"]) == {"synthetic"}
+    assert float(own[own["metric"] == "psnr_rgb"]["mean"].iloc[0]) == 20.0
+    names = [path.name for path in table.write(tmp_path)]
+    assert names == ["three-task-smoke.csv", "three-task-smoke.md", "three-task-smoke.tex"]
+
+
+def test_extra_columns_are_shown_when_asked_for(plan: Plan) -> None:
+    table = benchmark_table(plan, extra=tuple(EXTRA_COLUMNS))
+    for text in (table.to_text(), table.to_markdown(), table.to_latex()):
+        assert "Params (M)" in text
+        assert "1.50" in text
+        assert "Training (min)" in text
+    assert "Params" not in benchmark_table(plan).to_text()
+    with pytest.raises(UsageError, match="did you mean 'parameters'"):
+        benchmark_table(plan, extra=("parameter",))
+
+
+def test_results_are_one_data_frame(plan: Plan, tmp_path: Path) -> None:
+    frame = results_frame(plan.out)
+    assert list(frame.columns) == list(RESULT_FIELDS)
+    assert set(frame["method"]) == {"degraded-input", "promptir"}
+    with pytest.raises(HarnessError, match="holds no results"):
+        results_frame(tmp_path)
+    write_json(tmp_path / "old/cells/x-s0-1/spec.json", {})
+    with pytest.raises(HarnessError, match="--import"):
+        results_frame(tmp_path / "old")

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
-from harness.data.sources.stream import TrainingStream
-from harness.data.sources.validation_pairs import TwinValidation
 from harness.evaluation.validation import Validation
-from harness.execution.execute import _build
+from harness.execution.networks import initial_network
 from harness.execution.progress import PlainProgress
-from harness.planning.plan import Plan, Run, make_plan
+from harness.planning.plan import Plan
 from harness.training.checkpoint import load_state, load_weights, save_weights
 from harness.training.loop import Job, Machine, train
+from harness.training.progress import duration
+from tests.plans import plan_of
 
 RECIPE = """
 base: smoke
@@ -30,41 +30,41 @@ runtime: {checkpoint_every_steps: 2}
 """
 
 
-def plan_of(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
+def six_steps(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
+    """Return a plan of one method that trains for six steps into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE % extra)
-    return make_plan([method], "three-task", str(recipe), [0], [], folder)
+    return plan_of([method], folder, recipe=str(recipe))
 
 
-def job_of(plan: Plan, cards: Path, device: str, workers: int) -> Job:
-    run, card = plan.runs[-1], plan.runs[-1].method.spec
-    data = run.spec.data
-    assert run.spec.train is not None
-    assert data is not None
+def job_of(plan: Plan, device: str, workers: int) -> Job:
+    run = plan.runs[-1]
+    spec = run.method.spec
+    pairs = plan.source.validation(run.train)
     return Job(
-        spec=run.spec,
-        stream=TrainingStream(cards, data, run.spec.train, 0, run.spec.stages, card.views),
-        validation=Validation(TwinValidation(cards, data), run.spec.tasks, card.needs_task_labels),
+        spec=run.train,
+        stream=plan.source.stream(run.train, spec.views),
+        validation=Validation(pairs, run.train.tasks, spec.needs_task_labels),
         folder=run.folder,
         runtime=plan.recipe.runtime,
         machine=Machine(device, 1, workers),
     )
 
 
-def run(
+def trained(
     plan: Plan,
-    cards: Path,
     stop: Callable[[], bool] = lambda: False,
     workers: int = 0,
     damage: Callable[[Any], None] | None = None,
 ) -> dict[str, torch.Tensor]:
-    run: Run = plan.runs[-1]
+    """Train the plan's last run and return its weights."""
+    run = plan.runs[-1]
     run.folder.path.mkdir(parents=True, exist_ok=True)
-    method = _build(run)
+    method = initial_network(run)
     if damage is not None:
         damage(method)
-    train(method, job_of(plan, cards, "cpu", workers), PlainProgress("test"), stop)
+    train(method, job_of(plan, "cpu", workers), PlainProgress("test"), stop)
     return load_file(run.folder.weights)
 
 
@@ -88,23 +88,23 @@ def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
         ("promptir@sequential", "batch: 5"),
     ],
 )
-def test_resume_is_bit_exact(tmp_path: Path, cards: Path, method: str, extra: str) -> None:
-    whole = run(plan_of(tmp_path / "whole", method, extra), cards)
-    cut = plan_of(tmp_path / "cut", method, extra)
+def test_resume_is_bit_exact(tmp_path: Path, method: str, extra: str) -> None:
+    whole = trained(six_steps(tmp_path / "whole", method, extra))
+    cut = six_steps(tmp_path / "cut", method, extra)
     for _ in range(2):
         with pytest.raises(Interrupted):
-            run(cut, cards, stop=stop_after(2))
+            trained(cut, stop=stop_after(2))
     assert cut.runs[-1].folder.checkpoint.exists()
-    assert_same(run(cut, cards), whole)
+    assert_same(trained(cut), whole)
     assert not cut.runs[-1].folder.checkpoint.exists()
 
 
-def test_workers_change_nothing(tmp_path: Path, cards: Path) -> None:
-    alone = run(plan_of(tmp_path / "none", "promptir"), cards)
-    assert_same(run(plan_of(tmp_path / "two", "promptir"), cards, workers=2), alone)
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    alone = trained(six_steps(tmp_path / "none", "promptir"))
+    assert_same(trained(six_steps(tmp_path / "two", "promptir"), workers=2), alone)
 
 
-def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path, cards: Path) -> None:
+def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
 
@@ -118,21 +118,19 @@ def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path, cards
 
         return stop
 
-    whole = run(plan_of(tmp_path / "whole", "promptir"), cards)
-    cut = plan_of(tmp_path / "cut", "promptir")
+    whole = trained(six_steps(tmp_path / "whole", "promptir"))
+    cut = six_steps(tmp_path / "cut", "promptir")
     with pytest.raises(KilledError):
-        run(cut, cards, stop=kill_at_step_4())
+        trained(cut, stop=kill_at_step_4())
     run = cut.runs[-1]
     assert load_state(run.folder.checkpoint, run.weights_id, "promptir").step == 2
-    assert_same(run(cut, cards), whole)
+    assert_same(trained(cut), whole)
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
-    tmp_path: Path, cards: Path
-) -> None:
-    plan = plan_of(tmp_path, "promptir")
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    plan = six_steps(tmp_path, "promptir")
     with pytest.raises(Interrupted):
-        run(plan, cards, stop=stop_after(3))
+        trained(plan, stop=stop_after(3))
     run = plan.runs[-1]
     good = run.folder.checkpoint.read_bytes()
 
@@ -143,30 +141,30 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
         }
 
     with pytest.raises(RunError, match=r"not finite at step 5 \(l1 nan\).*checkpoint.pt"):
-        run(plan, cards, damage=damage)
+        trained(plan, damage=damage)
     kept = load_state(run.folder.checkpoint, run.weights_id, "promptir")
     assert kept.step == 4
     assert all(torch.isfinite(v).all() for v in kept.model.values())
     assert good
 
 
-def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path, cards: Path) -> None:
-    one, other = plan_of(tmp_path / "a", "promptir"), plan_of(tmp_path / "b", "cpl")
+def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path) -> None:
+    one, other = six_steps(tmp_path / "a", "promptir"), six_steps(tmp_path / "b", "cpl")
     with pytest.raises(Interrupted):
-        run(one, cards, stop=stop_after(1))
+        trained(one, stop=stop_after(1))
     target = other.runs[-1].folder
     target.path.mkdir(parents=True)
     shutil.copy(one.runs[-1].folder.checkpoint, target.checkpoint)
     with pytest.raises(HarnessError, match=r"belongs to promptir .* not to cpl"):
-        run(other, cards)
+        trained(other)
     target.checkpoint.write_bytes(target.checkpoint.read_bytes()[:1000])
     with pytest.raises(HarnessError, match=r"checkpoint.pt cannot be read.*delete it"):
-        run(other, cards)
+        trained(other)
 
 
 def test_weights_of_another_method_or_damaged_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    spec = make_plan(["promptir"], "three-task", "smoke", [0], [], tmp_path).runs[-1].spec
+    spec = plan_of(["promptir"], tmp_path).runs[-1].train
     save_weights(path, {"a": torch.ones(2)}, spec)
     assert torch.equal(load_weights(path, spec_hash(spec), "promptir")["a"], torch.ones(2))
     with pytest.raises(HarnessError, match=r"belong to promptir \([0-9a-f]{16}\), not to cpl"):
@@ -187,25 +185,29 @@ def test_a_checkpoint_is_never_unpickled(tmp_path: Path) -> None:
     assert not (tmp_path / "harm").exists()
 
 
-def test_resume_under_other_threads_is_warned_of(
-    tmp_path: Path, cards: Path, capsys: pytest.CaptureFixture[str]
+def test_resume_with_other_threads_warns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = plan_of(tmp_path, "restormer")
+    plan = six_steps(tmp_path, "restormer")
     with pytest.raises(Interrupted):
-        run(plan, cards, stop=stop_after(1))
+        trained(plan, stop=stop_after(1))
     run = plan.runs[-1]
     content = torch.load(run.folder.checkpoint, weights_only=True)
     torch.save({**content, "threads": 64}, run.folder.checkpoint)
-    run(plan, cards)
+    trained(plan)
     assert "was trained with 64 threads" in capsys.readouterr().err
+
+
+def test_durations_are_short() -> None:
+    assert [duration(s) for s in (-1, 45, 200, 7500)] == ["0s", "45s", "3m20s", "2h05m"]
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_trains_on_cuda(tmp_path: Path, cards: Path) -> None:
-    plan = plan_of(tmp_path, "cpl", "batch: 5, precision: bf16")
+def test_trains_on_cuda(tmp_path: Path) -> None:
+    plan = six_steps(tmp_path, "cpl", "batch: 5, precision: bf16")
     run = plan.runs[-1]
     run.folder.path.mkdir(parents=True)
-    job = job_of(plan, cards, "cuda", 0)
-    train(_build(run), job, PlainProgress("test"), lambda: False)
+    job = job_of(plan, "cuda", 0)
+    train(initial_network(run), job, PlainProgress("test"), lambda: False)
     assert all(torch.isfinite(v).all() for v in load_file(run.folder.weights).values())

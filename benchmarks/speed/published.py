@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from spandrel_extra_arches.architectures.Restormer.__arch import restormer_arch as published
+from spandrel_extra_arches.architectures.Restormer.__arch import restormer_arch as published  # noqa: PLC2701 - the library exports it nowhere else
 from torch import Tensor, nn
 
 from harness.method import Routing
 from methods.blocks import TransformerBlock, pad_to_multiple
-from methods.options import PromptIROptions
-from methods.promptir import PromptIR
-from methods.prompts import PromptModule
+from methods.prompting.prompt_module import PromptModule
+from methods.promptir.network import PromptIR
+from methods.promptir.spec import PromptIROptions
 from methods.restormer_backbone import Features
 
 

@@ -122,7 +122,7 @@ def our_training_without(change: str, size: str, batch: int, side: int) -> Work:
     elif change == "attention":
         blocks.attend = attend_plainly  # type: ignore[assignment]
     elif change == "hidden-width":
-        blocks.GatedFeedForward._multiple = 1
+        blocks.GatedFeedForward.width_multiple = 1
     network = _ours("promptir", size, {}, keep_memory=change != "allocator")
     return _training(network, batch, side, "fp32", fused=change != "optimiser")
 

@@ -1,4 +1,4 @@
-"""A method in an installed package, and a network that CPL plugs into: ``hosting+cpl``."""
+"""A method in an installed package; it has an insertion point for prompts: ``hosting+cpl``."""
 
 from dataclasses import dataclass, replace
 
@@ -49,7 +49,7 @@ class Hosting(torch.nn.Module):
         return {"l1": F.l1_loss(self.restore(batch.degraded), batch.clean)}
 
 
-CARD = MethodSpec(
+SPEC = MethodSpec(
     name="hosting",
     label="Hosting",
     summary="one convolution in, one out, and prompts in between",

@@ -10,18 +10,19 @@ The command line calls the functions of this package and nothing beside them.
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
-    export_runs,
-    has_results,
-    import_runs,
     load_results,
     paper_table,
+    probe_report,
     table,
+    training_notes,
 )
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
+from harness.execution.archiving import export_runs, import_runs
 from harness.execution.convert import Conversion, convert_checkpoint
 from harness.execution.execute import RunOutcome, raise_if_failed
+from harness.execution.listing import StoredRunInfo, remove_runs, stored_runs
 from harness.execution.status import is_complete
 from harness.planning.plan import Plan, load_plan, store_plan
 from harness.planning.request import (
@@ -33,12 +34,11 @@ from harness.planning.request import (
     split_names,
 )
 from harness.planning.studies import Study, methods_of
-from harness.registry import catalogue, find, option_lines, use_plugins
+from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
 from harness.reporting.ablation_table import ablation_tables
-from harness.reporting.plan_text import training_notes
-from harness.reporting.probe_tables import probe_report
+from harness.reporting.audit_report import audit_report
+from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
-from harness.store.listing import StoredRunInfo, remove_runs, stored_runs
 
 __all__ = [
     "CheckpointRequest",
@@ -46,6 +46,7 @@ __all__ = [
     "DataRequest",
     "EvaluationOverrides",
     "FolderScores",
+    "MethodSpec",
     "Plan",
     "Resources",
     "RunOutcome",
@@ -54,6 +55,7 @@ __all__ = [
     "StoredRunInfo",
     "Study",
     "ablation_tables",
+    "audit_report",
     "catalogue",
     "check_resources",
     "compute",
@@ -63,9 +65,9 @@ __all__ = [
     "execute_run",
     "export_runs",
     "find",
-    "has_results",
     "image_cache_folder",
     "import_runs",
+    "is_anything_stored",
     "is_complete",
     "load_plan",
     "load_results",

@@ -7,20 +7,19 @@ from typing import Any
 
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
-from harness.evaluation.metrics import resolve_metrics
 from harness.execution.execute import (
     Control,
     RunOutcome,
     execute_with_needs,
     raise_if_failed,
 )
+from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
 from harness.launch import launcher
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
-from harness.store.files import check_writable
 
 
 def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[RunOutcome]:
@@ -62,8 +61,7 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     if is_complete(plan):
         return []
     launch = launcher(resources.launcher)
-    check_writable(plan.out)
-    resolve_metrics(plan.metrics)
+    check_plan(plan)
     return launch(plan, worker_of(resources))
 
 
@@ -76,8 +74,7 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
         UsageError: the plan has no such run.
     """
     run = plan.run(run_id)
-    check_writable(plan.out)
-    resolve_metrics(plan.metrics)
+    check_plan(plan)
     stop_file = run.folder.path.with_name(f".stop-{run_id}")
     with stop_on_signals(stop_file):
         control = Control(stop=stop_file.exists)

@@ -7,11 +7,11 @@ from typing import Any
 
 from harness.config.parsing import parse
 from harness.data.parallel_map import OnProgress, no_progress
+from harness.execution.progress import duration
 from harness.execution.status import estimated_s, run_status
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.planning.studies import Study, load_study
-from harness.training.progress import duration
 
 
 def plan(

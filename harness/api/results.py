@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
-from harness.planning.run import Run
-from harness.store import archive
-from harness.store.archive import StoredRun
-from harness.store.results import results_of
+from harness.reporting import probe_tables
+from harness.reporting.plan_text import training_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,31 +70,13 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
     return paper_table_of(plan, request.setting, source, request.recipe)
 
 
-def has_results(plan: Plan) -> bool:
-    """Return whether anything is stored of the plan's scores."""
-    return any(results_of(run.folder.results, run.score_id) for run in plan.runs)
+def training_notes(plan: Plan) -> list[str]:
+    """Return what a person should know of the training images before they are trained on."""
+    notes = [training_sentence(plan), *plan.source.overlap_notes(plan.setting)]
+    return [note for note in notes if note]
 
 
-def import_runs(plan: Plan, folder: Path) -> int:
-    """Count what an archive or an output folder of version 0.1 holds of ``plan`` as done.
-
-    Returns:
-        The number of runs that were imported; runs with scores keep their own.
-
-    Raises:
-        HarnessError: the folder holds no results, or a file of it is damaged.
-    """
-    return archive.import_runs(_stored(plan.all_runs), folder)
-
-
-def export_runs(plan: Plan, folder: Path) -> int:
-    """Write what is stored of ``plan`` to an archive, and return the number of runs.
-
-    Raises:
-        UsageError: nothing is stored.
-    """
-    return archive.export_runs(_stored(plan.runs), folder)
-
-
-def _stored(runs: Sequence[Run]) -> list[StoredRun]:
-    return [StoredRun(run.id, run.train, run.score, run.folder) for run in runs]
+def probe_report(plan: Plan, folder: Path) -> tuple[str, list[Path]]:
+    """Write the prompt analyses of a plan to ``folder``; return their text and the files."""
+    paths = probe_tables.write(plan, folder)
+    return probe_tables.report(plan), paths

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from harness.data.images.cache import default_folder
-from harness.store.listing import folder_bytes
+from harness.execution.listing import folder_bytes
 
 
 def image_cache_folder() -> Path:

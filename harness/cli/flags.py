@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, get_type_hints
 
 
-def takes_groups(function: Callable[..., None]) -> Callable[..., None]:
+def takes_groups(function: Any) -> Callable[..., None]:
     """Return ``function`` with every parameter that is a dataclass replaced by its fields.
 
     Typer reads the flags from the signature; the call gets instances of the dataclasses again.

@@ -11,7 +11,7 @@ import typer
 from harness.cli.options import Plugins
 
 if TYPE_CHECKING:
-    from harness.method import MethodSpec
+    from harness.api import MethodSpec
 
 _HEADS = ("method", "prompts", "objective", "parameters", "macs", "+cpl", "licence", "follows")
 _WIDTHS = (None, 20, 20, None, None, None, 18, 40)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from harness.api import StoredRunInfo
 
 app = typer.Typer(help="What is stored: list runs, remove old ones.", no_args_is_help=True)
 
@@ -62,12 +65,18 @@ def prune(
         return
     chosen = []
     for run in stored_runs(out):
-        old = older_than is None or run.age_days > older_than
-        if old and (not unfinished or run.state in ("unfinished", "empty")):
+        if _goes(run, older_than, unfinished):
             chosen.append(run)
             print(f"{run.id} ({run.state}, {run.age_days:.0f} days)")
     freed = remove_runs(out, chosen) if yes else sum(run.bytes for run in chosen)
     _report(freed, f"{len(chosen)} runs in {out}", yes)
+
+
+def _goes(run: StoredRunInfo, older_than: float | None, unfinished: bool) -> bool:
+    """Return whether a run is among those that were named."""
+    if older_than is not None and run.age_days <= older_than:
+        return False
+    return not unfinished or run.state in ("unfinished", "empty")
 
 
 def _report(freed: int, what: str, done: bool) -> None:

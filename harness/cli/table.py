@@ -37,10 +37,10 @@ def table(
         return
     if source is not None:
         raise UsageError(f"--source {source} chooses a published table; add --style paper")
-    from harness.api import has_results
+    from harness.api import is_anything_stored
 
     made = plan_of(asked)
-    if not has_results(made):
+    if not is_anything_stored(made):
         methods = ",".join(asked.methods)
         raise HarnessError(
             f"{asked.out} holds no scores of these methods on {asked.setting} with recipe "

@@ -13,13 +13,13 @@ from typing import Any
 
 from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.photographs import CatalogueEntry, check_split, read_catalogue
 from harness.config.protocols import NamedProtocol
 from harness.config.settings import OODSet, Setting
 
 CATALOGUE = "photographs.yaml"
-_PACKAGE = Path(__file__).parents[1]
 
 
 def datasets_folder() -> Path:
@@ -28,10 +28,11 @@ def datasets_folder() -> Path:
     Raises:
         HarnessError: the installation has no such folder.
     """
-    for folder in (_PACKAGE / "datasets", _PACKAGE.parent / "datasets"):
+    package = PACKAGE_FOLDER
+    for folder in (package / "datasets", package.parent / "datasets"):
         if (folder / CATALOGUE).is_file():
             return folder
-    raise HarnessError(f"{_PACKAGE} has no folder of settings; install the package again with pip")
+    raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
 
 
 def _names(kind: str) -> list[str]:

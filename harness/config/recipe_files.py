@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipes import Recipe
 
 
 def _folder() -> Path:
-    return Path(__file__).parents[1] / "recipes"
+    return PACKAGE_FOLDER / "recipes"
 
 
 def recipe_names() -> list[str]:

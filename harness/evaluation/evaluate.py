@@ -11,8 +11,8 @@ import torch
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec
 from harness.data.parallel_map import OnProgress, no_progress
-from harness.data.sources.pairs import Pair
 from harness.data.sources.protocol import TestPairs
+from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image

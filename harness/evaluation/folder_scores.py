@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.config.protocol_files import NamedProtocol
+from harness.config.protocols import NamedProtocol
 from harness.evaluation.metrics.definition import MetricFacts
 from harness.store.files import write_text
 

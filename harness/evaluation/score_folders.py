@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.config.errors import HarnessError
-from harness.config.files import datasets_folder
-from harness.config.protocol_files import load_protocols
+from harness.config.files import load_protocols
 from harness.config.protocols import Protocol
 from harness.data.images.read import read_image
 from harness.data.on_disk.pairing import pair_folders
@@ -47,7 +46,7 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         HarnessError: a file cannot be read, or sizes do not fit.
     """
     protocols, rules, names = [], [], list[str]()
-    for named in load_protocols(list(request.protocols), datasets_folder()):
+    for named in load_protocols(request.protocols):
         ids = metric_ids([*named.protocol.metrics, *request.metrics])
         rule = named.protocol.model_copy(update={"metrics": ids})
         protocols.append(named.model_copy(update={"protocol": rule}))

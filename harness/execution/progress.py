@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from harness.training.progress import duration
+from harness.training.progress import duration as duration
 
 
 class Progress(Protocol):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import harness
+from harness.config.package import PACKAGE_FOLDER
 from harness.config.version import __version__
 from harness.execution.process import Worker
 from harness.method import runtime_notes
@@ -38,7 +38,7 @@ def provenance(worker: Worker) -> dict[str, Any]:
 
 def _git_commit() -> str | None:
     """Return the commit of a checkout, with ``+`` if files differ from it; None in a wheel."""
-    root = Path(harness.__file__).parent.parent
+    root = PACKAGE_FOLDER.parent
     if not (root / ".git").exists():
         return None
     try:

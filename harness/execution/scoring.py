@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from harness.config.errors import Interrupted
-from harness.config.files import datasets_folder
 from harness.config.run_specs import ScoreSpec
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import Metric, resolve_metrics
@@ -23,6 +22,7 @@ from harness.execution.progress import Progress
 from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.registry import use_plugins
 from harness.store.files import read_json, write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
 from harness.store.results import append, results_of
@@ -47,6 +47,7 @@ def score_run(
         device=torch.device(worker.device),
         origin="measured" if run.checkpoint is None else "re-evaluated",
     )
+    use_plugins(())  # a worker process has not imported the files that define metrics
     metrics = resolve_metrics(plan.metrics)
     began = time.monotonic()
     stored = results_of(run.folder.results, run.score_id)
@@ -73,7 +74,7 @@ def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> d
     own = plan.test.photographs and not plan.out_of_distribution
     if isinstance(subject.method, Prompted) and own:
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        found = summarise_prompts(observer, plan.test, datasets_folder())
+        found = summarise_prompts(observer, plan.test)
         summary["prompts"] = found.as_json()
     for needed in run.requires:
         accuracy = read_json(needed.folder.provenance).get("validation_per_task")
@@ -90,5 +91,5 @@ def _analyse(run: Run, plan: Plan, subject: Subject, score: ScoreSpec, progress:
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
         on_progress = partial(progress.images, "probed")
         pairs = plan.source.pairs(score.test)
-        analysis = analyse_prompts(observer, pairs, score.test, datasets_folder(), on_progress)
+        analysis = analyse_prompts(observer, pairs, score.test, on_progress)
     store_analysis(run.folder, run.score_id, analysis)

@@ -23,12 +23,11 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     Runs that others need come first. A run that fails affects only those that need it. Runs that
     another process computes are left for last, and then waited for.
     """
-    todo = [run for run in plan.runs if run_status(run, plan) != "done"]
-    needed = {required.weights_id for run in todo for required in run.requires}
-    auxiliary = []
-    for run in plan.auxiliary:
-        if run.weights_id in needed and run_status(run, plan) != "done":
-            auxiliary.append(run)
+    todo = _missing(plan.runs, plan)
+    needed: set[str] = set()
+    for run in todo:
+        needed |= {required.weights_id for required in run.requires}
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
     stop_file = plan.out / f".stop-{os.getpid()}"
     outcomes: list[RunOutcome] = []
     with stop_on_signals(stop_file):
@@ -37,6 +36,10 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
             if any(outcome.interrupted for outcome in outcomes):
                 break
     return outcomes
+
+
+def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    return [run for run in runs if run_status(run, plan) != "done"]
 
 
 @dataclass(frozen=True)

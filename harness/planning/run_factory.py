@@ -18,7 +18,6 @@ from harness.config.run_specs import (
     TrainSpec,
 )
 from harness.config.settings import Setting
-from harness.method import MethodSpec
 from harness.planning.run import Checkpoint, Run
 from harness.planning.stages import plan_stages
 from harness.registry import MethodChoice, auxiliary_method, options_as_json, resolve_options
@@ -81,7 +80,7 @@ class RunFactory:
             seed=0,
             requires=_weights_of(required),
             checkpoint_sha256=file_sha256(checkpoint.path),
-            plugin_sha256=_plugin_sha256(method.spec),
+            plugin_sha256=method.plugin_sha256(),
         )
         return self._run(method, train, required, scored, checkpoint)
 
@@ -111,7 +110,7 @@ class RunFactory:
             stages=stages,
             seed=seed if trained else 0,
             requires=_weights_of(required),
-            plugin_sha256=_plugin_sha256(method.spec),
+            plugin_sha256=method.plugin_sha256(),
         )
 
     def _run(
@@ -128,12 +127,6 @@ class RunFactory:
             score = ScoreSpec(weights=weights_id, test=self.test, protocol=self.setting.protocol)
         folder = RunFolder.of(self.out, method.id, train.seed, weights_id)
         return Run(method, train, weights_id, score, required, folder, checkpoint)
-
-
-def _plugin_sha256(spec: MethodSpec) -> str | None:
-    """Return the hash of the plug-in file that a method, or the network it is added to, is from."""
-    file = spec.source_file or (spec.host.source_file if spec.host is not None else "")
-    return file_sha256(Path(file)) if file else None
 
 
 def _weights_of(runs: tuple[Run, ...]) -> dict[str, str]:

@@ -78,19 +78,31 @@ def _with_steps(parts: Sequence[_Part], train: Optimisation) -> list[Stage]:
 
 def _sequence(method: str, setting: Setting, last: _Part) -> list[_Part]:
     """Cut the last part of a training into stages with one family of tasks more each."""
-    trained = [task for task in setting.tasks if task.name in last.tasks]
-    trained_families = {task.family for task in trained}
-    families = [family for family in setting.families if family in trained_families]
-    if len(families) < 2:
+    by_family = _tasks_by_family(setting, last.tasks)
+    if len(by_family) < 2:
         raise UsageError(
             f"{method}: setting {setting.name} has one kind of degradation, and nothing to learn "
             "in sequence"
         )
-    each = (1 - _ALL_TASKS_SHARE) / (len(families) - 1)
+    each = (1 - _ALL_TASKS_SHARE) / (len(by_family) - 1)
     parts = []
-    for number in range(len(families)):
-        known = families[: number + 1]
-        tasks = tuple(task.name for task in trained if task.family in known)
-        share = _ALL_TASKS_SHARE if number == len(families) - 1 else each
-        parts.append(_Part(last.name, last.share * share, tasks))
+    known: set[str] = set()
+    for number, tasks in enumerate(by_family):
+        known |= set(tasks)
+        share = _ALL_TASKS_SHARE if number == len(by_family) - 1 else each
+        in_order = tuple(name for name in last.tasks if name in known)
+        parts.append(_Part(last.name, last.share * share, in_order))
     return parts
+
+
+def _tasks_by_family(setting: Setting, names: tuple[str, ...]) -> list[list[str]]:
+    """Return the named tasks of each family, families in the order of sequential learning."""
+    groups = []
+    for family in setting.families:
+        group = []
+        for task in setting.tasks:
+            if task.family == family and task.name in names:
+                group.append(task.name)
+        if group:
+            groups.append(group)
+    return groups

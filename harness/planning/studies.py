@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import Field, JsonValue, model_validator
 
-import harness
 from harness.config.errors import UsageError, did_you_mean
 from harness.config.files import load_setting
+from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
@@ -188,4 +188,4 @@ def _locate(name: str) -> Path:
 
 
 def _folder() -> Path:
-    return Path(harness.__file__).parent / "studies"
+    return PACKAGE_FOLDER / "studies"

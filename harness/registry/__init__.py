@@ -1,5 +1,6 @@
 """Names to methods: the built-in catalogue, plug-ins, references, and strict options."""
 
+from harness.method import MethodSpec
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_help import option_lines
@@ -10,6 +11,7 @@ from harness.registry.references import MethodChoice, auxiliary_method, find
 __all__ = [
     "Catalogue",
     "MethodChoice",
+    "MethodSpec",
     "auxiliary_method",
     "catalogue",
     "find",

@@ -9,11 +9,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from types import ModuleType
 
-import harness
 from harness.config.errors import UsageError
+from harness.config.package import PACKAGE_FOLDER
 from harness.method import MethodSpec
 from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of, uses_harness
 
@@ -67,7 +66,7 @@ def _built_in() -> ModuleType:
     Raises:
         UsageError: another package called ``methods`` is imported already.
     """
-    folder = Path(harness.__file__).parent.parent / "methods"
+    folder = PACKAGE_FOLDER.parent / "methods"
     found = sys.modules.get("methods")
     if found is None:
         spec = importlib.util.spec_from_file_location(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.hashing import file_sha256
 from harness.method import MethodSpec
 from harness.registry.catalogue import Catalogue, catalogue
 
@@ -43,6 +45,12 @@ class MethodChoice:
         """The name in tables: the spec's, and what differs from it."""
         name = self.spec.label + (" (sequential)" if self.sequential else "")
         return _joined(name, self.overrides)
+
+    def plugin_sha256(self) -> str | None:
+        """Return the hash of the plug-in file that the method, or its host, comes from."""
+        host = self.spec.host
+        file = self.spec.source_file or (host.source_file if host is not None else "")
+        return file_sha256(Path(file)) if file else None
 
 
 def find(reference: str) -> MethodChoice:

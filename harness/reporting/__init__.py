@@ -1,1 +1,1 @@
-"""Tables: pure functions of rows."""
+"""Tables, figures and texts: pure functions of results."""

@@ -1,131 +1,217 @@
-"""From a plan's stored runs to the tables of its studies."""
+"""From a plan's stored runs to the differences of a study's values."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from harness.execution.status import stored_rows
-from harness.planning.plan import Plan, Run
-from harness.planning.studies import Line, Point, Study
-from harness.reporting import ablation
-from harness.reporting.ablation import AxisTable, ValueLine
-from harness.reporting.plan_tables import table_of, write_texts
+from harness.evaluation.metrics import MetricFacts
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.planning.studies import Study, StudyAxis, StudyValue
+from harness.published.tables import AVERAGE
+from harness.reporting.plan_summary import runs_by_method, summary_of
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
-from harness.reporting.summary import AVERAGE, Table
-from harness.store.files import read_json
-from harness.store.results import Result
+from harness.reporting.summary import Summary
+from harness.store.prompt_files import stored_summary
+from harness.store.results import Result, results_of
 
 
-def axis_tables(
+@dataclass(frozen=True)
+class ValueResult:
+    """A value of an axis as it came out.
+
+    Attributes:
+        label: the value's, as its study has it.
+        averages: metric -> mean over columns, None where a score is missing.
+        deltas: metric -> difference to the baseline, None for the baseline itself.
+        columns: difference in the first metric per column.
+        prompt_swap_gap_db: mean over seeds, None without prompts.
+        failed: why there is no number, empty if all is well.
+    """
+
+    label: str
+    averages: dict[str, float | None]
+    deltas: dict[str, Difference | None]
+    columns: dict[str, float] = field(default_factory=dict)
+    prompt_swap_gap_db: float | None = None
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class AxisResult:
+    """One axis of a study as it came out.
+
+    Attributes:
+        study: name of the study.
+        axis: name of the axis.
+        title: of the study.
+        label: of the axis.
+        baseline: what differences are to, in words.
+        metrics: of the table.
+        columns: labels of the table's columns.
+        values: in order.
+        context: setting, recipe, seeds and images in one sentence.
+        spread: what the intervals show.
+    """
+
+    study: str
+    axis: str
+    title: str
+    label: str
+    baseline: str
+    metrics: tuple[MetricFacts, ...]
+    columns: tuple[str, ...]
+    values: tuple[ValueResult, ...]
+    context: str
+    spread: Spread
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any difference has an interval."""
+        for value in self.values:
+            for delta in value.deltas.values():
+                if delta is not None and delta.low is not None:
+                    return True
+        return False
+
+
+def axis_results(
     study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None
-) -> list[AxisTable]:
-    """Return a table per axis of ``study`` from what is stored of ``plan``.
+) -> list[AxisResult]:
+    """Return the result of each axis of ``study`` from what is stored of ``plan``.
 
-    ``failed`` says by a run's label why it failed; ``spread`` what intervals show, by default
+    ``failed`` maps a run's label to why it failed; ``spread`` is what intervals show, by default
     all that the number of seeds lets them.
     """
-    table = table_of(plan)
-    chosen = spread or natural_spread(len(plan.seeds))
-    runs: dict[str, list[Run]] = {}
-    for run in plan.runs:
-        runs.setdefault(run.method.id, []).append(run)
-    rows = {method: [r for c in of for r in stored_rows(c)] for method, of in runs.items()}
-    images = "real images" if plan.files else "synthetic twin"
+    stored = _Stored.of(plan, failed, spread or natural_spread(len(plan.seeds)))
+    request = stored.summary.request
     seeds = ", ".join(map(str, plan.seeds))
     context = (
-        f"Setting {plan.setting.name}, {images}; recipe {plan.recipe.name}; protocol "
+        f"Setting {plan.setting.name}, {request.images_are}; recipe {plan.recipe.name}; protocol "
         f"{plan.setting.protocol.id}; seed{'s' if len(plan.seeds) > 1 else ''} {seeds}."
     )
-    metrics = tuple((m.id, m.label, m.decimals) for m in table.request.metrics)
     found = []
-    for line in study.lines:
-        values = [_value(point, table, runs, rows, failed, chosen) for point in line.points]
+    for axis in study.axes:
         found.append(
-            AxisTable(
+            AxisResult(
                 study=study.name,
-                axis=line.name,
+                axis=axis.name,
                 title=study.title,
-                label=line.label,
-                against=_against(study, line),
-                metrics=metrics,
+                label=axis.label,
+                baseline=_baseline(study, axis),
+                metrics=request.metrics,
                 columns=tuple(column.label for column in plan.columns),
-                lines=tuple(values),
+                values=tuple(_value(value, stored) for value in axis.values),
                 context=context,
-                spread=chosen,
+                spread=stored.spread,
             )
         )
     return found
 
 
-def write_ablation_files(table: AxisTable, recipe: str, folder: Path) -> list[Path]:
-    """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
-    stem = re.sub(r"[^\w.+=-]+", "_", f"ablation-{table.study}-{table.axis}-{recipe}")
-    texts = {
-        ".csv": ablation.csv(table),
-        ".md": ablation.markdown(table),
-        ".tex": ablation.latex(table),
-    }
-    paths = write_texts(folder, stem, texts)
-    figures = [folder / f"{stem}{suffix}" for suffix in (".png", ".pdf")]
-    ablation.draw(table, figures)
-    return [*paths, *figures]
+@dataclass(frozen=True)
+class _Stored:
+    """What is stored of a plan.
+
+    Attributes:
+        summary: the numbers of its table.
+        runs: by method id.
+        results: by method id.
+        failed: why a run failed, by its label.
+        spread: what intervals show.
+    """
+
+    summary: Summary
+    runs: Mapping[str, Sequence[Run]]
+    results: Mapping[str, Sequence[Result]]
+    failed: Mapping[str, str]
+    spread: Spread
+
+    @classmethod
+    def of(cls, plan: Plan, failed: Mapping[str, str], spread: Spread) -> _Stored:
+        runs = runs_by_method(plan)
+        results: dict[str, list[Result]] = {method: [] for method in runs}
+        for run in plan.runs:
+            results[run.method.id] += results_of(run.folder.results, run.score_id)
+        return cls(summary_of(plan), runs, results, failed, spread)
 
 
-def _value(
-    point: Point,
-    table: Table,
-    runs: Mapping[str, Sequence[Run]],
-    rows: Mapping[str, Sequence[Result]],
-    failed: Mapping[str, str],
-    spread: Spread,
-) -> ValueLine:
-    metrics = [metric.id for metric in table.request.metrics]
+def _value(value: StudyValue, stored: _Stored) -> ValueResult:
+    metrics = [metric.id for metric in stored.summary.request.metrics]
     averages = {}
     for metric in metrics:
-        entry = table.entries.get((point.method, AVERAGE, metric))
+        entry = stored.summary.entry(value.method, AVERAGE, metric)
         averages[metric] = None if entry is None else entry.value
-    reasons = [failed[c.label] for c in runs[point.method] if c.label in failed]
+    runs = stored.runs[value.method]
+    reasons = [stored.failed[run.label] for run in runs if run.label in stored.failed]
     deltas: dict[str, Difference | None] = dict.fromkeys(metrics)
     columns: dict[str, float] = {}
-    # A part of the seeds or images gives another mean, not a worse estimate of this one; of columns
-    # whose data are not on this disk there is none, nor a mean over all.
-    there = [c for c in table.request.columns if c.name not in table.request.absent]
-    parts = [table.entries.get((point.method, c.name, metrics[0])) for c in there]
-    complete = all(part is not None and part.complete for part in parts)
-    if point.method != point.baseline and not reasons and complete:
-        for metric in metrics if len(there) == len(table.request.columns) else ():
-            paired = pair(rows[point.method], rows[point.baseline], metric)
-            deltas[metric] = None if paired is None else difference(paired, spread)
-        for column in there:
-            own, other = (
-                table.entries.get((m, column.name, metrics[0]))
-                for m in (point.method, point.baseline)
-            )
-            if own is not None and other is not None:
-                columns[column.label] = own.value - other.value
-    return ValueLine(
-        point.label, averages, deltas, columns, _control_db(runs[point.method]), "; ".join(reasons)
+    # A part of the seeds or images gives another mean, not a worse estimate of this one.
+    is_compared = value.method != value.baseline and not reasons
+    if is_compared and _is_complete(value.method, stored):
+        deltas = _deltas(value, stored)
+        columns = _column_differences(value, stored)
+    return ValueResult(
+        value.label, averages, deltas, columns, _prompt_swap_gap_db(runs), "; ".join(reasons)
     )
 
 
-def _against(study: Study, line: Line) -> str:
-    by_method = {point.method: point.label for point in line.points}
-    against = list(dict.fromkeys(point.baseline for point in line.points))
-    if len(against) > 1:
-        return "the same network without it, where the line is none"
-    label = by_method.get(against[0])
-    return study.base if label is None else f"{line.label} = {label}"
+def _is_complete(method: str, stored: _Stored) -> bool:
+    """Return whether a method is scored on all images of the columns that have data."""
+    request = stored.summary.request
+    for column in request.columns:
+        if column.name in request.absent:
+            continue
+        entry = stored.summary.entry(method, column.name, request.metrics[0].id)
+        if entry is None or not entry.complete:
+            return False
+    return True
 
 
-def _control_db(runs: Sequence[Run]) -> float | None:
-    found = [
-        read_json(run.folder.probes).get("prompts", {}).get("wrong_prompt_cost_db")
-        for run in runs
-        if run.folder.probes.exists()
-    ]
-    known = [value for value in found if value is not None]
+def _deltas(value: StudyValue, stored: _Stored) -> dict[str, Difference | None]:
+    """Return the paired differences by metric; none where a column's data are not on this disk."""
+    found: dict[str, Difference | None] = {}
+    for metric in stored.summary.request.metrics:
+        found[metric.id] = None
+        if stored.summary.request.absent:
+            continue
+        own, baseline = stored.results[value.method], stored.results[value.baseline]
+        paired = pair(own, baseline, metric.id)
+        if paired is not None:
+            found[metric.id] = difference(paired, stored.spread)
+    return found
+
+
+def _column_differences(value: StudyValue, stored: _Stored) -> dict[str, float]:
+    """Return the difference in the first metric by the label of each column."""
+    request = stored.summary.request
+    metric = request.metrics[0].id
+    found = {}
+    for column in request.columns:
+        own = stored.summary.entry(value.method, column.name, metric)
+        baseline = stored.summary.entry(value.baseline, column.name, metric)
+        if column.name in request.absent or own is None or baseline is None:
+            continue
+        found[column.label] = own.value - baseline.value
+    return found
+
+
+def _baseline(study: Study, axis: StudyAxis) -> str:
+    labels = {value.method: value.label for value in axis.values}
+    baselines = list(dict.fromkeys(value.baseline for value in axis.values))
+    if len(baselines) > 1:
+        return "the same network without it, where the row is none"
+    label = labels.get(baselines[0])
+    return study.base if label is None else f"{axis.label} = {label}"
+
+
+def _prompt_swap_gap_db(runs: Sequence[Run]) -> float | None:
+    import numpy as np
+
+    known = []
+    for run in runs:
+        prompts = stored_summary(run.folder).get("prompts", {})
+        if prompts.get("prompt_swap_gap_db") is not None:
+            known.append(prompts["prompt_swap_gap_db"])
     return float(np.mean(known)) if known else None

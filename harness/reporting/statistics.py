@@ -2,10 +2,10 @@
 
 The value of a method is, as in every table, the mean over columns of the mean over images, seeds
 alike. Methods are compared image by image and seed by seed, so what an image or a seed costs all
-methods alike drops out. What is drawn again by the bootstrap is stated with every interval:
+methods alike drops out. The bootstrap resamples what is stated with every interval:
 
-- ``images``: photographs, all their degradations and columns together, since those are not
-  independent; what it shows is how far the difference depends on these photographs;
+- ``images``: clean images, all their degradations and columns together, since those are not
+  independent; what it shows is how far the difference depends on these images;
 - ``seeds``: trainings; how far it depends on initial weights and the order of data;
 - ``seeds and images``: both at once.
 
@@ -34,7 +34,7 @@ _LEVEL = 0.95
 class Difference:
     """A mean difference with its interval, in the metric's unit.
 
-    ``low`` and ``high`` are None where nothing can be drawn again: one seed has no spread.
+    ``low`` and ``high`` are None where nothing can be resampled: one seed has no spread.
     """
 
     mean: float
@@ -44,10 +44,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Paired:
-    """Differences on the same images: ``total`` (seeds, photographs, columns), summed over images.
+    """Differences on the same images.
 
-    ``count`` (photographs, columns) says over how many. ``groups`` lists photographs that stand in
-    the same columns: only among each other can they be drawn in each other's place.
+    Attributes:
+        total: (seeds, clean images, columns), summed over the degradations of an image.
+        count: (clean images, columns), the number of those degradations.
+        groups: indices of clean images that stand in the same columns; the bootstrap draws them
+            among each other alone.
     """
 
     total: NDArray[np.float64]
@@ -60,22 +63,23 @@ def natural_spread(seeds: int) -> Spread:
     return "images" if seeds < 2 else "seeds and images"
 
 
-def pair(rows: Sequence[Result], against: Sequence[Result], metric: str) -> Paired | None:
-    """Pair rows by seed, column and image; None unless both have the same and all of them."""
-    values, others = (_by_image(of, metric) for of in (rows, against))
+def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> Paired | None:
+    """Pair results by seed, column and image; None unless both have the same and all of them."""
+    values, others = _by_image(results, metric), _by_image(baseline, metric)
     if not values or values.keys() != others.keys():
         return None
     seeds = sorted({seed for seed, _, _ in values})
     columns = list(dict.fromkeys(column for _, column, _ in values))
-    photographs = sorted({_photograph(image) for _, _, image in values})
-    if len(values) != len(seeds) * len({(column, image) for _, column, image in values}):
+    clean_images = sorted({_clean_image(image) for _, _, image in values})
+    images = {(column, image) for _, column, image in values}
+    if len(values) != len(seeds) * len(images):
         return None
-    total = np.zeros((len(seeds), len(photographs), len(columns)))
-    count = np.zeros((len(photographs), len(columns)))
+    total = np.zeros((len(seeds), len(clean_images), len(columns)))
+    count = np.zeros((len(clean_images), len(columns)))
     for (seed, column, image), value in values.items():
-        at = photographs.index(_photograph(image)), columns.index(column)
-        total[(seeds.index(seed), *at)] += value - others[seed, column, image]
-        count[at] += 1 / len(seeds)
+        place = clean_images.index(_clean_image(image)), columns.index(column)
+        total[(seeds.index(seed), *place)] += value - others[seed, column, image]
+        count[place] += 1 / len(seeds)
     kinds = np.unique(count > 0, axis=0, return_inverse=True)[1].ravel()
     groups = tuple(np.flatnonzero(kinds == kind) for kind in np.unique(kinds))
     return Paired(total, count, groups)
@@ -83,49 +87,53 @@ def pair(rows: Sequence[Result], against: Sequence[Result], metric: str) -> Pair
 
 def difference(paired: Paired, spread: Spread, draws: int = _DRAWS) -> Difference:
     """Return the mean difference and its 95% interval, drawn with a fixed generator."""
-    seeds, photographs, _ = paired.total.shape
-    once = np.ones((1, seeds)), np.ones((1, photographs))
-    mean = float(_means(paired, *once)[0])
-    drawn_seeds, drawn_photographs = once
-    rng = generator("bootstrap", spread, seeds, photographs)
+    seeds, images, _ = paired.total.shape
+    once_seeds, once_images = np.ones((1, seeds)), np.ones((1, images))
+    mean = float(_means(paired, once_seeds, once_images)[0])
+    if not _can_be_resampled(paired, spread):
+        return Difference(mean, None, None)
+    drawn_seeds, drawn_images = once_seeds, once_images
+    rng = generator("bootstrap", spread, seeds, images)
     if "seeds" in spread:
         drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws).astype(float)
     if "images" in spread:
-        drawn_photographs = np.zeros((draws, photographs))
+        drawn_images = np.zeros((draws, images))
         for group in paired.groups:
-            chances = np.full(len(group), 1 / len(group))
-            drawn_photographs[:, group] = rng.multinomial(len(group), chances, draws)
-    possible = ("seeds" not in spread or seeds > 1) and (
-        "images" not in spread or any(len(group) > 1 for group in paired.groups)
-    )
-    if not possible:
-        return Difference(mean, None, None)
-    means = _means(paired, drawn_seeds, drawn_photographs)
+            probabilities = np.full(len(group), 1 / len(group))
+            drawn_images[:, group] = rng.multinomial(len(group), probabilities, draws)
+    means = _means(paired, drawn_seeds, drawn_images)
     low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return Difference(mean, float(low), float(high))
 
 
+def _can_be_resampled(paired: Paired, spread: Spread) -> bool:
+    """Return whether there are several of what the interval is over."""
+    if "seeds" in spread and len(paired.total) < 2:
+        return False
+    return "images" not in spread or any(len(group) > 1 for group in paired.groups)
+
+
 def _means(
-    paired: Paired, seeds: NDArray[np.float64], photographs: NDArray[np.float64]
+    paired: Paired, seeds: NDArray[np.float64], images: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mean difference of each draw, given how often each seed and photograph came."""
-    draws = max(len(seeds), len(photographs))
+    """Return the mean difference of each draw, given how often each seed and image was drawn."""
+    draws = max(len(seeds), len(images))
     summed = np.einsum(
         "rs,rp,spc->rc",
         np.broadcast_to(seeds, (draws, seeds.shape[1])),
-        np.broadcast_to(photographs, (draws, photographs.shape[1])),
+        np.broadcast_to(images, (draws, images.shape[1])),
         paired.total,
         optimize=True,
     )
-    images = (photographs @ paired.count) * seeds.sum(axis=1, keepdims=True)
-    means: NDArray[np.float64] = (summed / images).mean(axis=1)
+    counted = (images @ paired.count) * seeds.sum(axis=1, keepdims=True)
+    means: NDArray[np.float64] = (summed / counted).mean(axis=1)
     return means
 
 
-def _by_image(rows: Sequence[Result], metric: str) -> Mapping[tuple[int, str, str], float]:
-    return {(r.seed, r.column, r.image): r.value for r in rows if r.metric == metric}
+def _by_image(results: Sequence[Result], metric: str) -> Mapping[tuple[int, str, str], float]:
+    return {(r.seed, r.column, r.image): r.value for r in results if r.metric == metric}
 
 
-def _photograph(image: str) -> str:
-    """Return the photograph of an image; what follows ``#`` numbers its degradations."""
+def _clean_image(image: str) -> str:
+    """Return the clean image of a test image; what follows ``#`` numbers its degradations."""
     return image.partition("#")[0]

@@ -1,22 +1,26 @@
-"""From rows to the numbers of a table: means, spreads, counts and ranks."""
+"""From results to the numbers of a table: means, spreads, counts and ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-
-import pandas as pd
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
 from harness.config.settings import Column
-from harness.evaluation.metrics.registry import Metric
+from harness.evaluation.metrics import MetricFacts
+from harness.published.tables import AVERAGE
 from harness.store.results import Result
 
-AVERAGE = "average"
+if TYPE_CHECKING:
+    import pandas as pd
+
+EntryKey = tuple[str, str, str]
+"""Id of a method, name of a column or ``average``, and id of a metric."""
 
 
 @dataclass(frozen=True)
-class MethodLine:
+class MethodRow:
     """One method of a table; a ``reference`` is shown and never ranked; notes are footnotes."""
 
     id: str
@@ -26,37 +30,65 @@ class MethodLine:
 
 
 @dataclass(frozen=True)
-class TableRequest:
-    """What a table shows, and what it stands on.
+class SummaryRequest:
+    """What a table shows, and what its values are means of.
 
-    ``images`` maps each column to the images that a complete value needs; ``centre_px`` is the
-    side of what was cut from their centre, None for whole images; ``absent`` maps columns to the
-    data sets that would fill them and are not there; ``training`` says in a sentence what was
-    trained on, where that is not the twin.
+    Attributes:
+        title: of the setting.
+        setting: name of the setting.
+        images_are: what the images are in words, as ``synthetic data``.
+        data_sets: by column, the name of the data set that fills it.
+        preprocessing: id of the preprocessing of all results.
+        protocol: id of the protocol of all results.
+        recipe: name of the recipe.
+        columns: of the table.
+        metrics: of the table.
+        methods: rows of the table.
+        seeds: that were asked for.
+        images: by column, the images that a complete value needs.
+        centre_px: side of the square that was cut from the centre, None for whole images.
+        absent: by column, the data set that would fill it and is not on this disk.
+        training: a sentence on what was trained on; empty for synthetic data.
     """
 
     title: str
     setting: str
-    dataset: str
+    images_are: str
+    data_sets: Mapping[str, str]
     preprocessing: str
     protocol: str
     recipe: str
     columns: tuple[Column, ...]
-    metrics: tuple[Metric, ...]
-    methods: tuple[MethodLine, ...]
+    metrics: tuple[MetricFacts, ...]
+    methods: tuple[MethodRow, ...]
     seeds: tuple[int, ...]
     images: Mapping[str, Sequence[str]]
     centre_px: int | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
     training: str = ""
 
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns, the average last."""
+        return [*(column.name for column in self.columns), AVERAGE]
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether all images are synthetic."""
+        return set(self.data_sets.values()) == {"synthetic"}
+
 
 @dataclass(frozen=True)
 class Entry:
     """One value: mean over seeds of means over images.
 
-    ``spread`` is the sample standard deviation over seeds, None with one seed; ``rank`` is 1
-    or 2 for the best and the second, else None; ``scored`` of ``expected`` images and seeds.
+    Attributes:
+        value: in the metric's unit.
+        spread: sample standard deviation over seeds, None with one seed.
+        seeds: how many were scored.
+        scored: results, over images and seeds.
+        expected: results of a complete value.
+        rank: 1 or 2 for the best and the second, else None.
     """
 
     value: float
@@ -68,72 +100,64 @@ class Entry:
 
     @property
     def complete(self) -> bool:
-        """Tell whether every expected image was scored."""
+        """Whether every expected image was scored."""
         return self.scored == self.expected
 
 
 @dataclass(frozen=True)
-class Table:
+class Summary:
     """All entries of a request; a missing value is an absent key."""
 
-    request: TableRequest
-    entries: Mapping[tuple[str, str, str], Entry]
+    request: SummaryRequest
+    entries: Mapping[EntryKey, Entry]
 
     def entry(self, method: str, column: str, metric: str) -> Entry | None:
         """Return the entry of method id, column name or ``average``, and metric id."""
         return self.entries.get((method, column, metric))
 
 
-def summarise(rows: Sequence[Result], request: TableRequest) -> Table:
-    """Compute a table from ``rows``; those of other methods, columns or metrics are left out.
+def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
+    """Compute a summary of ``results``; those of other methods, columns or metrics are left out.
 
     Raises:
-        HarnessError: rows of one value were made or scored under two rules, or one image has
-            two different values.
+        HarnessError: results of one value were made or scored under two rules or on two data sets,
+            or one image has two different values.
     """
-    entries: dict[tuple[str, str, str], Entry] = {}
-    frame = _frame(rows, request)
-    by_value = dict(tuple(frame.groupby(["method", "column", "metric"]))) if len(frame) else {}
-    for line in request.methods:
-        seeds = 1 if _untrained(frame, line.id) else len(request.seeds)
+    frame = _frame(results, request)
+    entries: dict[EntryKey, Entry] = {}
+    if frame.empty:
+        return Summary(request, entries)
+    by_value = dict(tuple(frame.groupby(["method", "column", "metric"])))
+    for row in request.methods:
+        seeds = 1 if _is_untrained(frame, row.id) else len(request.seeds)
         for metric in request.metrics:
             for column in request.columns:
-                part = by_value.get((line.id, column.name, metric.id))
+                part = by_value.get((row.id, column.name, metric.id))
                 if part is not None:
                     expected = len(request.images[column.name]) * seeds
-                    entries[line.id, column.name, metric.id] = _entry(part, expected)
-            average = _average(frame, line.id, metric.id, request, entries)
+                    entries[row.id, column.name, metric.id] = _entry(part, expected)
+            average = _average(frame, row.id, metric.id, entries, request)
             if average is not None:
-                entries[line.id, AVERAGE, metric.id] = average
-    return Table(request, _ranked(entries, request))
+                entries[row.id, AVERAGE, metric.id] = average
+    return Summary(request, _ranked(entries, request))
 
 
-def _frame(rows: Sequence[Result], request: TableRequest) -> pd.DataFrame:
-    methods = {line.id for line in request.methods}
+def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
+    import pandas as pd
+
+    methods = {row.id for row in request.methods}
     metrics = {metric.id for metric in request.metrics}
-    wanted = [
-        asdict(row)
-        for row in rows
-        if row.method in methods
-        and row.metric in metrics
-        and row.column in request.images
-        and row.image in request.images[row.column]
-        and row.setting == request.setting
-    ]
+    images = {column: set(names) for column, names in request.images.items()}
+    wanted = []
+    for result in results:
+        is_asked_for = result.method in methods and result.metric in metrics
+        is_scored = result.image in images.get(result.column, ())
+        if is_asked_for and is_scored and result.setting == request.setting:
+            wanted.append(asdict(result))
     frame = pd.DataFrame(wanted)
     if frame.empty:
         return frame
-    for key, one in (
-        ("preprocessing", request.preprocessing),
-        ("protocol", request.protocol),
-        ("dataset", request.dataset),
-    ):
-        others = set(frame[key]) - {one}
-        if others:
-            raise HarnessError(
-                f"rows of {key} '{sorted(others)[0]}' stand among those of '{one}'; a table never "
-                "mixes two, so ask for one of them"
-            )
+    _check_rules(frame, request)
     identity = ["method", "seed", "column", "image", "metric"]
     frame = frame.drop_duplicates([*identity, "value"])
     twice = frame[frame.duplicated(identity)]
@@ -141,14 +165,35 @@ def _frame(rows: Sequence[Result], request: TableRequest) -> pd.DataFrame:
         first = twice.iloc[0]
         raise HarnessError(
             f"{first['method']} seed {first['seed']} has two values of {first['metric']} on "
-            f"{first['image']} of column {first['column']}; rows of two trainings are mixed"
+            f"{first['image']} of column {first['column']}; results of two trainings are mixed, so "
+            "use an output folder of one"
         )
     return frame
 
 
-def _untrained(frame: pd.DataFrame, method: str) -> bool:
-    """Tell whether a method has one seed whatever was asked: there was nothing to train."""
-    return len(frame) > 0 and set(frame.loc[frame["method"] == method, "seed"]) == {0}
+def _check_rules(frame: pd.DataFrame, request: SummaryRequest) -> None:
+    """Check that every column stands on one data set, one preprocessing and one protocol."""
+    for key, expected in (
+        ("preprocessing", request.preprocessing),
+        ("protocol", request.protocol),
+    ):
+        _check_one(key, set(frame[key]), expected)
+    for column, data_sets in frame.groupby("column")["data_set"]:
+        _check_one("data set", set(data_sets), request.data_sets[str(column)])
+
+
+def _check_one(key: str, found: set[str], expected: str) -> None:
+    others = sorted(found - {expected})
+    if others:
+        raise HarnessError(
+            f"results of {key} '{others[0]}' stand among those of '{expected}'; a table never "
+            "mixes two, so ask for one of them"
+        )
+
+
+def _is_untrained(frame: pd.DataFrame, method: str) -> bool:
+    """Return whether a method has one seed whatever was asked: there was nothing to train."""
+    return set(frame.loc[frame["method"] == method, "seed"]) == {0}
 
 
 def _entry(part: pd.DataFrame, expected: int) -> Entry:
@@ -166,45 +211,56 @@ def _average(
     frame: pd.DataFrame,
     method: str,
     metric: str,
-    request: TableRequest,
-    entries: Mapping[tuple[str, str, str], Entry],
+    entries: Mapping[EntryKey, Entry],
+    request: SummaryRequest,
 ) -> Entry | None:
     """Return the plain mean of the columns; absent if one is missing or incomplete."""
-    parts = [entries.get((method, column.name, metric)) for column in request.columns]
-    if any(part is None or not part.complete for part in parts):
-        return None
+    parts = []
+    for column in request.columns:
+        part = entries.get((method, column.name, metric))
+        if part is None or not part.complete:
+            return None
+        parts.append(part)
     own = frame[(frame["method"] == method) & (frame["metric"] == metric)]
     per_seed = own.groupby(["seed", "column"])["value"].mean().groupby("seed").mean()
-    known = [part for part in parts if part is not None]
     return Entry(
         value=float(per_seed.mean()),
         spread=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
         seeds=len(per_seed),
-        scored=sum(part.scored for part in known),
-        expected=sum(part.expected for part in known),
+        scored=sum(part.scored for part in parts),
+        expected=sum(part.expected for part in parts),
     )
 
 
-def _ranked(
-    entries: Mapping[tuple[str, str, str], Entry], request: TableRequest
-) -> dict[tuple[str, str, str], Entry]:
-    """Mark best and second among methods that are ranked; equal shown digits share a rank."""
-    ranked = dict(entries)
-    methods = [line.id for line in request.methods if not line.reference]
+def _ranked(entries: Mapping[EntryKey, Entry], request: SummaryRequest) -> dict[EntryKey, Entry]:
+    """Return the entries with best and second marked in every column, among ranked methods."""
+    found = dict(entries)
+    methods = [row.id for row in request.methods if not row.reference]
     for metric in request.metrics:
-        for column in [*(c.name for c in request.columns), AVERAGE]:
-            found = {
-                m: ranked[m, column, metric.id] for m in methods if (m, column, metric.id) in ranked
-            }
-            shown = {m: round(e.value, metric.decimals) for m, e in found.items() if e.complete}
-            if len(shown) < 2:
-                continue
-            order = sorted(set(shown.values()), reverse=metric.higher_is_better)
-            for method, value in shown.items():
-                rank = order.index(value) + 1
-                # Two bests leave no second.
-                tied_best = rank == 2 and list(shown.values()).count(order[0]) > 1
-                if rank <= 2 and not tied_best:
-                    entry = ranked[method, column, metric.id]
-                    ranked[method, column, metric.id] = Entry(**{**vars(entry), "rank": rank})
-    return ranked
+        for column in request.column_names:
+            shown = {}
+            for method in methods:
+                entry = entries.get((method, column, metric.id))
+                if entry is not None and entry.complete:
+                    shown[method] = round(entry.value, metric.decimals)
+            for method, rank in best_and_second(shown, metric.higher_is_better).items():
+                key = (method, column, metric.id)
+                found[key] = replace(entries[key], rank=rank)
+    return found
+
+
+def best_and_second(values: Mapping[str, float], higher_is_better: bool) -> dict[str, int]:
+    """Return the rank of the best (1) and the second (2) of several values.
+
+    Equal values share a rank, and two bests leave no second. One value alone has no rank.
+    """
+    if len(values) < 2:
+        return {}
+    order = sorted(set(values.values()), reverse=higher_is_better)
+    best_is_shared = list(values.values()).count(order[0]) > 1
+    ranks = {}
+    for name, value in values.items():
+        rank = order.index(value) + 1
+        if rank == 1 or (rank == 2 and not best_is_shared):
+            ranks[name] = rank
+    return ranks

@@ -1,1 +1,1 @@
-"""The rows on disk: one line per image and metric, and the folders of cells."""
+"""What is stored on disk: per-image results, the folders of runs, and archives of both."""

@@ -1,15 +1,15 @@
-"""Stored results as files for a repository: rows as CSV, and what made them as JSON.
+"""Archives: stored results as files for a repository.
 
-``rows.csv`` holds one line per value, ``runs/`` one file per run: its spec, the record of its
-training, and its probes. Weights are not part of it: a run taken from there is done as far as it
-was scored.
+``results.csv`` holds one line per value, ``runs/`` one JSON file per run: its training spec, the
+provenance of its training, and what is known of its prompts. Weights are not part of an archive; a
+run that is imported from one is done as far as it was scored.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,104 +17,170 @@ from typing import Any
 from harness.config.errors import UsageError
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import TrainSpec
-from harness.execution.status import stored_rows
-from harness.planning.plan import Plan, Run
 from harness.store.files import read_json, write_json, write_text
-from harness.store.results import Result, append
+from harness.store.legacy.archives import legacy_sources
+from harness.store.results import RESULT_FIELDS, Result
+from harness.store.stored_run import (
+    RecordSource,
+    RunRecord,
+    StoredRun,
+    part_paths,
+    write_record,
+)
 
-_FIELDS = [field.name for field in fields(Result)]
+RESULTS_FILE = "results.csv"
 
 
-def export(plan: Plan, folder: Path) -> int:
-    """Write what is stored of ``plan`` to ``folder``, beside what is there; return runs written.
+def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
+    """Write what is stored of ``runs`` to ``folder``, beside what is there; return runs written.
 
     Raises:
         UsageError: nothing is stored.
     """
-    runs = [run for run in plan.runs if stored_rows(run)]
-    if not runs:
-        raise UsageError(f"nothing of this plan is stored, so {folder} gets nothing")
-    own = {run.weights_id for run in runs}
-    kept = [row for row in _read_rows(folder) if row.weights not in own]
-    rows = [row for run in runs for row in stored_rows(run)]
-    stream = StringIO()
-    writer = csv.DictWriter(stream, _FIELDS, lineterminator="\n")
-    writer.writeheader()
-    for row in sorted([*kept, *rows], key=_place):
-        # Six decimals: a millionth of a decibel.
-        writer.writerow({**asdict(row), "value": f"{row.value:.6f}"})
-    write_text(folder / "rows.csv", stream.getvalue())
-    for run in runs:
-        write_json(folder / "runs" / f"{run.folder.path.name}.json", _content(run))
-    return len(runs)
+    scored = [run for run in runs if run.results()]
+    if not scored:
+        raise UsageError(
+            f"nothing of this plan is stored, so there is nothing to export to {folder}; "
+            "compute it with python -m harness run"
+        )
+    exported_ids = {run.weights_id for run in scored}
+    results = [result for result in read_archive(folder) if result.weights not in exported_ids]
+    for run in scored:
+        results += run.results()
+    write_text(folder / RESULTS_FILE, _as_csv(results))
+    for run in scored:
+        write_json(_run_file(folder, run), _content(run))
+    return len(scored)
 
 
-def take(plan: Plan, folder: Path) -> int:
-    """Put what ``folder`` holds of ``plan``'s runs where the plan looks; return runs taken.
+def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
+    """Put what ``folder`` holds of ``runs`` into their folders; return runs imported.
 
-    ``folder`` is one that :func:`export` wrote, or holds several such. Cells that have scores
-    already keep their own.
+    ``folder`` is one that :func:`export_runs` wrote, or holds several such; archives and output
+    folders of version 0.1 are read too. Runs that have results already keep their own.
 
     Raises:
-        UsageError: the folder holds no exported results.
+        UsageError: the folder holds no archive, or a file in it is of another run.
         HarnessError: a file of it is damaged.
     """
-    exports = [path.parent for path in (folder / "rows.csv", *sorted(folder.glob("*/rows.csv")))]
-    exports = [path for path in exports if (path / "rows.csv").is_file()]
-    if not exports:
-        raise UsageError(f"--from {folder}: no rows.csv there; write one with run --export FOLDER")
-    return sum(_take(plan, export) for export in exports)
+    sources = _sources(folder)
+    if not sources:
+        raise UsageError(
+            f"--import {folder}: no {RESULTS_FILE} there; write one with run --export FOLDER"
+        )
+    imported = 0
+    for source in sources:
+        for run in runs:
+            if not run.is_stored() and _import_run(run, source):
+                imported += 1
+    return imported
 
 
-def _take(plan: Plan, export: Path) -> int:
-    by_weights: dict[str, list[Result]] = {}
-    for row in _read_rows(export):
-        by_weights.setdefault(row.weights, []).append(row)
-    taken = 0
-    for run in plan.runs:
-        if stored_rows(run) or run.weights_id not in by_weights:
-            continue
-        path = export / "runs" / f"{run.folder.path.name}.json"
-        content = read_json(path)
-        if spec_hash(TrainSpec.model_validate(content["spec"])) != run.weights_id:
-            raise UsageError(f"{path} does not hold what its name says; restore it from its source")
-        run.folder.path.mkdir(parents=True, exist_ok=True)
-        run.folder.write_spec(run.train)
-        for name, target in _parts(run).items():
-            if name in content:
-                write_json(target, content[name])
-        append(run.folder.rows, by_weights[run.weights_id])
-        taken += 1
-    return taken
+def archives_below(folder: Path, file: str = RESULTS_FILE) -> list[Path]:
+    """Return ``folder`` and the folders in it, of those that hold ``file``."""
+    paths = [folder / file, *sorted(folder.glob(f"*/{file}"))]
+    return [path.parent for path in paths if path.is_file()]
 
 
-def _place(row: Result) -> tuple[str, int, str, str, str]:
-    return row.method, row.seed, row.column, row.image, row.metric
+def read_archive(folder: Path) -> list[Result]:
+    """Return the results of an archive, none where there is no file.
 
-
-def _content(run: Run) -> dict[str, Any]:
-    found = {name: read_json(path) for name, path in _parts(run).items() if path.exists()}
-    return {"spec": run.train.model_dump(mode="json"), **found}
-
-
-def _parts(run: Run) -> dict[str, Path]:
-    folder = run.folder
-    return {"record": folder.record, "probes": folder.probes, "full_probes": folder.full_probes}
-
-
-def _read_rows(folder: Path) -> Sequence[Result]:
-    path = folder / "rows.csv"
+    Raises:
+        UsageError: a column or a line is not that of a result.
+    """
+    path = folder / RESULTS_FILE
     if not path.is_file():
         return []
+    results = []
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames != _FIELDS:
-            raise UsageError(f"{path} does not have the columns {', '.join(_FIELDS)}")
-        try:
-            lines: list[dict[str, Any]] = [
-                {**line, "seed": int(line["seed"]), "value": float(line["value"])}
-                for line in reader
-            ]
-            return [Result(**line) for line in lines]
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{path} holds a line that is no row: {error}") from error
+        if tuple(reader.fieldnames or ()) != RESULT_FIELDS:
+            raise UsageError(f"{path} does not have the columns {', '.join(RESULT_FIELDS)}")
+        for line in reader:
+            try:
+                results.append(_parsed(line))
+            except (TypeError, ValueError) as error:
+                raise UsageError(
+                    f"{path}, line {reader.line_num}, is no result ({error}); "
+                    "restore the file from its source"
+                ) from error
+    return results
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder that :func:`export_runs` wrote, read as a source of records."""
+
+    folder: Path
+    by_weights: dict[str, list[Result]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Archive:
+        """Read the results of an archive; see :func:`read_archive` for errors."""
+        by_weights: dict[str, list[Result]] = {}
+        for result in read_archive(folder):
+            by_weights.setdefault(result.weights, []).append(result)
+        return cls(folder, by_weights)
+
+    def record_of(self, run: StoredRun) -> RunRecord | None:
+        """See :class:`RecordSource`."""
+        if run.weights_id not in self.by_weights:
+            return None
+        path = _run_file(self.folder, run)
+        content = read_json(path)
+        if spec_hash(TrainSpec.model_validate(content.pop("spec"))) != run.weights_id:
+            raise UsageError(f"{path} does not hold what its name says; restore it from its source")
+        return RunRecord(self.by_weights[run.weights_id], content)
+
+    def copy_weights_of(self, run: StoredRun) -> bool:
+        """See :class:`RecordSource`; an archive holds no weights."""
+        return False
+
+
+def _sources(folder: Path) -> list[RecordSource]:
+    found: list[RecordSource] = []
+    for archive in archives_below(folder):
+        found.append(Archive.read(archive))
+    found += legacy_sources(folder)
+    return found
+
+
+def _import_run(run: StoredRun, source: RecordSource) -> bool:
+    record = source.record_of(run)
+    if record is None:
+        return False
+    has_weights = source.copy_weights_of(run)
+    if not record.results and not has_weights:
+        return False
+    write_record(run, record)
+    return True
+
+
+def _run_file(folder: Path, run: StoredRun) -> Path:
+    return folder / "runs" / f"{run.id}.json"
+
+
+def _content(run: StoredRun) -> dict[str, Any]:
+    content: dict[str, Any] = {"spec": run.spec.model_dump(mode="json")}
+    for name, path in part_paths(run.folder).items():
+        if path.exists():
+            content[name] = read_json(path)
+    return content
+
+
+def _as_csv(results: Sequence[Result]) -> str:
+    stream = StringIO()
+    writer = csv.DictWriter(stream, RESULT_FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for result in sorted(results, key=_order):
+        # Six decimals: a millionth of a decibel.
+        writer.writerow({**asdict(result), "value": f"{result.value:.6f}"})
+    return stream.getvalue()
+
+
+def _order(result: Result) -> tuple[str, int, str, str, str]:
+    return result.method, result.seed, result.column, result.image, result.metric
+
+
+def _parsed(line: dict[str, Any]) -> Result:
+    return Result(**{**line, "seed": int(line["seed"]), "value": float(line["value"])})

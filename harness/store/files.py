@@ -40,7 +40,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
-    write_atomically(path, lambda file: _all(file, text.encode()))
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomically(path, write)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -63,7 +67,3 @@ def check_writable(folder: Path) -> None:
     probe = folder / f".probe-{os.getpid()}"
     write_text(probe, "")
     probe.unlink()
-
-
-def _all(file: BinaryIO, content: bytes) -> None:
-    file.write(content)

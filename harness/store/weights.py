@@ -1,25 +1,17 @@
-"""Files of weights as far as they can be known without a network: hash and metadata."""
+"""Files of weights as far as they can be known without a network: their metadata."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from harness.config.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError
+from harness.store.files import write_atomically
 
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"checkpoint {path} cannot be read: {error.strerror or error}") from error
+_LENGTH_BYTES = 8
+"""A safetensors file begins with the length of its header, a little-endian number."""
 
 
 def read_metadata(path: Path) -> Mapping[str, str]:
@@ -37,3 +29,34 @@ def read_metadata(path: Path) -> Mapping[str, str]:
             return file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise HarnessError(f"checkpoint {path} is no readable safetensors file: {error}") from error
+
+
+def copy_weights(
+    source: Path, target: Path, metadata: Mapping[str, str], rename: Callable[[str], str]
+) -> None:
+    """Copy a safetensors file with other metadata and tensor names; values stay byte for byte.
+
+    Raises:
+        HarnessError: the source is damaged, or the target cannot be written.
+    """
+    content = source.read_bytes()
+    length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    data_start = _LENGTH_BYTES + length
+    try:
+        header: dict[str, Any] = json.loads(content[_LENGTH_BYTES:data_start])
+    except ValueError as error:
+        raise HarnessError(f"{source} is no readable safetensors file: {error}") from error
+    header.pop("__metadata__", None)
+    renamed: dict[str, Any] = {"__metadata__": dict(metadata)}
+    for name, place in header.items():
+        renamed[rename(name)] = place
+    text = json.dumps(renamed).encode()
+    # The data begin at a multiple of eight bytes.
+    text += b" " * (-len(text) % _LENGTH_BYTES)
+
+    def write(file: BinaryIO) -> None:
+        file.write(len(text).to_bytes(_LENGTH_BYTES, "little"))
+        file.write(text)
+        file.write(content[data_start:])
+
+    write_atomically(target, write)

@@ -162,6 +162,9 @@ def _weights(path: Path, content: Any, entry: str | None) -> tuple[str, dict[str
 
 def _tensors(content: Any) -> dict[str, Tensor]:
     """Return the tensors of a dictionary; none of anything else."""
-    if not isinstance(content, Mapping):
-        return {}
-    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    found: dict[str, Tensor] = {}
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if isinstance(value, Tensor):
+                found[str(key)] = value
+    return found

@@ -35,8 +35,8 @@ def without_prefixes(state: State, own: State) -> dict[str, Tensor]:
 
 def differences(state: State, own: State) -> list[str]:
     """Return in words how names and shapes of a file differ from the network's; none if equal."""
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
+    missing = _absent(own, state)
+    unexpected = _absent(state, own)
     shapes = _shape_differences(state, own)
     problems = []
     if missing:
@@ -46,6 +46,10 @@ def differences(state: State, own: State) -> list[str]:
     if shapes:
         problems.append(_counted(shapes, "of another shape"))
     return problems
+
+
+def _absent(names: State, among: State) -> list[str]:
+    return [name for name in names if name not in among]
 
 
 def _shape_differences(state: State, own: State) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.options import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
+from methods.restormer.spec import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
 _LEAST_DIM = 8  # the channel gate of the highest level has 2 dim / 16 hidden channels
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.options import RESTORMER_SIZES, RestormerOptions, check_levels
+from methods.restormer.spec import RESTORMER_SIZES, RestormerOptions, check_levels
 
 
 @dataclass(frozen=True, kw_only=True)

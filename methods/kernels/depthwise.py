@@ -1,6 +1,6 @@
 """Depth-wise 3x3 convolution on channels-last maps, alone or followed by Restormer's gate.
 
-Registered as torch operators, so that ``torch.compile`` takes them as they are. On a CPU with a
+Both are torch operators, so that ``torch.compile`` does not trace into them. On a CPU with a
 compiler they run the kernels of ``depthwise.cpp``; elsewhere ``plain`` computes the same from
 torch's own operators.
 """
@@ -8,6 +8,7 @@ torch's own operators.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ _COMPUTE = {torch.bfloat16: torch.float32}
 
 
 def native(x: Tensor) -> bool:
-    """Return whether the compiled kernels take this map."""
+    """Return whether compiled kernels are there for a map of this device and precision."""
     return x.device.type == "cpu" and x.dtype in _NAMES and _loaded()
 
 
@@ -31,12 +32,12 @@ def _loaded() -> bool:
 
 
 def depthwise(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None = None) -> Tensor:
-    """Convolve each channel of (N, H, W, C) with its own 3x3 taps, zeros outside.
+    """Convolve each channel of (N, H, W, C) with its own 3x3 taps, padded with zeros.
 
     Args:
         x: channels-last map, contiguous.
-        weight: (C, 1, 3, 3), as ``nn.Conv2d`` keeps it.
-        gated: return gelu(first half of the channels) x second half, (N, H, W, C/2).
+        weight: (C, 1, 3, 3), as in ``nn.Conv2d``.
+        gated: whether to return gelu(first half of the channels) x second half, (N, H, W, C/2).
         bias: (C,), added before the gate.
     """
     if not native(x):
@@ -73,9 +74,9 @@ def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
 
 
 def _sizes(x: Tensor, gated: bool, biased: bool) -> list[Any]:
-    sizes = [ctypes.c_int64(size) for size in x.shape]
-    flags = (gated, biased, torch.get_num_threads())
-    return [*sizes, *(ctypes.c_int(flag) for flag in flags)]
+    n, height, width, channels = map(ctypes.c_int64, x.shape)
+    threads = ctypes.c_int(torch.get_num_threads())
+    return [n, height, width, channels, ctypes.c_int(gated), ctypes.c_int(biased), threads]
 
 
 @torch.library.custom_op("harness::depthwise", mutates_args=())
@@ -99,10 +100,13 @@ def _backward(
     bias: Tensor | None,
     gradient: Tensor,
     gated: bool,
-    wants_x: bool,
-    wants_taps: bool,
+    wanted: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of x, weight and bias; an unwanted one is empty."""
+    """Return the gradients of x, weight and bias; an unwanted one is empty.
+
+    ``wanted`` states whether that of x is, and whether those of weight and bias are.
+    """
+    wants_x, wants_taps = wanted
     taps, gradient = _taps(weight, bias, x), gradient.contiguous()
     x_gradient = torch.empty_like(x) if wants_x else None
     taps_gradient = torch.empty_like(taps) if wants_taps else None
@@ -125,9 +129,9 @@ def _(
     bias: Tensor | None,
     gradient: Tensor,
     gated: bool,
-    wants_x: bool,
-    wants_taps: bool,
+    wanted: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
+    wants_x, wants_taps = wanted
     x_gradient = torch.empty_like(x) if wants_x else x.new_empty(0)
     has_bias = wants_taps and bias is not None
     return (
@@ -148,7 +152,7 @@ def _gradients(
     x, weight, bias = ctx.saved_tensors
     wants_x, wants_weight, _, wants_bias = ctx.needs_input_grad
     x_gradient, weight_gradient, bias_gradient = _backward(
-        x, weight, bias, gradient, ctx.gated, wants_x, wants_weight or wants_bias
+        x, weight, bias, gradient, ctx.gated, [wants_x, wants_weight or wants_bias]
     )
     return (
         x_gradient if wants_x else None,

@@ -1,8 +1,8 @@
-"""Builds the C++ kernels once per machine and loads them.
+"""Compilation of the C++ kernels, once per machine, and their loading.
 
-The object is compiled with OpenMP but not linked against a runtime of its own: its symbols
-resolve to the one that torch loaded, so both share one pool of threads. A second pool would
-busy-wait against the first on the same cores.
+The object is compiled with OpenMP but not linked against an OpenMP runtime: its symbols resolve to
+the runtime that torch loaded, so both share one pool of threads. A second pool would compete with
+the first for the same cores by busy waiting.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pathlib import Path
 from harness.method import note_runtime
 
 SWITCH = "HARNESS_KERNELS"
+"""Environment variable; ``off`` turns the kernels off."""
+
 _SOURCE = Path(__file__).with_name("depthwise.cpp")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
 _COMPILE_LIMIT_S = 300
@@ -28,7 +30,12 @@ _COMPILE_LIMIT_S = 300
 
 @dataclass(frozen=True)
 class Kernels:
-    """The loaded library, or the reason why there is none."""
+    """The loaded library.
+
+    Attributes:
+        library: None where it could not be built or loaded, or is switched off.
+        reason: ``compiled``, or why there is no library.
+    """
 
     library: ctypes.CDLL | None
     reason: str
@@ -78,7 +85,7 @@ def _built(compiler: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where compiled kernels are kept, under XDG_CACHE_HOME or ~/.cache."""
+    """Return the folder of compiled kernels, under XDG_CACHE_HOME or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "restoration-harness" / "kernels"
 
@@ -93,4 +100,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor()
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
+    named = {line for line in lines if line.startswith(("model name", "flags"))}
+    return "\n".join(sorted(named))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.options import RESTORMER_SIZES, RestormerOptions, check_restormer
+from methods.restormer.spec import RESTORMER_SIZES, RestormerOptions, check_restormer
 
 _SOURCE = "Kong et al., arXiv 2401.03379; Xiangtaokong/MiOIR"
 _LICENCE = "Apache-2.0, by its README"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.options import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
+from methods.restormer.spec import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import OnDiskTrainingData, TestSet, TrainSpec
 from harness.config.settings import Setting, degradation_versions
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
+from harness.data.on_disk.overlap import overlap_note
 from harness.data.on_disk.test_sets import FoundTests, find_tests
 from harness.data.on_disk.training_sets import FoundTraining, find_training
 from harness.data.parallel_map import OnProgress, no_progress
@@ -65,6 +67,22 @@ class OnDiskSource:
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """See :class:`DataSource`."""
         return self.found_training(setting).absent
+
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """See :class:`DataSource`; asked of what was found before."""
+        trained: set[Path] = set()
+        tested: set[Path] = set()
+        example = ""
+        for training in self._training.values():
+            for (name, _), pairs in training.files.items():
+                example = example or name
+                trained |= {pair.clean for pair in pairs}
+        for by_image in self.found_tests(setting).files.values():
+            tested |= {pair.clean for pair in by_image.values()}
+        if not trained:
+            return []
+        note = overlap_note(sorted(trained), sorted(tested), example)
+        return [note] if note else []
 
     def stream(self, spec: TrainSpec, views: int) -> CropStream:
         """See :class:`DataSource`."""

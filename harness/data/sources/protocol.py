@@ -1,7 +1,10 @@
 """Where images come from: one interface, and what it returns.
 
-A source of one's own satisfies :class:`DataSource`. The classes of ``stream.py``, ``validation.py``
-and ``pairs.py`` do the work for any source that supplies originals (``originals.py``).
+A source of one's own satisfies :class:`DataSource`.
+:class:`~harness.data.sources.stream.CropStream`,
+:class:`~harness.data.sources.validation.HeldOutPairs` and
+:class:`~harness.data.sources.pairs.ImagePairs` do the work for any source that supplies originals
+(:mod:`harness.data.sources.originals`).
 """
 
 from __future__ import annotations
@@ -94,6 +97,10 @@ class DataSource(Protocol):
 
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """Return by family of tasks without training images the sets that would have them."""
+        ...
+
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """Return sentences on test images that are trained on, too."""
         ...
 
     def stream(self, spec: TrainSpec, views: int) -> TrainingStream:

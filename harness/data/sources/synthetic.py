@@ -70,6 +70,10 @@ class SyntheticSource:
         """See :class:`DataSource`; nothing is ever absent."""
         return {}
 
+    def overlap_notes(self, setting: Setting) -> list[str]:
+        """See :class:`DataSource`; a scene of the embedded images belongs to one split."""
+        return []
+
     def stream(self, spec: TrainSpec, views: int) -> CropStream:
         """See :class:`DataSource`."""
         assert isinstance(spec.data, SyntheticTrainingData)

@@ -64,7 +64,7 @@ def metric_facts(full_id: str, higher_is_better: bool | None = None) -> MetricFa
     """Return what tables need of a metric, whether or not it can be computed here.
 
     Args:
-        full_id: id as results carry it.
+        full_id: id as results carry it, or the name of one of pyiqa's metrics.
         higher_is_better: the direction that was stored with the results, for a metric that is
             not defined here. None asks pyiqa's list of models, and then assumes True.
     """
@@ -74,13 +74,13 @@ def metric_facts(full_id: str, higher_is_better: bool | None = None) -> MetricFa
             known.id, known.label, known.unit, known.decimals, known.higher_is_better
         )
     name = full_id.removeprefix(PREFIX)
+    directions = pyiqa_directions()
     if higher_is_better is None:
-        higher_is_better = pyiqa_directions().get(name, True)
-    facts = pyiqa_facts(name, higher_is_better)
-    if full_id.startswith(PREFIX):
-        return facts
-    # Stored by a plug-in file that is not loaded now.
-    return MetricFacts(full_id, name, facts.unit, facts.decimals, higher_is_better)
+        higher_is_better = directions.get(name, True)
+    if full_id.startswith(PREFIX) or name in directions:
+        return pyiqa_facts(name, higher_is_better)
+    # Of a plug-in file that is not loaded now.
+    return MetricFacts(full_id, label=name, unit="", decimals=4, higher_is_better=higher_is_better)
 
 
 def _metric_id(name: str) -> str:

@@ -27,9 +27,9 @@ def normalised_mutual_information(experts: Sequence[int], tasks: Sequence[str]) 
     expert = np.unique(np.asarray(experts), return_inverse=True)[1]
     joint = np.zeros((task.max() + 1, expert.max() + 1))
     np.add.at(joint, (task, expert), 1 / len(task))
-    uncertainty = _entropy(joint.sum(axis=1))
-    if uncertainty == 0:
+    if len(joint) == 1:  # rounding can leave an entropy of one task that is not exactly 0
         return 0.0
+    uncertainty = _entropy(joint.sum(axis=1))
     mutual = uncertainty + _entropy(joint.sum(axis=0)) - _entropy(joint.ravel())
     return float(np.clip(mutual / uncertainty, 0, 1))
 

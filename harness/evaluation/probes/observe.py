@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.sources.pairs import Pair
+from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.restore import to_batch
 from harness.method import Override, Prompted

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Task
-from harness.data.sources.pairs import Pair, centre_crop, make_pair
+from harness.data.images.crops import centre_crop
+from harness.data.sources.samples import Pair
+from harness.data.sources.synthetic import make_pair
 
 
-def summary_pair(datasets: Path, test: TestSet, task: Task, photograph: str, side: int) -> Pair:
+def summary_pair(test: TestSet, task: Task, photograph: str, side: int) -> Pair:
     """Degrade a test photograph as the test set's column of ``task`` does, in its first draw.
 
     A task that is trained and has no column is degraded under its own name.
     """
-    column = None
+    column = _own_column(task)
     for shown in test.columns:
         if shown.task == task.name:
             column = shown
-    if column is None:
-        column = _own_column(task)
-    image = f"{photograph}#0"
-    return make_pair(datasets, "test", column, test.tasks, image, test.preprocessing, side)
+    centred = test.model_copy(update={"centre_px": side})
+    return make_pair(centred, column, f"{photograph}#0")
 
 
-def ood_pair(datasets: Path, test: TestSet, task: Task, photograph: str, side: int) -> Pair:
+def ood_pair(test: TestSet, task: Task, photograph: str, side: int) -> Pair:
     """Degrade a test photograph by a task that does not belong to the setting."""
-    column, image = _own_column(task), f"{photograph}#0"
-    tasks: Sequence[Task] = (task,)
-    return make_pair(datasets, "probe", column, tasks, image, test.preprocessing, side)
+    centred = test.model_copy(update={"tasks": (task,), "centre_px": side})
+    return make_pair(centred, _own_column(task), f"{photograph}#0", split="probe")
 
 
 def centre_of(pair: Pair, side: int) -> Pair:

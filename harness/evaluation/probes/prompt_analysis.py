@@ -5,7 +5,6 @@ docs/probes.md defines each quantity and its range. All are measured on the cent
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,6 @@ def analyse_prompts(
     observer: Observer,
     source: TestPairs,
     test: TestSet,
-    datasets: Path,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """Return all probes of a prompted method on ``test`` as plain values.
@@ -40,7 +38,6 @@ def analyse_prompts(
         observer: the method.
         source: makes the pairs of ``test``.
         test: columns and tasks.
-        datasets: folder of the YAML files that name the photographs.
         on_progress: receives how many images are probed, of how many.
     """
     columns = _observe_columns(observer, source, test)
@@ -59,7 +56,7 @@ def analyse_prompts(
             "redundancy": redundancy,
             "prompt_swap": prompt_swap(observer, columns, on_progress),
             "explicit": classifier_decisions(observer, columns, tasks),
-            "out_of_distribution": _out_of_distribution(observer, test, datasets),
+            "out_of_distribution": _out_of_distribution(observer, test),
         }
     )
     return result
@@ -82,7 +79,7 @@ def _observe_columns(observer: Observer, source: TestPairs, test: TestSet) -> li
     return columns
 
 
-def _out_of_distribution(observer: Observer, test: TestSet, datasets: Path) -> list[dict[str, Any]]:
+def _out_of_distribution(observer: Observer, test: TestSet) -> list[dict[str, Any]]:
     """Return how degradations are routed that the setting's training never showed.
 
     Only on photographs that are degraded here; not for a method that needs task labels.
@@ -93,7 +90,7 @@ def _out_of_distribution(observer: Observer, test: TestSet, datasets: Path) -> l
     for kind, task in ood_tasks(test.tasks):
         images = []
         for photograph in test.photographs:
-            pair = ood_pair(datasets, test, task, photograph.name, SIDE_PX)
+            pair = ood_pair(test, task, photograph.name, SIDE_PX)
             images.append(observer.observe(pair))
         column = ObservedColumn(task.name, task.name, task.family, images)
         load = {level: column.expert_load(level).tolist() for level in column.levels}

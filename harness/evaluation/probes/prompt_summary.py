@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.config.run_specs import TestSet
-from harness.data.sources.pairs import Pair
+from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
 from harness.evaluation.probes.observe import Observer
@@ -57,18 +56,15 @@ class PromptSummary:
         return asdict(self)
 
 
-def summarise_prompts(observer: Observer, test: TestSet, datasets: Path) -> PromptSummary:
-    """Summarise the prompts of a method on the photographs of ``test``.
-
-    ``datasets`` is the folder of the YAML files that name the photographs.
-    """
+def summarise_prompts(observer: Observer, test: TestSet) -> PromptSummary:
+    """Summarise the prompts of a method on the photographs of ``test``."""
     tasks = tuple(task.name for task in test.tasks)
     families = [task.family for task in test.tasks]
     matrices, weights = [], []
     for photograph in test.photographs:
         pairs = []
         for task in test.tasks:
-            pairs.append(summary_pair(datasets, test, task, photograph.name, _SIDE_PX))
+            pairs.append(summary_pair(test, task, photograph.name, _SIDE_PX))
         matrix, selected = _swap_prompts(observer, pairs, tasks)
         matrices.append(matrix)
         weights.append(selected)
@@ -98,13 +94,16 @@ def _swap_prompts(
     features = method.encode(degraded)
     forced = method.choose(degraded, tasks if observer.needs_task_labels else None)
     selected = method.decode(features, forced)
-    routing = {level: one.weights.float() for level, one in selected.routing.items()}
+    weights, on_cpu = {}, {}
+    for level, routing in selected.routing.items():
+        weights[level] = routing.weights.float()
+        on_cpu[level] = weights[level].cpu()
     matrix = np.empty((len(pairs), len(pairs)))
     for column in range(len(pairs)):
-        override = {level: one[column].expand_as(one) for level, one in routing.items()}
+        override = {level: one[column].expand_as(one) for level, one in weights.items()}
         restored = method.decode(features, override).restored
         matrix[:, column] = _psnrs_db(restored, pairs)
-    return matrix, {level: one.cpu() for level, one in routing.items()}
+    return matrix, on_cpu
 
 
 def _stacked(pairs: Sequence[Pair]) -> Tensor:

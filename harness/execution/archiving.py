@@ -1,0 +1,36 @@
+"""Importing what an archive holds of a plan, and exporting what is stored of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.store import archive
+from harness.store.stored_run import StoredRun
+
+
+def import_runs(plan: Plan, folder: Path) -> int:
+    """Count what an archive or an output folder of version 0.1 holds of ``plan`` as done.
+
+    Returns:
+        The number of runs that were imported; runs with scores keep their own.
+
+    Raises:
+        HarnessError: the folder holds no results, or a file of it is damaged.
+    """
+    return archive.import_runs([_stored(run) for run in plan.all_runs], folder)
+
+
+def export_runs(plan: Plan, folder: Path) -> int:
+    """Write what is stored of ``plan`` to an archive, and return the number of runs.
+
+    Raises:
+        UsageError: nothing is stored.
+    """
+    return archive.export_runs([_stored(run) for run in plan.runs], folder)
+
+
+def _stored(run: Run) -> StoredRun:
+    required = tuple(_stored(needed) for needed in run.requires)
+    return StoredRun(run.method.id, run.train, run.score, run.folder, required)

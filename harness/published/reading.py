@@ -1,0 +1,222 @@
+"""Reading published numbers, strictly: nothing is guessed and nothing is left out.
+
+``results/published/`` holds them (its README describes the fields and names the sources); in the
+wheel they travel in ``harness/published``.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from harness.config.errors import HarnessError, did_you_mean
+from harness.config.package import PACKAGE_FOLDER
+from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
+
+_TABLE_FIELDS = ("source", "table", "setting", "title", "reference", "protocol")
+_COLUMN_FIELDS = ("setting", "column", "dataset", "group", "label")
+_METHOD_FIELDS = ("method", "id", "printed")
+_ROW_FIELDS = (
+    *("source", "table", "setting", "column", "dataset", "method", "printed_method", "venue"),
+    *("type", "starred", "metric", "value", "average", "protocol", "note"),
+)
+_DECIMAL = re.compile(r"\d+\.\d+")
+
+Line = dict[str, str]
+TableKey = tuple[str, str]
+"""Source and name of a table."""
+
+
+def published_folder() -> Path:
+    """Return the folder of published numbers: in the wheel, or of a checkout.
+
+    Raises:
+        HarnessError: the installation holds none.
+    """
+    package = PACKAGE_FOLDER
+    for folder in (package / "published", package.parent / "results" / "published"):
+        if (folder / "tables.csv").is_file():
+            return folder
+    raise HarnessError(f"no published numbers beside {package}; install the package again with pip")
+
+
+def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
+    """Read all tables, in the order of ``tables.csv``.
+
+    Raises:
+        HarnessError: a file, field, name or number that does not belong there, or a value that
+            stands twice; the message names file and line.
+    """
+    folder = folder or published_folder()
+    methods = _read_methods(folder / "methods.csv")
+    columns = _read_columns(folder / "columns.csv")
+    tables = _read_tables(folder / "tables.csv", columns)
+    names = _Names(methods, columns, tables)
+    rows: dict[TableKey, list[CitedRow]] = {key: [] for key in tables}
+    for source in dict.fromkeys(source for source, _ in tables):
+        for row in _read_rows(folder / f"{source}.csv", source, names):
+            rows[row.source, row.table].append(row)
+    found = []
+    for key, line in tables.items():
+        source, table = key
+        if not rows[key]:
+            raise HarnessError(f"{folder / f'{source}.csv'} holds no row of table {table}")
+        found.append(CitedTable(**line, columns=columns[line["setting"]], rows=tuple(rows[key])))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What rows may name.
+
+    Attributes:
+        methods: printed spelling -> (the one name, name in this project).
+        columns: setting -> its columns.
+        tables: source and table -> the line of ``tables.csv``.
+    """
+
+    methods: Mapping[str, tuple[str, str]]
+    columns: Mapping[str, tuple[CitedColumn, ...]]
+    tables: Mapping[TableKey, Line]
+
+
+def _lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:
+    """Yield each line as a dictionary, with the words that name its place."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            head = next(reader, [])
+            if tuple(head) != tuple(fields):
+                raise HarnessError(
+                    f"{path} does not begin with the fields {','.join(fields)}; "
+                    "put the published file back"
+                )
+            for values in reader:
+                where = f"{path}, line {reader.line_num}"
+                if len(values) != len(fields):
+                    raise HarnessError(f"{where}: {len(values)} fields instead of {len(fields)}")
+                if any(value != value.strip() for value in values):
+                    raise HarnessError(f"{where}: a field begins or ends with a space")
+                yield where, dict(zip(fields, values, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise HarnessError(
+            f"{path} cannot be read ({error}); put the published file back"
+        ) from error
+
+
+def _read_methods(path: Path) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for where, line in _lines(path, _METHOD_FIELDS):
+        for spelling in line["printed"].split("|"):
+            if not spelling or not line["method"]:
+                raise HarnessError(f"{where}: a method without a name or a spelling")
+            if spelling in found:
+                raise HarnessError(f"{where}: '{spelling}' is already {found[spelling][0]}")
+            found[spelling] = (line["method"], line["id"])
+    return found
+
+
+def _read_columns(path: Path) -> dict[str, tuple[CitedColumn, ...]]:
+    found: dict[str, tuple[CitedColumn, ...]] = {}
+    for where, line in _lines(path, _COLUMN_FIELDS):
+        column = CitedColumn(line["column"], line["dataset"], line["group"], line["label"])
+        known = found.get(line["setting"], ())
+        if any(column.name == other.name or column.dataset == other.dataset for other in known):
+            raise HarnessError(f"{where}: the column stands twice")
+        found[line["setting"]] = (*known, column)
+    return found
+
+
+def _read_tables(
+    path: Path, columns: Mapping[str, tuple[CitedColumn, ...]]
+) -> dict[TableKey, Line]:
+    found: dict[TableKey, Line] = {}
+    for where, line in _lines(path, _TABLE_FIELDS):
+        if line["setting"] not in columns:
+            known = did_you_mean(line["setting"], columns)
+            raise HarnessError(f"{where}: setting '{line['setting']}' has no columns; {known}")
+        key = line["source"], line["table"]
+        if key in found:
+            raise HarnessError(f"{where}: {line['source']} {line['table']} stands twice")
+        found[key] = line
+    return found
+
+
+def _read_rows(path: Path, source: str, names: _Names) -> Iterator[CitedRow]:
+    seen = set()
+    for where, line in _lines(path, _ROW_FIELDS):
+        _check_table(where, line, source, names)
+        _check_column(where, line, names)
+        _check_value(where, line)
+        row = _row(line, _method_id(where, line, names))
+        key = (row.table, row.method, row.column, row.metric)
+        if key in seen:
+            raise HarnessError(f"{where}: {', '.join(key)} has a value already")
+        seen.add(key)
+        yield row
+
+
+def _check_table(where: str, line: Line, source: str, names: _Names) -> None:
+    table = names.tables.get((line["source"], line["table"]))
+    if table is None or line["source"] != source:
+        raise HarnessError(
+            f"{where}: table '{line['table']}' of '{line['source']}' does not belong here"
+        )
+    if line["setting"] != table["setting"]:
+        raise HarnessError(f"{where}: the table's setting is {table['setting']}")
+
+
+def _check_column(where: str, line: Line, names: _Names) -> None:
+    by_dataset = {column.dataset: column.name for column in names.columns[line["setting"]]}
+    expected = AVERAGE if line["average"] else by_dataset.get(line["dataset"])
+    if line["column"] != expected or line["average"] not in ("", "printed", "computed"):
+        raise HarnessError(
+            f"{where}: column '{line['column']}' is not '{line['dataset']}' "
+            f"(average: '{line['average']}') of columns.csv"
+        )
+
+
+def _method_id(where: str, line: Line, names: _Names) -> str:
+    """Return the name in this project of a row's method, empty if it has none."""
+    method, method_id = names.methods.get(line["printed_method"], ("", ""))
+    if line["method"] != method:
+        raise HarnessError(
+            f"{where}: '{line['printed_method']}' is '{method}' in methods.csv, not "
+            f"'{line['method']}'; {did_you_mean(line['printed_method'], names.methods)}"
+        )
+    return method_id
+
+
+def _check_value(where: str, line: Line) -> None:
+    if line["metric"] not in CITED_METRICS:
+        known = did_you_mean(line["metric"], CITED_METRICS)
+        raise HarnessError(f"{where}: unknown metric '{line['metric']}'; {known}")
+    if not _DECIMAL.fullmatch(line["value"]):
+        raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
+    if line["starred"] not in ("", "yes"):
+        raise HarnessError(f"{where}: starred is 'yes' or empty, not '{line['starred']}'")
+
+
+def _row(line: Line, method_id: str) -> CitedRow:
+    return CitedRow(
+        source=line["source"],
+        table=line["table"],
+        setting=line["setting"],
+        column=line["column"],
+        dataset=line["dataset"],
+        method=line["method"],
+        method_id=method_id,
+        printed_method=line["printed_method"],
+        venue=line["venue"],
+        type=line["type"],
+        starred=bool(line["starred"]),
+        metric=line["metric"],
+        value=Decimal(line["value"]),
+        average=line["average"],
+        protocol=line["protocol"],
+        note=line["note"],
+    )

@@ -1,0 +1,145 @@
+"""Ablations as tables: each value's difference to its baseline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.planning.plan import Plan
+from harness.planning.studies import Study
+from harness.reporting.ablation_results import AxisResult, ValueResult, axis_results
+from harness.reporting.figures import draw_ablation
+from harness.reporting.statistics import Difference, Spread
+from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table_report import TableReport
+
+FIELDS = (
+    *("study", "axis", "value", "metric", "average", "delta", "low", "high", "spread"),
+    *("prompt_swap_gap_db", "failed"),
+)
+"""Columns of the CSV file."""
+
+_INTERVALS_OVER = {
+    "images": "over images of this one training: not over seeds",
+    "seeds": "over seeds, for these images",
+    "seeds and images": "over seeds and images",
+}
+
+
+@dataclass(frozen=True)
+class AblationTable(TableReport):
+    """The table of one axis of a study; ``result`` holds its numbers."""
+
+    result: AxisResult
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers and the caption as JSON values."""
+        content = asdict(self.result)
+        return {**content, "caption": self.table.caption}
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
+        paths = super().write(folder)
+        figures = [folder / f"{self.stem}{suffix}" for suffix in (".png", ".pdf")]
+        draw_ablation(self.result, figures)
+        return [*paths, *figures]
+
+
+def ablation_tables(
+    study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None = None
+) -> list[AblationTable]:
+    """Return a table per axis of ``study`` from what is stored of ``plan``.
+
+    Args:
+        study: what is compared.
+        plan: whose runs are its values.
+        failed: by a run's label, why it failed.
+        spread: what intervals show, by default all that the number of seeds lets them.
+    """
+    results = axis_results(study, plan, failed, spread)
+    return [ablation_table(result, plan.recipe.name) for result in results]
+
+
+def ablation_table(result: AxisResult, recipe: str) -> AblationTable:
+    """Return the table of an axis."""
+    name = f"{result.study}-{result.axis}"
+    lines = [_line(result, value) for value in result.values]
+    plain = plain_table(_heads(result), lines, _caption(result), f"ablation-{name}")
+    failures = [f"{value.label}: {value.failed}" for value in result.values if value.failed]
+    table = replace(
+        plain,
+        heading=f"{result.study}: {result.label}",
+        remarks=tuple(failures),
+        fields=FIELDS,
+        records=list(_records(result)),
+    )
+    return AblationTable(table, re.sub(r"[^\w.+=-]+", "_", f"ablation-{name}-{recipe}"), result)
+
+
+def _caption(result: AxisResult) -> str:
+    """Return what stands in the table, and what its intervals do and do not show."""
+    interval = "no interval"
+    if result.has_intervals:
+        interval = f"in brackets the 95% bootstrap interval {_INTERVALS_OVER[result.spread]}"
+    return (
+        f"{result.title}. {result.context} Differences to {result.baseline}, paired by image and "
+        f"seed; {interval}. Columns: difference in {result.metrics[0].label}. Prompt-swap gap: "
+        "PSNR of an image under its own prompt minus that under a prompt of another kind of "
+        "degradation."
+    )
+
+
+def _heads(result: AxisResult) -> list[str]:
+    heads = [result.label]
+    for metric in result.metrics:
+        heads += [metric.label, f"Δ {metric.label}"]
+    heads += [f"Δ {label}" for label in result.columns]
+    return [*heads, "prompt-swap gap"]
+
+
+def _line(result: AxisResult, value: ValueResult) -> list[str]:
+    texts = [value.label]
+    for metric in result.metrics:
+        if value.failed:
+            texts += ["failed", MISSING]
+            continue
+        average = value.averages.get(metric.id)
+        texts.append(MISSING if average is None else f"{average:.{metric.decimals}f}")
+        texts.append(_delta(value.deltas.get(metric.id), metric.decimals))
+    for label in result.columns:
+        known = value.columns.get(label)
+        texts.append(MISSING if known is None else f"{known:+.2f}")
+    gap_db = value.prompt_swap_gap_db
+    texts.append(MISSING if gap_db is None else f"{gap_db:+.2f} dB")
+    return texts
+
+
+def _delta(delta: Difference | None, decimals: int) -> str:
+    if delta is None:
+        return MISSING
+    text = f"{delta.mean:+.{decimals}f}"
+    if delta.low is None or delta.high is None:
+        return text
+    return f"{text} [{delta.low:+.{decimals}f}, {delta.high:+.{decimals}f}]"
+
+
+def _records(result: AxisResult) -> Iterator[Mapping[str, Any]]:
+    for value in result.values:
+        for metric in result.metrics:
+            delta = value.deltas.get(metric.id)
+            yield {
+                "study": result.study,
+                "axis": result.axis,
+                "value": value.label,
+                "metric": metric.id,
+                "average": value.averages.get(metric.id),
+                "delta": None if delta is None else delta.mean,
+                "low": None if delta is None else delta.low,
+                "high": None if delta is None else delta.high,
+                "spread": result.spread,
+                "prompt_swap_gap_db": value.prompt_swap_gap_db,
+                "failed": value.failed,
+            }

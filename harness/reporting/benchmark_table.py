@@ -1,0 +1,197 @@
+"""The benchmark table: methods by columns, from what is stored of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.evaluation.metrics import MetricFacts
+from harness.planning.plan import Plan
+from harness.published.tables import AVERAGE
+from harness.reporting.columns import extra_columns
+from harness.reporting.plan_summary import runs_by_method, summary_of
+from harness.reporting.summary import Entry, MethodRow, Summary, SummaryRequest
+from harness.reporting.table import (
+    BEST_AND_SECOND,
+    MISSING,
+    Cell,
+    CellKey,
+    Column,
+    MetricHeading,
+    Panel,
+    Part,
+    Row,
+    RowGroup,
+    Table,
+)
+from harness.reporting.table_report import TableReport
+
+FIELDS = (
+    *("method", "column", "metric", "mean", "std_over_seeds", "seeds", "images_scored"),
+    *("images_expected", "rank", "setting", "data_set", "recipe", "preprocessing", "protocol"),
+)
+"""Columns of the CSV file and of the data frame."""
+
+_NARROW_DECIMALS = 3
+"""Papers of the field print SSIM with three decimals; full precision is in the CSV."""
+
+_METRICS_IN_A_CELL = 2
+"""PSNR and SSIM share a cell; further metrics have a grid of their own."""
+
+Extra = Mapping[str, Mapping[str, str]]
+"""Texts of extra columns, by heading and method id."""
+
+
+@dataclass(frozen=True)
+class BenchmarkTable(TableReport):
+    """A benchmark table; ``summary`` holds its numbers."""
+
+    summary: Summary
+
+
+def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
+    """Return the table of what is stored of a plan; what is not stored is absent.
+
+    ``extra`` names columns of :mod:`harness.reporting.columns`.
+
+    Raises:
+        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+            column.
+        UsageError: an extra column is unknown.
+    """
+    texts = {}
+    for column in extra_columns(extra):
+        by_method = runs_by_method(plan)
+        texts[column.heading] = {method: column.value(runs) for method, runs in by_method.items()}
+    return benchmark_table_of(summary_of(plan), texts)
+
+
+def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> BenchmarkTable:
+    """Return the table of numbers that are known already."""
+    request = summary.request
+    extra = extra or {}
+    rows = [_row(summary, method, extra) for method in request.methods]
+    table = Table(
+        layout="stacked",
+        name=request.setting,
+        columns=tuple(_columns(request, extra)),
+        metrics=tuple(MetricHeading(m.id, m.label, m.unit) for m in request.metrics),
+        panels=tuple(_panels(request.metrics)),
+        parts=(Part("", (RowGroup("", tuple(rows)),)),),
+        caption=_caption(request),
+        fields=FIELDS,
+        records=[_record(request, key, entry) for key, entry in summary.entries.items()],
+    )
+    return BenchmarkTable(table, f"{request.setting}-{request.recipe}", summary)
+
+
+def value_cell(entry: Entry, decimals: int) -> Cell:
+    """Return an entry as a cell; ``(scored/expected)`` follows where it is incomplete."""
+    return Cell(
+        text=_number(entry, decimals),
+        rank=entry.rank,
+        spread=entry.spread,
+        short_text=_number(entry, min(decimals, _NARROW_DECIMALS)),
+    )
+
+
+def _number(entry: Entry, decimals: int) -> str:
+    text = f"{entry.value:.{decimals}f}"
+    if entry.spread is not None:
+        text += f"±{entry.spread:.{decimals}f}"
+    return text if entry.complete else f"{text} ({entry.scored}/{entry.expected})"
+
+
+def _columns(request: SummaryRequest, extra: Extra) -> list[Column]:
+    columns = []
+    for column in request.columns:
+        columns.append(
+            Column(
+                key=column.name,
+                heading=column.label,
+                label=column.label,
+                group=column.group,
+                latex_label=column.latex_label,
+            )
+        )
+    columns.append(Column(AVERAGE, "Average", "Average", is_trailing=True))
+    for heading in extra:
+        columns.append(Column(heading, heading, heading, per_metric=False, is_trailing=True))
+    return columns
+
+
+def _panels(metrics: Sequence[MetricFacts]) -> list[Panel]:
+    groups = [metrics[:_METRICS_IN_A_CELL]]
+    groups += [[metric] for metric in metrics[_METRICS_IN_A_CELL:]]
+    panels = []
+    for group in groups:
+        heading = " / ".join(metric.label for metric in group)
+        panels.append(Panel(heading, tuple(metric.id for metric in group)))
+    return panels
+
+
+def _row(summary: Summary, method: MethodRow, extra: Extra) -> Row:
+    request = summary.request
+    cells: dict[CellKey, Cell] = {}
+    for column in request.column_names:
+        for metric in request.metrics:
+            entry = summary.entry(method.id, column, metric.id)
+            shown = Cell(MISSING) if entry is None else value_cell(entry, metric.decimals)
+            cells[column, metric.id] = shown
+    for heading, texts in extra.items():
+        cells[heading, ""] = Cell(texts.get(method.id, MISSING))
+    return Row(method.label, cells, method.notes)
+
+
+def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) -> dict[str, Any]:
+    method, column, metric = key
+    return {
+        "method": method,
+        "column": column,
+        "metric": metric,
+        "mean": entry.value,
+        "std_over_seeds": entry.spread,
+        "seeds": entry.seeds,
+        "images_scored": entry.scored,
+        "images_expected": entry.expected,
+        "rank": entry.rank,
+        "setting": request.setting,
+        "data_set": _data_set(request, column),
+        "recipe": request.recipe,
+        "preprocessing": request.preprocessing,
+        "protocol": request.protocol,
+    }
+
+
+def _data_set(request: SummaryRequest, column: str) -> str:
+    """Return the data set of a column; an average stands on several."""
+    if column != AVERAGE:
+        return request.data_sets[column]
+    return ", ".join(dict.fromkeys(request.data_sets.values()))
+
+
+def _caption(request: SummaryRequest) -> str:
+    """Return what the figures are, in a few sentences."""
+    metrics = " / ".join(MetricHeading(m.id, m.label, m.unit).title for m in request.metrics)
+    counts = ", ".join(f"{c.label} {len(request.images[c.name])}" for c in request.columns)
+    seeds = ", ".join(str(seed) for seed in request.seeds)
+    several = len(request.seeds) > 1
+    spread = "; ± is the standard deviation over seeds" if several else ""
+    cut = f" (centre {request.centre_px} px)" if request.centre_px else ""
+    trained = f"{request.training} " if request.training else ""
+    missing = _absent(request)
+    absent = f"Not there: {missing}. " if missing else ""
+    average = "none, for a part of the columns is no average" if missing else "mean of the columns"
+    return (
+        f"{request.title}. Setting {request.setting}, {request.images_are}; recipe "
+        f"{request.recipe}; {metrics}, protocol {request.protocol}, preprocessing "
+        f"{request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}. "
+        f"{trained}Images scored{cut}: {counts}. {absent}Average: {average}; {BEST_AND_SECOND}."
+    )
+
+
+def _absent(request: SummaryRequest) -> str:
+    """Return the columns without data, each with the set that would fill it."""
+    labels = {column.name: column.label for column in request.columns}
+    return ", ".join(f"{labels[name]} ({data})" for name, data in request.absent.items())

@@ -1,0 +1,51 @@
+"""Stored results as a data frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.config.errors import HarnessError
+from harness.store.archive import archives_below, read_archive
+from harness.store.legacy.archives import is_legacy_output
+from harness.store.results import RESULT_FIELDS, Result, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def results_frame(folder: Path) -> pd.DataFrame:
+    """Return all results of an output folder, or of archives below it, one row per value.
+
+    Columns are the fields of :class:`~harness.store.results.Result`.
+
+    Raises:
+        HarnessError: the folder holds no results, or is of version 0.1.
+    """
+    import pandas as pd
+
+    results = _results(folder)
+    if not results:
+        raise HarnessError(
+            f"{folder} holds no results; compute some with python -m harness run --out {folder}"
+        )
+    rows = [asdict(result) for result in results]
+    return pd.DataFrame(rows, columns=list(RESULT_FIELDS))
+
+
+def _results(folder: Path) -> Sequence[Result]:
+    if not folder.is_dir():
+        raise HarnessError(
+            f"{folder} does not exist; compute results with python -m harness run --out {folder}"
+        )
+    if is_legacy_output(folder):
+        raise HarnessError(
+            f"{folder} is an output folder of version 0.1; convert it with "
+            f"python -m harness run ... --import {folder}"
+        )
+    results = list(read(sorted(folder.glob("*/results.jsonl"))))
+    for archive in archives_below(folder):
+        results += read_archive(archive)
+    return results

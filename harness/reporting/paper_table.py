@@ -1,0 +1,267 @@
+"""A table as papers lay it out: cited rows first, what was measured here below them.
+
+It is a pure function of a published table and of the numbers that are stored. Rows of different
+origin are never ranked among each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.planning.plan import Plan
+from harness.published.reading import load_published
+from harness.published.tables import AVERAGE, CitedColumn, CitedTable, tables_of
+from harness.reporting.paper_cited import cited_rows
+from harness.reporting.paper_own import own_detail, own_rows
+from harness.reporting.paper_row import PaperRow
+from harness.reporting.plan_summary import (
+    is_anything_stored,
+    reevaluated_summary,
+    summary_of,
+)
+from harness.reporting.summary import Summary
+from harness.reporting.table import (
+    BEST_AND_SECOND,
+    MISSING,
+    Cell,
+    CellKey,
+    Column,
+    MetricHeading,
+    Panel,
+    Part,
+    Row,
+    RowGroup,
+    Table,
+)
+from harness.reporting.table_report import TableReport
+from harness.store.results import Origin
+
+NOTHING_MEASURED = "Nothing was measured here: all values are cited."
+
+VENUE, DELTA = "venue", "delta"
+"""Keys of the columns beside those of values."""
+
+FIELDS = (
+    *("setting", "origin", "from", "type", "method", "venue", "column", "metric", "value"),
+    *("std_over_seeds", "images_scored", "images_expected", "rank", "protocol", "notes"),
+)
+"""Columns of the CSV file."""
+
+
+@dataclass(frozen=True)
+class PaperPart:
+    """Rows of one origin; they are ranked among themselves and never with other parts.
+
+    Attributes:
+        origin: of all rows.
+        name: the origin as the caption names it.
+        heading: over the rows.
+        detail: what stands behind the values, in half a sentence.
+        rows: in order.
+    """
+
+    origin: Origin
+    name: str
+    heading: str
+    detail: str
+    rows: Sequence[PaperRow]
+
+
+@dataclass(frozen=True)
+class PaperTable(TableReport):
+    """A table in a paper's layout; ``parts`` holds its values."""
+
+    parts: tuple[PaperPart, ...]
+
+
+def paper_table_of(
+    plan: Plan | None, setting: str, source: str | None = None, recipe: str = ""
+) -> PaperTable:
+    """Return a published table of a setting, with what is stored of a plan below it.
+
+    Args:
+        plan: what was measured; None for a setting that this installation cannot measure.
+        setting: name of the setting.
+        source: whose table, as ``cpl``; by default that of the first source.
+        recipe: name in the files where there is no plan.
+
+    Raises:
+        UsageError: nothing is published of the setting, or by that source.
+    """
+    cited = tables_of(load_published(), setting, source)[0]
+    measured = reevaluated = None
+    if plan is not None:
+        recipe = plan.recipe.name
+        measured = summary_of(plan) if is_anything_stored(plan) else None
+        reevaluated = reevaluated_summary(plan)
+    return paper_table(cited, measured, reevaluated, recipe)
+
+
+def paper_table(
+    cited: CitedTable,
+    measured: Summary | None = None,
+    reevaluated: Summary | None = None,
+    recipe: str = "",
+) -> PaperTable:
+    """Lay out a published table, with what this project has of it below.
+
+    ``measured`` holds trainings of this project, ``reevaluated`` pretrained weights scored here;
+    of both, methods without any value are left out. Columns that the published table does not
+    have are added behind its own; its metrics are kept.
+    """
+    own = [summary for summary in (measured, reevaluated) if summary is not None]
+    parts = tuple(_parts(cited, measured, reevaluated))
+    metrics = tuple(MetricHeading(m.id, m.label, m.unit) for m in cited.metrics)
+    columns = _value_columns(cited, own)
+    rows = [row for part in parts for row in part.rows]
+    has_delta = any(row.delta for row in rows)
+    table = Table(
+        layout="wide",
+        name=f"{cited.setting}-{cited.source}",
+        columns=tuple(_columns(columns, any(row.venue for row in rows), has_delta)),
+        metrics=metrics,
+        panels=(Panel(" / ".join(m.label for m in metrics), tuple(m.id for m in metrics)),),
+        parts=tuple(_table_part(part, metrics) for part in parts),
+        caption=_caption(cited, parts, _has_gaps(rows, columns, metrics)),
+        remarks=tuple(_remarks(cited, parts, own, has_delta)),
+        fields=FIELDS,
+        records=list(_records(cited, parts)),
+    )
+    stem = "-".join(filter(None, [cited.setting, recipe, "paper", cited.source]))
+    return PaperTable(table, stem, parts)
+
+
+def _parts(
+    cited: CitedTable, measured: Summary | None, reevaluated: Summary | None
+) -> Iterator[PaperPart]:
+    yield PaperPart("cited", "Cited", "Cited", cited.reference, cited_rows(cited))
+    if reevaluated is not None:
+        yield from _own_part("re-evaluated", reevaluated, cited)
+    if measured is not None:
+        yield from _own_part("measured", measured, cited)
+
+
+def _own_part(origin: Origin, own: Summary, cited: CitedTable) -> Iterator[PaperPart]:
+    rows = own_rows(own, cited)
+    if not rows:
+        return
+    name = origin.capitalize()
+    # The columns are named after the cited data sets, so the part says what its images are.
+    heading = f"{name} on synthetic data" if own.request.is_synthetic else name
+    yield PaperPart(origin, name, heading, own_detail(own, origin), rows)
+
+
+def _value_columns(cited: CitedTable, own: Sequence[Summary]) -> list[CitedColumn]:
+    """Return the columns in printed order, then those that only this project has."""
+    columns = {column.name: column for column in cited.columns}
+    for summary in own:
+        for column in summary.request.columns:
+            added = CitedColumn(column.name, column.name, column.group, column.label)
+            columns.setdefault(column.name, added)
+    return list(columns.values())
+
+
+def _columns(values: Sequence[CitedColumn], has_venues: bool, has_delta: bool) -> Iterator[Column]:
+    if has_venues:
+        yield Column(VENUE, "Venue", "Venue", per_metric=False, is_text=True)
+    for column in values:
+        heading = _heading(column.group, column.label)
+        yield Column(column.name, heading, column.label, column.group)
+    yield Column(AVERAGE, "Average", "Average", is_trailing=True)
+    if has_delta:
+        yield Column(DELTA, "Δ", "Δ", is_trailing=True, is_signed=True)
+
+
+def _heading(group: str, label: str) -> str:
+    """Return one heading; a group that says no more than its label adds nothing."""
+    if "σ" not in label:
+        return label
+    short = group.partition("(")[2].rstrip(")")
+    return f"{short or group} {label}"
+
+
+def _table_part(part: PaperPart, metrics: Sequence[MetricHeading]) -> Part:
+    by_type: dict[str, list[Row]] = {}
+    for row in part.rows:
+        by_type.setdefault(row.type, []).append(_table_row(row, part.origin, metrics))
+    groups = tuple(RowGroup(name, tuple(rows)) for name, rows in by_type.items())
+    return Part(part.heading, groups)
+
+
+def _table_row(row: PaperRow, origin: Origin, metrics: Sequence[MetricHeading]) -> Row:
+    cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(row.venue)}
+    for key, value in row.values.items():
+        cells[key] = Cell(value.text, value.rank, value.notes, value.spread)
+    for metric in metrics:
+        if origin == "cited":
+            cells[DELTA, metric.id] = Cell("")
+        elif metric.id in row.delta:
+            cells[DELTA, metric.id] = Cell(row.delta[metric.id])
+    return Row(row.method, cells, row.notes)
+
+
+def _caption(cited: CitedTable, parts: Sequence[PaperPart], has_gaps: bool) -> str:
+    """Return what the figures are."""
+    metrics = " / ".join(f"{m.label}{f' in {m.unit}' if m.unit else ''}" for m in cited.metrics)
+    details = ". ".join(f"{part.name}: {part.detail}" for part in parts)
+    ranked = " within each part" if len(parts) > 1 else ""
+    missing = f"; {MISSING} where nothing is known" if has_gaps else ""
+    return (
+        f"{cited.title}. {metrics}. {details}. How the cited values "
+        f"were scored: {cited.protocol}. {BEST_AND_SECOND}{ranked}{missing}."
+    )
+
+
+def _has_gaps(
+    rows: Sequence[PaperRow], columns: Sequence[CitedColumn], metrics: Sequence[MetricHeading]
+) -> bool:
+    names = [*(column.name for column in columns), AVERAGE]
+    wanted = {(name, metric.id) for name in names for metric in metrics}
+    return any(not wanted <= row.values.keys() for row in rows)
+
+
+def _remarks(
+    cited: CitedTable, parts: Sequence[PaperPart], own: Sequence[Summary], has_delta: bool
+) -> Iterator[str]:
+    if len(parts) == 1:
+        yield NOTHING_MEASURED
+    if any(row.average == "computed" for row in cited.rows):
+        yield "The averages were computed from the values; the source prints none."
+    if has_delta:
+        yield "Δ: the average of this line minus the cited average of the same method."
+    if len(parts) > 1 and any(summary.request.is_synthetic for summary in own):
+        yield (
+            "The synthetic data have other images than the cited benchmark, so the difference of "
+            "a measured and a cited value is mostly that of the images."
+        )
+
+
+def _records(cited: CitedTable, parts: Sequence[PaperPart]) -> Iterator[Mapping[str, Any]]:
+    for part in parts:
+        for row in part.rows:
+            shared = {
+                "setting": cited.setting,
+                "origin": part.origin,
+                "from": part.detail,
+                "type": row.type,
+                "method": row.method,
+                "venue": row.venue,
+                "protocol": row.protocol,
+            }
+            for (column, metric), value in row.values.items():
+                yield {
+                    **shared,
+                    "column": column,
+                    "metric": metric,
+                    "value": value.exact,
+                    "std_over_seeds": value.spread,
+                    "images_scored": value.scored,
+                    "images_expected": value.expected,
+                    "rank": value.rank,
+                    "notes": "; ".join([*row.notes, *value.notes]),
+                }
+            for metric, difference in row.delta.items():
+                column = "average minus cited"
+                yield {**shared, "column": column, "metric": metric, "value": difference}

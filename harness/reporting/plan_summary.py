@@ -1,0 +1,127 @@
+"""From what is stored of a plan to the numbers of its table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.config.hashing import spec_hash
+from harness.evaluation.metrics import MetricFacts, metric_facts
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.reporting.plan_text import training_sentence
+from harness.reporting.prompt_report import prompt_notes, stored_prompts
+from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
+from harness.store.files import read_json
+from harness.store.prompt_files import stored_summary
+from harness.store.results import Result, read, results_of
+
+ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
+
+
+def summary_of(plan: Plan) -> Summary:
+    """Return the numbers of a plan's table; what is not stored is absent.
+
+    Raises:
+        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+            column.
+    """
+    results: list[Result] = []
+    for run in plan.runs:
+        results += results_of(run.folder.results, run.score_id)
+    rows = [_method_row(runs) for runs in runs_by_method(plan).values()]
+    return summarise(results, _request(plan, rows))
+
+
+def runs_by_method(plan: Plan) -> dict[str, list[Run]]:
+    """Return the scored runs of a plan by method id, in the order of the table."""
+    found: dict[str, list[Run]] = {}
+    for run in plan.runs:
+        found.setdefault(run.method.id, []).append(run)
+    return found
+
+
+def is_anything_stored(plan: Plan) -> bool:
+    """Return whether any run of a plan has results."""
+    return any(results_of(run.folder.results, run.score_id) for run in plan.runs)
+
+
+def reevaluated_summary(plan: Plan) -> Summary | None:
+    """Return the numbers of pretrained weights that are stored beside a plan's runs, if any.
+
+    Shown are those scored on the test set of this plan under its protocol; two files of weights
+    of one method are two rows.
+    """
+    rows: list[MethodRow] = []
+    results: list[Result] = []
+    for path in sorted(plan.out.glob("*/results.jsonl")):
+        found = _reevaluated(path, plan)
+        if not found:
+            continue
+        provenance = read_json(path.parent / "provenance.json")
+        name = f"{found[0].method}#{found[0].weights}"
+        label = provenance.get("label", found[0].method)
+        rows.append(MethodRow(name, label, False, (f"weights of {provenance['source']}",)))
+        for result in found:
+            results.append(replace(result, method=name))
+    if not rows:
+        return None
+    return summarise(results, replace(_request(plan, rows), seeds=(0,)))
+
+
+def _reevaluated(path: Path, plan: Plan) -> list[Result]:
+    """Return the results of pretrained weights on the plan's test set and protocol."""
+    found = [result for result in read([path]) if result.origin == "re-evaluated"]
+    if not found:
+        return []
+    score = next(run.score for run in plan.runs if run.score is not None)
+    expected = spec_hash(score.model_copy(update={"weights": found[0].weights}))
+    return [result for result in found if result.score == expected]
+
+
+def _method_row(runs: list[Run]) -> MethodRow:
+    method, checkpoint = runs[0].method, runs[0].checkpoint
+    notes: list[str] = []
+    if method.spec.needs_task_labels:
+        notes.append(ORACLE_NOTE)
+    if checkpoint is not None:
+        notes.append(f"weights of {checkpoint.path.name}, evaluated again")
+    notes += prompt_notes(stored_prompts(runs))
+    return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
+
+
+def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
+    images = plan.test.images_by_column()
+    is_synthetic = plan.source.name == "synthetic"
+    return SummaryRequest(
+        title=plan.setting.title,
+        setting=plan.setting.name,
+        images_are="synthetic data" if is_synthetic else "real images",
+        data_sets=_data_sets(plan, images),
+        preprocessing=plan.setting.preprocessing.id,
+        protocol=plan.setting.protocol.id,
+        recipe=plan.recipe.name,
+        columns=plan.columns,
+        metrics=tuple(_facts(name, plan) for name in plan.metrics),
+        methods=tuple(rows),
+        seeds=plan.seeds,
+        images=images,
+        centre_px=plan.test.centre_px,
+        absent=plan.absent_columns,
+        training=training_sentence(plan),
+    )
+
+
+def _data_sets(plan: Plan, images: dict[str, list[str]]) -> dict[str, str]:
+    """Return by column the name of the data set that fills it."""
+    pairs = plan.source.pairs(plan.test)
+    return {column: pairs.data_set(column) for column, names in images.items() if names}
+
+
+def _facts(name: str, plan: Plan) -> MetricFacts:
+    """Return the facts of a metric, with the direction that was stored when it was computed."""
+    better: bool | None = None
+    for run in plan.runs:
+        directions = stored_summary(run.folder).get("higher_is_better", {})
+        better = directions.get(metric_facts(name).id, better)
+    return metric_facts(name, better)

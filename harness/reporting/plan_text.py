@@ -1,0 +1,35 @@
+"""A plan in sentences."""
+
+from __future__ import annotations
+
+from harness.config.run_specs import OnDiskTrainingData
+from harness.planning.plan import Plan
+
+
+def training_sentence(plan: Plan) -> str:
+    """Return what was trained on of the data sets on disk, and what was not.
+
+    It is empty where training data are synthetic.
+    """
+    data = _training_data(plan)
+    if data is None:
+        return ""
+    families_by_set: dict[str, list[str]] = {}
+    for entry in data.files:
+        name = entry.set if entry.group is None else f"{entry.set}/{entry.group}"
+        families_by_set.setdefault(f"{name} ({entry.count} images)", []).append(entry.family)
+    trained = []
+    for name, families in families_by_set.items():
+        trained.append(f"{', '.join(families)} on {name}")
+    missing = []
+    for family, names in plan.absent_families.items():
+        missing.append(f"{family} ({', '.join(names) or 'no set'} not there)")
+    sentence = f"Trained: {'; '.join(trained)}."
+    return f"{sentence} Not trained: {'; '.join(missing)}." if missing else sentence
+
+
+def _training_data(plan: Plan) -> OnDiskTrainingData | None:
+    for run in plan.runs:
+        if isinstance(run.train.data, OnDiskTrainingData):
+            return run.train.data
+    return None

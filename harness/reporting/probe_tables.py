@@ -1,0 +1,243 @@
+"""Prompt analyses as text, LaTeX and figures; docs/probes.md explains every number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from harness.planning.plan import Plan
+from harness.reporting.figures import draw_prompts
+from harness.reporting.renderers import latex_plain, markdown, terminal
+from harness.reporting.renderers.latex_text import NEEDS
+from harness.reporting.table import MISSING, Table, plain_table
+from harness.reporting.table_report import write_texts
+from harness.store.prompt_files import stored_analysis
+
+SUMMARY_NOTE = (
+    "Prompt-swap gap: PSNR of an image under its own prompts minus that under the prompts which "
+    "images of other kinds of degradation really receive, mean over columns. NMI, normalised "
+    "mutual information: what the most weighted expert says of the kind of degradation, "
+    "I/H(kind), and of the single task, mean over levels; in brackets what shuffled tasks give. "
+    "Load entropy: entropy of how much all experts are used, over its maximum. Similarity: of the "
+    "mean prompts of different kinds, mean over levels."
+)
+_SUMMARY_HEADS = (
+    *("Method", "own prompt", "prompt-swap gap", "NMI (kinds)", "NMI (tasks)"),
+    *("load entropy", "cosine", "CKA"),
+)
+_SHORT_SUMMARY_HEADS = (
+    *("Method", "own", "swap gap", "NMI (kinds)", "NMI (tasks)", "load", "cos.", "CKA"),
+)
+_UNSELECTED_NOTE = "Prompts that no image selects, forced on all; they count nowhere above."
+
+
+@dataclass(frozen=True)
+class AnalysedRun:
+    """The prompt analysis of one run, as ``prompt_analysis.json`` holds it for its score."""
+
+    label: str
+    analysis: Mapping[str, Any]
+
+
+def analysed_runs(plan: Plan) -> list[AnalysedRun]:
+    """Return the prompt analyses that are stored of a plan; methods without prompts have none."""
+    found = []
+    for run in plan.runs:
+        analysis = stored_analysis(run.folder, run.score_id)
+        if analysis:
+            found.append(AnalysedRun(run.label, analysis))
+    return found
+
+
+def report(plan: Plan) -> str:
+    """Return summary and prompt swaps for a terminal; empty where nothing is analysed."""
+    runs = analysed_runs(plan)
+    return report_of(runs) if runs else ""
+
+
+def write(plan: Plan, folder: Path) -> list[Path]:
+    """Write analyses as Markdown and LaTeX, and a figure per run, and return the paths."""
+    runs = analysed_runs(plan)
+    if not runs:
+        return []
+    stem = f"{plan.setting.name}-{plan.recipe.name}-probes"
+    paths = write_texts(folder, stem, {".md": markdown_of(runs), ".tex": latex_of(runs)})
+    for run in runs:
+        name = re.sub(r"[^\w.+=-]+", "_", run.label)[:80]
+        figures = [folder / f"{stem}-{name}.{kind}" for kind in ("png", "pdf")]
+        draw_prompts(run.label, run.analysis, figures)
+        paths += figures
+    return paths
+
+
+def report_of(runs: Sequence[AnalysedRun]) -> str:
+    """Return the summary and the prompt swaps of several runs for a terminal."""
+    parts = [terminal.body(_summary(runs)), fill(SUMMARY_NOTE, 96)]
+    for run in runs:
+        parts.append(
+            f"{run.label}: PSNR in dB of the row's images under the prompts of the column's\n"
+            + terminal.body(_swaps(run.analysis))
+        )
+    return "\n\n".join(parts)
+
+
+def markdown_of(runs: Sequence[AnalysedRun]) -> str:
+    """Return everything that was analysed as Markdown."""
+    summary = replace(_summary(runs), heading="Probes", caption=SUMMARY_NOTE)
+    parts = [markdown.render(summary, level=1)]
+    for run in runs:
+        parts.append(f"## {run.label}\n")
+        for table in _sections(run.analysis):
+            parts.append(markdown.render(table, level=3))
+    return "\n".join(parts)
+
+
+def latex_of(runs: Sequence[AnalysedRun]) -> str:
+    """Return the summary and each run's prompt swaps as ``table`` environments."""
+    summary = replace(
+        _summary(runs, _SHORT_SUMMARY_HEADS), name="probes", caption=f"Probes. {SUMMARY_NOTE}"
+    )
+    parts = [NEEDS, latex_plain.plain(summary)]
+    for number, run in enumerate(runs):
+        caption = (
+            f"{run.label}: PSNR in dB of the row's images under the prompts that the column's "
+            "images receive; gap of the own ones to those of other kinds."
+        )
+        swaps = replace(_swaps(run.analysis), name=f"prompt-swap-{number}", caption=caption)
+        parts.append(latex_plain.plain(swaps))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(analysis: Mapping[str, Any]) -> Iterator[Table]:
+    """Yield the tables of a run, those with a heading as sections of their own."""
+    yield replace(_swaps(analysis), heading="Prompt swaps")
+    if analysis["prompt_swap"]["unselected"]:
+        yield replace(_unselected(analysis), caption=_UNSELECTED_NOTE)
+    for level, found in analysis["routing"].items():
+        yield replace(_load(found["expert_load"]), heading=f"Routing at {level}")
+    yield replace(_redundancy(analysis), heading="Redundancy")
+    if analysis["explicit"]:
+        yield replace(_confusion(analysis), heading="Decisions of the classifier")
+        yield _decisions(analysis)
+    if analysis["out_of_distribution"]:
+        yield replace(_out_of_distribution(analysis), heading="Out-of-distribution degradations")
+
+
+def _summary(runs: Sequence[AnalysedRun], heads: Sequence[str] = _SUMMARY_HEADS) -> Table:
+    return plain_table(heads, [_summary_line(run) for run in runs])
+
+
+def _summary_line(run: AnalysedRun) -> list[str]:
+    swap = run.analysis["prompt_swap"]
+    routing = list(run.analysis["routing"].values())
+    redundancy = list(run.analysis["redundancy"].values())
+    own_db = [values[place] for place, values in enumerate(swap["psnr_db"])]
+    cosine = _mean([level["cosine_between_families"] for level in redundancy])
+    cka = _mean([level["cka_between_families"] for level in redundancy])
+    return [
+        run.label,
+        _number(_mean(own_db), 2, " dB"),
+        _signed(_mean(swap["gap_db"]), " dB"),
+        _information(routing, "families"),
+        _information(routing, "tasks"),
+        _number(_mean([level["load_entropy"] for level in routing]), 2),
+        _number(cosine, 2),
+        _number(cka, 2),
+    ]
+
+
+def _information(routing: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Return a normalised mutual information, and in brackets what shuffled tasks give."""
+    levels = [level["normalised_mutual_information"] for level in routing]
+    found = _mean([level[name] for level in levels])
+    by_chance = _mean([level[f"{name}_by_chance"] for level in levels])
+    return f"{found:.2f} ({by_chance:.2f})"
+
+
+def _swaps(analysis: Mapping[str, Any]) -> Table:
+    swap = analysis["prompt_swap"]
+    lines = []
+    for place, name in enumerate(analysis["columns"]):
+        values = [f"{value:.2f}" for value in swap["psnr_db"][place]]
+        lines.append([name, *values, _signed(swap["gap_db"][place])])
+    return plain_table(["", *analysis["columns"], "gap"], lines)
+
+
+def _unselected(analysis: Mapping[str, Any]) -> Table:
+    lines = []
+    for name, values in analysis["prompt_swap"]["unselected"].items():
+        lines.append([f"prompt {name}", *_decimals(values)])
+    return plain_table(["", *analysis["columns"]], lines)
+
+
+def _load(expert_load: Mapping[str, Sequence[float]]) -> Table:
+    experts = len(next(iter(expert_load.values())))
+    lines = [[name, *_decimals(shares)] for name, shares in expert_load.items()]
+    return plain_table(["", *(f"expert {expert}" for expert in range(experts))], lines)
+
+
+def _redundancy(analysis: Mapping[str, Any]) -> Table:
+    lines = []
+    for level, found in analysis["redundancy"].items():
+        cosine = _number(found["cosine_between_families"], 3)
+        lines.append([level, cosine, _number(found["cka_between_families"], 3)])
+    return plain_table(["between kinds", "cosine", "CKA"], lines)
+
+
+def _confusion(analysis: Mapping[str, Any]) -> Table:
+    found = analysis["explicit"]
+    lines = [[name, *map(str, counts)] for name, counts in found["confusion"].items()]
+    return plain_table(["images classified as", *found["tasks"]], lines)
+
+
+def _decisions(analysis: Mapping[str, Any]) -> Table:
+    lines = []
+    for name, found in analysis["explicit"]["psnr_db"].items():
+        values = [found["right"], found["wrong"], found["wrong_with_true_task"]]
+        lines.append([name, *(_number(value, 2) for value in values)])
+    heads = ["PSNR in dB", "classified right", "classified wrong", "the same, with the true task"]
+    return plain_table(heads, lines)
+
+
+def _out_of_distribution(analysis: Mapping[str, Any]) -> Table:
+    levels = list(analysis["routing"])
+    lines = []
+    for found in analysis["out_of_distribution"]:
+        routes = [_most_used(found["expert_load"][level]) for level in levels]
+        values = _decimals([found["input_db"], found["restored_db"]])
+        lines.append([found["kind"], found["name"], *values, *routes])
+    heads = ["", "degradation", "input dB", "restored dB"]
+    heads += [f"most at {level}" for level in levels]
+    return plain_table(heads, lines)
+
+
+def _most_used(shares: Sequence[float]) -> str:
+    expert = max(range(len(shares)), key=shares.__getitem__)
+    return f"{expert}: {100 * shares[expert]:.0f}%"
+
+
+def _decimals(values: Sequence[float]) -> list[str]:
+    return [f"{value:.2f}" for value in values]
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    import numpy as np
+
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _number(value: float | None, digits: int, unit: str = "") -> str:
+    if value is None or value != value:  # NaN alone differs from itself
+        return MISSING
+    return f"{value:.{digits}f}{unit}"
+
+
+def _signed(value: float | None, unit: str = "") -> str:
+    if value is None or value != value:  # NaN alone differs from itself
+        return MISSING
+    return f"{value:+.2f}{unit}"

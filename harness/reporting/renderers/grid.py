@@ -1,0 +1,99 @@
+"""The grid of a table in characters, which terminals and Markdown share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.reporting.table import MISSING, Cell, Column, Panel, Row, Table
+
+
+@dataclass(frozen=True)
+class GridStyle:
+    """How a grid is written.
+
+    Attributes:
+        lines: tabulate's name of the lines around cells.
+        mark: returns a value marked by its rank.
+        escape: returns words so that they are shown as they are.
+        part: returns the heading of a part as shown.
+        group: returns the heading of a group of rows as shown.
+    """
+
+    lines: str
+    mark: Callable[[str, int | None], str]
+    escape: Callable[[str], str]
+    part: Callable[[str], str]
+    group: Callable[[str], str]
+
+
+def grid(table: Table, style: GridStyle) -> str:
+    """Return the grids of a table, one per panel, with an empty line between them."""
+    return "\n\n".join(_panel_grid(table, panel, style) for panel in table.panels)
+
+
+def _panel_grid(table: Table, panel: Panel, style: GridStyle) -> str:
+    from tabulate import tabulate
+
+    shown = [column for column in table.columns if _is_shown(column, panel, table)]
+    heads = [style.escape(panel.heading)]
+    heads += [style.escape(column.heading) for column in shown]
+    lines = []
+    for part in table.parts:
+        if part.heading:
+            lines.append(_heading_line(style.part(part.heading), len(shown)))
+        for group in part.groups:
+            if group.heading:
+                lines.append(_heading_line(style.group(group.heading), len(shown)))
+            for row in group.rows:
+                lines.append(_line(table, panel, row, shown, style))
+    return tabulate(
+        lines,
+        headers=heads,
+        tablefmt=style.lines,
+        disable_numparse=True,
+        colalign=_alignment(table, shown) if lines else None,
+    )
+
+
+def _is_shown(column: Column, panel: Panel, table: Table) -> bool:
+    """Return whether a column stands in a panel; what belongs to no metric stands in the first."""
+    return column.per_metric or column.is_text or panel == table.panels[0]
+
+
+def _alignment(table: Table, columns: list[Column]) -> list[str]:
+    if table.layout == "plain":
+        return ["left"] * (len(columns) + 1)
+    return ["left", *("left" if column.is_text else "right" for column in columns)]
+
+
+def _heading_line(heading: str, columns: int) -> list[str]:
+    return [heading] + [""] * columns
+
+
+def _line(
+    table: Table, panel: Panel, row: Row, columns: list[Column], style: GridStyle
+) -> list[str]:
+    line = [style.escape(row.label + table.marks(row.notes))]
+    for column in columns:
+        metrics = panel.metrics if column.per_metric else ("",)
+        cells = [row.cells.get((column.key, metric)) for metric in metrics]
+        line.append(_joined(table, column, cells, style))
+    return line
+
+
+def _joined(table: Table, column: Column, cells: list[Cell | None], style: GridStyle) -> str:
+    """Return the values of one cell; where none is known, or all are empty, it says so once."""
+    known = [cell for cell in cells if cell is not None]
+    if not known:
+        return MISSING
+    if all(cell.text == "" for cell in known):
+        return ""
+    texts = []
+    for cell in cells:
+        if cell is None:
+            texts.append(MISSING)
+            continue
+        text = style.escape(cell.text) if column.is_text else cell.text
+        texts.append(style.mark(text, cell.rank) + table.marks(cell.notes))
+    return " / ".join(texts)

@@ -1,0 +1,214 @@
+"""A table in LaTeX that fits the width of a two-column page: metrics stand side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from harness.reporting.renderers.latex_text import (
+    MARKING,
+    NEEDS,
+    centred,
+    column_label,
+    escape,
+    ranked,
+    rule_below,
+)
+from harness.reporting.table import MISSING, Cell, Column, MetricHeading, Row, Table
+
+_MOST_NUMBERS = 14
+"""Numbers on a line that still fit; a table with more shows its metrics one below the other."""
+
+_MOST_LINES = 64
+"""Lines of methods that fit on a page; where there are more, each metric has a float of its own."""
+
+_LONGEST_NAME = 19
+"""Characters of a method's name that stay on one line."""
+
+_NARROW_GAPS = 8
+"""Numbers on a line from which the gaps between them are narrow."""
+
+
+def wide(table: Table) -> str:
+    """Return a ``table*`` environment with a rule between its parts."""
+    count = len(table.metrics) * len(_value_columns(table))
+    label = re.sub(r"[^a-zA-Z0-9-]+", "-", table.name)
+    sizes = [
+        r"  \scriptsize",
+        # Underlined figures must not touch those below.
+        r"  \renewcommand{\arraystretch}{1.12}",
+        rf"  \setlength{{\tabcolsep}}{{{'2.5pt' if count > _NARROW_GAPS else '5pt'}}}",
+    ]
+    lines = [
+        NEEDS,
+        r"\begin{table*}[tb]",
+        r"  \centering",
+        rf"  \caption{{{_breakable(escape(table.caption_with(MARKING)))}}}",
+        rf"  \label{{tab:{label}}}",
+        r"  \par\smallskip",
+        *sizes,
+    ]
+    continued = [
+        r"\end{table*}",
+        r"\begin{table*}[tb]",
+        r"  \centering",
+        rf"  Table~\ref{{tab:{label}}}, continued.",
+        r"  \par\smallskip",
+        *sizes,
+    ]
+    bodies = [_tabular(table, metrics) for metrics in _panels(table, count)]
+    fits_one_page = sum(map(len, bodies)) <= _MOST_LINES
+    for body in bodies:
+        if body is not bodies[0]:
+            lines += [r"  \par\medskip"] if fits_one_page else continued
+        lines += body
+    return "\n".join([*lines, *_below(table), r"\end{table*}"]) + "\n"
+
+
+def _panels(table: Table, count: int) -> list[Sequence[MetricHeading]]:
+    if len(table.metrics) > 1 and count > _MOST_NUMBERS:
+        return [[metric] for metric in table.metrics]
+    return [table.metrics]
+
+
+def _below(table: Table) -> list[str]:
+    notes = [*table.remarks, *table.footnotes]
+    if not notes:
+        return []
+    joined = " ".join(_breakable(_sentence(escape(note))) for note in notes)
+    return [rf"  \par\smallskip\parbox{{0.98\textwidth}}{{\scriptsize\raggedright {joined}}}"]
+
+
+def _value_columns(table: Table) -> list[Column]:
+    return [column for column in table.columns if not column.is_text]
+
+
+def _text_columns(table: Table) -> list[Column]:
+    return [column for column in table.columns if column.is_text]
+
+
+def _tabular(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
+    texts = 1 + len(_text_columns(table))
+    numbers = len(metrics) * len(_value_columns(table))
+    whole = rf"\multicolumn{{{texts + numbers}}}{{@{{}}l}}"
+    lines = [
+        rf"  \begin{{tabular}}{{@{{}}{'l' * texts}{'c' * numbers}@{{}}}}",
+        r"    \toprule",
+        *_heads(table, metrics),
+    ]
+    for part in table.parts:
+        lines.append(r"    \midrule")
+        lines.append(rf"    {whole}{{\textbf{{{escape(part.heading)}}}}} \\")
+        for group in part.groups:
+            if group.heading:
+                if group is not part.groups[0]:
+                    lines.append(r"    \addlinespace[2pt]")
+                lines.append(rf"    {whole}{{\emph{{{escape(group.heading)}}}}} \\")
+            for row in group.rows:
+                lines.append(_line(table, row, metrics))
+                lines += _spread_line(table, row, metrics)
+    return [*lines, r"    \bottomrule", r"  \end{tabular}"]
+
+
+def _heads(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
+    """Return the header: groups over columns over metrics, each line where it says something."""
+    lead = ["Method", *(column.heading for column in _text_columns(table))]
+    labels = [column_label(column) for column in _value_columns(table)]
+    lines = _group_heads(table, len(metrics), len(lead))
+    if len(metrics) == 1:
+        if len(table.metrics) > 1:
+            lead[0] = rf"\emph{{{escape(metrics[0].title)}}}"
+        return [*lines, rf"    {' & '.join([*lead, *labels])} \\"]
+    names, rules = [], []
+    place = len(lead) + 1
+    for label in labels:
+        names.append(centred(label, len(metrics)))
+        rules.append(rule_below(place, len(metrics)))
+        place += len(metrics)
+    metric_names = [metric.label for metric in metrics] * len(names)
+    blank = [""] * len(lead)
+    return [
+        *lines,
+        rf"    {' & '.join([*blank, *names])} \\",
+        f"    {' '.join(rules)}",
+        rf"    {' & '.join([*lead, *metric_names])} \\",
+    ]
+
+
+def _group_heads(table: Table, each: int, texts: int) -> list[str]:
+    """Return the line of groups and its rules; nothing where groups repeat their labels."""
+    columns = _value_columns(table)
+    grouped = [column for column in columns if not column.is_trailing]
+    trailing = len(columns) - len(grouped)
+    if not any(column.group and column.group != column.label for column in grouped):
+        return []
+    groups, rules = [], []
+    place = texts + 1
+    for name, members in groupby(grouped, key=lambda column: column.group):
+        width = each * len(list(members))
+        groups.append(centred(escape(name), width))
+        rules.append(rule_below(place, width))
+        place += width
+    cells = [*[""] * texts, *groups, *[""] * (each * trailing)]
+    return [rf"    {' & '.join(cells)} \\", f"    {' '.join(rules)}"]
+
+
+def _line(table: Table, row: Row, metrics: Sequence[MetricHeading]) -> str:
+    texts = [_name(row.label) + escape(table.marks(row.notes))]
+    for column in _text_columns(table):
+        texts.append(escape(row.cells.get((column.key, ""), Cell("")).text))
+    for column in _value_columns(table):
+        for metric in metrics:
+            texts.append(_value(table, column, row.cells.get((column.key, metric.id))))
+    return f"    {' & '.join(texts)} \\\\"
+
+
+def _name(label: str) -> str:
+    if len(label) <= _LONGEST_NAME:
+        return escape(label)
+    # Names break after the signs between options, and within long words.
+    words = re.split(r"(?<=[:=_#,])|(?<=[0-9A-Za-z]{8})(?=[0-9A-Za-z])", label)
+    name = r"\allowbreak{}".join(map(escape, words))
+    return rf"\parbox[t]{{0.14\textwidth}}{{\raggedright {name}\strut}}"
+
+
+def _value(table: Table, column: Column, cell: Cell | None) -> str:
+    """Return a value marked by its rank; marks take no width, and the spread stands below."""
+    if cell is None:
+        return MISSING
+    if column.is_signed:
+        return f"${cell.text}$" if cell.text else ""
+    value, _, spread = cell.text.partition("±")
+    value += "".join(spread.partition(" ")[1:])
+    shown = ranked(value, cell.rank)
+    return shown + (rf"\rlap{{{escape(table.marks(cell.notes))}}}" if cell.notes else "")
+
+
+def _spread_line(table: Table, row: Row, metrics: Sequence[MetricHeading]) -> list[str]:
+    """Return the spreads over seeds as a line below the values, whose columns they do not widen."""
+    texts = []
+    for column in _value_columns(table):
+        for metric in metrics:
+            texts.append(_spread(row.cells.get((column.key, metric.id))))
+    if not any(texts):
+        return []
+    lead = [""] * (1 + len(_text_columns(table)))
+    return [rf"    {' & '.join([*lead, *texts])} \\"]
+
+
+def _spread(cell: Cell | None) -> str:
+    """Return the figure between ± and what may follow it, small."""
+    if cell is None or cell.spread is None:
+        return ""
+    return rf"{{\tiny$\pm${escape(cell.text.partition('±')[2].partition(' ')[0])}}}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _breakable(text: str) -> str:
+    """Let a line end behind the slashes of repositories and files, and print the missing sign."""
+    text = text.replace(escape(MISSING), MISSING)
+    return re.sub(r"(?<=\S)/(?=\S)", r"/\\allowbreak{}", text)

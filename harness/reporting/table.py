@@ -1,0 +1,223 @@
+"""The one model of a table: what a renderer needs, and nothing of how it came about.
+
+Benchmark, paper, ablation and probe tables fill it; :mod:`harness.reporting.renderers` turn it into
+text, Markdown, LaTeX and CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MARKS = "†‡§¶"
+"""Signs of footnotes; after the last one they are doubled."""
+
+MISSING = "--"
+"""What stands where no value is known."""
+
+BEST_AND_SECOND = "{marks}"
+"""Stands in a caption where a renderer says how it marks best and second."""
+
+Layout = Literal["stacked", "wide", "plain"]
+"""How a table lies on a page.
+
+``stacked``: metrics one below the other, within a text column. ``wide``: metrics side by side,
+across a page. ``plain``: texts in columns, without ranks.
+"""
+
+CellKey = tuple[str, str]
+"""Key of a column, and id of a metric (empty for columns that belong to no metric)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value.
+
+    Attributes:
+        text: as shown, with its spread behind ``±`` and counts in brackets.
+        rank: 1 for the best, 2 for the second, else None.
+        notes: footnotes of this value.
+        spread: standard deviation over seeds, None without one.
+        short_text: the same with fewer decimals, for narrow tables; empty if it is ``text``.
+    """
+
+    text: str
+    rank: int | None = None
+    notes: tuple[str, ...] = ()
+    spread: float | None = None
+    short_text: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        key: what cells are found by.
+        heading: heading where groups are not shown.
+        label: heading below the group.
+        group: heading over several columns, or empty.
+        latex_label: ``label`` as LaTeX source; None escapes it.
+        per_metric: whether it has a value for each metric.
+        is_text: whether it holds words, which stand to the left of all values.
+        is_trailing: whether it stands behind all groups, as averages do.
+        is_signed: whether its values carry a sign.
+    """
+
+    key: str
+    heading: str
+    label: str = ""
+    group: str = ""
+    latex_label: str | None = None
+    per_metric: bool = True
+    is_text: bool = False
+    is_trailing: bool = False
+    is_signed: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method or value; a cell that is absent is a missing value."""
+
+    label: str
+    cells: Mapping[CellKey, Cell]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of one kind, below a heading where it is not empty."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that are ranked among themselves, below a heading where it is not empty."""
+
+    heading: str
+    groups: tuple[RowGroup, ...]
+
+
+@dataclass(frozen=True)
+class MetricHeading:
+    """A metric as headings name it."""
+
+    id: str
+    label: str
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label with the unit in brackets."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Metrics whose values share a cell in text, and the heading over the rows' labels."""
+
+    heading: str
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that a renderer needs.
+
+    Attributes:
+        layout: how it lies on a page.
+        name: its name in LaTeX labels.
+        columns: from left to right, those of words first.
+        metrics: in order; one with an empty id where columns have one value each.
+        panels: the metrics by the grid in which text shows them.
+        parts: the rows.
+        caption: what the figures are; see :data:`BEST_AND_SECOND`.
+        heading: title of a section that holds the table alone, or empty.
+        remarks: sentences below the table.
+        fields: columns of the CSV file.
+        records: lines of the CSV file, one per value, in full precision.
+    """
+
+    layout: Layout
+    name: str
+    columns: tuple[Column, ...]
+    metrics: tuple[MetricHeading, ...]
+    panels: tuple[Panel, ...]
+    parts: tuple[Part, ...]
+    caption: str
+    heading: str = ""
+    remarks: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    records: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """All rows, in the order in which they are shown."""
+        for part in self.parts:
+            for group in part.groups:
+                yield from group.rows
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether any value shows its spread over seeds."""
+        for row in self.rows:
+            spreads = [cell.spread for cell in row.cells.values()]
+            if spreads.count(None) < len(spreads):
+                return True
+        return False
+
+    @property
+    def notes(self) -> list[str]:
+        """The footnotes in the order in which a reader meets them."""
+        found: dict[str, None] = {}
+        for row in self.rows:
+            found |= dict.fromkeys(row.notes)
+            for column in self.columns:
+                for metric in self.metrics:
+                    cell = row.cells.get((column.key, metric.id))
+                    found |= dict.fromkeys(cell.notes if cell else ())
+        return list(found)
+
+    @property
+    def footnotes(self) -> list[str]:
+        """The footnotes with their signs."""
+        return [f"{self.marks([note])} {note}" for note in self.notes]
+
+    def marks(self, notes: Sequence[str]) -> str:
+        """Return the signs of footnotes."""
+        known = self.notes
+        signs = []
+        for note in notes:
+            doubled, place = divmod(known.index(note), len(MARKS))
+            signs.append(MARKS[place] * (doubled + 1))
+        return "".join(signs)
+
+    def caption_with(self, marking: str) -> str:
+        """Return the caption; ``marking`` says how best and second are marked."""
+        sentence_start = f". {BEST_AND_SECOND}"
+        capital = marking[:1].upper() + marking[1:]
+        text = self.caption.replace(sentence_start, f". {capital}")
+        return text.replace(BEST_AND_SECOND, marking)
+
+
+def plain_table(
+    heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "", name: str = ""
+) -> Table:
+    """Return a table of texts; the first text of a line is its label."""
+    columns = tuple(Column(str(place), head, head) for place, head in enumerate(heads[1:]))
+    rows = []
+    for label, *texts in lines:
+        cells = {(str(place), ""): Cell(text) for place, text in enumerate(texts)}
+        rows.append(Row(label, cells))
+    return Table(
+        layout="plain",
+        name=name,
+        columns=columns,
+        metrics=(MetricHeading("", ""),),
+        panels=(Panel(heads[0], ("",)),),
+        parts=(Part("", (RowGroup("", tuple(rows)),)),),
+        caption=caption,
+    )

@@ -1,0 +1,72 @@
+"""A table that can be shown in every form and written to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.reporting.renderers import csv, latex, markdown, terminal
+from harness.reporting.table import Table
+from harness.store.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """A filled table.
+
+    Attributes:
+        table: the model that all forms are made from.
+        stem: name of its files, without their suffixes.
+    """
+
+    table: Table
+    stem: str
+
+    def to_text(self, colour: bool = False) -> str:
+        """Return the table for a terminal; without colours best is ``*`` and second ``_``."""
+        return terminal.render(self.table, colour)
+
+    def to_markdown(self) -> str:
+        """Return the table in GitHub-flavoured Markdown."""
+        return markdown.render(self.table)
+
+    def to_latex(self) -> str:
+        """Return the table in LaTeX; it needs booktabs alone."""
+        return latex.render(self.table)
+
+    def to_csv(self) -> str:
+        """Return one line per value, in full precision."""
+        return csv.render(self.table)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row per value, in full precision; missing values have no row."""
+        import pandas as pd
+
+        frame = pd.DataFrame(list(self.table.records), columns=list(self.table.fields))
+        for name in ("rank", "images_scored", "images_expected"):
+            if name in frame:
+                frame[name] = frame[name].astype("Int64")
+        return frame
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the table to ``folder`` as CSV, Markdown and LaTeX, and return the paths."""
+        texts = {".csv": self.to_csv(), ".md": self.to_markdown(), ".tex": self.to_latex()}
+        return write_texts(folder, self.stem, texts)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def write_texts(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
+    """Write each text to ``folder`` under its suffix, and return the paths."""
+    paths = []
+    for suffix, text in texts.items():
+        path = folder / f"{stem}{suffix}"
+        write_text(path, text)
+        paths.append(path)
+    return paths

@@ -1,0 +1,97 @@
+"""The identity that a run had in version 0.1.
+
+Version 0.1 hashed the same facts under other names. Results of that time are found by writing the
+present specs under those names and hashing the text as version 0.1 did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harness.config.run_specs import ScoreSpec, TrainSpec
+
+OPTION_NAMES = {
+    "load_balancing": "balance",
+    "load_balancing_weight": "balance_weight",
+    "expert_load_balancing_weight": "expert_balance_weight",
+    "teacher_weight": "privileged_weight",
+    "teacher_choice": "privileged_choice",
+    "router_pooling": "router_input",
+}
+"""Options of methods by their present name, with the name of version 0.1."""
+
+OPTION_VALUES = {("routing_gradient", "selected"): "kept"}
+"""Values of options by (present name, present value), with the value of version 0.1."""
+
+_SPEC_NAMES = {"optimisation": "train", "checkpoint_sha256": "source_sha256"}
+_STAGE_NAMES = {"decay_steps": "horizon_steps"}
+_DATA_NAMES = {
+    "dead_leaves": "leaves",
+    "dead_leaves_share": "leaves_share",
+    "preprocessing": "preparation",
+}
+_LAYOUT_NAMES = {"two-folders": "twin-folders"}
+
+_ID_DIGITS = 16
+
+
+def legacy_weights_id(spec: TrainSpec, requires: Mapping[str, str]) -> str:
+    """Return the id that the weights of ``spec`` had in version 0.1.
+
+    ``requires`` maps the name of each method that it builds on to the id of version 0.1.
+    """
+    content = _renamed(spec.model_dump(mode="json"), _SPEC_NAMES)
+    content["options"] = legacy_options(content["options"])
+    content["stages"] = [_renamed(stage, _STAGE_NAMES) for stage in content["stages"]]
+    if content["train"] is not None:
+        content["train"] = _renamed(content["train"], _STAGE_NAMES)
+    if content["data"] is not None:
+        content["data"] = _legacy_images(content["data"])
+    content["requires"] = dict(requires)
+    return _hash(content)
+
+
+def legacy_score_id(score: ScoreSpec, legacy_weights_id: str) -> str:
+    """Return the id that ``score`` had in version 0.1, for weights of that id."""
+    content = score.model_dump(mode="json")
+    content["weights"] = legacy_weights_id
+    content["test"] = _legacy_images(content["test"])
+    return _hash(content)
+
+
+def legacy_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a method's options under their names of version 0.1; unknown ones stay."""
+    found = {}
+    for name, value in options.items():
+        old_value = value
+        if isinstance(value, str):
+            old_value = OPTION_VALUES.get((name, value), value)
+        found[OPTION_NAMES.get(name, name)] = old_value
+    return found
+
+
+def _legacy_images(content: dict[str, Any]) -> dict[str, Any]:
+    """Return training data or a test set as version 0.1 wrote them."""
+    found = _renamed(content, _DATA_NAMES)
+    # One number stood for all kinds. A kind that has changed since has another version than any
+    # of that time, and its results are not found.
+    versions = found.pop("degradation_versions")
+    found["generator_version"] = max(versions.values(), default=1)
+    for entry in found.get("files", []):
+        entry["layout"] = _LAYOUT_NAMES.get(entry["layout"], entry["layout"])
+    return found
+
+
+def _renamed(content: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for name, value in content.items():
+        found[names.get(name, name)] = value
+    return found
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]

@@ -1,0 +1,103 @@
+"""A run as the store knows it, and all that is kept of one outside its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import ScoreSpec, TrainSpec
+from harness.store.files import write_json
+from harness.store.results import Result, append, results_of
+from harness.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run that archives are written of and searched for.
+
+    Attributes:
+        method: id of the method with its options, as results name it.
+        spec: what determines the weights.
+        score: what is scored; None for a run that only others build on.
+        folder: where the run is stored.
+        requires: the runs whose weights it builds on.
+    """
+
+    method: str
+    spec: TrainSpec
+    score: ScoreSpec | None
+    folder: RunFolder
+    requires: tuple[StoredRun, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name of the run and of its folder."""
+        return self.folder.path.name
+
+    @property
+    def weights_id(self) -> str:
+        """The hash of the training spec."""
+        return spec_hash(self.spec)
+
+    @property
+    def score_id(self) -> str | None:
+        """The hash of the score spec, which results carry."""
+        return None if self.score is None else spec_hash(self.score)
+
+    def results(self) -> list[Result]:
+        """Return the results that are stored of this run's score."""
+        return results_of(self.folder.results, self.score_id)
+
+    def is_stored(self) -> bool:
+        """Return whether the folder has results, or weights where nothing is scored."""
+        if self.score is None:
+            return self.folder.weights.exists()
+        return bool(self.results())
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What an archive holds of one run.
+
+    Attributes:
+        results: all of its results.
+        parts: by name (``provenance``, ``prompt_summary``, ``prompt_analysis``), the JSON value.
+    """
+
+    results: Sequence[Result]
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+class RecordSource(Protocol):
+    """Something that runs are imported from."""
+
+    def record_of(self, run: StoredRun) -> RunRecord | None:
+        """Return what is held of ``run``, None if nothing is."""
+        ...
+
+    def copy_weights_of(self, run: StoredRun) -> bool:
+        """Put the weights of ``run`` into its folder, and return whether there were any."""
+        ...
+
+
+def part_paths(folder: RunFolder) -> dict[str, Path]:
+    """Return the JSON files of a run's folder that archives hold, by the name of the part."""
+    return {
+        "provenance": folder.provenance,
+        "prompt_summary": folder.prompt_summary,
+        "prompt_analysis": folder.prompt_analysis,
+    }
+
+
+def write_record(run: StoredRun, record: RunRecord) -> None:
+    """Write what an archive holds of ``run`` into the run's folder, results last."""
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    run.folder.write_spec(run.spec)
+    for name, path in part_paths(run.folder).items():
+        if name in record.parts:
+            write_json(path, record.parts[name])
+    if record.results:
+        append(run.folder.results, record.results)

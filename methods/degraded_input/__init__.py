@@ -1,0 +1,1 @@
+"""The degraded input as it is, which every method has to beat."""

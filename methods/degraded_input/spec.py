@@ -1,0 +1,29 @@
+"""Spec of the degraded input. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.method import MethodSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """The options of a method that has none."""
+
+
+SPECS: tuple[MethodSpec, ...] = (
+    MethodSpec(
+        name="degraded-input",
+        label="Degraded input",
+        summary="the input as it is: what every method has to beat",
+        prompting="none",
+        objective="none",
+        source="",
+        build="methods.degraded_input.network:build",
+        options=NoOptions,
+        role="reference",
+        trained=False,
+        relative_cost=0.0,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Prompts, routers and their objective, for PromptIR and for any network with insertion points."""

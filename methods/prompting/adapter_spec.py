@@ -1,0 +1,107 @@
+"""Specs of networks to which prompts are added at their insertion points. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.method import CheckContext, MethodSpec
+from methods.prompting.option_checks import check_prompts
+from methods.prompting.options import PROMPT_SIZES, PromptOptions
+
+_RELATIVE_COST = 1.2  # of a network with prompts to one without, measured for Restormer
+
+
+def with_adapter(addition: MethodSpec, label: str) -> MethodSpec:
+    """Return ``addition``, a variant of PromptIR, as one that can be added to other networks.
+
+    Args:
+        addition: spec whose options are those of PromptIR.
+        label: what tables append to the label of the other network.
+    """
+    return dataclasses.replace(addition, adapter=functools.partial(_adapted, addition, label))
+
+
+def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
+    """Return the spec of ``host`` with the prompts and objective of ``addition``."""
+    return MethodSpec(
+        name=f"{host.name}+{addition.name}",
+        label=f"{host.label}+{label}",
+        summary=f"{host.label} with the prompts of {addition.label}",
+        prompting=addition.prompting,
+        objective=addition.objective,
+        source="; ".join(dict.fromkeys([host.source, addition.source])),
+        build="methods.prompting.adapter:build",
+        options=_joined_options(host.options),
+        defaults={**host.defaults, **_prompt_defaults(addition)},
+        sizes=_joined_sizes(host),
+        fitted=addition.fitted,
+        version=max(host.version, addition.version),
+        check=_joined_check(host),
+        requires=(*host.requires, *addition.requires),
+        role=addition.role,
+        needs_task_labels=addition.needs_task_labels,
+        relative_cost=host.relative_cost * addition.relative_cost * _RELATIVE_COST,
+        cost=addition.cost,
+        licence=host.licence,
+        host=host,
+    )
+
+
+def _option_names(options: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(options)}
+
+
+def _prompt_defaults(addition: MethodSpec) -> dict[str, Any]:
+    """Return those defaults of ``addition`` that are not about PromptIR's own network."""
+    names = _option_names(PromptOptions)
+    return {name: value for name, value in addition.defaults.items() if name in names}
+
+
+def _joined_sizes(host: MethodSpec) -> dict[str, dict[str, Any]]:
+    """Return the option values per size: those of ``host`` and of prompts."""
+    sizes = {}
+    for size in {*host.sizes, *PROMPT_SIZES}:
+        sizes[size] = {**host.sizes.get(size, {}), **PROMPT_SIZES.get(size, {})}
+    return sizes
+
+
+def _joined_check(host: MethodSpec) -> Callable[[Any, CheckContext], None]:
+    """Return a check of the options of ``host`` and those of prompts."""
+
+    def check(options: Any, context: CheckContext) -> None:
+        if host.check is not None:
+            host.check(options.host_options, context)
+        check_prompts(options, context)
+
+    return check
+
+
+@functools.cache
+def _joined_options(host: type) -> type:
+    """Return a frozen type with the options of ``host`` and those of prompts.
+
+    Its property ``host_options`` returns the options of ``host`` alone.
+
+    Raises:
+        TypeError: both have an option of the same name.
+    """
+    own = _option_names(host)
+    shared = own & _option_names(PromptOptions)
+    if shared:
+        raise TypeError(f"{host.__name__} and PromptOptions both have {sorted(shared)}")
+
+    def host_options(self: Any) -> Any:
+        return host(**{name: getattr(self, name) for name in own})
+
+    members: Mapping[str, Any] = {"host_options": property(host_options)}
+    return dataclasses.make_dataclass(
+        f"Prompted{host.__name__}",
+        [],
+        bases=(host, PromptOptions),
+        namespace=dict(members),
+        frozen=True,
+        kw_only=True,
+    )

@@ -1,0 +1,279 @@
+"""Checks of prompt options: each rule is a function that returns why the options are refused.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.method import CheckContext, OptionError
+from methods.prompting.options import PromptOptions
+
+Rule = Callable[[PromptOptions, CheckContext], str | None]
+"""Returns one sentence that names the option and what to set, or None where nothing is wrong."""
+
+_NOT_NEGATIVE = (
+    "router_hidden",
+    "router_temperature_steps",
+    "router_noise",
+    "outcome_weight",
+    "teacher_weight",
+    "load_balancing_weight",
+    "cpr_weight",
+    "cpr_push",
+    "cpr_margin",
+    "cpr_margin_db",
+    "cpr_start_step",
+    "cpr_warmup_steps",
+)
+_POSITIVE = ("prompt_scale", "router_temperature", "router_temperature_start", "cpr_tau")
+_FOR_ROUTERS = ("load_balancing_weight", "outcome_weight", "teacher_weight", "shared_router")
+
+
+def check_prompts(options: PromptOptions, context: CheckContext) -> None:
+    """Check that options of prompts, negatives, tasks and batch agree.
+
+    Raises:
+        OptionError: they do not; the text names the option and what to set.
+    """
+    _check(_PROMPT_RULES, options, context)
+    _check(_RANGE_RULES, options, context)
+    _check(_ROUTER_RULES, options, context)
+    if not options.needs_negatives:
+        return
+    _check(_NEGATIVE_RULES, options, context)
+    if options.cpr_negatives in ("unselected", "mixture", "in-use"):
+        _check(_UNSELECTED_RULES, options, context)
+
+
+def _check(rules: Sequence[Rule], options: PromptOptions, context: CheckContext) -> None:
+    for rule in rules:
+        problem = rule(options, context)
+        if problem is not None:
+            raise OptionError(problem)
+
+
+def _at_least_two_prompts(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.prompts >= 2:
+        return None
+    return f"prompts={options.prompts} leaves nothing to choose; use at least 2"
+
+
+def _patch_is_a_multiple_of_8(options: PromptOptions, context: CheckContext) -> str | None:
+    side = options.prompt_patch_px
+    if side >= 16 and side % 8 == 0:
+        return None
+    return f"prompt_patch_px={side} must be a multiple of 8, at least 16"
+
+
+def _top_k_is_among_the_prompts(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.top_k is None or 1 <= options.top_k <= options.prompts:
+        return None
+    return f"top_k={options.top_k} must lie between 1 and prompts={options.prompts}"
+
+
+def _forced_choice_has_a_prompt_per_task(
+    options: PromptOptions, context: CheckContext
+) -> str | None:
+    tasks = len(context.tasks)
+    if options.chooser == "router" or options.prompts >= tasks:
+        return None
+    return (
+        f"chooser={options.chooser} needs a prompt per task: prompts={options.prompts} "
+        f"for {tasks} tasks; set prompts={tasks}"
+    )
+
+
+def _weights_are_not_negative(options: PromptOptions, context: CheckContext) -> str | None:
+    for name in _NOT_NEGATIVE:
+        value = getattr(options, name)
+        if value < 0:
+            return f"{name}={value} must not be negative"
+    return None
+
+
+def _scales_are_positive(options: PromptOptions, context: CheckContext) -> str | None:
+    for name in _POSITIVE:
+        value = getattr(options, name)
+        if value <= 0:
+            return f"{name}={value} must be above 0"
+    return None
+
+
+def _decay_is_a_share(options: PromptOptions, context: CheckContext) -> str | None:
+    if 0 <= options.cpr_usage_decay < 1:
+        return None
+    return f"cpr_usage_decay={options.cpr_usage_decay} must lie in [0, 1)"
+
+
+def _router_options_have_a_router(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.chooser == "router":
+        return None
+    for name in _FOR_ROUTERS:
+        if getattr(options, name):
+            return f"{name} is for a router, and chooser={options.chooser} has none"
+    return None
+
+
+def _hidden_layer_has_a_shared_router(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.shared_router or not options.router_hidden:
+        return None
+    return "router_hidden is a shared router's; set shared_router=true"
+
+
+def _teacher_choice_has_a_student(options: PromptOptions, context: CheckContext) -> str | None:
+    has_student = options.teacher_weight and options.shared_router
+    if has_student or not options.teacher_choice:
+        return None
+    return (
+        "teacher_choice needs a router that follows it at test; set shared_router=true and "
+        "teacher_weight above 0"
+    )
+
+
+def _teacher_choice_hides_no_probabilities(
+    options: PromptOptions, context: CheckContext
+) -> str | None:
+    if not options.teacher_choice:
+        return None
+    clashing = None
+    if options.outcome_weight > 0:
+        clashing = "outcome_weight"
+    elif options.cpr_weight and options.cpr_negatives == "mixture":
+        clashing = "cpr_negatives=mixture"
+    if clashing is None:
+        return None
+    return (
+        f"{clashing} uses the probabilities of the router that chose, and with "
+        "teacher_choice=true that is not the one used at test; set teacher_choice=false"
+    )
+
+
+def _teacher_is_balanced(options: PromptOptions, context: CheckContext) -> str | None:
+    if not options.teacher_weight:
+        return None
+    if options.load_balancing in ("share", "information") and options.load_balancing_weight:
+        return None
+    return (
+        "teacher_weight needs a load-balancing loss that makes the teacher router use all "
+        "prompts; set load_balancing=information or share, and load_balancing_weight above 0"
+    )
+
+
+def _importance_load_has_noise_and_top_k(
+    options: PromptOptions, context: CheckContext
+) -> str | None:
+    if options.load_balancing != "importance-load" or not options.load_balancing_weight:
+        return None
+    if not options.router_noise:
+        return "load_balancing=importance-load is defined by a router's noise; set router_noise (1)"
+    if options.selected == options.prompts:
+        return "load_balancing=importance-load needs prompts that are not selected; set top_k"
+    return None
+
+
+def _bias_has_top_k(options: PromptOptions, context: CheckContext) -> str | None:
+    uses_bias = options.load_balancing == "bias" and options.load_balancing_weight
+    if not uses_bias or options.top_k is not None:
+        return None
+    return "load_balancing=bias changes a selection, and a dense router makes none; set top_k"
+
+
+def _at_least_one_negative(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.cpr_count >= 1:
+        return None
+    return "cpr_count must be at least 1; cpr_weight=0 turns CPR off"
+
+
+def _router_learns_from_another_sample(options: PromptOptions, context: CheckContext) -> str | None:
+    if not options.cpr_to_router or options.cpr_negatives == "other-task":
+        return None
+    return (
+        "cpr_to_router trains by another sample's routing, and "
+        f"cpr_negatives={options.cpr_negatives} is none; use cpr_negatives=other-task"
+    )
+
+
+def _negatives_have_another_task(options: PromptOptions, context: CheckContext) -> str | None:
+    kind = options.cpr_negatives
+    if kind in ("unselected", "mixture") or len(context.tasks) >= 2:
+        return None
+    return f"cpr_negatives={kind} needs a setting of at least two tasks"
+
+
+def _negatives_have_another_sample(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.cpr_negatives != "other-task" or context.micro_batch >= 2:
+        return None
+    return (
+        "cpr_negatives=other-task takes the routing of another sample, and a micro-batch "
+        "of 1 has none"
+    )
+
+
+def _negatives_have_a_router(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.chooser == "router":
+        return None
+    return (
+        f"cpr_negatives={options.cpr_negatives} is defined by a router's choice, and "
+        f"chooser={options.chooser} has none; use cpr_negatives=other-task"
+    )
+
+
+def _some_prompts_are_unselected(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.selected < options.prompts:
+        return None
+    return (
+        f"cpr_negatives={options.cpr_negatives} needs prompts that are not selected, and this "
+        f"router selects all {options.prompts}; set top_k or use cpr_negatives=other-task"
+    )
+
+
+def _a_mixture_is_one_negative(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.cpr_negatives != "mixture" or options.cpr_count == 1:
+        return None
+    return "cpr_negatives=mixture is one negative; set cpr_count=1"
+
+
+def _unselected_prompts_are_enough(options: PromptOptions, context: CheckContext) -> str | None:
+    unselected = options.prompts - options.selected
+    if options.cpr_negatives != "unselected" or options.cpr_count <= unselected:
+        return None
+    return (
+        f"cpr_count={options.cpr_count} is more than the {unselected} prompts that "
+        f"prompts={options.prompts} and top_k={options.selected} leave unselected"
+    )
+
+
+_PROMPT_RULES: tuple[Rule, ...] = (
+    _at_least_two_prompts,
+    _patch_is_a_multiple_of_8,
+    _top_k_is_among_the_prompts,
+    _forced_choice_has_a_prompt_per_task,
+)
+_RANGE_RULES: tuple[Rule, ...] = (
+    _weights_are_not_negative,
+    _scales_are_positive,
+    _decay_is_a_share,
+)
+_ROUTER_RULES: tuple[Rule, ...] = (
+    _router_options_have_a_router,
+    _hidden_layer_has_a_shared_router,
+    _teacher_choice_has_a_student,
+    _teacher_choice_hides_no_probabilities,
+    _teacher_is_balanced,
+    _importance_load_has_noise_and_top_k,
+    _bias_has_top_k,
+)
+_NEGATIVE_RULES: tuple[Rule, ...] = (
+    _at_least_one_negative,
+    _router_learns_from_another_sample,
+    _negatives_have_another_task,
+    _negatives_have_another_sample,
+)
+_UNSELECTED_RULES: tuple[Rule, ...] = (
+    _negatives_have_a_router,
+    _some_prompts_are_unselected,
+    _a_mixture_is_one_negative,
+    _unselected_prompts_are_enough,
+)

@@ -1,0 +1,69 @@
+"""The teacher router: learning using privileged information for the choice of prompts.
+
+It sees degraded minus clean, which only training has (Vapnik and Vashist, Neural Networks 2009:
+learning using privileged information). The released CPL names a term ``privilege_post`` and does
+not define it; that its training used the clean image in this way is a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from harness.method import Routing
+from methods.prompting.load_balancing import load_balancing_loss
+from methods.prompting.options import PromptOptions
+from methods.prompting.pooling import BANDS, frequency_bands, log_magnitude, mean_magnitude
+from methods.prompting.routing import select_top_k
+
+_EPSILON = 1e-9
+
+
+class TeacherRouter(nn.Module):
+    """Groups training samples by their degradation, from degraded minus clean.
+
+    It gets no task labels. Its load-balancing loss makes samples of a group alike and groups
+    equally large. The routers that are used at test learn its choice from the degraded image.
+
+    Args:
+        options: number of prompts, selection and load balancing.
+    """
+
+    def __init__(self, options: PromptOptions) -> None:
+        super().__init__()
+        self.options = options
+        # Three channels, each in octave bands and as a whole.
+        self.linear_layer = nn.Linear(3 * (BANDS + 1), options.prompts)
+
+    def forward(self, degraded: Tensor, clean: Tensor) -> Routing:
+        """Weigh the prompts for images (N, 3, H, W); the load-balancing loss is weighted."""
+        options = self.options
+        difference = degraded - clean
+        whole = log_magnitude(mean_magnitude(difference))
+        logits = self.linear_layer(torch.cat([frequency_bands(difference), whole], dim=1))
+        probabilities = (logits / options.router_temperature).softmax(dim=-1)
+        loss = load_balancing_loss(options.load_balancing, probabilities)
+        chosen = select_top_k(probabilities, probabilities, options).detach()
+        return Routing(chosen, probabilities, options.load_balancing_weight * loss)
+
+
+def teacher_loss(teacher: Routing, routing: Mapping[str, Routing]) -> Tensor:
+    """Return the cross-entropy of the routers to the teacher's probabilities, summed over routers.
+
+    Levels that share a router count once. No gradient reaches the teacher.
+    """
+    target = teacher.probabilities
+    if target is None:
+        raise ValueError("a teacher's routing has probabilities")
+    target = target.detach()
+    students = {}
+    for routed in routing.values():
+        if routed.probabilities is not None:
+            students[id(routed.probabilities)] = routed.probabilities
+    losses = []
+    for probabilities in students.values():
+        cross_entropy = -(target * (probabilities + _EPSILON).log()).sum(dim=-1)
+        losses.append(cross_entropy.mean())
+    return torch.stack(losses).sum()

@@ -1,0 +1,1 @@
+"""Restormer (Zamir et al., CVPR 2022): a transformer without prompts."""

@@ -1,0 +1,1 @@
+"""A classifier of the degradation, which chooses explicit prompts."""
