@@ -67,8 +67,8 @@ _CHECKSUM = "crc32"
 _LARGEST = 1e100
 """No metric has values beyond this."""
 
-_BOUNDS = {"psnr": (-1000.0, 1000.0), "ssim": (-1.001, 1.001)}
-"""What metrics of a kind can be, rounding included; a PSNR of equal images is infinite."""
+_LARGEST_PSNR_DB = 1000.0
+"""Beyond what arithmetic can yield of images that differ; of equal images it is infinite."""
 
 
 def append(path: Path, results: Sequence[Result]) -> None:
@@ -154,10 +154,11 @@ def _check_possible(result: Result) -> None:
     """Raise :class:`ValueError` for a finite value that the metric cannot have."""
     if not math.isfinite(result.value):
         return
-    kind = result.metric.split("_")[0]
-    low, high = _BOUNDS.get(kind, (-_LARGEST, _LARGEST))
-    if kind == "psnr" and result.value < 0 and result.protocol in _clamping_protocols():
-        low = 0.0  # both images lie in [0, 1], so no error is larger than the peak
+    low, high = -_LARGEST, _LARGEST
+    if result.metric.startswith("psnr_"):
+        low, high = -_LARGEST_PSNR_DB, _LARGEST_PSNR_DB
+        if result.value < 0 and result.protocol in _clamping_protocols():
+            low = 0.0  # both images lie in [0, 1], so no error is larger than the peak
     if not low <= result.value <= high:
         raise ValueError(f"has {result.metric} {result.value:g}, which cannot be")
 
