@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from harness.reporting.metric_facts import metric_facts
 
 from harness.config.errors import UsageError
+from harness.evaluation.metrics import metric_facts
 from harness.execution.status import run_status
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest

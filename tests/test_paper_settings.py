@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from harness.reporting.metric_facts import metric_facts
 
 from harness.config.files import load_setting
+from harness.evaluation.metrics import metric_facts
 from harness.published.reading import load_published
 from harness.published.tables import AVERAGE, CitedTable, tables_of
 from harness.reporting.paper_row import PaperRow

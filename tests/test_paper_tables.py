@@ -13,13 +13,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from harness.reporting.metric_facts import metric_facts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.errors import UsageError
 from harness.config.hashing import spec_hash
 from harness.config.settings import Column
+from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.published.reading import load_published

@@ -272,8 +272,6 @@ def test_degradations_out_of_distribution_are_routed(test_set: TestSet) -> None:
 
 
 def test_reports_show_what_was_found(test_set: TestSet, tmp_path: Path) -> None:
-    from harness.reporting.figures import draw_prompts
-    from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
 
     runs = [
         AnalysedRun("constructed seed 0", analyse(test_set)),

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.reporting.metric_facts import metric_facts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_setting
 from harness.config.settings import Setting
+from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.published.tables import AVERAGE
