@@ -45,7 +45,7 @@ def between(weak: float, strong: float, at: float) -> list[float]:
 DRAWS = {"haze": 1, "motion blur": 1, "rain, veil": 3, "raindrops": 3}
 """Which of the endless draws of a degradation is shown, where the first is not typical."""
 
-# Every row shows one degradation over the range that the cards use.
+# Every row shows one degradation over the range that the settings use.
 ROWS: list[tuple[str, tuple[str, int, int], Strength]] = [
     ("noise", CHELSEA, lambda s: {"kind": "noise", "sigma_255": between(15, 50, s)}),
     (

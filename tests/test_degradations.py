@@ -279,16 +279,16 @@ NEUTRAL: dict[str, AnyDegradation] = {
 @pytest.mark.parametrize("kind", NEUTRAL)
 def test_a_degradation_of_no_strength_changes_nothing(kind: str) -> None:
     clean = textured()
-    kept = degrade(clean, NEUTRAL[kind], [generator("neutral")], "round")
-    np.testing.assert_allclose(kept, clean, atol=1e-6)
+    same = degrade(clean, NEUTRAL[kind], [generator("neutral")], "round")
+    np.testing.assert_allclose(same, clean, atol=1e-6)
 
 
 def test_no_noise_is_the_identity_under_every_rounding() -> None:
     clean = (np.arange(256, dtype=np.float32) / 255).reshape(1, 1, 16, 16).repeat(3, axis=1)
     silent = Noise(kind="noise", sigma_255=(0, 0))
     for rounding in ("truncate", "round", "none"):
-        kept = degrade(clean, silent, [generator("s")], rounding)  # type: ignore[arg-type]
-        np.testing.assert_allclose(kept, clean, atol=1e-6)
+        same = degrade(clean, silent, [generator("s")], rounding)  # type: ignore[arg-type]
+        np.testing.assert_allclose(same, clean, atol=1e-6)
 
 
 def test_noise_is_white_across_pixels_and_channels() -> None:

@@ -16,7 +16,7 @@ from harness.data.synthetic.degradations.low_light import LowLight
 from harness.data.synthetic.degradations.noise import Noise
 from harness.data.synthetic.degradations.resample import Resample
 from harness.data.synthetic.degrade import degrade
-from harness.evaluation.metrics.registry import METRICS
+from harness.evaluation.metrics import known_metrics
 
 SETTINGS = (
     "all-weather",
@@ -35,12 +35,12 @@ def test_the_settings_of_the_literature_are_there() -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_can_be_used_as_it_is(name: str) -> None:
     setting = load_setting(name)
-    assert set(setting.protocol.metrics) <= set(METRICS)
+    assert set(setting.protocol.metrics) <= set(known_metrics())
     assert setting.sources
     assert len({c.label for c in setting.columns}) == len(setting.columns)
     assert all(ord(c) < 128 for column in setting.columns for c in column.latex_label)
     assert len({task.family for task in setting.tasks}) > 1, "a wrong prompt needs another family"
-    levels = generator("card").integers(0, 256, (2, 3, 64, 64))
+    levels = generator("setting").integers(0, 256, (2, 3, 64, 64))
     clean = (levels / 255).astype(np.float32)
     for task in setting.tasks:
         rngs = [generator(task.name, k) for k in range(2)]

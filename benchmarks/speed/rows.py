@@ -192,8 +192,8 @@ def _photographs(count: int) -> Iterator[str]:
     from harness.config.files import load_setting
     from harness.data.synthetic.photographs import load
 
-    twin = load_setting("three-task").twin
-    names = [*twin.train, *twin.validation, *twin.test]
+    data = load_setting("three-task").synthetic
+    names = [*data.train, *data.validation, *data.test]
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         written = 0
@@ -209,8 +209,8 @@ def _photographs(count: int) -> Iterator[str]:
             clean = image[top : top + height, left : left + width]
             streaks = (rng.random(clean.shape[:2]) < 0.02)[..., None] * 90
             degraded = np.minimum(clean.astype(np.int64) + streaks, 255).astype(np.uint8)
-            for kind, picture in (("clean", clean), ("degraded", degraded)):
-                Image.fromarray(picture).save(Path(folder, f"{written:03}-{kind}.png"))
+            for kind, pixels in (("clean", clean), ("degraded", degraded)):
+                Image.fromarray(pixels).save(Path(folder, f"{written:03}-{kind}.png"))
             written += 1
         yield folder
 

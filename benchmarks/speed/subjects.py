@@ -179,7 +179,7 @@ def our_loader(folder: str, batch: int) -> Work:
     """Samples cut from decoded images that are mapped into memory."""
     from harness.config.seeding import generator
     from harness.data.images.cache import DecodedImages
-    from harness.data.images.crops import paired_batch
+    from harness.data.images.crops import crop_alike, to_unit
 
     pairs = _pairs(folder)
     images = DecodedImages(Path(folder) / "decoded")
@@ -193,8 +193,13 @@ def our_loader(folder: str, batch: int) -> Work:
         step += 1
         rngs = [generator("bench", step, slot) for slot in range(batch)]
         chosen = [pairs[int(rng.integers(len(pairs)))] for rng in rngs]
-        degraded, clean = paired_batch(images, chosen, 128, rngs, dihedral=True)
-        return torch.from_numpy(degraded), torch.from_numpy(clean)
+        degraded, clean = [], []
+        for pair, rng in zip(chosen, rngs, strict=True):
+            both = [images.read(path) for path in pair]
+            crops = crop_alike(both, 128, rng, dihedral=True)
+            degraded.append(crops[0])
+            clean.append(crops[1])
+        return torch.from_numpy(to_unit(degraded)), torch.from_numpy(to_unit(clean))
 
     return work
 

@@ -138,9 +138,9 @@ def _where(roots: DataRoots) -> str:
 def data_sets_of(setting_name: str) -> list[str]:
     """Return the names of the training and test sets of a setting, each once."""
     setting = load_setting(setting_name)
-    names = [source.set for source in setting.training_sources]
-    names += [source.set for source in setting.test_sources]
-    return list(dict.fromkeys(names))
+    training = [source.set for source in setting.training_sources]
+    tests = [source.set for source in setting.test_sources]
+    return list(dict.fromkeys([*training, *tests]))
 
 
 def compare_data_sets(found: Sequence[FoundSet], counter: Counter) -> list[Comparison]:

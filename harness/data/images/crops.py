@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
 from harness.data.images.arrays import Float, Image8
-from harness.data.images.cache import DecodedImages
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -70,27 +68,3 @@ def to_unit(crops: Sequence[Image8]) -> Float:
     for target, crop in zip(batch, crops, strict=True):
         np.divide(crop.transpose(2, 0, 1), np.float32(255), out=target, dtype=np.float32)
     return batch
-
-
-def paired_batch(
-    images: DecodedImages,
-    pairs: Sequence[tuple[Path, Path]],
-    side: int,
-    rngs: Sequence[np.random.Generator],
-    dihedral: bool,
-) -> tuple[Float, Float]:
-    """Return degraded and clean crops (N, 3, S, S) in [0, 1] of N pairs of files.
-
-    Raises:
-        HarnessError: a file cannot be read, sizes differ or are too small; names the pair.
-    """
-    degraded, clean = [], []
-    for (degraded_path, clean_path), rng in zip(pairs, rngs, strict=True):
-        both = [images.read(degraded_path), images.read(clean_path)]
-        try:
-            crops = crop_alike(both, side, rng, dihedral)
-        except HarnessError as error:
-            raise HarnessError(f"{degraded_path} and {clean_path}: {error}") from error
-        degraded.append(crops[0])
-        clean.append(crops[1])
-    return to_unit(degraded), to_unit(clean)

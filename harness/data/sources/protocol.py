@@ -1,4 +1,11 @@
-"""Where images come from: one interface, and what it hands out."""
+"""Where images come from: one interface, and what it returns.
+
+A source of one's own satisfies :class:`DataSource`.
+:class:`~harness.data.sources.stream.CropStream`,
+:class:`~harness.data.sources.validation.HeldOutPairs` and
+:class:`~harness.data.sources.pairs.ImagePairs` do the work for any source that supplies originals
+(:mod:`harness.data.sources.originals`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,6 @@ from typing import Protocol
 from harness.config.recipes import Optimisation, TestAmount
 from harness.config.run_specs import (
     OnDiskTrainingData,
-    Stage,
     SyntheticTrainingData,
     TestSet,
     TrainSpec,
@@ -26,16 +32,6 @@ class TrainingStream(Protocol):
     @property
     def train(self) -> Optimisation:
         """The optimisation; batch size, patch size and task sampling matter here."""
-        ...
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages of the training and their tasks."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """The seed of the run."""
         ...
 
     def batch(self, step: int) -> Samples:

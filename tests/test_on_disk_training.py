@@ -1,4 +1,4 @@
-"""Training and scoring on images on disk, made here small."""
+"""Training and scoring on images on disk, small ones that are made here."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.data.sources.on_disk_stream import RealStream
-from harness.data.sources.validation_pairs import RealValidation
 from PIL import Image
 from safetensors.numpy import load_file
 
 from harness.config.errors import UsageError
-from harness.config.run_specs import OnDiskTrainingData, Stage, stage_at
+from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
-from harness.data.images.cache import DecodedImages
+from harness.data.images.cache import FOLDER_VARIABLE, DecodedImages
 from harness.data.on_disk.locate import DataRoots
-from harness.data.on_disk.test_sets import DiskPairs
-from harness.data.on_disk.training_sets import OnDiskTraining, find_training, held_out, trained_on
+from harness.data.on_disk.training_sets import FoundTraining, find_training, held_out, trained_on
+from harness.data.sources.file_images import TrainingFileImages
+from harness.data.sources.stream import CropStream
 from harness.evaluation.metrics.registry import resolve_metrics
 from harness.evaluation.protocols import score_pairs
-from harness.planning.overrides import EvaluationOverrides
-from harness.planning.plan import Disk, Plan, make_plan
+from harness.planning.plan import Plan
 from tests.conftest import Run
+from tests.plans import plan_of
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 PAIRS = 20
@@ -59,50 +58,34 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def disk(root: Path) -> Disk:
-    return Disk(DataRoots(root, "--data-root"), {"denoise": "raintrainl"})
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache" / "images"))
 
 
-def real_plan(root: Path, out: Path = Path("unused"), **changes: object) -> Plan:
-    return make_plan(
-        ["promptir"],
-        "three-task",
-        "smoke",
-        [0],
-        (),
-        out,
-        disk(root),
-        EvaluationOverrides(**changes),  # type: ignore[arg-type]
-    )
+def plan_on_disk(root: Path, method: str = "promptir", **evaluation: object) -> Plan:
+    data = {"root": root, "train_sets": {"denoise": "raintrainl"}}
+    return plan_of([method], data=data, evaluation=evaluation)
 
 
-def found(setting: Setting, root: Path) -> OnDiskTraining:
+def found(setting: Setting, root: Path) -> FoundTraining:
     return find_training(setting, DataRoots(root, "--data-root"), {"denoise": "raintrainl"})
 
 
-def stream_of(plan: Plan, images: Path) -> RealStream:
-    spec = plan.runs[-1].spec
-    assert isinstance(spec.data, OnDiskTrainingData)
-    assert spec.train is not None
-    return RealStream(
-        DecodedImages(images), spec.data, plan.training, spec.train, spec.seed, spec.stages
-    )
+def stream_of(plan: Plan) -> CropStream:
+    stream = plan.source.stream(plan.runs[-1].train, views=1)
+    assert isinstance(stream, CropStream)
+    return stream
 
 
-def test_a_cell_is_known_by_the_bytes_and_not_by_the_folder(root: Path, tmp_path: Path) -> None:
-    first = real_plan(root).runs[-1].weights_id
-    moved = tmp_path / "elsewhere"
+def test_a_run_is_known_by_the_bytes_and_not_by_the_folder(root: Path, tmp_path: Path) -> None:
+    first = plan_on_disk(root).runs[-1].weights_id
+    moved = tmp_path / "moved"
     shutil.copytree(root, moved)
-    assert real_plan(moved).runs[-1].weights_id == first
+    assert plan_on_disk(moved).runs[-1].weights_id == first
     path = moved / "raintrainl/rain/norain-0.png"
     write(path, np.zeros((48, 64, 3)))
-    assert real_plan(moved).runs[-1].weights_id != first
-
-
-def test_twin_cells_keep_their_ids() -> None:
-    """Rows that people stored name these."""
-    plan = make_plan(["promptir"], "three-task", "mini", [0], (), Path("unused"))
-    assert plan.runs[-1].weights_id == "36653391393ac9c2"
+    assert plan_on_disk(moved).runs[-1].weights_id != first
 
 
 def test_what_is_missing_is_named_and_not_trained(root: Path, setting: Setting) -> None:
@@ -116,24 +99,25 @@ def test_what_is_missing_is_named_and_not_trained(root: Path, setting: Setting) 
     ]
     families = [(entry.family, entry.set, entry.repeat) for entry in got.data.files]
     assert families == [("denoise", "raintrainl", 1), ("derain", "raintrainl", 120)]
-    plan = real_plan(root)
-    assert plan.absent == {"dehaze": "sots-outdoor"}
-    assert plan.runs[-1].spec.tasks == setting.task_names, "outputs keep their order"
+    plan = plan_on_disk(root)
+    assert plan.absent_columns == {"dehaze": "sots-outdoor"}
+    assert plan.absent_families == {"dehaze": ("reside-ots",)}
+    assert plan.runs[-1].train.tasks == setting.task_names, "outputs keep their order"
 
 
 @pytest.mark.parametrize(
-    ("replaced", "named"),
+    ("train_sets", "named"),
     [
         ({"denoise": "cbsd68"}, "cbsd68 is a test set"),
         ({"fog": "raintrainl"}, "no family 'fog'"),
         ({"derain": "clean"}, "unknown data set 'clean'"),
     ],
 )
-def test_replacements_that_cannot_be_are_refused(
-    replaced: dict[str, str], named: str, root: Path, setting: Setting
+def test_train_sets_that_cannot_be_are_refused(
+    train_sets: dict[str, str], named: str, root: Path, setting: Setting
 ) -> None:
     with pytest.raises(UsageError) as error:
-        find_training(setting, DataRoots(root, "--data-root"), replaced)
+        find_training(setting, DataRoots(root, "--data-root"), train_sets)
     assert named in str(error.value)
 
 
@@ -151,19 +135,19 @@ def test_held_out_images_are_never_trained_on(root: Path, setting: Setting) -> N
     got = found(setting, root)
     for entry in got.data.files:
         pairs = got.files[entry.set, entry.group]
-        kept = held_out(pairs, entry.set)
-        assert tuple(pair.image for pair in kept) == entry.held_out
-        assert len(kept) == PAIRS // 10
+        validation = held_out(pairs, entry.set)
+        assert tuple(pair.image for pair in validation) == entry.held_out
+        assert len(validation) == PAIRS // 10
         trained = trained_on(pairs, entry.held_out)
-        assert len(trained) == PAIRS - len(kept)
-        assert not {pair.clean for pair in kept} & {pair.clean for pair in trained}
+        assert len(trained) == PAIRS - len(validation)
+        assert not {pair.clean for pair in validation} & {pair.clean for pair in trained}
     denoise, derain = (entry.held_out for entry in got.data.files)
     assert denoise == derain, "what one family validates on, another must not train on"
 
 
-def test_batches_are_of_files_and_of_noise(root: Path, tmp_path: Path) -> None:
-    plan = real_plan(root)
-    stream = stream_of(plan, tmp_path)
+def test_batches_are_of_files_and_of_noise(root: Path) -> None:
+    plan = plan_on_disk(root)
+    stream = stream_of(plan)
     seen = set()
     for step in range(6):
         samples = stream.batch(step)
@@ -178,40 +162,37 @@ def test_batches_are_of_files_and_of_noise(root: Path, tmp_path: Path) -> None:
                 deviation = float(error.std())
                 assert deviation == pytest.approx(float(task.removeprefix("denoise")), rel=0.3)
     assert seen == {"denoise15", "denoise25", "denoise50", "derain"}
-    again = stream_of(plan, tmp_path).batch(4)
+    again = stream_of(plan).batch(4)
     assert np.array_equal(again.degraded, stream.batch(4).degraded)
 
 
 def test_sets_are_drawn_as_often_as_the_published_list_has_them(root: Path, tmp_path: Path) -> None:
     """Two sets of one family: 18 trained images once, and 9 of them three times."""
-    plan = real_plan(root)
-    stream = stream_of(plan, tmp_path)
-    entry = next(e for e in stream.data.files if e.family == "derain")
-    few = stream.files[entry.set, None][:9]
+    stream = stream_of(plan_on_disk(root))
+    images = stream.images
+    assert isinstance(images, TrainingFileImages)
+    entry = next(e for e in images.data.files if e.family == "derain")
+    pairs = images.files[entry.set, None]
     sets = (
         entry.model_copy(update={"set": "many", "repeat": 1}),
         entry.model_copy(update={"set": "few", "repeat": 3, "held_out": ()}),
     )
-    files = {("many", None): stream.files[entry.set, None], ("few", None): few}
-    both = RealStream(
-        stream.images,
-        stream.data.model_copy(update={"files": sets}),
-        files,
-        stream.train,
-        0,
-        stream.stages,
+    both = TrainingFileImages(
+        DecodedImages(tmp_path),
+        images.data.model_copy(update={"files": sets}),
+        {("many", None): pairs, ("few", None): pairs[:9]},
     )
-    derain = next(task for task in stream.data.tasks if task.name == "derain")
-    images = {pair.image for pair in few}
-    drawn = [both._pair(derain, np.random.default_rng(n)).image in images for n in range(600)]
-    rest = len([p for p in trained_on(files["many", None], entry.held_out) if p.image in images])
+    derain = next(task for task in stream.tasks if task.name == "derain")
+    few = {pair.image for pair in pairs[:9]}
+    drawn = [both.choose(derain, 0, np.random.default_rng(n)).key[0] in few for n in range(600)]
+    rest = len([pair for pair in trained_on(pairs, entry.held_out) if pair.image in few])
     expected = (27 + rest) / (27 + 18)
     assert np.mean(drawn) == pytest.approx(expected, abs=0.06)
 
 
-def test_validation_reads_what_is_held_out(root: Path, tmp_path: Path) -> None:
-    stream = stream_of(real_plan(root), tmp_path)
-    source = RealValidation(stream.images, stream.data, stream.files)
+def test_validation_reads_what_is_held_out(root: Path) -> None:
+    plan = plan_on_disk(root)
+    source = plan.source.validation(plan.runs[-1].train)
     by_name = {task.name: task for task in source.tasks}
     pairs = list(source.pairs(by_name["derain"]))
     assert len(pairs) == PAIRS // 10
@@ -223,10 +204,7 @@ def test_validation_reads_what_is_held_out(root: Path, tmp_path: Path) -> None:
 
 
 def test_stages_are_of_trained_tasks_alone(root: Path) -> None:
-    plan = make_plan(
-        ["promptir@sequential"], "three-task", "smoke", [0], (), Path("unused"), disk(root)
-    )
-    stages: tuple[Stage, ...] = plan.runs[-1].spec.stages
+    stages: tuple[Stage, ...] = plan_on_disk(root, "promptir@sequential").runs[-1].train.stages
     assert [stage.tasks for stage in stages] == [
         ("denoise15", "denoise25", "denoise50"),
         ("denoise15", "denoise25", "denoise50", "derain"),
@@ -234,9 +212,9 @@ def test_stages_are_of_trained_tasks_alone(root: Path) -> None:
     assert stage_at(stages, 0).stage is stages[0]
 
 
-def test_preparation_and_protocol_can_be_changed_for_scoring_alone(root: Path) -> None:
-    plain = real_plan(root)
-    changed = real_plan(root, crop_multiple=1, protocol="basicsr-y")
+def test_preprocessing_and_protocol_can_be_changed_for_scoring_alone(root: Path) -> None:
+    plain = plan_on_disk(root)
+    changed = plan_on_disk(root, crop_multiple=1, protocol="basicsr-y")
     assert changed.runs[-1].weights_id == plain.runs[-1].weights_id
     score = changed.runs[-1].score
     assert score is not None
@@ -245,7 +223,7 @@ def test_preparation_and_protocol_can_be_changed_for_scoring_alone(root: Path) -
     assert changed.metrics == ("psnr_y601", "ssim_y601_gauss11")
 
 
-def test_run_trains_scores_and_says_what_is_not_there(
+def test_run_trains_scores_and_names_what_is_not_there(
     root: Path, tmp_path: Path, harness_command: Run
 ) -> None:
     out = tmp_path / "out"
@@ -263,11 +241,11 @@ def test_run_trains_scores_and_says_what_is_not_there(
     runs = [run.strip() for run in line.strip("│").split("│")]
     assert (runs[4], runs[6]) == ("-- / --", "-- / --"), "neither haze nor an average"
     # Trained anew, it is the same to the bit.
-    (weights,) = out.glob("runs/promptir*/weights.safetensors")
+    (weights,) = out.glob("promptir*/weights.safetensors")
     other = tmp_path / "other"
     again = harness_command(*command[:-1], str(other))
     assert again.returncode == 0, again.stderr
-    (second,) = other.glob("runs/promptir*/weights.safetensors")
+    (second,) = other.glob("promptir*/weights.safetensors")
     first_state, second_state = load_file(weights), load_file(second)
     assert all(np.array_equal(value, second_state[key]) for key, value in first_state.items())
     spec = json.loads((weights.parent / "spec.json").read_text())
@@ -277,13 +255,13 @@ def test_run_trains_scores_and_says_what_is_not_there(
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (("--train-set", "denoise=raintrainl"), "is about real images; add --data-root"),
+        (("--train-set", "denoise=raintrainl"), "is about data sets on disk; add --data-root"),
         (("--data-root", "{root}", "--train-set", "denoise"), "is not FAMILY=SET"),
         (("--data-root", "{root}", "--train-set", "denoise=rain"), "unknown data set 'rain'"),
         (("--data-root", "{root}/none"), "is no folder"),
         (("--data-root", "{root}", "--protocol", "basics-y"), "unknown protocol 'basics-y'"),
-        (("--noise-stream", "published"), "is about real images; add --data-root"),
-        (("--real",), "no folder of data sets is known"),
+        (("--noise-stream", "published"), "is about images on disk; add --data-root"),
+        (("--on-disk",), "no folder of data sets is known"),
     ],
     ids=lambda v: str(v)[-30:],
 )
@@ -302,11 +280,11 @@ def test_wrong_flags_are_explained(
 
 
 def test_the_published_stream_depends_on_what_came_before(root: Path) -> None:
-    plan = real_plan(root, noise_stream="published")
+    plan = plan_on_disk(root, noise_stream="published")
     score = plan.runs[-1].score
     assert score is not None
     assert score.test.preprocessing.id == "crop16-uint8-published-stream"
-    source = DiskPairs(score.test, plan.files)
+    source = plan.source.pairs(score.test)
     names = [image for column, image in source.names() if column == "denoise25"]
     # By hand: seed 0, three images of 32x48 at sigma 15, then the same at 25.
     stream = np.random.RandomState(0)
@@ -331,12 +309,12 @@ def test_rain100l_reads_what_the_field_reads(
     changes: dict[str, object], metric: str, expected_db: float
 ) -> None:
     if not (SHARED / "Rain100L").is_dir():
-        pytest.skip("the real images are not on this machine")
+        pytest.skip("the images are not on this machine")
 
-    plan = real_plan(SHARED, **changes)
+    plan = plan_on_disk(SHARED, **changes)
     score = plan.runs[0].score
     assert score is not None
-    source = DiskPairs(score.test, plan.files)
+    source = plan.source.pairs(score.test)
     pairs = [source.make(*name) for name in source.names() if name[0] == "derain"]
     assert len(pairs) == 100
     with ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""Scoring on data sets on disk: real images where they are there, built ones everywhere."""
+"""Scoring on data sets on disk: published ones where they are there, small ones everywhere."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.config.files import load_setting
-from harness.config.recipe_files import load_recipe
-from harness.data.on_disk.locate import DataRoots
-from harness.data.on_disk.test_sets import DiskPairs, find_tests
-from harness.evaluation.metrics.registry import psnr_rgb
-from harness.planning.plan import _test
+from harness.evaluation.metrics.psnr import psnr_rgb
 from tests.networks import build_tiny
+from tests.plans import plan_of
 
 SHARED = Path(__file__).parents[2] / "shared"
+TRAINED = {"denoise": "raintrainl"}
 
 
 def built(root: Path) -> Path:
@@ -47,23 +44,22 @@ def evaluate(*words: str) -> str:
     return " ".join(result.output.split()).replace("- ", "-")
 
 
-def rows_of(out: Path, method: str) -> list[dict[str, object]]:
-    return [json.loads(x) for p in out.glob(f"runs/{method}*/rows.jsonl") for x in p.open()]
+def results_of(out: Path, method: str) -> list[dict[str, object]]:
+    return [json.loads(x) for p in out.glob(f"{method}*/results.jsonl") for x in p.open()]
 
 
-def test_sets_on_disk_are_scored_and_absent_ones_said(tmp_path: Path) -> None:
+def test_sets_on_disk_are_scored_and_absent_ones_named(tmp_path: Path) -> None:
     root, weights = built(tmp_path / "data"), tmp_path / "weights.pth"
     torch.save(dict(build_tiny("restormer").state_dict()), weights)
     common = ("--method", "restormer", "--checkpoint", str(weights), "--recipe", "smoke")
     out = tmp_path / "out"
     printed = evaluate(*common, "--data-root", str(root), "--out", str(out))
-    assert "real images" in printed
     assert "Not there: Dehaze (sots-outdoor)" in printed
-    rows = rows_of(out, "restormer")
-    assert {row["dataset"] for row in rows} == {"real images"}
-    images = {(row["column"], row["image"]) for row in rows}
+    results = results_of(out, "restormer")
+    assert {result["data_set"] for result in results} == {"CBSD68", "Rain100L"}
+    images = {(result["column"], result["image"]) for result in results}
     assert len(images) == 3 * 5 + 2
-    inputs = rows_of(out, "degraded-input")
+    inputs = results_of(out, "degraded-input")
     derain = [r["value"] for r in inputs if (r["column"], r["metric"]) == ("derain", "psnr_rgb")]
     assert derain == pytest.approx([20 * np.log10(255 / 20)] * 2)
 
@@ -71,11 +67,11 @@ def test_sets_on_disk_are_scored_and_absent_ones_said(tmp_path: Path) -> None:
     evaluate(
         *(*common, "--data-root", str(root), "--out", str(plain)), "--noise-rounding", "unclipped"
     )
-    noisy = [r for r in rows_of(plain, "degraded-input") if r["column"] == "denoise25"]
+    noisy = [r for r in results_of(plain, "degraded-input") if r["column"] == "denoise25"]
     assert {r["preprocessing"] for r in noisy} == {"crop16-uint8-noise-unclipped"}
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     torch.save(dict(build_tiny("restormer").state_dict()), weights)
     common = ["evaluate", "--method", "restormer", "--checkpoint", str(weights)]
@@ -96,10 +92,9 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 def test_the_input_of_rain100l_reads_as_published() -> None:
     if not (SHARED / "data" / "Rain100L").is_dir():
         pytest.skip("needs Rain100L in ../shared/data")
-    setting, recipe = load_setting("three-task"), load_recipe("paper")
-    found = find_tests(setting, DataRoots(SHARED / "data", "--data-root"))
-    assert found.absent == {"dehaze": "sots-outdoor"}
-    pairs = DiskPairs(_test(setting, recipe).model_copy(update={"files": found.tests}), found.files)
+    plan = plan_of(["promptir"], data={"root": SHARED / "data", "train_sets": TRAINED})
+    assert plan.absent_columns == {"dehaze": "sots-outdoor"}
+    pairs = plan.source.pairs(plan.test)
     values = []
     for column, image in pairs.names():
         if column == "derain":
