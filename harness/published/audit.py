@@ -1,6 +1,6 @@
 """Do the averages that tables print follow from the values beside them?
 
-The rule: the average of a line is the mean of those columns that have a value in it, each
+The rule: the average of a row is the mean of those columns that have a value in it, each
 counted once, exact in rational arithmetic. A printed average agrees when it lies within half a
 unit of its last digit of that mean; where the mean is an exact half, both roundings agree.
 """
@@ -22,7 +22,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """A printed average that is not the mean of its line.
+    """A printed average that is not the mean of its row.
 
     ``row`` is the average as printed, ``mean`` the exact mean of ``columns`` (the columns' names
     as printed), ``whole`` whether these are all the columns of the table.
@@ -50,7 +50,7 @@ class Discrepancy:
 
     @property
     def cut_off(self) -> bool:
-        """Tell whether cutting the mean off, instead of rounding it, gives what is printed."""
+        """Return whether cutting the mean off, instead of rounding it, gives what is printed."""
         digits = 10 ** places(self.row.value)
         return Fraction(int(self.mean * digits), digits) == Fraction(self.row.value)
 
@@ -99,7 +99,7 @@ def audit(tables: Sequence[CitedTable]) -> Audit:
             if not parts:
                 continue
             checked += 1
-            mean = sum((Fraction(value) for value in parts.values()), Fraction()) / len(parts)
+            mean = sum(map(Fraction, parts.values()), Fraction()) / len(parts)
             if not agrees(row.value, mean):
                 whole = len(parts) == len(table.columns)
                 wrong.append(Discrepancy(row, mean, tuple(parts), whole))
@@ -117,12 +117,16 @@ def places(value: Decimal) -> int:
 def _parts(average: CitedRow, table: CitedTable) -> dict[str, Decimal]:
     """Return the values that an average stands on, by column as printed."""
     values = table.values
-    keys = {c.dataset: (average.method, c.name, average.metric) for c in table.columns}
-    return {dataset: values[key].value for dataset, key in keys.items() if key in values}
+    parts = {}
+    for column in table.columns:
+        key = (average.method, column.name, average.metric)
+        if key in values:
+            parts[column.dataset] = values[key].value
+    return parts
 
 
 def agrees(printed: Decimal, exact: Fraction) -> bool:
-    """Tell whether ``exact``, rounded to the digits of ``printed``, can give it."""
+    """Return whether ``exact``, rounded to the digits of ``printed``, can give it."""
     return abs(Fraction(printed) - exact) <= Fraction(1, 2 * 10 ** places(printed))
 
 

@@ -56,14 +56,14 @@ def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
     columns = _read_columns(folder / "columns.csv")
     tables = _read_tables(folder / "tables.csv", columns)
     names = _Names(methods, columns, tables)
-    rows: dict[TableKey, list[CitedRow]] = {key: [] for key in tables}
-    for source in dict.fromkeys(source for source, _ in tables):
+    rows: dict[TableKey, list[CitedRow]] = {}
+    for source in names.sources:
         for row in _read_rows(folder / f"{source}.csv", source, names):
-            rows[row.source, row.table].append(row)
+            rows.setdefault((row.source, row.table), []).append(row)
     found = []
     for key, line in tables.items():
         source, table = key
-        if not rows[key]:
+        if key not in rows:
             raise HarnessError(f"{folder / f'{source}.csv'} holds no row of table {table}")
         found.append(CitedTable(**line, columns=columns[line["setting"]], rows=tuple(rows[key])))
     return tuple(found)
@@ -82,6 +82,11 @@ class _Names:
     methods: Mapping[str, tuple[str, str]]
     columns: Mapping[str, tuple[CitedColumn, ...]]
     tables: Mapping[TableKey, Line]
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources of all tables, in order."""
+        return list(dict.fromkeys(source for source, _ in self.tables))
 
 
 def _lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:
@@ -171,8 +176,10 @@ def _check_table(where: str, line: Line, source: str, names: _Names) -> None:
 
 
 def _check_column(where: str, line: Line, names: _Names) -> None:
-    by_dataset = {column.dataset: column.name for column in names.columns[line["setting"]]}
-    expected = AVERAGE if line["average"] else by_dataset.get(line["dataset"])
+    expected = AVERAGE if line["average"] else None
+    for column in names.columns[line["setting"]]:
+        if not line["average"] and column.dataset == line["dataset"]:
+            expected = column.name
     if line["column"] != expected or line["average"] not in ("", "printed", "computed"):
         raise HarnessError(
             f"{where}: column '{line['column']}' is not '{line['dataset']}' "

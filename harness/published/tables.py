@@ -23,12 +23,9 @@ class CitedMetric:
 
 
 CITED_METRICS = {
-    metric.id: metric
-    for metric in (
-        CitedMetric("psnr", "PSNR", "dB", True),
-        CitedMetric("ssim", "SSIM", "", True),
-        CitedMetric("lpips", "LPIPS", "", False),
-    )
+    "psnr": CitedMetric("psnr", "PSNR", "dB", True),
+    "ssim": CitedMetric("ssim", "SSIM", "", True),
+    "lpips": CitedMetric("lpips", "LPIPS", "", False),
 }
 
 
@@ -108,7 +105,10 @@ class CitedTable:
     @property
     def metrics(self) -> list[CitedMetric]:
         """Return the metrics in printed order."""
-        return [CITED_METRICS[name] for name in dict.fromkeys(row.metric for row in self.rows)]
+        found: dict[str, CitedMetric] = {}
+        for row in self.rows:
+            found[row.metric] = CITED_METRICS[row.metric]
+        return list(found.values())
 
     @property
     def values(self) -> dict[tuple[str, str, str], CitedRow]:

@@ -91,8 +91,12 @@ def axis_results(
         f"Setting {plan.setting.name}, {request.images_are}; recipe {plan.recipe.name}; protocol "
         f"{plan.setting.protocol.id}; seed{'s' if len(plan.seeds) > 1 else ''} {seeds}."
     )
+    labels = tuple(column.label for column in plan.columns)
     found = []
     for axis in study.axes:
+        values = []
+        for value in axis.values:
+            values.append(_value(value, stored))
         found.append(
             AxisResult(
                 study=study.name,
@@ -101,8 +105,8 @@ def axis_results(
                 label=axis.label,
                 baseline=_baseline(study, axis),
                 metrics=request.metrics,
-                columns=tuple(column.label for column in plan.columns),
-                values=tuple(_value(value, stored) for value in axis.values),
+                columns=labels,
+                values=tuple(values),
                 context=context,
                 spread=stored.spread,
             )
@@ -131,21 +135,21 @@ class _Stored:
     @classmethod
     def of(cls, plan: Plan, failed: Mapping[str, str], spread: Spread) -> _Stored:
         runs = runs_by_method(plan)
-        results: dict[str, list[Result]] = {method: [] for method in runs}
+        results: dict[str, list[Result]] = {}
         for run in plan.runs:
-            results[run.method.id] += results_of(run.folder.results, run.score_id)
+            found = results_of(run.folder.results, run.score_id)
+            results.setdefault(run.method.id, []).extend(found)
         return cls(summary_of(plan), runs, results, failed, spread)
 
 
 def _value(value: StudyValue, stored: _Stored) -> ValueResult:
-    metrics = [metric.id for metric in stored.summary.request.metrics]
-    averages = {}
-    for metric in metrics:
-        entry = stored.summary.entry(value.method, AVERAGE, metric)
-        averages[metric] = None if entry is None else entry.value
+    averages: dict[str, float | None] = {}
+    for metric in stored.summary.request.metrics:
+        entry = stored.summary.entry(value.method, AVERAGE, metric.id)
+        averages[metric.id] = None if entry is None else entry.value
     runs = stored.runs[value.method]
     reasons = [stored.failed[run.label] for run in runs if run.label in stored.failed]
-    deltas: dict[str, Difference | None] = dict.fromkeys(metrics)
+    deltas: dict[str, Difference | None] = dict.fromkeys(averages)
     columns: dict[str, float] = {}
     # A part of the seeds or images gives another mean, not a worse estimate of this one.
     is_compared = value.method != value.baseline and not reasons
@@ -198,12 +202,14 @@ def _column_differences(value: StudyValue, stored: _Stored) -> dict[str, float]:
 
 
 def _baseline(study: Study, axis: StudyAxis) -> str:
-    labels = {value.method: value.label for value in axis.values}
-    baselines = list(dict.fromkeys(value.baseline for value in axis.values))
+    baselines = {value.baseline for value in axis.values}
     if len(baselines) > 1:
         return "the same network without it, where the row is none"
-    label = labels.get(baselines[0])
-    return study.base if label is None else f"{axis.label} = {label}"
+    named = study.base
+    for value in axis.values:
+        if value.method in baselines:
+            named = f"{axis.label} = {value.label}"
+    return named
 
 
 def _prompt_swap_gap_db(runs: Sequence[Run]) -> float | None:

@@ -43,9 +43,8 @@ class AblationTable(TableReport):
     def write(self, folder: Path) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
         paths = super().write(folder)
-        figures = [folder / f"{self.stem}{suffix}" for suffix in (".png", ".pdf")]
-        draw_ablation(self.result, figures)
-        return [*paths, *figures]
+        paths += draw_ablation(self.result, folder / self.stem)
+        return paths
 
 
 def ablation_tables(
@@ -66,9 +65,12 @@ def ablation_tables(
 def ablation_table(result: AxisResult, recipe: str) -> AblationTable:
     """Return the table of an axis."""
     name = f"{result.study}-{result.axis}"
-    lines = [_line(result, value) for value in result.values]
+    lines, failures = [], []
+    for value in result.values:
+        lines.append(_line(result, value))
+        if value.failed:
+            failures.append(f"{value.label}: {value.failed}")
     plain = plain_table(_heads(result), lines, _caption(result), f"ablation-{name}")
-    failures = [f"{value.label}: {value.failed}" for value in result.values if value.failed]
     table = replace(
         plain,
         heading=f"{result.study}: {result.label}",
@@ -96,7 +98,7 @@ def _heads(result: AxisResult) -> list[str]:
     heads = [result.label]
     for metric in result.metrics:
         heads += [metric.label, f"Δ {metric.label}"]
-    heads += [f"Δ {label}" for label in result.columns]
+    heads += map("Δ {}".format, result.columns)
     return [*heads, "prompt-swap gap"]
 
 

@@ -18,12 +18,13 @@ from harness.reporting.table import (
     Cell,
     CellKey,
     Column,
-    MetricHeading,
     Panel,
     Part,
     Row,
     RowGroup,
     Table,
+    metric_panel,
+    metric_title,
 )
 from harness.reporting.table_report import TableReport
 
@@ -60,10 +61,11 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
             column.
         UsageError: an extra column is unknown.
     """
-    texts = {}
+    texts: dict[str, dict[str, str]] = {}
     for column in extra_columns(extra):
-        by_method = runs_by_method(plan)
-        texts[column.heading] = {method: column.value(runs) for method, runs in by_method.items()}
+        texts[column.heading] = {}
+        for method, runs in runs_by_method(plan).items():
+            texts[column.heading][method] = column.value(runs)
     return benchmark_table_of(summary_of(plan), texts)
 
 
@@ -71,17 +73,21 @@ def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> Benchmar
     """Return the table of numbers that are known already."""
     request = summary.request
     extra = extra or {}
-    rows = [_row(summary, method, extra) for method in request.methods]
+    rows = []
+    for method in request.methods:
+        rows.append(_row(summary, method, extra))
+    records = []
+    for key, entry in summary.entries.items():
+        records.append(_record(request, key, entry))
     table = Table(
         layout="stacked",
         name=request.setting,
         columns=tuple(_columns(request, extra)),
-        metrics=tuple(MetricHeading(m.id, m.label, m.unit) for m in request.metrics),
         panels=tuple(_panels(request.metrics)),
         parts=(Part("", (RowGroup("", tuple(rows)),)),),
         caption=_caption(request),
         fields=FIELDS,
-        records=[_record(request, key, entry) for key, entry in summary.entries.items()],
+        records=records,
     )
     return BenchmarkTable(table, f"{request.setting}-{request.recipe}", summary)
 
@@ -122,12 +128,9 @@ def _columns(request: SummaryRequest, extra: Extra) -> list[Column]:
 
 
 def _panels(metrics: Sequence[MetricFacts]) -> list[Panel]:
-    groups = [metrics[:_METRICS_IN_A_CELL]]
-    groups += [[metric] for metric in metrics[_METRICS_IN_A_CELL:]]
-    panels = []
-    for group in groups:
-        heading = " / ".join(metric.label for metric in group)
-        panels.append(Panel(heading, tuple(metric.id for metric in group)))
+    panels = [metric_panel(metrics[:_METRICS_IN_A_CELL])]
+    for metric in metrics[_METRICS_IN_A_CELL:]:
+        panels.append(metric_panel([metric]))
     return panels
 
 
@@ -173,9 +176,11 @@ def _data_set(request: SummaryRequest, column: str) -> str:
 
 def _caption(request: SummaryRequest) -> str:
     """Return what the figures are, in a few sentences."""
-    metrics = " / ".join(MetricHeading(m.id, m.label, m.unit).title for m in request.metrics)
-    counts = ", ".join(f"{c.label} {len(request.images[c.name])}" for c in request.columns)
-    seeds = ", ".join(str(seed) for seed in request.seeds)
+    metrics = " / ".join(map(metric_title, request.metrics))
+    counts = []
+    for column in request.columns:
+        counts.append(f"{column.label} {len(request.images[column.name])}")
+    seeds = ", ".join(map(str, request.seeds))
     several = len(request.seeds) > 1
     spread = "; ± is the standard deviation over seeds" if several else ""
     cut = f" (centre {request.centre_px} px)" if request.centre_px else ""
@@ -187,11 +192,15 @@ def _caption(request: SummaryRequest) -> str:
         f"{request.title}. Setting {request.setting}, {request.images_are}; recipe "
         f"{request.recipe}; {metrics}, protocol {request.protocol}, preprocessing "
         f"{request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}. "
-        f"{trained}Images scored{cut}: {counts}. {absent}Average: {average}; {BEST_AND_SECOND}."
+        f"{trained}Images scored{cut}: {', '.join(counts)}. {absent}Average: {average}; "
+        f"{BEST_AND_SECOND}."
     )
 
 
 def _absent(request: SummaryRequest) -> str:
     """Return the columns without data, each with the set that would fill it."""
-    labels = {column.name: column.label for column in request.columns}
-    return ", ".join(f"{labels[name]} ({data})" for name, data in request.absent.items())
+    absent = []
+    for column in request.columns:
+        if column.name in request.absent:
+            absent.append(f"{column.label} ({request.absent[column.name]})")
+    return ", ".join(absent)

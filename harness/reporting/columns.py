@@ -23,12 +23,10 @@ class ExtraColumn:
     """A column that is about a method and not about one of its metrics.
 
     Attributes:
-        name: what it is asked for by.
         heading: of the column.
         value: returns the text of the column for the runs of one method.
     """
 
-    name: str
     heading: str
     value: Callable[[Runs], str]
 
@@ -54,12 +52,9 @@ def train_time(runs: Runs) -> str:
 
 
 EXTRA_COLUMNS = {
-    column.name: column
-    for column in (
-        ExtraColumn("parameters", "Params (M)", parameters),
-        ExtraColumn("macs", "MACs (G, full size)", multiply_accumulates),
-        ExtraColumn("train_time", "Training (min)", train_time),
-    )
+    "parameters": ExtraColumn("Params (M)", parameters),
+    "macs": ExtraColumn("MACs (G, full size)", multiply_accumulates),
+    "train_time": ExtraColumn("Training (min)", train_time),
 }
 """All extra columns, by name."""
 
@@ -80,6 +75,9 @@ def _provenance_values(runs: Runs, key: str) -> list[Any]:
     """Return what ``provenance.json`` of each run says under ``key``, where it says it."""
     found = []
     for run in runs:
-        if run.folder.provenance.exists():
-            found.append(read_json(run.folder.provenance).get(key))
-    return [value for value in found if value is not None]
+        if not run.folder.provenance.exists():
+            continue
+        value = read_json(run.folder.provenance).get(key)
+        if value is not None:
+            found.append(value)
+    return found

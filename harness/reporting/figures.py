@@ -18,8 +18,8 @@ _LONGEST_STRAIGHT_LABEL = 8
 """Characters of the longest label on an axis whose labels are not slanted."""
 
 
-def draw_ablation(result: AxisResult, paths: Sequence[Path]) -> None:
-    """Draw the differences in the first metric, with their intervals, to each of ``paths``."""
+def draw_ablation(result: AxisResult, stem: Path) -> list[Path]:
+    """Draw the differences in the first metric, with their intervals, and return the files."""
     metric = result.metrics[0]
     figure = _figure(1.6 + 0.9 * len(result.values), 3.2)
     axes = figure.subplots()
@@ -39,11 +39,11 @@ def draw_ablation(result: AxisResult, paths: Sequence[Path]) -> None:
     unit = f" ({metric.unit})" if metric.unit else ""
     axes.set_ylabel(f"difference in {metric.label}{unit}")
     axes.set_title(f"{result.title}\n(95% over {result.spread})", fontsize=9)
-    _save(figure, paths, dpi=150)
+    return _save(figure, stem, dpi=150)
 
 
-def draw_prompts(label: str, analysis: Mapping[str, Any], paths: Sequence[Path]) -> None:
-    """Draw a run's expert load per level, its prompt swaps and both similarities of its prompts."""
+def draw_prompts(label: str, analysis: Mapping[str, Any], stem: Path) -> list[Path]:
+    """Draw expert load per level, prompt swaps and both similarities; return the files."""
     import numpy as np
 
     columns, levels = analysis["columns"], list(analysis["routing"])
@@ -54,7 +54,7 @@ def draw_prompts(label: str, analysis: Mapping[str, Any], paths: Sequence[Path])
     for place, level in zip(axes[0], levels, strict=True):
         load = analysis["routing"][level]["expert_load"]
         values = np.array([load[column] for column in columns])
-        experts = [str(expert) for expert in range(values.shape[1])]
+        experts = list(map(str, range(values.shape[1])))
         heat = _HeatMap(f"expert load, {level}", (0, 1), "Blues", ".2f")
         _draw_heat(place, values, (columns, experts), heat)
     psnr_db = np.array(analysis["prompt_swap"]["psnr_db"])
@@ -71,7 +71,7 @@ def draw_prompts(label: str, analysis: Mapping[str, Any], paths: Sequence[Path])
             heat = _HeatMap(f"{shown} of prompts, {level}", limits, colours, ".2f")
             _draw_heat(place, values, (columns, columns), heat)
     figure.suptitle(label)
-    _save(figure, paths, dpi=110)
+    return _save(figure, stem, dpi=110)
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,15 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, paths: Sequence[Path], dpi: int) -> None:
-    for path in paths:
+def _save(figure: Figure, stem: Path, dpi: int) -> list[Path]:
+    """Save a figure as PNG and PDF, and return the files."""
+    paths = []
+    for kind in ("png", "pdf"):
+        path = stem.with_name(f"{stem.name}.{kind}")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=dpi)
+        paths.append(path)
+    return paths
 
 
 def _draw_value(axes: Axes, position: int, value: ValueResult, metric: str) -> None:

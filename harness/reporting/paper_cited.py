@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.published.audit import Discrepancy, audit
-from harness.published.tables import AVERAGE, CitedRow, CitedTable
+from harness.published.audit import audit
+from harness.published.tables import AVERAGE, CITED_METRICS, CitedRow, CitedTable
 from harness.reporting.paper_row import PaperRow, PaperValue
 from harness.reporting.summary import best_and_second
 
@@ -23,7 +23,10 @@ def cited_rows(cited: CitedTable) -> list[PaperRow]:
     by_method: dict[str, list[CitedRow]] = {}
     for row in cited.rows:
         by_method.setdefault(row.method, []).append(row)
-    return [_paper_row(method, rows, facts) for method, rows in by_method.items()]
+    found = []
+    for method, rows in by_method.items():
+        found.append(_paper_row(method, rows, facts))
+    return found
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,15 @@ class _Facts:
 
     @classmethod
     def of(cls, cited: CitedTable) -> _Facts:
-        wrong = audit([cited]).discrepancies
-        listed = ", ".join(map(_corrected, wrong))
+        listed, disagreeing = [], set()
+        for found in audit([cited]).discrepancies:
+            listed.append(f"{found.row.method} {found.row.metric.upper()} {found.corrected}")
+            disagreeing.add((found.row.method, found.row.metric))
         return cls(
             ranks=_ranks(cited),
-            average_note=f"as printed, though the mean of the row is another: {listed}",
-            disagreeing=frozenset((d.row.method, d.row.metric) for d in wrong),
+            average_note=f"as printed, though the mean of the row is another: {', '.join(listed)}",
+            disagreeing=frozenset(disagreeing),
         )
-
-
-def _corrected(found: Discrepancy) -> str:
-    return f"{found.row.method} {found.row.metric.upper()} {found.corrected}"
 
 
 def _paper_row(method: str, rows: Sequence[CitedRow], facts: _Facts) -> PaperRow:
@@ -91,11 +92,12 @@ def _shared_note(rows: Sequence[CitedRow]) -> str:
 
 def _ranks(cited: CitedTable) -> dict[tuple[str, str, str], int]:
     """Return best and second of every column."""
+    shown: dict[tuple[str, str], dict[str, float]] = {}
+    for row in cited.rows:
+        shown.setdefault((row.column, row.metric), {})[row.method] = float(row.value)
     found = {}
-    for metric in cited.metrics:
-        for column in [*(column.name for column in cited.columns), AVERAGE]:
-            rows = [row for row in cited.rows if (row.column, row.metric) == (column, metric.id)]
-            shown = {row.method: float(row.value) for row in rows}
-            for method, rank in best_and_second(shown, metric.higher_is_better).items():
-                found[method, column, metric.id] = rank
+    for (column, metric), values in shown.items():
+        is_better = CITED_METRICS[metric].higher_is_better
+        for method, rank in best_and_second(values, is_better).items():
+            found[method, column, metric] = rank
     return found

@@ -35,7 +35,7 @@ def own_detail(own: Summary, origin: Origin) -> str:
     request = own.request
     made = f"pretrained weights, scored here on {request.images_are}"
     if origin == "measured":
-        seeds = ", ".join(str(seed) for seed in request.seeds)
+        seeds = ", ".join(map(str, request.seeds))
         several = len(request.seeds) > 1
         made = (
             f"trained here on {request.images_are}, recipe {request.recipe}, "

@@ -28,12 +28,11 @@ from harness.reporting.table import (
     Cell,
     CellKey,
     Column,
-    MetricHeading,
-    Panel,
     Part,
     Row,
     RowGroup,
     Table,
+    metric_panel,
 )
 from harness.reporting.table_report import TableReport
 from harness.store.results import Origin
@@ -111,26 +110,51 @@ def paper_table(
     of both, methods without any value are left out. Columns that the published table does not
     have are added behind its own; its metrics are kept.
     """
-    own = [summary for summary in (measured, reevaluated) if summary is not None]
+    own = list(filter(None, (measured, reevaluated)))
     parts = tuple(_parts(cited, measured, reevaluated))
-    metrics = tuple(MetricHeading(m.id, m.label, m.unit) for m in cited.metrics)
     columns = _value_columns(cited, own)
-    rows = [row for part in parts for row in part.rows]
-    has_delta = any(row.delta for row in rows)
+    facts = _facts(parts, len(cited.metrics) * (len(columns) + 1))
     table = Table(
         layout="wide",
         name=f"{cited.setting}-{cited.source}",
-        columns=tuple(_columns(columns, any(row.venue for row in rows), has_delta)),
-        metrics=metrics,
-        panels=(Panel(" / ".join(m.label for m in metrics), tuple(m.id for m in metrics)),),
-        parts=tuple(_table_part(part, metrics) for part in parts),
-        caption=_caption(cited, parts, _has_gaps(rows, columns, metrics)),
-        remarks=tuple(_remarks(cited, parts, own, has_delta)),
+        columns=tuple(_columns(columns, facts)),
+        panels=(metric_panel(cited.metrics),),
+        parts=tuple(map(_table_part, parts)),
+        caption=_caption(cited, parts, facts),
+        remarks=tuple(_remarks(cited, own, facts)),
         fields=FIELDS,
         records=list(_records(cited, parts)),
     )
     stem = "-".join(filter(None, [cited.setting, recipe, "paper", cited.source]))
     return PaperTable(table, stem, parts)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a table has.
+
+    Attributes:
+        parts: how many.
+        venues: whether any row names a venue.
+        deltas: whether any row can be compared with a cited one.
+        gaps: whether any value is missing.
+    """
+
+    parts: int
+    venues: bool
+    deltas: bool
+    gaps: bool
+
+
+def _facts(parts: Sequence[PaperPart], values_of_row: int) -> _Facts:
+    """Return what a table has whose complete rows have ``values_of_row`` values."""
+    venues = deltas = gaps = False
+    for part in parts:
+        for row in part.rows:
+            venues = venues or bool(row.venue)
+            deltas = deltas or bool(row.delta)
+            gaps = gaps or len(row.values) < values_of_row
+    return _Facts(len(parts), venues, deltas, gaps)
 
 
 def _parts(
@@ -163,14 +187,14 @@ def _value_columns(cited: CitedTable, own: Sequence[Summary]) -> list[CitedColum
     return list(columns.values())
 
 
-def _columns(values: Sequence[CitedColumn], has_venues: bool, has_delta: bool) -> Iterator[Column]:
-    if has_venues:
+def _columns(values: Sequence[CitedColumn], facts: _Facts) -> Iterator[Column]:
+    if facts.venues:
         yield Column(VENUE, "Venue", "Venue", per_metric=False, is_text=True)
     for column in values:
         heading = _heading(column.group, column.label)
         yield Column(column.name, heading, column.label, column.group)
     yield Column(AVERAGE, "Average", "Average", is_trailing=True)
-    if has_delta:
+    if facts.deltas:
         yield Column(DELTA, "Δ", "Δ", is_trailing=True, is_signed=True)
 
 
@@ -182,56 +206,51 @@ def _heading(group: str, label: str) -> str:
     return f"{short or group} {label}"
 
 
-def _table_part(part: PaperPart, metrics: Sequence[MetricHeading]) -> Part:
+def _table_part(part: PaperPart) -> Part:
     by_type: dict[str, list[Row]] = {}
     for row in part.rows:
-        by_type.setdefault(row.type, []).append(_table_row(row, part.origin, metrics))
-    groups = tuple(RowGroup(name, tuple(rows)) for name, rows in by_type.items())
-    return Part(part.heading, groups)
+        by_type.setdefault(row.type, []).append(_table_row(row, part.origin))
+    groups = []
+    for name, rows in by_type.items():
+        groups.append(RowGroup(name, tuple(rows)))
+    return Part(part.heading, tuple(groups))
 
 
-def _table_row(row: PaperRow, origin: Origin, metrics: Sequence[MetricHeading]) -> Row:
+def _table_row(row: PaperRow, origin: Origin) -> Row:
     cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(row.venue)}
     for key, value in row.values.items():
         cells[key] = Cell(value.text, value.rank, value.notes, value.spread)
-    for metric in metrics:
+        metric = key[1]
         if origin == "cited":
-            cells[DELTA, metric.id] = Cell("")
-        elif metric.id in row.delta:
-            cells[DELTA, metric.id] = Cell(row.delta[metric.id])
+            # Nothing is missing where there is nothing to compare.
+            cells[DELTA, metric] = Cell("")
+    for metric, difference in row.delta.items():
+        cells[DELTA, metric] = Cell(difference)
     return Row(row.method, cells, row.notes)
 
 
-def _caption(cited: CitedTable, parts: Sequence[PaperPart], has_gaps: bool) -> str:
+def _caption(cited: CitedTable, parts: Sequence[PaperPart], facts: _Facts) -> str:
     """Return what the figures are."""
-    metrics = " / ".join(f"{m.label}{f' in {m.unit}' if m.unit else ''}" for m in cited.metrics)
-    details = ". ".join(f"{part.name}: {part.detail}" for part in parts)
-    ranked = " within each part" if len(parts) > 1 else ""
-    missing = f"; {MISSING} where nothing is known" if has_gaps else ""
+    metrics = []
+    for metric in cited.metrics:
+        metrics.append(f"{metric.label} in {metric.unit}" if metric.unit else metric.label)
+    details = [f"{part.name}: {part.detail}" for part in parts]
+    ranked = " within each part" if facts.parts > 1 else ""
+    missing = f"; {MISSING} where nothing is known" if facts.gaps else ""
     return (
-        f"{cited.title}. {metrics}. {details}. How the cited values "
+        f"{cited.title}. {' / '.join(metrics)}. {'. '.join(details)}. How the cited values "
         f"were scored: {cited.protocol}. {BEST_AND_SECOND}{ranked}{missing}."
     )
 
 
-def _has_gaps(
-    rows: Sequence[PaperRow], columns: Sequence[CitedColumn], metrics: Sequence[MetricHeading]
-) -> bool:
-    names = [*(column.name for column in columns), AVERAGE]
-    wanted = {(name, metric.id) for name in names for metric in metrics}
-    return any(not wanted <= row.values.keys() for row in rows)
-
-
-def _remarks(
-    cited: CitedTable, parts: Sequence[PaperPart], own: Sequence[Summary], has_delta: bool
-) -> Iterator[str]:
-    if len(parts) == 1:
+def _remarks(cited: CitedTable, own: Sequence[Summary], facts: _Facts) -> Iterator[str]:
+    if facts.parts == 1:
         yield NOTHING_MEASURED
     if any(row.average == "computed" for row in cited.rows):
         yield "The averages were computed from the values; the source prints none."
-    if has_delta:
+    if facts.deltas:
         yield "Δ: the average of this line minus the cited average of the same method."
-    if len(parts) > 1 and any(summary.request.is_synthetic for summary in own):
+    if facts.parts > 1 and any(summary.request.is_synthetic for summary in own):
         yield (
             "The synthetic data have other images than the cited benchmark, so the difference of "
             "a measured and a cited value is mostly that of the images."

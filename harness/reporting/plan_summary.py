@@ -29,7 +29,7 @@ def summary_of(plan: Plan) -> Summary:
     results: list[Result] = []
     for run in plan.runs:
         results += results_of(run.folder.results, run.score_id)
-    rows = [_method_row(runs) for runs in runs_by_method(plan).values()]
+    rows = list(map(_method_row, runs_by_method(plan).values()))
     return summarise(results, _request(plan, rows))
 
 
@@ -71,12 +71,16 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
 
 def _reevaluated(path: Path, plan: Plan) -> list[Result]:
     """Return the results of pretrained weights on the plan's test set and protocol."""
-    found = [result for result in read([path]) if result.origin == "re-evaluated"]
-    if not found:
+    results = read([path])
+    if not results:
         return []
     score = next(run.score for run in plan.runs if run.score is not None)
-    expected = spec_hash(score.model_copy(update={"weights": found[0].weights}))
-    return [result for result in found if result.score == expected]
+    expected = spec_hash(score.model_copy(update={"weights": results[0].weights}))
+    found = []
+    for result in results:
+        if result.origin == "re-evaluated" and result.score == expected:
+            found.append(result)
+    return found
 
 
 def _method_row(runs: list[Run]) -> MethodRow:

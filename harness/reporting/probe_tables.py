@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import fill
@@ -68,9 +68,7 @@ def write(plan: Plan, folder: Path) -> list[Path]:
     paths = write_texts(folder, stem, {".md": markdown_of(runs), ".tex": latex_of(runs)})
     for run in runs:
         name = re.sub(r"[^\w.+=-]+", "_", run.label)[:80]
-        figures = [folder / f"{stem}-{name}.{kind}" for kind in ("png", "pdf")]
-        draw_prompts(run.label, run.analysis, figures)
-        paths += figures
+        paths += draw_prompts(run.label, run.analysis, folder / f"{stem}-{name}")
     return paths
 
 
@@ -128,41 +126,39 @@ def _sections(analysis: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _summary(runs: Sequence[AnalysedRun], heads: Sequence[str] = _SUMMARY_HEADS) -> Table:
-    return plain_table(heads, [_summary_line(run) for run in runs])
+    return plain_table(heads, list(map(_summary_line, runs)))
 
 
 def _summary_line(run: AnalysedRun) -> list[str]:
+    import numpy as np
+
     swap = run.analysis["prompt_swap"]
     routing = list(run.analysis["routing"].values())
+    information = [level["normalised_mutual_information"] for level in routing]
     redundancy = list(run.analysis["redundancy"].values())
-    own_db = [values[place] for place, values in enumerate(swap["psnr_db"])]
-    cosine = _mean([level["cosine_between_families"] for level in redundancy])
-    cka = _mean([level["cka_between_families"] for level in redundancy])
     return [
         run.label,
-        _number(_mean(own_db), 2, " dB"),
+        _number(_mean(np.diag(swap["psnr_db"])), 2, " dB"),
         _signed(_mean(swap["gap_db"]), " dB"),
-        _information(routing, "families"),
-        _information(routing, "tasks"),
-        _number(_mean([level["load_entropy"] for level in routing]), 2),
-        _number(cosine, 2),
-        _number(cka, 2),
+        _with_chance(information, "families"),
+        _with_chance(information, "tasks"),
+        _number(_mean_of(routing, "load_entropy"), 2),
+        _number(_mean_of(redundancy, "cosine_between_families"), 2),
+        _number(_mean_of(redundancy, "cka_between_families"), 2),
     ]
 
 
-def _information(routing: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return a normalised mutual information, and in brackets what shuffled tasks give."""
-    levels = [level["normalised_mutual_information"] for level in routing]
-    found = _mean([level[name] for level in levels])
-    by_chance = _mean([level[f"{name}_by_chance"] for level in levels])
-    return f"{found:.2f} ({by_chance:.2f})"
+def _with_chance(information: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Return a mean over levels, and in brackets the value for shuffled tasks."""
+    by_chance = _mean_of(information, f"{name}_by_chance")
+    return f"{_mean_of(information, name):.2f} ({by_chance:.2f})"
 
 
 def _swaps(analysis: Mapping[str, Any]) -> Table:
     swap = analysis["prompt_swap"]
     lines = []
     for place, name in enumerate(analysis["columns"]):
-        values = [f"{value:.2f}" for value in swap["psnr_db"][place]]
+        values = _decimals(swap["psnr_db"][place])
         lines.append([name, *values, _signed(swap["gap_db"][place])])
     return plain_table(["", *analysis["columns"], "gap"], lines)
 
@@ -176,8 +172,10 @@ def _unselected(analysis: Mapping[str, Any]) -> Table:
 
 def _load(expert_load: Mapping[str, Sequence[float]]) -> Table:
     experts = len(next(iter(expert_load.values())))
-    lines = [[name, *_decimals(shares)] for name, shares in expert_load.items()]
-    return plain_table(["", *(f"expert {expert}" for expert in range(experts))], lines)
+    lines = []
+    for name, shares in expert_load.items():
+        lines.append([name, *_decimals(shares)])
+    return plain_table(["", *map("expert {}".format, range(experts))], lines)
 
 
 def _redundancy(analysis: Mapping[str, Any]) -> Table:
@@ -190,15 +188,19 @@ def _redundancy(analysis: Mapping[str, Any]) -> Table:
 
 def _confusion(analysis: Mapping[str, Any]) -> Table:
     found = analysis["explicit"]
-    lines = [[name, *map(str, counts)] for name, counts in found["confusion"].items()]
+    lines = []
+    for name, counts in found["confusion"].items():
+        lines.append([name, *map(str, counts)])
     return plain_table(["images classified as", *found["tasks"]], lines)
 
 
 def _decisions(analysis: Mapping[str, Any]) -> Table:
     lines = []
     for name, found in analysis["explicit"]["psnr_db"].items():
-        values = [found["right"], found["wrong"], found["wrong_with_true_task"]]
-        lines.append([name, *(_number(value, 2) for value in values)])
+        line = [name]
+        for key in ("right", "wrong", "wrong_with_true_task"):
+            line.append(_number(found[key], 2))
+        lines.append(line)
     heads = ["PSNR in dB", "classified right", "classified wrong", "the same, with the true task"]
     return plain_table(heads, lines)
 
@@ -207,11 +209,12 @@ def _out_of_distribution(analysis: Mapping[str, Any]) -> Table:
     levels = list(analysis["routing"])
     lines = []
     for found in analysis["out_of_distribution"]:
-        routes = [_most_used(found["expert_load"][level]) for level in levels]
-        values = _decimals([found["input_db"], found["restored_db"]])
-        lines.append([found["kind"], found["name"], *values, *routes])
-    heads = ["", "degradation", "input dB", "restored dB"]
-    heads += [f"most at {level}" for level in levels]
+        line = [found["kind"], found["name"]]
+        line += _decimals([found["input_db"], found["restored_db"]])
+        for level in levels:
+            line.append(_most_used(found["expert_load"][level]))
+        lines.append(line)
+    heads = ["", "degradation", "input dB", "restored dB", *map("most at {}".format, levels)]
     return plain_table(heads, lines)
 
 
@@ -221,10 +224,15 @@ def _most_used(shares: Sequence[float]) -> str:
 
 
 def _decimals(values: Sequence[float]) -> list[str]:
-    return [f"{value:.2f}" for value in values]
+    return list(map("{:.2f}".format, values))
 
 
-def _mean(values: Sequence[float | None]) -> float:
+def _mean_of(levels: Sequence[Mapping[str, Any]], key: str) -> float:
+    """Return the mean over levels of what they hold under ``key``."""
+    return _mean([level[key] for level in levels])
+
+
+def _mean(values: Iterable[float | None]) -> float:
     import numpy as np
 
     known = [value for value in values if value is not None]

@@ -68,23 +68,18 @@ def prompt_report(plan: Plan) -> str:
 
 def report_of(runs: Sequence[RunPrompts]) -> str:
     """Return the report of several runs; see :func:`prompt_report`."""
-    found = [(run, run.prompts) for run in runs if run.prompts is not None]
     lines = []
-    tasks: list[str] = []
-    levels: list[str] = []
-    for run, prompts in found:
-        assert prompts is not None
-        tasks = tasks or list(prompts["tasks"])
-        levels = levels or list(prompts["expert_load"])
-        routes = [_route(prompts["expert_load"], task) for task in prompts["tasks"]]
-        verdict = "COLLAPSED" if prompts["collapsed"] else ""
-        lines.append([run.label, f"{prompts['prompt_swap_gap_db']:+.2f} dB", *routes, verdict])
+    first: Mapping[str, Any] = {}
+    for run in runs:
+        if run.prompts is not None:
+            first = first or run.prompts
+            lines.append(_line(run.label, run.prompts))
     if not lines:
         return ""
-    table = plain_table(["Prompts", "prompt-swap gap", *tasks, ""], lines)
+    table = plain_table(["Prompts", "prompt-swap gap", *first["tasks"], ""], lines)
+    levels = ", ".join(first["expert_load"])
     legend = (
-        f"Most used expert per task at {', '.join(levels)}, with its share of the weight in "
-        "percent.\n"
+        f"Most used expert per task at {levels}, with its share of the weight in percent.\n"
         "Prompt-swap gap: PSNR of an image under its own prompt minus that under the prompt that "
         "the same\nimage receives under another kind of degradation."
     )
@@ -93,6 +88,13 @@ def report_of(runs: Sequence[RunPrompts]) -> str:
         for accuracy in run.accuracies:
             accuracies.append(f"{run.label}: classifier accuracy on validation {_listed(accuracy)}")
     return "\n".join([terminal.body(table), legend, *accuracies])
+
+
+def _line(label: str, prompts: Mapping[str, Any]) -> list[str]:
+    line = [label, f"{prompts['prompt_swap_gap_db']:+.2f} dB"]
+    for task in prompts["tasks"]:
+        line.append(_route(prompts["expert_load"], task))
+    return [*line, "COLLAPSED" if prompts["collapsed"] else ""]
 
 
 def _accuracies(runs: Sequence[RunPrompts]) -> Iterator[Mapping[str, float]]:

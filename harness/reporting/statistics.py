@@ -68,11 +68,9 @@ def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> 
     values, others = _by_image(results, metric), _by_image(baseline, metric)
     if not values or values.keys() != others.keys():
         return None
-    seeds = sorted({seed for seed, _, _ in values})
-    columns = list(dict.fromkeys(column for _, column, _ in values))
-    clean_images = sorted({_clean_image(image) for _, _, image in values})
-    images = {(column, image) for _, column, image in values}
-    if len(values) != len(seeds) * len(images):
+    axes = _Axes.of(values)
+    seeds, columns, clean_images = axes.seeds, axes.columns, axes.clean_images
+    if len(values) != len(seeds) * axes.images:
         return None
     total = np.zeros((len(seeds), len(clean_images), len(columns)))
     count = np.zeros((len(clean_images), len(columns)))
@@ -131,7 +129,32 @@ def _means(
 
 
 def _by_image(results: Sequence[Result], metric: str) -> Mapping[tuple[int, str, str], float]:
-    return {(r.seed, r.column, r.image): r.value for r in results if r.metric == metric}
+    values = {}
+    for result in results:
+        if result.metric == metric:
+            values[result.seed, result.column, result.image] = result.value
+    return values
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """What values are paired by: seeds, columns and clean images, and the number of images."""
+
+    seeds: list[int]
+    columns: list[str]
+    clean_images: list[str]
+    images: int
+
+    @classmethod
+    def of(cls, values: Mapping[tuple[int, str, str], float]) -> _Axes:
+        seeds, clean_images, images = set(), set(), set()
+        columns: dict[str, None] = {}
+        for seed, column, image in values:
+            seeds.add(seed)
+            columns[column] = None
+            clean_images.add(_clean_image(image))
+            images.add((column, image))
+        return cls(sorted(seeds), list(columns), sorted(clean_images), len(images))
 
 
 def _clean_image(image: str) -> str:

@@ -70,7 +70,8 @@ class SummaryRequest:
     @property
     def column_names(self) -> list[str]:
         """Names of the columns, the average last."""
-        return [*(column.name for column in self.columns), AVERAGE]
+        names = [column.name for column in self.columns]
+        return [*names, AVERAGE]
 
     @property
     def is_synthetic(self) -> bool:
@@ -142,19 +143,29 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
     return Summary(request, _ranked(entries, request))
 
 
+class _Wanted:
+    """Answers which results belong to a request."""
+
+    def __init__(self, request: SummaryRequest) -> None:
+        self._setting = request.setting
+        self._methods = {row.id for row in request.methods}
+        self._metrics = {metric.id for metric in request.metrics}
+        self._images: dict[str, set[str]] = {}
+        for column, names in request.images.items():
+            self._images[column] = set(names)
+
+    def includes(self, result: Result) -> bool:
+        if result.method not in self._methods or result.metric not in self._metrics:
+            return False
+        is_scored = result.image in self._images.get(result.column, ())
+        return is_scored and result.setting == self._setting
+
+
 def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
     import pandas as pd
 
-    methods = {row.id for row in request.methods}
-    metrics = {metric.id for metric in request.metrics}
-    images = {column: set(names) for column, names in request.images.items()}
-    wanted = []
-    for result in results:
-        is_asked_for = result.method in methods and result.metric in metrics
-        is_scored = result.image in images.get(result.column, ())
-        if is_asked_for and is_scored and result.setting == request.setting:
-            wanted.append(asdict(result))
-    frame = pd.DataFrame(wanted)
+    wanted = _Wanted(request)
+    frame = pd.DataFrame([asdict(result) for result in results if wanted.includes(result)])
     if frame.empty:
         return frame
     _check_rules(frame, request)
@@ -215,38 +226,46 @@ def _average(
     request: SummaryRequest,
 ) -> Entry | None:
     """Return the plain mean of the columns; absent if one is missing or incomplete."""
-    parts = []
+    scored = expected = 0
     for column in request.columns:
         part = entries.get((method, column.name, metric))
         if part is None or not part.complete:
             return None
-        parts.append(part)
+        scored += part.scored
+        expected += part.expected
     own = frame[(frame["method"] == method) & (frame["metric"] == metric)]
     per_seed = own.groupby(["seed", "column"])["value"].mean().groupby("seed").mean()
     return Entry(
         value=float(per_seed.mean()),
         spread=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
         seeds=len(per_seed),
-        scored=sum(part.scored for part in parts),
-        expected=sum(part.expected for part in parts),
+        scored=scored,
+        expected=expected,
     )
 
 
 def _ranked(entries: Mapping[EntryKey, Entry], request: SummaryRequest) -> dict[EntryKey, Entry]:
     """Return the entries with best and second marked in every column, among ranked methods."""
     found = dict(entries)
-    methods = [row.id for row in request.methods if not row.reference]
     for metric in request.metrics:
         for column in request.column_names:
-            shown = {}
-            for method in methods:
-                entry = entries.get((method, column, metric.id))
-                if entry is not None and entry.complete:
-                    shown[method] = round(entry.value, metric.decimals)
+            shown = _shown_values(entries, request, column, metric)
             for method, rank in best_and_second(shown, metric.higher_is_better).items():
                 key = (method, column, metric.id)
                 found[key] = replace(entries[key], rank=rank)
     return found
+
+
+def _shown_values(
+    entries: Mapping[EntryKey, Entry], request: SummaryRequest, column: str, metric: MetricFacts
+) -> dict[str, float]:
+    """Return what a column shows of each method that is ranked, rounded as shown."""
+    shown = {}
+    for row in request.methods:
+        entry = entries.get((row.id, column, metric.id))
+        if entry is not None and entry.complete and not row.reference:
+            shown[row.id] = round(entry.value, metric.decimals)
+    return shown
 
 
 def best_and_second(values: Mapping[str, float], higher_is_better: bool) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 MARKS = "†‡§¶"
 """Signs of footnotes; after the last one they are doubled."""
@@ -101,18 +101,32 @@ class Part:
     groups: tuple[RowGroup, ...]
 
 
-@dataclass(frozen=True)
-class MetricHeading:
-    """A metric as headings name it."""
-
-    id: str
-    label: str
-    unit: str = ""
+class MetricHeading(Protocol):
+    """What headings need of a metric, measured or cited."""
 
     @property
-    def title(self) -> str:
-        """The label with the unit in brackets."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+    def id(self) -> str:
+        """What cells are found by; empty where columns have one value each."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Name in headings."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """``dB``, or empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoMetric:
+    """Stands for the one value that a column of texts has."""
+
+    id: str = ""
+    label: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,7 @@ class Panel:
     """Metrics whose values share a cell in text, and the heading over the rows' labels."""
 
     heading: str
-    metrics: tuple[str, ...]
+    metrics: Sequence[MetricHeading]
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,6 @@ class Table:
         layout: how it lies on a page.
         name: its name in LaTeX labels.
         columns: from left to right, those of words first.
-        metrics: in order; one with an empty id where columns have one value each.
         panels: the metrics by the grid in which text shows them.
         parts: the rows.
         caption: what the figures are; see :data:`BEST_AND_SECOND`.
@@ -144,7 +157,6 @@ class Table:
     layout: Layout
     name: str
     columns: tuple[Column, ...]
-    metrics: tuple[MetricHeading, ...]
     panels: tuple[Panel, ...]
     parts: tuple[Part, ...]
     caption: str
@@ -152,6 +164,24 @@ class Table:
     remarks: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     records: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+
+    @property
+    def metrics(self) -> list[MetricHeading]:
+        """All metrics, in order."""
+        found: list[MetricHeading] = []
+        for panel in self.panels:
+            found += panel.metrics
+        return found
+
+    @property
+    def text_columns(self) -> list[Column]:
+        """The columns of words."""
+        return [column for column in self.columns if column.is_text]
+
+    @property
+    def value_columns(self) -> list[Column]:
+        """The columns of values."""
+        return [column for column in self.columns if not column.is_text]
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -164,9 +194,9 @@ class Table:
     def has_spread(self) -> bool:
         """Whether any value shows its spread over seeds."""
         for row in self.rows:
-            spreads = [cell.spread for cell in row.cells.values()]
-            if spreads.count(None) < len(spreads):
-                return True
+            for cell in row.cells.values():
+                if cell.spread is not None:
+                    return True
         return False
 
     @property
@@ -184,7 +214,10 @@ class Table:
     @property
     def footnotes(self) -> list[str]:
         """The footnotes with their signs."""
-        return [f"{self.marks([note])} {note}" for note in self.notes]
+        lines = []
+        for note in self.notes:
+            lines.append(f"{self.marks([note])} {note}")
+        return lines
 
     def marks(self, notes: Sequence[str]) -> str:
         """Return the signs of footnotes."""
@@ -203,21 +236,40 @@ class Table:
         return text.replace(BEST_AND_SECOND, marking)
 
 
+def metric_title(metric: MetricHeading) -> str:
+    """Return the label of a metric with its unit in brackets."""
+    return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
+
+
+def metric_panel(metrics: Sequence[MetricHeading]) -> Panel:
+    """Return metrics that share cells, below a heading that names all of them."""
+    return Panel(" / ".join(metric.label for metric in metrics), metrics)
+
+
+def grouped_columns(columns: Sequence[Column]) -> list[Column]:
+    """Return those of ``columns`` that may stand below a group's heading."""
+    return [column for column in columns if not column.is_trailing]
+
+
 def plain_table(
     heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "", name: str = ""
 ) -> Table:
     """Return a table of texts; the first text of a line is its label."""
-    columns = tuple(Column(str(place), head, head) for place, head in enumerate(heads[1:]))
+    first_head, *other_heads = heads
+    columns = []
+    for place, head in enumerate(other_heads):
+        columns.append(Column(str(place), head, head))
     rows = []
     for label, *texts in lines:
-        cells = {(str(place), ""): Cell(text) for place, text in enumerate(texts)}
+        cells: dict[CellKey, Cell] = {}
+        for place, text in enumerate(texts):
+            cells[str(place), ""] = Cell(text)
         rows.append(Row(label, cells))
     return Table(
         layout="plain",
         name=name,
-        columns=columns,
-        metrics=(MetricHeading("", ""),),
-        panels=(Panel(heads[0], ("",)),),
+        columns=tuple(columns),
+        panels=(Panel(first_head, [NoMetric()]),),
         parts=(Part("", (RowGroup("", tuple(rows)),)),),
         caption=caption,
     )

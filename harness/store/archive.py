@@ -11,6 +11,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,12 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
             f"nothing of this plan is stored, so there is nothing to export to {folder}; "
             "compute it with python -m harness run"
         )
-    exported_ids = {run.weights_id for run in scored}
-    results = [result for result in read_archive(folder) if result.weights not in exported_ids]
+    by_weights: dict[str, list[Result]] = {}
+    for result in read_archive(folder):
+        by_weights.setdefault(result.weights, []).append(result)
     for run in scored:
-        results += run.results()
+        by_weights[run.weights_id] = run.results()
+    results = list(chain.from_iterable(by_weights.values()))
     write_text(folder / RESULTS_FILE, _as_csv(results))
     for run in scored:
         write_json(_run_file(folder, run), _content(run))

@@ -29,7 +29,10 @@ class GridStyle:
 
 def grid(table: Table, style: GridStyle) -> str:
     """Return the grids of a table, one per panel, with an empty line between them."""
-    return "\n\n".join(_panel_grid(table, panel, style) for panel in table.panels)
+    grids = []
+    for panel in table.panels:
+        grids.append(_panel_grid(table, panel, style))
+    return "\n\n".join(grids)
 
 
 def _panel_grid(table: Table, panel: Panel, style: GridStyle) -> str:
@@ -37,7 +40,8 @@ def _panel_grid(table: Table, panel: Panel, style: GridStyle) -> str:
 
     shown = [column for column in table.columns if _is_shown(column, panel, table)]
     heads = [style.escape(panel.heading)]
-    heads += [style.escape(column.heading) for column in shown]
+    for column in shown:
+        heads.append(style.escape(column.heading))
     lines = []
     for part in table.parts:
         if part.heading:
@@ -62,9 +66,11 @@ def _is_shown(column: Column, panel: Panel, table: Table) -> bool:
 
 
 def _alignment(table: Table, columns: list[Column]) -> list[str]:
-    if table.layout == "plain":
-        return ["left"] * (len(columns) + 1)
-    return ["left", *("left" if column.is_text else "right" for column in columns)]
+    alignment = ["left"]
+    for column in columns:
+        is_left = column.is_text or table.layout == "plain"
+        alignment.append("left" if is_left else "right")
+    return alignment
 
 
 def _heading_line(heading: str, columns: int) -> list[str]:
@@ -76,19 +82,22 @@ def _line(
 ) -> list[str]:
     line = [style.escape(row.label + table.marks(row.notes))]
     for column in columns:
-        metrics = panel.metrics if column.per_metric else ("",)
-        cells = [row.cells.get((column.key, metric)) for metric in metrics]
-        line.append(_joined(table, column, cells, style))
+        line.append(_joined(table, column, _cells(row, column, panel), style))
     return line
+
+
+def _cells(row: Row, column: Column, panel: Panel) -> list[Cell | None]:
+    """Return a row's values of a column, one for each metric of a panel."""
+    if not column.per_metric:
+        return [row.cells.get((column.key, ""))]
+    cells = []
+    for metric in panel.metrics:
+        cells.append(row.cells.get((column.key, metric.id)))
+    return cells
 
 
 def _joined(table: Table, column: Column, cells: list[Cell | None], style: GridStyle) -> str:
     """Return the values of one cell; where none is known, or all are empty, it says so once."""
-    known = [cell for cell in cells if cell is not None]
-    if not known:
-        return MISSING
-    if all(cell.text == "" for cell in known):
-        return ""
     texts = []
     for cell in cells:
         if cell is None:
@@ -96,4 +105,6 @@ def _joined(table: Table, column: Column, cells: list[Cell | None], style: GridS
             continue
         text = style.escape(cell.text) if column.is_text else cell.text
         texts.append(style.mark(text, cell.rank) + table.marks(cell.notes))
+    if cells.count(None) == len(cells) or not any(texts):
+        return texts[0]
     return " / ".join(texts)

@@ -8,7 +8,9 @@ from harness.reporting.table import MISSING, Cell, Row, Table
 
 def plain(table: Table) -> str:
     """Return a ``table`` environment, the first column left and the others centred."""
-    heads = [table.panels[0].heading, *(column.heading for column in table.columns)]
+    heads = [table.panels[0].heading]
+    for column in table.columns:
+        heads.append(column.heading)
     lines = [
         r"\begin{table}[tb]",
         r"  \centering",
@@ -40,4 +42,4 @@ def _texts(table: Table, row: Row) -> list[str]:
 
 
 def _line(texts: list[str]) -> str:
-    return "    " + " & ".join(escape(text) for text in texts) + r" \\"
+    return "    " + " & ".join(map(escape, texts)) + r" \\"

@@ -15,7 +15,15 @@ from harness.reporting.renderers.latex_text import (
     rule_below,
     with_spread,
 )
-from harness.reporting.table import MISSING, Column, Panel, Row, Table
+from harness.reporting.table import (
+    MISSING,
+    Column,
+    MetricHeading,
+    Panel,
+    Row,
+    Table,
+    grouped_columns,
+)
 
 _COLUMNS_SIDE_BY_SIDE = 7
 
@@ -39,7 +47,7 @@ def stacked(table: Table) -> str:
             lines.append(r"  \par\smallskip")
         lines += _block(table, columns)
     if table.footnotes:
-        text = r" \\ ".join(escape(note) for note in table.footnotes)
+        text = r" \\ ".join(map(escape, table.footnotes))
         lines.append(rf"  \par\smallskip\parbox{{\linewidth}}{{\scriptsize {text}}}")
     lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
@@ -47,12 +55,13 @@ def stacked(table: Table) -> str:
 
 def _blocks(table: Table) -> list[list[Column]]:
     """Cut columns into parts of like size; trailing ones stand in the last part."""
-    columns = [column for column in table.columns if not column.is_trailing]
-    trailing = [column for column in table.columns if column.is_trailing]
+    columns = grouped_columns(table.columns)
+    trailing = table.columns[len(columns) :]
     count = max(1, -(-len(columns) // _COLUMNS_SIDE_BY_SIDE))
     size = max(1, -(-len(columns) // count))
-    starts = range(0, max(1, len(columns)), size)
-    blocks = [columns[start : start + size] for start in starts]
+    blocks = []
+    for start in range(0, max(1, len(columns)), size):
+        blocks.append(columns[start : start + size])
     blocks[-1] += trailing
     return blocks
 
@@ -65,11 +74,10 @@ def _block(table: Table, columns: Sequence[Column]) -> list[str]:
         *_heads(columns),
         r"    \midrule",
     ]
-    labels = {metric.id: metric.label for metric in table.metrics}
     for panel in table.panels:
         if panel != table.panels[0]:
             lines.append(r"    \midrule")
-        title = " over ".join(labels[metric] for metric in panel.metrics)
+        title = " over ".join(metric.label for metric in panel.metrics)
         whole = rf"\multicolumn{{{len(columns) + 1}}}{{@{{}}l}}"
         lines.append(rf"    {whole}{{\emph{{{escape(title)}}}}} \\")
         lines += _panel_lines(table, panel, columns)
@@ -78,8 +86,8 @@ def _block(table: Table, columns: Sequence[Column]) -> list[str]:
 
 def _heads(columns: Sequence[Column]) -> list[str]:
     """Return the two header lines: groups over their columns, then the columns."""
-    grouped = [column for column in columns if not column.is_trailing]
-    trailing = [column for column in columns if column.is_trailing]
+    grouped = grouped_columns(columns)
+    trailing = len(columns) - len(grouped)
     groups, rules = [], []
     place = 2
     for name, members in groupby(grouped, key=lambda column: column.group):
@@ -87,9 +95,9 @@ def _heads(columns: Sequence[Column]) -> list[str]:
         groups.append(centred(escape(name), count))
         rules.append(rule_below(place, count))
         place += count
-    labels = [column_label(column) for column in columns]
+    labels = map(column_label, columns)
     return [
-        f"    & {' & '.join(groups)}{' &' * len(trailing)} \\\\",
+        f"    & {' & '.join(groups)}{' &' * trailing} \\\\",
         f"    {' '.join(rules)}",
         f"    Method & {' & '.join(labels)} \\\\",
     ]
@@ -106,11 +114,13 @@ def _panel_lines(table: Table, panel: Panel, columns: Sequence[Column]) -> list[
     return lines
 
 
-def _line(table: Table, row: Row, columns: Sequence[Column], panel: Panel, metric: str) -> str:
-    is_first = metric == panel.metrics[0]
+def _line(
+    table: Table, row: Row, columns: Sequence[Column], panel: Panel, metric: MetricHeading
+) -> str:
+    is_first = metric is panel.metrics[0]
     texts = []
     for column in columns:
-        key = (column.key, metric if column.per_metric else "")
+        key = (column.key, metric.id if column.per_metric else "")
         cell = row.cells.get(key)
         if not column.per_metric and not (is_first and panel == table.panels[0]):
             texts.append("")

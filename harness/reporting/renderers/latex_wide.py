@@ -15,7 +15,16 @@ from harness.reporting.renderers.latex_text import (
     ranked,
     rule_below,
 )
-from harness.reporting.table import MISSING, Cell, Column, MetricHeading, Row, Table
+from harness.reporting.table import (
+    MISSING,
+    Cell,
+    Column,
+    MetricHeading,
+    Row,
+    Table,
+    grouped_columns,
+    metric_title,
+)
 
 _MOST_NUMBERS = 14
 """Numbers on a line that still fit; a table with more shows its metrics one below the other."""
@@ -32,7 +41,7 @@ _NARROW_GAPS = 8
 
 def wide(table: Table) -> str:
     """Return a ``table*`` environment with a rule between its parts."""
-    count = len(table.metrics) * len(_value_columns(table))
+    count = len(table.metrics) * len(table.value_columns)
     label = re.sub(r"[^a-zA-Z0-9-]+", "-", table.name)
     sizes = [
         r"  \scriptsize",
@@ -57,7 +66,9 @@ def wide(table: Table) -> str:
         r"  \par\smallskip",
         *sizes,
     ]
-    bodies = [_tabular(table, metrics) for metrics in _panels(table, count)]
+    bodies = []
+    for metrics in _panels(table, count):
+        bodies.append(_tabular(table, metrics))
     fits_one_page = sum(map(len, bodies)) <= _MOST_LINES
     for body in bodies:
         if body is not bodies[0]:
@@ -76,21 +87,16 @@ def _below(table: Table) -> list[str]:
     notes = [*table.remarks, *table.footnotes]
     if not notes:
         return []
-    joined = " ".join(_breakable(_sentence(escape(note))) for note in notes)
+    sentences = []
+    for note in notes:
+        sentences.append(_breakable(_sentence(escape(note))))
+    joined = " ".join(sentences)
     return [rf"  \par\smallskip\parbox{{0.98\textwidth}}{{\scriptsize\raggedright {joined}}}"]
 
 
-def _value_columns(table: Table) -> list[Column]:
-    return [column for column in table.columns if not column.is_text]
-
-
-def _text_columns(table: Table) -> list[Column]:
-    return [column for column in table.columns if column.is_text]
-
-
 def _tabular(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
-    texts = 1 + len(_text_columns(table))
-    numbers = len(metrics) * len(_value_columns(table))
+    texts = 1 + len(table.text_columns)
+    numbers = len(metrics) * len(table.value_columns)
     whole = rf"\multicolumn{{{texts + numbers}}}{{@{{}}l}}"
     lines = [
         rf"  \begin{{tabular}}{{@{{}}{'l' * texts}{'c' * numbers}@{{}}}}",
@@ -113,12 +119,14 @@ def _tabular(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
 
 def _heads(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
     """Return the header: groups over columns over metrics, each line where it says something."""
-    lead = ["Method", *(column.heading for column in _text_columns(table))]
-    labels = [column_label(column) for column in _value_columns(table)]
+    lead = ["Method"]
+    for column in table.text_columns:
+        lead.append(column.heading)
+    labels = list(map(column_label, table.value_columns))
     lines = _group_heads(table, len(metrics), len(lead))
     if len(metrics) == 1:
         if len(table.metrics) > 1:
-            lead[0] = rf"\emph{{{escape(metrics[0].title)}}}"
+            lead[0] = rf"\emph{{{escape(metric_title(metrics[0]))}}}"
         return [*lines, rf"    {' & '.join([*lead, *labels])} \\"]
     names, rules = [], []
     place = len(lead) + 1
@@ -138,10 +146,10 @@ def _heads(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
 
 def _group_heads(table: Table, each: int, texts: int) -> list[str]:
     """Return the line of groups and its rules; nothing where groups repeat their labels."""
-    columns = _value_columns(table)
-    grouped = [column for column in columns if not column.is_trailing]
+    columns = table.value_columns
+    grouped = grouped_columns(columns)
     trailing = len(columns) - len(grouped)
-    if not any(column.group and column.group != column.label for column in grouped):
+    if not any(column.group not in ("", column.label) for column in grouped):
         return []
     groups, rules = [], []
     place = texts + 1
@@ -156,9 +164,9 @@ def _group_heads(table: Table, each: int, texts: int) -> list[str]:
 
 def _line(table: Table, row: Row, metrics: Sequence[MetricHeading]) -> str:
     texts = [_name(row.label) + escape(table.marks(row.notes))]
-    for column in _text_columns(table):
+    for column in table.text_columns:
         texts.append(escape(row.cells.get((column.key, ""), Cell("")).text))
-    for column in _value_columns(table):
+    for column in table.value_columns:
         for metric in metrics:
             texts.append(_value(table, column, row.cells.get((column.key, metric.id))))
     return f"    {' & '.join(texts)} \\\\"
@@ -188,12 +196,12 @@ def _value(table: Table, column: Column, cell: Cell | None) -> str:
 def _spread_line(table: Table, row: Row, metrics: Sequence[MetricHeading]) -> list[str]:
     """Return the spreads over seeds as a line below the values, whose columns they do not widen."""
     texts = []
-    for column in _value_columns(table):
+    for column in table.value_columns:
         for metric in metrics:
             texts.append(_spread(row.cells.get((column.key, metric.id))))
     if not any(texts):
         return []
-    lead = [""] * (1 + len(_text_columns(table)))
+    lead = [""] * (1 + len(table.text_columns))
     return [rf"    {' & '.join([*lead, *texts])} \\"]
 
 

@@ -17,12 +17,12 @@ def render(table: Table, level: int = 2) -> str:
     it above.
     """
     caption = escape(table.caption_with(_MARKING))
-    texts = [escape(text) for text in (*table.remarks, *table.footnotes)]
+    texts = map(escape, (*table.remarks, *table.footnotes))
     if table.heading:
         parts = [f"{'#' * level} {escape(table.heading)}", body(table), caption, *texts]
     else:
         parts = [caption, body(table), *texts]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def body(table: Table) -> str:
