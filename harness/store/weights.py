@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,27 +104,6 @@ def check_content(path: Path, advice: str) -> None:
         raise HarnessError(f"{path} cannot be read ({error}); {advice}") from error
     if expected is not None and expected != found:
         raise HarnessError(f"{path} is damaged: its checksum differs; {advice}")
-
-
-def check_zip(path: Path, advice: str) -> None:
-    """Check the checksums in a file of ``torch.save``, which torch itself does not look at.
-
-    Files of the format before PyTorch 1.6 are no zip files and have none.
-
-    Raises:
-        HarnessError: a part of the file is damaged; ends with ``advice``.
-    """
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()
-    except Exception as error:  # damage shows in many ways
-        raise HarnessError(f"{path} cannot be read ({error}); {advice}") from error
-    if damaged is not None:
-        raise HarnessError(
-            f"{path} cannot be read (the checksum of its part {damaged} differs); {advice}"
-        )
 
 
 def _split(content: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -19,7 +19,8 @@ from torch import Tensor
 from harness.config.errors import HarnessError, UsageError, did_you_mean
 from harness.config.hashing import file_sha256
 from harness.method import AdaptsState, Method
-from harness.store.weights import check_content, check_zip
+from harness.store.checked_zip import check_zip
+from harness.store.weights import check_content
 from harness.training.state_names import differences, without_prefixes
 
 ENTRIES = ("state_dict", "params", "params_ema", "model_state_dict", "model", "net")
