@@ -57,9 +57,7 @@ class OnDiskSource:
             files=self.found_tests(setting).tests,
             centre_px=None,
             preprocessing=setting.preprocessing,
-            degradation_versions=degradation_versions(
-                task for task in setting.tasks if is_noise(task)
-            ),
+            degradation_versions=made_here(setting),
         )
 
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:
