@@ -100,6 +100,7 @@ def _record_checkpoint(
 ) -> None:
     """Write the provenance of pretrained weights, before the weights themselves."""
     content = {
+        "label": run.method.label,
         "source": checkpoint.path.name,
         "checkpoint_sha256": run.train.checkpoint_sha256,
         "entry": entry,
