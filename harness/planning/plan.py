@@ -144,6 +144,9 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         absent_columns=source.absent_columns(scored.tested),
         absent_families=source.absent_families(own) if trains else {},
     )
+    if trains:
+        patches_px = recipe.train.patch_px, recipe.auxiliary.patch_px
+        source.check_training_sizes(own, max(patches_px))
     factory = RunFactory(
         setting=scored.rules,
         recipe=recipe,

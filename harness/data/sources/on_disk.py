@@ -13,7 +13,11 @@ from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
 from harness.data.on_disk.overlap import overlap_note
 from harness.data.on_disk.test_sets import FoundTests, find_tests
-from harness.data.on_disk.training_sets import FoundTraining, find_training
+from harness.data.on_disk.training_sets import (
+    FoundTraining,
+    check_training_sizes,
+    find_training,
+)
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.file_images import (
     PublishedNoiseImages,
@@ -45,6 +49,10 @@ class OnDiskSource:
     def training_data(self, setting: Setting) -> OnDiskTrainingData:
         """See :class:`DataSource`."""
         return self.found_training(setting).data
+
+    def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
+        """See :class:`DataSource`; sizes are read from the headers of files."""
+        check_training_sizes(self.found_training(setting), patch_px, self.on_progress)
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """See :class:`DataSource`; images on disk are scored whole."""

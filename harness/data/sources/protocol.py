@@ -52,7 +52,7 @@ class ValidationPairs(Protocol):
         ...
 
     def crops(self, task: Task) -> Float:
-        """Return 24 degraded crops of 64 pixels, for a classifier."""
+        """Return 24 degraded crops for a classifier: 64 pixels, or the shortest side there is."""
         ...
 
 
@@ -85,6 +85,10 @@ class DataSource(Protocol):
 
     def training_data(self, setting: Setting) -> TrainingData:
         """Return what determines the training images of ``setting``."""
+        ...
+
+    def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
+        """Refuse training images that a patch does not fit in, by name."""
         ...
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:

@@ -48,6 +48,26 @@ class SyntheticSource:
             degradation_versions=dict(sorted(versions.items())),
         )
 
+    def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
+        """See :class:`DataSource`.
+
+        Raises:
+            UsageError: a photograph or the canvas of dead-leaves images is smaller than a patch.
+        """
+        data = setting.synthetic
+        if data.dead_leaves_share > 0 and data.dead_leaves.canvas_px < patch_px:
+            raise UsageError(
+                f"dead-leaves images of {setting.name} have {data.dead_leaves.canvas_px} pixels a "
+                f"side, and the patch has {patch_px}; lower patch_px in the recipe"
+            )
+        for name in data.train:
+            height, width = load(name).shape[:2]
+            if min(height, width) < patch_px:
+                raise UsageError(
+                    f"photograph '{name}' of {setting.name} has {width}x{height} pixels, and the "
+                    f"patch {patch_px}; lower patch_px in the recipe"
+                )
+
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """See :class:`DataSource`."""
         names = setting.synthetic.test[: amount.images]
