@@ -35,8 +35,8 @@ class NearMiss:
         first = self.files[0]
         return (
             f"data set '{name}' lies in {self.folder}, but none of its {len(self.files)} files "
-            f"pairs in layout {self.layout.name} (pairing {self.layout.pairing}): {readable(first.path)}: "
-            f"{first.reason}"
+            f"pairs in layout {self.layout.name} (pairing {self.layout.pairing}): "
+            f"{readable(first.path)}: {first.reason}"
         )
 
 

@@ -42,7 +42,9 @@ class PairingRule:
     def flag(self) -> str:
         """The flag that asks for the rule."""
         kind, _, template = self.name.partition("template ")
-        return f"--pairing {self.name}" if kind else f"--pair-template '{template}'"
+        return (
+            f"--pairing {self.short_name or self.name}" if kind else f"--pair-template '{template}'"
+        )
 
     def key(self, clean: Path) -> str:
         """Return what a clean file is looked up by."""
