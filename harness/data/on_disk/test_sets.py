@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_data_set
 from harness.config.run_specs import TestFiles
 from harness.config.settings import Setting, TestSource
 from harness.data.on_disk.absence import none_is_there, refuse_unpaired
-from harness.data.on_disk.found_set import FoundSet, PairFiles, group_pairs
+from harness.data.on_disk.found_set import FoundSet, PairFiles, expected_pairs, group_pairs
 from harness.data.on_disk.hashing import content_sha256
 from harness.data.on_disk.locate import DataRoots, find_set
 from harness.data.on_disk.names import readable
@@ -28,11 +28,13 @@ class FoundTests:
         tests: what determines the images of each column.
         files: where they lie.
         absent: by column without images, the data set that would fill it.
+        expected: by column, the images of a complete data set, where this one has fewer.
     """
 
     tests: tuple[TestFiles, ...]
     files: ColumnFiles
     absent: Mapping[str, str]
+    expected: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
@@ -58,6 +60,7 @@ def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
     tests: list[TestFiles] = []
     files: dict[str, dict[str, PairFiles]] = {}
     absent: dict[str, str] = {}
+    expected: dict[str, int] = {}
     for source in setting.test_sources:
         found = sets[source.set]
         if found is None:
@@ -72,9 +75,12 @@ def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
         test = _test_files(source, found, pairs)
         check_sizes(source.set, pairs, test.sha256, rule)
         tests.append(test)
+        whole = expected_pairs(found, source.group)
+        if whole is not None and len(pairs) < whole:
+            expected[source.column] = whole
     if not tests:
         raise UsageError(none_is_there(names, roots))
-    return FoundTests(tuple(tests), files, absent)
+    return FoundTests(tuple(tests), files, absent, expected)
 
 
 def _find(name: str, roots: DataRoots) -> FoundSet | None:

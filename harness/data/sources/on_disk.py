@@ -72,6 +72,16 @@ class OnDiskSource:
         """See :class:`DataSource`."""
         return self.found_tests(setting).absent
 
+    def expected_images(self, test: TestSet, setting: Setting) -> Mapping[str, int]:
+        """See :class:`DataSource`; a column of which less is scored on purpose is complete."""
+        found = self.found_tests(setting)
+        expected: dict[str, int] = {}
+        for column, images in test.images_by_column().items():
+            whole = found.expected.get(column)
+            if whole is not None and len(images) == len(found.files[column]):
+                expected[column] = whole
+        return expected
+
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """See :class:`DataSource`."""
         return self.found_training(setting).absent

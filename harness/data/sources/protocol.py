@@ -99,6 +99,10 @@ class DataSource(Protocol):
         """Return by column the data set that would fill it and is not there."""
         ...
 
+    def expected_images(self, test: TestSet, setting: Setting) -> Mapping[str, int]:
+        """Return by column the images of a complete data set, where the one here has fewer."""
+        ...
+
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """Return by family of tasks without training images the sets that would have them."""
         ...

@@ -86,6 +86,10 @@ class SyntheticSource:
         """See :class:`DataSource`; nothing is ever absent."""
         return {}
 
+    def expected_images(self, test: TestSet, setting: Setting) -> Mapping[str, int]:
+        """See :class:`DataSource`; nothing is ever incomplete."""
+        return {}
+
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """See :class:`DataSource`; nothing is ever absent."""
         return {}

@@ -27,9 +27,14 @@ def locate(entry: CatalogueEntry) -> Path:
         path = Path(folder) / entry.path
         if path.is_file():
             return path
+    if package is None:
+        raise HarnessError(
+            f"photograph '{entry.name}' is missing: its package is not installed; run "
+            f"pip install -e . for {entry.distribution}"
+        )
     raise HarnessError(
         f"photograph '{entry.name}' is missing: {entry.path} of {entry.distribution} is not "
-        f"installed; run pip install --force-reinstall --no-deps {entry.distribution}"
+        f"there; run pip install --force-reinstall --no-deps {entry.distribution}"
     )
 
 
