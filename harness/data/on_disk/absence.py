@@ -27,17 +27,21 @@ class NearMiss:
     @property
     def has_both_kinds(self) -> bool:
         """Whether there are degraded and clean images, so that only their names do not fit."""
-        clean = [item for item in self.files if item.reason.startswith(WITHOUT_DEGRADED)]
-        return 0 < len(clean) < len(self.files)
+        return 0 < sum(map(is_clean, self.files)) < len(self.files)
 
     def sentence(self, name: str) -> str:
         """Return what was found and why nothing pairs."""
-        first = self.files[0]
+        first = next((item for item in self.files if not is_clean(item)), self.files[0])
         return (
             f"data set '{name}' lies in {self.folder}, but none of its {len(self.files)} files "
             f"pairs in layout {self.layout.name} (pairing {self.layout.pairing}): "
             f"{readable(first.path)}: {first.reason}"
         )
+
+
+def is_clean(item: Unpaired) -> bool:
+    """Return whether a file without counterpart is a clean image."""
+    return item.reason.startswith(WITHOUT_DEGRADED)
 
 
 def near_miss(spec: DataSetSpec, roots: DataRoots) -> NearMiss | None:

@@ -23,7 +23,7 @@ __all__ = [
     "readable",
 ]
 
-NOT_UTF8 = "its name is not UTF-8, so no result could name it; rename it"
+NOT_UTF8 = "its name is not UTF-8, so results and manifests cannot name it; rename it"
 """Why a file is refused."""
 
 
