@@ -29,7 +29,7 @@ from harness.data.on_disk.manifests import (
 )
 from harness.data.on_disk.names import readable
 from harness.data.parallel_map import OnProgress, no_progress
-from harness.data.synthetic.photographs import load
+from harness.data.synthetic.photographs import size_px
 from harness.store.files import write_text
 
 __all__ = [
@@ -199,5 +199,5 @@ def photograph_size(name: str) -> tuple[int, int]:
     Raises:
         HarnessError: it is missing or damaged; says how to install it.
     """
-    height, width = load(name).shape[:2]
+    height, width = size_px(name)
     return width, height

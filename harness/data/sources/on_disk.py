@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import OnDiskTrainingData, TestSet, TrainSpec
-from harness.config.settings import Setting, degradation_versions
+from harness.config.settings import Setting
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
 from harness.data.on_disk.overlap import overlap_note
@@ -17,6 +17,7 @@ from harness.data.on_disk.training_sets import (
     FoundTraining,
     check_training_sizes,
     find_training,
+    made_here,
 )
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.file_images import (
@@ -65,7 +66,7 @@ class OnDiskSource:
             files=self.found_tests(setting).tests,
             centre_px=None,
             preprocessing=setting.preprocessing,
-            degradation_versions=degradation_versions(setting.tasks),
+            degradation_versions=made_here(setting),
         )
 
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from harness.data.sources.samples import Pair
 from harness.data.sources.stream import CropStream
 from harness.data.sources.validation import HeldOutPairs
 from harness.data.synthetic import dead_leaves
-from harness.data.synthetic.photographs import describe, load
+from harness.data.synthetic.photographs import describe, load, size_px
 
 SYNTHETIC = "synthetic"
 """The name of the data set that results on the embedded photographs carry."""
@@ -61,7 +61,7 @@ class SyntheticSource:
                 f"side, and the patch has {patch_px}; lower patch_px in the recipe"
             )
         for name in data.train:
-            height, width = load(name).shape[:2]
+            height, width = size_px(name)
             if min(height, width) < patch_px:
                 raise UsageError(
                     f"photograph '{name}' of {setting.name} has {width}x{height} pixels, and the "
