@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.config.cores import cores
 from harness.config.errors import HarnessError
 from harness.config.files import load_protocols
 from harness.config.protocols import Protocol
@@ -57,7 +57,7 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         known[metric.id] = metric
         facts[metric.id] = metric_facts(metric.id, metric.higher_is_better)
     found = pair_folders(request.restored, request.clean, request.pairing)
-    workers = request.workers or _cores()
+    workers = request.workers or cores()
     with _one_thread_per_image():
         files = score_files(found.pairs, rules, known, workers, on_progress)
     return FolderScores(
@@ -146,11 +146,6 @@ def _header_size(path: Path) -> Size:
             return image.height, image.width
     except (OSError, SyntaxError, ValueError) as error:
         raise HarnessError(f"image {path} cannot be decoded ({error}); write it again") from error
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def converted_result(line: Mapping[str, Any], run: StoredRun) -> Result:
         score=run.score_id,
         method=run.method,
         seed=int(line["seed"]),
-        setting=line["setting"],
+        setting=run.score.test.setting,
         data_set=data_set_of(run.score.test, line["column"]),
         column=line["column"],
         image=line["image"],
