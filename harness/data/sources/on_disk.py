@@ -13,7 +13,7 @@ from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
 from harness.data.on_disk.overlap import overlap_note
 from harness.data.on_disk.test_sets import FoundTests, find_tests
-from harness.data.on_disk.training_sets import FoundTraining, find_training
+from harness.data.on_disk.training_sets import FoundTraining, find_training, made_here
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.file_images import (
     PublishedNoiseImages,
