@@ -164,7 +164,7 @@ class EvaluationFlags:
         str | None,
         typer.Option(
             help="Score an out-of-distribution test set instead of the setting's own: "
-            "unseen-noise, colour-denoising, mio-strong, or a YAML file of your own."
+            "ood-noise, colour-denoising, mio-strong, or a YAML file of your own."
         ),
     ] = None
     probes: Annotated[

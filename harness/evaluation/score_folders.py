@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.config.cores import cores
 from harness.config.errors import HarnessError
 from harness.config.files import load_protocols
 from harness.config.protocols import Protocol
@@ -58,7 +58,7 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         known[metric.id] = metric
         facts[metric.id] = metric_facts(metric.id, metric.higher_is_better)
     found = pair_folders(request.restored, request.clean, pairing_rule(request))
-    workers = request.workers or _cores()
+    workers = request.workers or cores()
     with _one_thread_per_image():
         files = score_files(found.pairs, rules, known, workers, on_progress)
     if not any(file.values for file in files):
@@ -160,11 +160,6 @@ def _in_unit_range(path: Path) -> Image:
 
 def _sizes(pair: tuple[Path, Path]) -> tuple[Size, Size]:
     return image_size(pair[0]), image_size(pair[1])
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

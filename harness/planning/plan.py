@@ -227,8 +227,8 @@ def _initial_weights(request: RunRequest) -> Path | None:
 def _check_probes(request: RunRequest) -> None:
     if request.probes and request.evaluation.test_set is not None:
         raise UsageError(
-            "--probes are about the setting's own test set, and show there how unseen "
-            "degradations are routed; leave --test-set out"
+            "--probes are about the setting's own test set, and show there how "
+            "out-of-distribution degradations are routed; leave --test-set out"
         )
 
 
