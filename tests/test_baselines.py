@@ -73,7 +73,7 @@ def restored(method: Any, degraded: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", ALL)
 def test_full_size_is_the_published_one(name: str) -> None:
-    method = instantiate(find(name).card, BuildContext(options(name), TASKS, {}))
+    method = instantiate(find(name).spec, BuildContext(options(name), TASKS, {}))
     assert sum(p.numel() for p in method.parameters()) == PARAMETERS[name]
 
 
@@ -181,7 +181,7 @@ def test_edges_of_a_flat_image_are_nothing_and_of_a_point_what_the_paper_gives()
     assert float(edges(point)[..., 8, 8]) == pytest.approx(1 - subtracted, abs=1e-6)
 
 
-# Cards and options
+# Specs and options
 
 
 @pytest.mark.parametrize(
@@ -215,15 +215,15 @@ def test_without_the_extra_its_methods_name_the_command_to_install_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     for module in (f"methods.baselines.{name}.network", "methods.baselines.extra_classes"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    card = find(name).card
-    command = r"pip install restoration-harness\[noncommercial\]"
+    spec = find(name).spec
+    command = r"pip install -e '\.\[noncommercial\]'"
     with pytest.raises(OptionError, match=command):
-        instantiate(card, BuildContext(card.options(), TASKS, {}))
+        instantiate(spec, BuildContext(spec.options(), TASKS, {}))
     with pytest.raises(UsageError, match=command):
         options(name)
     list_methods()
     assert (
-        f"{name} needs a package that is not installed: {card.install}" in capsys.readouterr().out
+        f"{name} needs a package that is not installed: {spec.install}" in capsys.readouterr().out
     )
 
 
@@ -302,17 +302,17 @@ def test_uformer_runs_on_a_square(tmp_path: Path) -> None:
 def test_the_choice_spandrel_builds_from_its_options(tmp_path: Path) -> None:
     path = saved(tmp_path / "net.pth", dncnn().state_dict())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = find("spandrel").card
+    spec = find("spandrel").spec
     chosen = options("spandrel", checkpoint=str(path), architecture="dncnn", sha256=digest)
-    method = instantiate(card, BuildContext(chosen, TASKS, {}))
+    method = instantiate(spec, BuildContext(chosen, TASKS, {}))
     assert isinstance(method, SpandrelNetwork)
     with pytest.raises(NotImplementedError, match="not trained"):
         method.losses(batch(), torch.Generator())
     with pytest.raises(OptionError, match="checkpoint=FILE"):
-        instantiate(card, BuildContext(card.options(), TASKS, {}))
+        instantiate(spec, BuildContext(spec.options(), TASKS, {}))
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(OptionError, match="not the digest that was asked for"):
-        instantiate(card, BuildContext(chosen, TASKS, {}))
+        instantiate(spec, BuildContext(chosen, TASKS, {}))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from harness.planning.plan import Plan
@@ -29,6 +30,24 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
 def is_complete(plan: Plan) -> bool:
     """Return whether everything that the plan scores is stored."""
     return all(run_status(run, plan) == "done" for run in plan.runs)
+
+
+def missing_batches(plan: Plan) -> list[list[Run]]:
+    """Return what of ``plan`` is not stored, in batches to be computed one after the other.
+
+    The runs of a batch need none of each other, so that they may be computed side by side. The
+    first batch holds the auxiliary runs that runs of the second need.
+    """
+    scored = _missing(plan.runs, plan)
+    needed: set[str] = set()
+    for run in scored:
+        needed |= {required.weights_id for required in run.requires}
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
+    return [auxiliary, scored]
+
+
+def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    return [run for run in runs if run_status(run, plan) != "done"]
 
 
 def estimated_s(run: Run, plan: Plan) -> float:

@@ -114,6 +114,7 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         images=images,
         centre_px=plan.test.centre_px,
         absent=plan.absent_columns,
+        expected=plan.source.expected_images(plan.test, plan.setting),
         training=training_sentence(plan),
     )
 
