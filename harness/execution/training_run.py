@@ -14,7 +14,9 @@ from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
 from harness.planning.plan import Plan
 from harness.planning.run import Checkpoint, Run
+from harness.store.checked_zip import check_zip
 from harness.store.files import write_json
+from harness.store.weights import check_content
 from harness.training.checkpoint import save_weights
 from harness.training.loop import Job, Machine, train
 from harness.training.pretrained import Pretrained, load_pretrained, read_pretrained
@@ -82,6 +84,10 @@ def import_checkpoint(run: Run, checkpoint: Checkpoint, progress: Progress) -> N
         HarnessError: the file is damaged or has changed since the plan was made, or its names or
             shapes are not the network's.
     """
+    if checkpoint.path.suffix == ".safetensors":
+        check_content(checkpoint.path, "fetch it again")
+    else:
+        check_zip(checkpoint.path, "fetch it again")
     network = initial_network(run)
     if not run.method.spec.trained:
         _record_checkpoint(run, checkpoint, parameter_count(network), None)

@@ -16,6 +16,7 @@ from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Setting
+from harness.data.on_disk.hashing import look_again
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
@@ -125,6 +126,10 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     use_plugins(request.plugins)
     own = load_setting(request.setting)
     recipe = load_recipe(request.recipe, request.setting)
+    if request.data.rehash:
+        if not request.data.uses_files:
+            raise UsageError("--rehash is about data sets on disk; add --data-root")
+        look_again()
     source = open_source(
         request.data.root, request.data.on_disk, request.data.train_sets, on_progress
     )

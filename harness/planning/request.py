@@ -74,11 +74,14 @@ class DataRequest(Spec):
         root: folder of data sets on disk.
         on_disk: use data sets from where ``HARNESS_DATA_ROOT`` or the user's file says.
         train_sets: by family of tasks, the set to train on instead of the setting's.
+        rehash: read the bytes of all files again, whose hashes are kept by path, size and times of
+            change. It is part of no stored plan.
     """
 
     root: Path | None = None
     on_disk: bool = False
     train_sets: dict[str, str] = Field(default_factory=dict)
+    rehash: bool = Field(default=False, exclude=True)
 
     @property
     def uses_files(self) -> bool:
