@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
-from harness.config.errors import HarnessError, RunError
+from harness.config.errors import (
+    HarnessError,
+    RunError,
+    is_out_of_memory,
+    out_of_memory,
+    reason_of,
+)
 from harness.config.run_specs import TrainSpec
 from harness.config.seeding import integer_seed
-from harness.method import BuildContext, Method, MethodSpec, OptionError
+from harness.method import BuildContext, Method, MethodSpec, OptionError, WeightsFile
 from harness.planning.run import Run
 from harness.registry import instantiate, parse_options
 from harness.training.checkpoint import load_weights
+from harness.training.pretrained import read_pretrained, require_finite
+
+Log = Callable[[str], None]
+"""Receives one line on what was read."""
 
 
-def build(spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any]) -> Method:
+def no_log(line: str) -> None:
+    """Drop a line."""
+
+
+def build(
+    spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any], log: Log = no_log
+) -> Method:
     """Build the network of a method with initial weights that depend on the seed alone.
 
     Raises:
-        RunError: something that the options ask for is not on this machine.
+        RunError: something that the options ask for is not on this machine, there is no memory
+            for the network, or it cannot be built with these options.
     """
+
+    def read_weights(file: WeightsFile) -> Mapping[str, Tensor]:
+        pretrained = read_pretrained(file)
+        require_finite(pretrained)
+        log(pretrained.describe())
+        return pretrained.state
+
     context = BuildContext(
         options=parse_options(spec, train.options),
         tasks=train.tasks,
         required=required,
+        read_weights=read_weights,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed("initial-weights", train.seed))
@@ -33,10 +59,16 @@ def build(spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any]) -> Me
             network = instantiate(spec, context)
         except OptionError as error:
             raise RunError(f"{spec.name}: {error}") from error
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(f"{spec.name} cannot be built: {out_of_memory(error)}") from error
+        except SystemExit as error:
+            raise RunError(f"{spec.name} cannot be built: {reason_of(error)}") from error
     return cast(Method, network)
 
 
-def initial_network(run: Run) -> Method:
+def initial_network(run: Run, log: Log = no_log) -> Method:
     """Build the run's network; networks that it builds on have the weights of their own runs.
 
     Raises:
@@ -47,12 +79,15 @@ def initial_network(run: Run) -> Method:
         if not needed.folder.weights.exists():
             raise HarnessError(f"{run.label} needs {needed.label}, which was not trained")
         required[needed.train.method] = trained_network(needed).eval()
-    return build(run.method.spec, run.train, required)
+    return build(run.method.spec, run.train, required, log)
 
 
-def trained_network(run: Run) -> Method:
-    """Return the run's network with the weights in its folder."""
-    network = initial_network(run)
+def trained_network(run: Run, log: Log = no_log) -> Method:
+    """Return the run's network with the weights in its folder.
+
+    ``log`` hears what was read of a file that an option names.
+    """
+    network = initial_network(run, log)
     if run.method.spec.trained:
         weights = load_weights(run.folder.weights, run.weights_id, run.method.id)
         network.load_state_dict(weights)

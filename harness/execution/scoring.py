@@ -38,7 +38,7 @@ def score_run(
     """
     if run.score is None:
         return
-    network = trained_network(run).to(torch.device(worker.device)).eval()
+    network = trained_network(run, progress.log).to(torch.device(worker.device)).eval()
     subject = Subject(
         method=network,
         method_id=run.method.id,

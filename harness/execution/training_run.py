@@ -9,8 +9,9 @@ from harness.execution.networks import initial_network, parameter_count
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
+from harness.method import WeightsFile
 from harness.planning.plan import Plan
-from harness.planning.run import Checkpoint, Run
+from harness.planning.run import Run
 from harness.store.files import write_json
 from harness.training.checkpoint import save_weights
 from harness.training.loop import Job, Machine, train
@@ -31,9 +32,9 @@ def train_run(
     pairs = plan.source.validation(run.train)
     network = initial_network(run)
     if run.initial is not None:
-        pretrained = read_pretrained(run.initial, None)
+        pretrained = read_pretrained(WeightsFile(run.initial))
         load_pretrained(network, pretrained, run.method.id)
-        progress.log(f"starts from {len(pretrained.state)} tensors of {run.initial}")
+        progress.log(f"starts from weights: {pretrained.describe()}")
     job = Job(
         spec=run.train,
         stream=stream,
@@ -47,22 +48,23 @@ def train_run(
     write_json(run.folder.provenance, {**record, **count, **provenance(worker)})
 
 
-def import_checkpoint(run: Run, checkpoint: Checkpoint, progress: Progress) -> None:
+def import_checkpoint(run: Run, checkpoint: WeightsFile, progress: Progress) -> None:
     """Read pretrained weights into the run's folder, if they fit its network.
 
     Raises:
         HarnessError: the file is damaged, or its names or shapes are not the network's.
     """
     network = initial_network(run)
-    pretrained = read_pretrained(checkpoint.path, checkpoint.entry)
+    pretrained = read_pretrained(checkpoint)
     load_pretrained(network, pretrained, run.method.id)
     save_weights(run.folder.weights, network.state_dict(), run.train)
-    where = f", entry '{pretrained.entry}'" if pretrained.entry else ""
-    progress.log(f"read {len(pretrained.state)} tensors from {checkpoint.path}{where}")
+    progress.log(pretrained.describe())
     content = {
         "source": checkpoint.path.name,
         "checkpoint_sha256": pretrained.sha256,
         "entry": pretrained.entry,
+        "other_entries": list(pretrained.others),
+        "ignored": list(pretrained.ignored),
         "parameters": parameter_count(network),
     }
     write_json(run.folder.provenance, content)

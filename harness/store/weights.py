@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +30,46 @@ def read_metadata(path: Path) -> Mapping[str, str]:
             return file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise HarnessError(f"checkpoint {path} is no readable safetensors file: {error}") from error
+
+
+@dataclass(frozen=True)
+class StatedMethod:
+    """What a file of weights states about itself.
+
+    Attributes:
+        method: the name of the method.
+        options: its options, as JSON values.
+        tasks: the tasks that the network knows; None in files of other versions.
+    """
+
+    method: str
+    options: Mapping[str, Any]
+    tasks: tuple[str, ...] | None
+
+
+def stated_method(path: Path) -> StatedMethod | None:
+    """Return what a file of this project states about itself; None of other files.
+
+    Raises:
+        HarnessError: the file calls itself safetensors and is damaged, or states nonsense.
+    """
+    known = read_metadata(path)
+    if "method" not in known or "options" not in known:
+        return None
+    try:
+        options = json.loads(known["options"])
+        tasks = json.loads(known.get("tasks", "null"))
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(
+            f"{path} states options that cannot be read ({error}); name the method with --method"
+        ) from error
+    has_tasks = isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
+    if not isinstance(options, dict) or not (has_tasks or tasks is None):
+        raise HarnessError(
+            f"{path} states options or tasks of another kind than expected; name the method with "
+            "--method"
+        )
+    return StatedMethod(known["method"], options, tuple(tasks) if has_tasks else None)
 
 
 def copy_weights(
