@@ -21,18 +21,18 @@ from harness.method import BuildContext, Method, MethodSpec, OptionError, Weight
 from harness.planning.run import Run
 from harness.registry import instantiate, parse_options
 from harness.training.checkpoint import load_weights
-from harness.training.pretrained import read_pretrained, require_finite
+from harness.training.pretrained import Pretrained, read_pretrained, require_finite
 
-Log = Callable[[str], None]
-"""Receives one line on what was read."""
+OnRead = Callable[[Pretrained], None]
+"""Hears of each file that a network reads its weights from."""
 
 
-def no_log(line: str) -> None:
-    """Drop a line."""
+def ignore_files(pretrained: Pretrained) -> None:
+    """Do nothing about a file that was read."""
 
 
 def build(
-    spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any], log: Log = no_log
+    spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any], on_read: OnRead = ignore_files
 ) -> Method:
     """Build the network of a method with initial weights that depend on the seed alone.
 
@@ -44,7 +44,7 @@ def build(
     def read_weights(file: WeightsFile) -> Mapping[str, Tensor]:
         pretrained = read_pretrained(file)
         require_finite(pretrained)
-        log(pretrained.describe())
+        on_read(pretrained)
         return pretrained.state
 
     context = BuildContext(
@@ -68,7 +68,7 @@ def build(
     return cast(Method, network)
 
 
-def initial_network(run: Run, log: Log = no_log) -> Method:
+def initial_network(run: Run, on_read: OnRead = ignore_files) -> Method:
     """Build the run's network; networks that it builds on have the weights of their own runs.
 
     Raises:
@@ -79,15 +79,15 @@ def initial_network(run: Run, log: Log = no_log) -> Method:
         if not needed.folder.weights.exists():
             raise HarnessError(f"{run.label} needs {needed.label}, which was not trained")
         required[needed.train.method] = trained_network(needed).eval()
-    return build(run.method.spec, run.train, required, log)
+    return build(run.method.spec, run.train, required, on_read)
 
 
-def trained_network(run: Run, log: Log = no_log) -> Method:
+def trained_network(run: Run, on_read: OnRead = ignore_files) -> Method:
     """Return the run's network with the weights in its folder.
 
-    ``log`` hears what was read of a file that an option names.
+    ``on_read`` hears of a file that an option names.
     """
-    network = initial_network(run, log)
+    network = initial_network(run, on_read)
     if run.method.spec.trained:
         weights = load_weights(run.folder.weights, run.weights_id, run.method.id)
         network.load_state_dict(weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from harness.evaluation.validation import Validation
 from harness.execution.networks import initial_network, parameter_count
@@ -31,10 +32,12 @@ def train_run(
     stream = plan.source.stream(run.train, spec.views)
     pairs = plan.source.validation(run.train)
     network = initial_network(run)
+    start: dict[str, Any] = {}
     if run.initial is not None:
         pretrained = read_pretrained(WeightsFile(run.initial))
         load_pretrained(network, pretrained, run.method.id)
         progress.log(f"starts from weights: {pretrained.describe()}")
+        start["initial_weights"] = pretrained.provenance()
     job = Job(
         spec=run.train,
         stream=stream,
@@ -45,7 +48,7 @@ def train_run(
     )
     record = train(network, job, progress, stop)
     count = {"parameters": parameter_count(network)}
-    write_json(run.folder.provenance, {**record, **count, **provenance(worker)})
+    write_json(run.folder.provenance, {**record, **count, **start, **provenance(worker)})
 
 
 def import_checkpoint(run: Run, checkpoint: WeightsFile, progress: Progress) -> None:
@@ -59,12 +62,5 @@ def import_checkpoint(run: Run, checkpoint: WeightsFile, progress: Progress) -> 
     load_pretrained(network, pretrained, run.method.id)
     save_weights(run.folder.weights, network.state_dict(), run.train)
     progress.log(pretrained.describe())
-    content = {
-        "source": checkpoint.path.name,
-        "checkpoint_sha256": pretrained.sha256,
-        "entry": pretrained.entry,
-        "other_entries": list(pretrained.others),
-        "ignored": list(pretrained.ignored),
-        "parameters": parameter_count(network),
-    }
+    content = {**pretrained.provenance(), "parameters": parameter_count(network)}
     write_json(run.folder.provenance, content)

@@ -38,6 +38,7 @@ from harness.registry import (
 from harness.store.weights import stated_method
 
 _SPANDREL = "spandrel"
+_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -199,12 +200,18 @@ def _initial_weights(request: RunRequest) -> Path | None:
     """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
     if request.init_from is None:
         return None
-    of_run = request.out / request.init_from / "weights.safetensors"
-    for path in (Path(request.init_from), of_run):
+    if request.checkpoint is not None:
+        raise UsageError(
+            "--init-from starts trainings, and weights of a checkpoint are not trained"
+        )
+    named = Path(request.init_from).expanduser()
+    for path in (named, named / _WEIGHTS, request.out / named / _WEIGHTS):
         if path.is_file():
             return path
+    runs = [path.parent.name for path in request.out.glob(f"*/{_WEIGHTS}")]
     raise UsageError(
-        f"--init-from {request.init_from} is neither a file nor a run with weights in {request.out}"
+        f"--init-from {request.init_from} is neither a file nor a run with weights in "
+        f"{request.out}; {did_you_mean(request.init_from, runs)}"
     )
 
 

@@ -138,7 +138,8 @@ class RunFactory:
 
 def _parts(checkpoint: WeightsFile) -> dict[str, Any] | None:
     """Return which part of a checkpoint was asked for; None where its file alone decides."""
-    parts = {"entry": checkpoint.entry, "prefix": checkpoint.prefix, "ignore": checkpoint.ignore}
+    parts: dict[str, Any] = {"entry": checkpoint.entry, "prefix": checkpoint.prefix}
+    parts["ignore"] = list(checkpoint.ignore)
     asked = {name: value for name, value in parts.items() if value}
     return asked or None
 

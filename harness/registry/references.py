@@ -21,6 +21,7 @@ from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_types import option_types, shown
 
 _SEQUENTIAL = "sequential"
+_COMMA_HINT = "a comma inside an option's value is written ';', or the value stands in quotes"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,12 @@ def find(reference: str) -> MethodChoice:
         raise UsageError(
             f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
         )
-    spec = method_spec(name)
+    try:
+        spec = method_spec(name)
+    except UsageError as error:
+        if "/" in reference or "\\" in reference:
+            raise UsageError(f"{error}; {_COMMA_HINT}") from error
+        raise
     if spec.role == "auxiliary":
         raise _auxiliary_error(name, spec)
     if at and not spec.trained:
@@ -104,10 +110,7 @@ def method_spec(name: str) -> MethodSpec:
     if plus:
         return _added(host, addition, known)
     names = [other for other, spec in known.specs.items() if spec.role != "auxiliary"]
-    hint = ""
-    if "/" in name or "\\" in name or "=" in name:
-        hint = "; a comma inside an option's value is written ';', or the value stands in quotes"
-    raise UsageError(f"unknown method '{name}'; {did_you_mean(name, names)}{hint}")
+    raise UsageError(f"unknown method '{name}'; {did_you_mean(name, names)}")
 
 
 def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:

@@ -75,6 +75,16 @@ class Pretrained:
             parts.append(f"ignored {len(self.ignored)}: {_grouped(self.ignored)}")
         return "; ".join(parts)
 
+    def provenance(self) -> dict[str, Any]:
+        """Return the same for a run's provenance, as JSON values."""
+        return {
+            "source": self.path.name,
+            "checkpoint_sha256": self.sha256,
+            "entry": self.entry,
+            "other_entries": list(self.others),
+            "ignored": list(self.ignored),
+        }
+
 
 def read_pretrained(file: WeightsFile) -> Pretrained:
     """Read a checkpoint: safetensors, or what ``torch.save`` wrote.
