@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from harness.config.errors import (
     HarnessError,
@@ -17,11 +17,11 @@ from harness.config.errors import (
 )
 from harness.config.run_specs import TrainSpec
 from harness.config.seeding import integer_seed
-from harness.method import BuildContext, Method, MethodSpec, OptionError, WeightsFile
+from harness.method import BuildContext, Method, MethodSpec, OptionError
 from harness.planning.run import Run
 from harness.registry import instantiate, parse_options
 from harness.training.checkpoint import load_weights
-from harness.training.pretrained import Pretrained, read_pretrained, require_finite
+from harness.training.pretrained import Pretrained, read_weights
 
 OnRead = Callable[[Pretrained], None]
 """Hears of each file that a network reads its weights from."""
@@ -40,18 +40,11 @@ def build(
         RunError: something that the options ask for is not on this machine, there is no memory
             for the network, or it cannot be built with these options.
     """
-
-    def read_weights(file: WeightsFile) -> Mapping[str, Tensor]:
-        pretrained = read_pretrained(file)
-        require_finite(pretrained)
-        on_read(pretrained)
-        return pretrained.state
-
     context = BuildContext(
         options=parse_options(spec, train.options),
         tasks=train.tasks,
         required=required,
-        read_weights=read_weights,
+        read_weights=partial(read_weights, on_read=on_read),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed("initial-weights", train.seed))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.config.errors import UsageError, did_you_mean
+from harness.config.errors import UsageError, did_you_mean, reason_of
 from harness.config.hashing import file_sha256
 from harness.config.quoting import quoted_where_needed, split_options, unquoted
 from harness.method import MethodSpec
@@ -128,7 +128,12 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
             f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
             f"to it; networks that can: {', '.join(able)}"
         )
-    return addition.adapter(host)
+    try:
+        return addition.adapter(host)
+    except (Exception, SystemExit) as error:  # of a plug-in, or options that clash with prompts'
+        raise UsageError(
+            f"'{host_name}+{addition_name}' cannot be made: {reason_of(error)}"
+        ) from error
 
 
 def _overrides(settings: list[str], reference: str) -> dict[str, str]:

@@ -15,6 +15,47 @@ _LENGTH_BYTES = 8
 """A safetensors file begins with the length of its header, a little-endian number."""
 
 
+_LONGEST_HEADER = 100_000_000
+
+
+def begins_as_safetensors(head: bytes) -> bool:
+    """Return whether a file that begins with ``head`` is laid out like safetensors."""
+    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and length <= _LONGEST_HEADER
+
+
+def require_all_bytes(path: Path) -> None:
+    """Refuse a safetensors file that is shorter than its header says.
+
+    Raises:
+        HarnessError: the file was cut off.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_LENGTH_BYTES + 1)
+        if not begins_as_safetensors(head):
+            return
+        expected = _LENGTH_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "little")
+        if size >= expected:
+            header = head[_LENGTH_BYTES:] + file.read(expected - len(head))
+            expected += _data_bytes(header)
+    if size < expected:
+        raise HarnessError(
+            f"checkpoint {path} is truncated: {size} of at least {expected} bytes are there; fetch "
+            "it again"
+        )
+
+
+def _data_bytes(header: bytes) -> int:
+    """Return how many bytes of tensors a header announces; 0 if it cannot be read."""
+    try:
+        entries = json.loads(header)
+        entries.pop("__metadata__", None)
+        return max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return 0
+
+
 def read_metadata(path: Path) -> Mapping[str, str]:
     """Return the text that a safetensors file carries; nothing for other files.
 
@@ -26,6 +67,7 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_all_bytes(path)
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}
     except (OSError, SafetensorError) as error:

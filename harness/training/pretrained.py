@@ -8,7 +8,7 @@ file holds and what was ignored is stated (:meth:`Pretrained.describe`).
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,23 @@ def read_pretrained(file: WeightsFile) -> Pretrained:
     return Pretrained(path, sha256, entry, state, metadata, others, ignored)
 
 
-def require_finite(pretrained: Pretrained) -> None:
-    """Refuse weights that are not finite, where no network is there to compare them with.
+def read_weights(
+    file: WeightsFile, on_read: Callable[[Pretrained], None] | None = None
+) -> Mapping[str, Tensor]:
+    """Read finite weights for a network that is not known before they are read.
+
+    Args:
+        file: the checkpoint.
+        on_read: hears what was read.
 
     Raises:
-        HarnessError: names the tensors.
+        HarnessError: as :func:`read_pretrained`, or values are not finite.
     """
+    pretrained = read_pretrained(file)
     _refuse_values(pretrained.path, not_finite(pretrained.state))
+    if on_read is not None:
+        on_read(pretrained)
+    return pretrained.state
 
 
 def load_pretrained(module: Method, pretrained: Pretrained, method: str) -> None:

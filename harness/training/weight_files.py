@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import pathlib
 import re
 import zipfile
@@ -20,11 +19,8 @@ import torch
 from torch import Tensor
 
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
+from harness.store.weights import begins_as_safetensors, require_all_bytes
 
-_LENGTH_BYTES = 8
-"""A safetensors file begins with the length of its header, a little-endian number."""
-
-_LONGEST_HEADER = 100_000_000
 _HEAD_BYTES = 512
 _ZIP = b"PK\x03\x04"
 _NUMBERS = (
@@ -45,8 +41,8 @@ def read_weight_file(path: Path) -> tuple[Any, Mapping[str, str]]:
     problem = _no_weights(head)
     if problem:
         raise HarnessError(f"checkpoint {path} {problem}")
-    if _begins_as_safetensors(head) or path.suffix == ".safetensors":
-        return _read_safetensors(path, head)
+    if begins_as_safetensors(head) or path.suffix == ".safetensors":
+        return _read_safetensors(path)
     if head.startswith(_ZIP):
         _check_archive(path)
     return _read_torch_file(path), {}
@@ -87,16 +83,11 @@ def _no_weights(head: bytes) -> str:
     return ""
 
 
-def _begins_as_safetensors(head: bytes) -> bool:
-    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
-    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and length <= _LONGEST_HEADER
-
-
-def _read_safetensors(path: Path, head: bytes) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
     from safetensors import SafetensorError, safe_open
 
-    _require_all_bytes(path, head)
     try:
+        require_all_bytes(path)
         with safe_open(path, framework="pt") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return state, file.metadata() or {}
@@ -105,33 +96,6 @@ def _read_safetensors(path: Path, head: bytes) -> tuple[dict[str, Tensor], Mappi
             f"checkpoint {path} is no readable safetensors file ({reason_of(error)}); fetch it "
             "again"
         ) from error
-
-
-def _require_all_bytes(path: Path, head: bytes) -> None:
-    """Refuse a safetensors file that is shorter than its header says."""
-    if not _begins_as_safetensors(head):
-        return
-    size = path.stat().st_size
-    expected = _LENGTH_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "little")
-    if size >= expected:
-        with path.open("rb") as file:
-            header = file.read(expected)[_LENGTH_BYTES:]
-        expected += _data_bytes(header)
-    if size < expected:
-        raise HarnessError(
-            f"checkpoint {path} is truncated: {size} of at least {expected} bytes are there; fetch "
-            "it again"
-        )
-
-
-def _data_bytes(header: bytes) -> int:
-    """Return how many bytes of tensors a header announces; 0 if it cannot be read."""
-    try:
-        entries = json.loads(header)
-        entries.pop("__metadata__", None)
-        return max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-        return 0
 
 
 def _check_archive(path: Path) -> None:
