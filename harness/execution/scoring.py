@@ -43,7 +43,8 @@ def score_run(
     def on_read(pretrained: Pretrained) -> None:
         progress.log(pretrained.describe())
         if not run.folder.provenance.exists():
-            write_json(run.folder.provenance, pretrained.provenance())
+            content = {"label": run.method.label, **pretrained.provenance()}
+            write_json(run.folder.provenance, content)
 
     network = trained_network(run, on_read).to(torch.device(worker.device)).eval()
     subject = Subject(

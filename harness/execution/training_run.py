@@ -62,5 +62,9 @@ def import_checkpoint(run: Run, checkpoint: WeightsFile, progress: Progress) -> 
     load_pretrained(network, pretrained, run.method.id)
     save_weights(run.folder.weights, network.state_dict(), run.train)
     progress.log(pretrained.describe())
-    content = {**pretrained.provenance(), "parameters": parameter_count(network)}
+    content = {
+        "label": run.method.label,
+        **pretrained.provenance(),
+        "parameters": parameter_count(network),
+    }
     write_json(run.folder.provenance, content)

@@ -1,8 +1,7 @@
-"""Pretrained checkpoints: where in a file the weights are, and how they enter a network.
+"""Pretrained checkpoints: which of a file's tensors are read, and how they enter a network.
 
-One rule holds for every reader. Of several sets of weights in a file, the first of ``ENTRIES`` is
-read, so ``params`` before ``params_ema``, unless another is named; and what was read, what else the
-file holds and what was ignored is stated (:meth:`Pretrained.describe`).
+One rule holds for every reader of files (:mod:`harness.training.weight_entries`). What was read,
+what else the file holds and what was ignored is stated (:meth:`Pretrained.describe`).
 """
 
 from __future__ import annotations
@@ -15,29 +14,18 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.errors import HarnessError, UsageError
 from harness.config.hashing import file_sha256
 from harness.method import AdaptsState, Method, WeightsFile
 from harness.training.state_names import differences, without_prefixes
+from harness.training.weight_entries import find_weights, other_weights
 from harness.training.weight_files import read_weight_file, require_file
 from harness.training.weight_values import not_finite, storage_problems, value_problems
-
-ENTRIES = (
-    *("state_dict", "params", "params_ema", "model_state_dict", "model", "net"),
-    *("network", "generator", "module", "weights"),
-)
-"""Where training frameworks put weights, in the order in which they are looked for.
-
-Lightning: ``state_dict``; BasicSR: ``params``, and ``params_ema`` for averaged ones; DeepSpeed:
-``module``.
-"""
 
 COUNTERS = ("total_ops", "total_params", "n_averaged")
 """Last parts of names under which tools leave counts in a network: thop, torch's AveragedModel."""
 
 _MOST_NAMES = 8
-_DEEPEST = 4
-_NO_WEIGHTS = ("optim", "ema_optim", "scheduler", "lr_scheduler")
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,7 @@ def read_pretrained(file: WeightsFile) -> Pretrained:
         raise HarnessError(
             f"checkpoint {path} holds no dictionary of weights; save a state dict instead"
         )
-    entry, found = _weights(path, content, file.entry)
+    entry, found = find_weights(path, content, file.entry)
     state, ignored = _selected(file, found)
     problems = storage_problems(state)
     if problems:
@@ -110,7 +98,7 @@ def read_pretrained(file: WeightsFile) -> Pretrained:
             f"checkpoint {path} holds tensors without plain values: {'; '.join(problems)}; save "
             "them as dense tensors of floats, or leave them out with --ignore"
         )
-    others = _others(content, entry, found)
+    others = other_weights(content, entry, found)
     return Pretrained(path, sha256, entry, state, metadata, others, ignored)
 
 
@@ -169,105 +157,6 @@ def _refuse_values(path: Path, problems: Sequence[str]) -> None:
             f"checkpoint {path} holds values that no network can have: {'; '.join(problems)}; take "
             "a checkpoint from before they arose, or fetch the file again"
         )
-
-
-def _weights(
-    path: Path, content: Mapping[Any, Any], entry: str | None
-) -> tuple[str, Mapping[Any, Any]]:
-    """Return the entry that holds the weights, and the dictionary there."""
-    if entry is not None:
-        return entry, _named_entry(path, content, entry)
-    found = _search(content, "", _DEEPEST)
-    if found is not None:
-        return found
-    names = _dictionaries(content, "", _DEEPEST) or [str(key) for key in content]
-    raise HarnessError(
-        f"checkpoint {path} holds no weights under {', '.join(ENTRIES)}; it has: "
-        f"{', '.join(names[:_MOST_NAMES])}; name the right one with --entry"
-    )
-
-
-def _named_entry(path: Path, content: Mapping[Any, Any], entry: str) -> Mapping[Any, Any]:
-    """Return the dictionary that ``entry`` names, with dots for dictionaries in dictionaries."""
-    found: Any = content
-    parts = [entry] if entry in content else entry.split(".")
-    for part in parts:
-        if not isinstance(found, Mapping) or part not in found:
-            names = [str(key) for key in content]
-            known = _dictionaries(content, "", _DEEPEST) or names
-            raise UsageError(
-                f"checkpoint {path} has no entry '{entry}'; {did_you_mean(entry, known)}"
-            )
-        found = found[part]
-    if isinstance(found, Mapping) and not _has_tensors(found):
-        inner = _search(found, "", _DEEPEST)
-        found = found if inner is None else inner[1]
-    if not isinstance(found, Mapping) or not _has_tensors(found):
-        raise UsageError(
-            f"entry '{entry}' of checkpoint {path} holds no weights; leave --entry out, or name "
-            "one that does"
-        )
-    return found
-
-
-def _search(
-    content: Mapping[Any, Any], where: str, depth: int
-) -> tuple[str, Mapping[Any, Any]] | None:
-    """Find weights: under the usual names, in the dictionary itself, or in its only other one."""
-    children = _children(content) if depth else {}
-    for name in ENTRIES:
-        if name in children:
-            found = _search(children[name], f"{where}{name}.", depth - 1)
-            if found is not None:
-                return found
-    if _has_tensors(content):
-        return where.removesuffix("."), content
-    held = []
-    for name, child in children.items():
-        found = _search(child, f"{where}{name}.", depth - 1)
-        if found is not None:
-            held.append(found)
-    return held[0] if len(held) == 1 else None
-
-
-def _children(content: Mapping[Any, Any]) -> dict[str, Mapping[Any, Any]]:
-    """Return the dictionaries in a dictionary that may hold weights."""
-    found: dict[str, Mapping[Any, Any]] = {}
-    for key, value in content.items():
-        is_dictionary = isinstance(key, str) and isinstance(value, Mapping)
-        if is_dictionary and not key.lower().startswith(_NO_WEIGHTS):
-            found[key] = value
-    return found
-
-
-def _dictionaries(content: Mapping[Any, Any], where: str, depth: int) -> list[str]:
-    """Return the names of all dictionaries that hold tensors, with dots."""
-    found = []
-    for name, child in _children(content).items():
-        if _has_tensors(child):
-            found.append(f"{where}{name}")
-        if depth:
-            found += _dictionaries(child, f"{where}{name}.", depth - 1)
-    return found
-
-
-def _others(content: Mapping[Any, Any], entry: str, weights: Mapping[Any, Any]) -> tuple[str, ...]:
-    """Return the names of other dictionaries whose tensors have names of ``weights``."""
-    found = []
-    for name in _dictionaries(content, "", _DEEPEST):
-        level: Any = content
-        if name in content:
-            level = content[name]
-        else:
-            for part in name.split("."):
-                level = level.get(part, {}) if isinstance(level, Mapping) else {}
-        if name != entry and level is not weights and not weights.keys().isdisjoint(level):
-            found.append(name)
-    return tuple(found)
-
-
-def _has_tensors(content: Mapping[Any, Any]) -> bool:
-    return any(isinstance(value, Tensor) for value in content.values())
 
 
 def _selected(

@@ -40,6 +40,11 @@ class FoundTraining:
     absent: Mapping[str, tuple[str, ...]]
 
 
+def made_here(setting: Setting) -> dict[str, int]:
+    """Return the versions of the degradations that are added to files of ``setting``: noise."""
+    return degradation_versions(task for task in setting.tasks if is_noise(task))
+
+
 def is_noise(task: Task) -> bool:
     """Return whether a task's degradation is noise, which is added here as published code does."""
     return task.degradation.kind == "noise"
@@ -87,7 +92,7 @@ def find_training(
         tasks=tuple(task for task in setting.tasks if task.family not in absent),
         files=tuple(search.entries),
         preprocessing=setting.preprocessing,
-        degradation_versions=degradation_versions(setting.tasks),
+        degradation_versions=made_here(setting),
     )
     return FoundTraining(data, search.files, absent)
 
