@@ -49,7 +49,9 @@ def _training_s(run: Run, plan: Plan) -> float:
     spec = run.method.spec
     try:
         factor = 1.0 if spec.cost is None else float(spec.cost(run.train.options))
-    except (Exception, SystemExit) as error:  # a function of a plug-in
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a function of a plug-in
         raise HarnessError(
             f"the cost of {run.method.id} cannot be computed: {reason_of(error)}; mend its spec"
         ) from error

@@ -130,7 +130,9 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
         )
     try:
         return addition.adapter(host)
-    except (Exception, SystemExit) as error:  # of a plug-in, or options that clash with prompts'
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of a plug-in, or options that clash with prompts'
         raise UsageError(
             f"'{host_name}+{addition_name}' cannot be made: {reason_of(error)}"
         ) from error

@@ -46,7 +46,7 @@ def find_weights(
         HarnessError: the file holds no weights, or several sets and none under a usual name.
     """
     if entry is not None:
-        return entry, _named_entry(path, content, entry)
+        return _named_entry(path, content, entry)
     found = _search(content, "", _DEEPEST)
     if found is not None:
         return found
@@ -57,7 +57,9 @@ def find_weights(
     )
 
 
-def _named_entry(path: Path, content: Mapping[Any, Any], entry: str) -> Mapping[Any, Any]:
+def _named_entry(
+    path: Path, content: Mapping[Any, Any], entry: str
+) -> tuple[str, Mapping[Any, Any]]:
     """Return the dictionary that ``entry`` names, with dots for dictionaries in dictionaries."""
     found: Any = content
     parts = [entry] if entry in content else entry.split(".")
@@ -69,15 +71,16 @@ def _named_entry(path: Path, content: Mapping[Any, Any], entry: str) -> Mapping[
                 f"checkpoint {path} has no entry '{entry}'; {did_you_mean(entry, known)}"
             )
         found = found[part]
-    if isinstance(found, Mapping) and not _has_tensors(found):
-        inner = _search(found, "", _DEEPEST)
-        found = found if inner is None else inner[1]
-    if not isinstance(found, Mapping) or not _has_tensors(found):
-        raise UsageError(
-            f"entry '{entry}' of checkpoint {path} holds no weights; leave --entry out, or name "
-            "one that does"
-        )
-    return found
+    if isinstance(found, Mapping):
+        if _has_tensors(found):
+            return entry, found
+        inner = _search(found, f"{entry}.", _DEEPEST)
+        if inner is not None:
+            return inner
+    raise UsageError(
+        f"entry '{entry}' of checkpoint {path} holds no weights; leave --entry out, or name one "
+        "that does"
+    )
 
 
 def _search(
@@ -128,12 +131,9 @@ def other_weights(
     found = []
     for name in _dictionaries(content, "", _DEEPEST):
         level: Any = content
-        if name in content:
-            level = content[name]
-        else:
-            for part in name.split("."):
-                level = level.get(part, {}) if isinstance(level, Mapping) else {}
-        if name != entry and level is not weights and not weights.keys().isdisjoint(level):
+        for part in [name] if name in content else name.split("."):
+            level = level.get(part, {}) if isinstance(level, Mapping) else {}
+        if name != entry and not weights.keys().isdisjoint(level):
             found.append(name)
     return tuple(found)
 

@@ -56,7 +56,11 @@ class SpandrelNetwork(nn.Module):
 Read = Callable[[WeightsFile], Mapping[str, Tensor]]
 """Reads a file of weights as tensors by name; :class:`~harness.method.BuildContext` has one."""
 
-_PREFIXES = ("_orig_mod.", "module.", "_forward_module.", "net.", "netG.")
+# Names of a DnCNN begin with "model." themselves.
+_PREFIXES = (
+    *("_orig_mod.", "module.", "_forward_module.", "net.", "net_g.", "netG."),
+    *("generator.", "network."),
+)
 
 
 def load_spandrel(
