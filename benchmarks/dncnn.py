@@ -1,4 +1,4 @@
-"""Score a published denoiser on CBSD68, which checks loading and scoring from outside.
+"""Score a published denoiser on CBSD68, a check of loading and scoring by published values.
 
 python -m benchmarks.dncnn --weights dncnn_color_blind.pth --images CBSD68
 python -m benchmarks.dncnn --weights dncnn_color_blind.pth --images CBSD68 --every 4 --roundings

@@ -187,7 +187,7 @@ def test_edges_of_a_flat_image_are_nothing_and_of_a_point_what_the_paper_gives()
     assert float(edges(point)[..., 8, 8]) == pytest.approx(1 - subtracted, abs=1e-6)
 
 
-# Cards and options
+# Specs and options
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_without_the_extra_its_methods_name_the_command_to_install_it(
     for module in (f"methods.baselines.{name}.network", "methods.baselines.extra_classes"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     spec = find(name).spec
-    command = r"pip install restoration-harness\[noncommercial\]"
+    command = r"pip install -e '\.\[noncommercial\]'"
     with pytest.raises(OptionError, match=command):
         instantiate(spec, BuildContext(spec.options(), TASKS, {}))
     with pytest.raises(UsageError, match=command):

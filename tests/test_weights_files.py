@@ -238,7 +238,7 @@ DAMAGE: dict[str, Callable[[Path, State], Path]] = {
     r"is truncated \(": lambda path, state: cut(legacy(path, state)),
     "is truncated: .* bytes are there": lambda path, state: cut(safe(path, state)),
     "is truncated: 600 of": lambda path, state: cut(safe(path, state), 0.003),
-    "is damaged: the bytes of": lambda path, state: flipped(saved(path, state)),
+    "the checksum of its part .* differs": lambda path, state: flipped(saved(path, state)),
     "is a TorchScript archive": scripted,
     "it is damaged or no file of PyTorch's": lambda path, state: text(path, "nothing"),
 }

@@ -1,4 +1,4 @@
-"""How time and memory grow with size, width, batch, prompts, negatives and cells."""
+"""How time and memory grow with size, width, batch, prompts, negatives and runs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def curves() -> list[Curve]:
     with tempfile.TemporaryDirectory() as folder:
         found.append(
             _curve(
-                "cells, plan of a sweep",
+                "runs, plan of a sweep",
                 {
                     2.0 * n: Subject(
                         "command",

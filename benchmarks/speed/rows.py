@@ -1,4 +1,4 @@
-"""The rows of the table: who runs against whom, what is asked for, what came out."""
+"""The rows of the table: what is compared, what is asked for, what came out."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from harness.config.seeding import integer_seed
 from harness.method import BuildContext, Method, MethodSpec, OptionError
 from harness.planning.run import Run
 from harness.registry import instantiate, parse_options
-from harness.training.checkpoint import load_weights
+from harness.training.checkpoint import fit_weights, load_weights
 from harness.training.pretrained import Pretrained, read_weights
 
 OnRead = Callable[[Pretrained], None]
@@ -83,7 +83,7 @@ def trained_network(run: Run, on_read: OnRead = ignore_files) -> Method:
     network = initial_network(run, on_read)
     if run.method.spec.trained:
         weights = load_weights(run.folder.weights, run.weights_id, run.method.id)
-        network.load_state_dict(weights)
+        fit_weights(network, run.folder.weights, weights)
     return network
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from harness.config.errors import HarnessError, reason_of
@@ -20,15 +21,34 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
     """Return what of ``run`` is stored; one whose scores are all there needs no weights."""
     if run.score is not None and _is_scored(run, plan):
         return "done"
-    has_weights = run.folder.weights.exists() or not run.method.spec.trained
+    has_weights = run.folder.has_weights() or not run.method.spec.trained
     if not has_weights:
-        return "unfinished" if run.folder.checkpoint.exists() else "missing"
+        begun = run.folder.checkpoint.exists() or run.folder.weights.exists()
+        return "unfinished" if begun else "missing"
     return "done" if run.score is None else "to score"
 
 
 def is_complete(plan: Plan) -> bool:
     """Return whether everything that the plan scores is stored."""
     return all(run_status(run, plan) == "done" for run in plan.runs)
+
+
+def missing_batches(plan: Plan) -> list[list[Run]]:
+    """Return what of ``plan`` is not stored, in batches to be computed one after the other.
+
+    The runs of a batch need none of each other, so that they may be computed side by side. The
+    first batch holds the auxiliary runs that runs of the second need.
+    """
+    scored = _missing(plan.runs, plan)
+    needed: set[str] = set()
+    for run in scored:
+        needed |= {required.weights_id for required in run.requires}
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
+    return [auxiliary, scored]
+
+
+def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    return [run for run in runs if run_status(run, plan) != "done"]
 
 
 def estimated_s(run: Run, plan: Plan) -> float:

@@ -159,7 +159,18 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     else:
         runs = _pretrained_runs(request.checkpoint, scored, factory)
     auxiliary = {needed.weights_id: needed for run in runs for needed in run.requires}
+    _check_training_sizes(source, own, [*auxiliary.values(), *runs])
     return replace(plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()))
+
+
+def _check_training_sizes(source: DataSource, setting: Setting, runs: Sequence[Run]) -> None:
+    """Refuse training images that are smaller than a patch of one of the runs."""
+    patches_px: list[int] = []
+    for run in runs:
+        if run.train.data is not None and run.train.optimisation is not None:
+            patches_px.append(run.train.optimisation.patch_px)
+    if patches_px:
+        source.check_training_sizes(setting, max(patches_px))
 
 
 def store_plan(plan: Plan, path: Path) -> None:
@@ -183,7 +194,7 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
     from harness.store.files import read_json
 
     content: Any = read_json(path)
-    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+    if not _is_plan(content):
         raise UsageError(f"{path} holds no plan; write one with python -m harness plan --to FILE")
     plan = make_plan(parse(RunRequest, content["request"], str(path)), on_progress)
     found = {run.id for run in plan.all_runs}
@@ -194,6 +205,13 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
             "make the plan again"
         )
     return plan
+
+
+def _is_plan(content: Any) -> bool:
+    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+        return False
+    runs = content["runs"]
+    return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
 
 
 def _initial_weights(request: RunRequest) -> Path | None:
@@ -225,8 +243,8 @@ def _require_weights(path: Path) -> None:
 def _check_probes(request: RunRequest) -> None:
     if request.probes and request.evaluation.test_set is not None:
         raise UsageError(
-            "--probes are about the setting's own test set, and show there how unseen "
-            "degradations are routed; leave --test-set out"
+            "--probes are about the setting's own test set, and show there how "
+            "out-of-distribution degradations are routed; leave --test-set out"
         )
 
 

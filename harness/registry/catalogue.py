@@ -86,9 +86,10 @@ def _built_in() -> ModuleType:
         sys.modules["methods"] = found
         spec.loader.exec_module(found)
     if str(folder) not in list(getattr(found, "__path__", [])):
+        file = getattr(found, "__file__", "another folder")
         raise UsageError(
-            f"a module called 'methods' is imported from {getattr(found, '__file__', 'elsewhere')} "
-            "and hides the built-in methods; rename it"
+            f"a module called 'methods' is imported from {file} and hides the "
+            "built-in methods; rename it"
         )
     return importlib.import_module(_BUILT_IN)
 

@@ -14,9 +14,9 @@ from harness.planning.run import Run
 from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
-from harness.store.files import read_json
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, read, results_of
+from harness.store.run_folder import RunFolder
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
 
@@ -60,10 +60,11 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         found = _reevaluated(path, plan)
         if not found:
             continue
-        provenance = read_json(path.parent / "provenance.json")
+        provenance = RunFolder(path.parent).read_provenance()
         name = f"{found[0].method}#{found[0].weights}"
         label = provenance.get("label", found[0].method)
-        rows.append(MethodRow(name, label, False, (_weights_note(provenance, "a file"),)))
+        notes = (_weights_note(provenance, "a file"),)
+        rows.append(MethodRow(name, str(label), False, notes))
         for result in found:
             results.append(replace(result, method=name))
     if not rows:
@@ -98,8 +99,7 @@ def _method_row(runs: list[Run]) -> MethodRow:
     if method.spec.needs_task_labels:
         notes.append(ORACLE_NOTE)
     if checkpoint is not None:
-        stored = runs[0].folder.provenance
-        provenance = read_json(stored) if stored.exists() else {}
+        provenance = runs[0].folder.read_provenance()
         notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
     if runs[0].initial is not None:
         notes.append(f"training started from the weights in {runs[0].initial.name}")
@@ -125,6 +125,7 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         images=images,
         centre_px=plan.test.centre_px,
         absent=plan.absent_columns,
+        expected=plan.source.expected_images(plan.test, plan.setting),
         training=training_sentence(plan),
     )
 

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
-from harness.store.weights import begins_as_safetensors, require_all_bytes
+from harness.store.checked_zip import check_zip
+from harness.store.weights import begins_as_safetensors, check_content, require_all_bytes
 
 _HEAD_BYTES = 512
 _ZIP = b"PK\x03\x04"
@@ -88,6 +89,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
 
     try:
         require_all_bytes(path)
+        check_content(path, "it is no readable safetensors file, so fetch it again")
         with safe_open(path, framework="pt") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return state, file.metadata() or {}
@@ -105,19 +107,9 @@ def _check_archive(path: Path) -> None:
             f"checkpoint {path} is truncated: it begins as a file of torch.save, and the table of "
             "contents at its end is missing; fetch it again"
         )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            damaged = archive.testzip()
-    except Exception as error:  # damage shows in many ways
-        raise HarnessError(
-            f"checkpoint {path} is damaged ({reason_of(error)}); fetch it again"
-        ) from error
-    if damaged is not None:
-        raise HarnessError(
-            f"checkpoint {path} is damaged: the bytes of {damaged} have another checksum than the "
-            "file says; fetch it again"
-        )
+    check_zip(path, "it is damaged, so fetch it again")
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
     if any(name.endswith("/constants.pkl") for name in names):
         raise HarnessError(
             f"checkpoint {path} is a TorchScript archive, which holds code; load it with "
