@@ -216,7 +216,7 @@ def test_without_the_extra_its_methods_name_the_command_to_install_it(
     for module in (f"methods.baselines.{name}.network", "methods.baselines.extra_classes"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     spec = find(name).spec
-    command = r"pip install restoration-harness\[noncommercial\]"
+    command = r"pip install -e '\.\[noncommercial\]'"
     with pytest.raises(OptionError, match=command):
         instantiate(spec, BuildContext(spec.options(), TASKS, {}))
     with pytest.raises(UsageError, match=command):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.config.errors import UsageError
+from harness.config.user_folders import expanded
 
 if TYPE_CHECKING:
     from harness.api import Plan, Resources, RunRequest
@@ -129,7 +130,7 @@ class DataFlags:
         """
         data: dict[str, Any] = {}
         if self.data_root is not None:
-            data["root"] = self.data_root.expanduser()
+            data["root"] = expanded(self.data_root, "--data-root")
         if self.on_disk:
             data["on_disk"] = True
         if self.train_set:

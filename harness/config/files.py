@@ -34,7 +34,9 @@ def datasets_folder() -> Path:
     for folder in (package / "datasets", package.parent / "datasets"):
         if (folder / CATALOGUE).is_file():
             return folder
-    raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
+    raise HarnessError(
+        f"{package} has no folder of settings; install it again with pip install -e ."
+    )
 
 
 def _names(kind: str) -> list[str]:

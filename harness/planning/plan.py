@@ -5,7 +5,6 @@ Planning imports no torch: it hashes specs and looks at what is stored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +33,7 @@ from harness.registry import (
     resolve_options,
     use_plugins,
 )
-from harness.store.weights import read_metadata
+from harness.store.weights import metadata_options, read_metadata
 
 _SPANDREL = "spandrel"
 
@@ -157,7 +156,18 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     else:
         runs = _pretrained_runs(request.checkpoint, scored, factory)
     auxiliary = {needed.weights_id: needed for run in runs for needed in run.requires}
+    _check_training_sizes(source, own, [*auxiliary.values(), *runs])
     return replace(plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()))
+
+
+def _check_training_sizes(source: DataSource, setting: Setting, runs: Sequence[Run]) -> None:
+    """Refuse training images that are smaller than a patch of one of the runs."""
+    patches_px: list[int] = []
+    for run in runs:
+        if run.train.data is not None and run.train.optimisation is not None:
+            patches_px.append(run.train.optimisation.patch_px)
+    if patches_px:
+        source.check_training_sizes(setting, max(patches_px))
 
 
 def store_plan(plan: Plan, path: Path) -> None:
@@ -181,7 +191,7 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
     from harness.store.files import read_json
 
     content: Any = read_json(path)
-    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+    if not _is_plan(content):
         raise UsageError(f"{path} holds no plan; write one with python -m harness plan --to FILE")
     plan = make_plan(parse(RunRequest, content["request"], str(path)), on_progress)
     found = {run.id for run in plan.all_runs}
@@ -192,6 +202,13 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
             "make the plan again"
         )
     return plan
+
+
+def _is_plan(content: Any) -> bool:
+    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+        return False
+    runs = content["runs"]
+    return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
 
 
 def _initial_weights(request: RunRequest) -> Path | None:
@@ -260,7 +277,7 @@ def _method_of(
     known = read_metadata(asked.file)
     if "method" not in known or "options" not in known:
         raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    return find(known["method"]), json.loads(known["options"])
+    return find(known["method"]), metadata_options(asked.file, known)
 
 
 def _spandrel(asked: CheckpointRequest) -> MethodChoice:

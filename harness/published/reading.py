@@ -42,7 +42,7 @@ def published_folder() -> Path:
         if (folder / "tables.csv").is_file():
             return folder
     raise HarnessError(
-        f"no published numbers beside {PACKAGE_FOLDER}; install the package again with pip"
+        f"no published numbers beside {PACKAGE_FOLDER}; install it again with pip install -e ."
     )
 
 

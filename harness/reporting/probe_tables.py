@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.reporting.renderers import latex_plain, markdown, terminal
 from harness.reporting.renderers.latex_text import NEEDS
 from harness.reporting.table import MISSING, Table, plain_table
 from harness.reporting.table_report import write_texts
+from harness.store.files import file_name
 from harness.store.prompt_files import stored_analysis
 
 SUMMARY_NOTE = (
@@ -67,7 +67,7 @@ def write(plan: Plan, folder: Path) -> list[Path]:
     stem = f"{plan.setting.name}-{plan.recipe.name}-probes"
     paths = write_texts(folder, stem, {".md": markdown_of(runs), ".tex": latex_of(runs)})
     for run in runs:
-        name = re.sub(r"[^\w.+=-]+", "_", run.label)[:80]
+        name = file_name(run.label, longest=80)
         paths += draw_prompts(run.label, run.analysis, folder / f"{stem}-{name}")
     return paths
 
