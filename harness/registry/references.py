@@ -1,6 +1,6 @@
 """References to methods: ``name[+addition][@sequential][:option=value]*``.
 
-A reference carries its options, so that variants of one method stand side by side in a table.
+A reference carries its options, so that variants of one method are rows of one table.
 ``host+addition`` adds the prompts of one method to the network of another, and
 ``name@sequential`` learns the tasks one kind of degradation after the other.
 """
@@ -22,7 +22,7 @@ _SEQUENTIAL = "sequential"
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """A method with the options that a person set.
+    """A method with the options that the user set.
 
     Attributes:
         id: how it was asked for, in one canonical form.
