@@ -216,12 +216,12 @@ class Routing:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder gives back.
+    """What a decoder returns.
 
     Attributes:
         restored: (N, 3, H, W), not clamped.
         routing: per level, from the deepest up.
-        auxiliary: weighted loss terms that arise on the way (load balance).
+        auxiliary: weighted loss terms that arise on the way (load balancing).
     """
 
     restored: Tensor

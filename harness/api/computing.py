@@ -36,7 +36,7 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
 
     Raises:
         HarnessError: a run failed; the others are stored.
-        Interrupted: the person stopped it; the same call goes on.
+        Interrupted: the user stopped it; the same call goes on.
     """
 
     outcomes = compute(plan, resources or Resources(**values))

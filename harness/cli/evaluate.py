@@ -60,7 +60,7 @@ class CheckpointFlags:
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the checkpoint's place in the request.
+        """Return the checkpoint's part of the request.
 
         Raises:
             UsageError: no file is named, or two are, or flags contradict each other.

@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one sentence, what is wrong and the way out."""
+"""Errors that the user can act on: one sentence, what is wrong and the way out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunError(HarnessError):
 
 
 class Interrupted(HarnessError):  # noqa: N818 - it is not an error of the program
-    """The person stopped the run; everything so far is saved."""
+    """The user stopped the run; everything so far is saved."""
 
     exit_code = 130
 

@@ -32,7 +32,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """The disk is full, or may not be written."""
 
 Stop = Callable[[], bool]
-"""Answers whether the person asked the computation to stop."""
+"""Answers whether the user asked the computation to stop."""
 
 
 def never_stop() -> bool:
@@ -62,7 +62,7 @@ class RunOutcome:
     Attributes:
         label: method and seed.
         error: a sentence; empty if all is well.
-        interrupted: the person stopped it; it goes on from its checkpoint.
+        interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
     """
 

@@ -120,7 +120,7 @@ class Plan:
 def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Plan:
     """Build the plan of a request; the degraded input is always part of it.
 
-    ``on_progress`` hears how many files of data sets have been hashed.
+    ``on_progress`` receives how many files of data sets have been hashed.
 
     Raises:
         UsageError: an unknown name, options that contradict each other, or data that is missing.

@@ -1,4 +1,4 @@
-"""What a person asks for: one request and the resources it may use.
+"""What the user asks for: one request and the resources it may use.
 
 A request is built once, from flags, from a YAML file (``--config run.yaml``) or from keyword
 arguments, and everything behind it takes the request. What changes no number (workers, devices)
@@ -143,7 +143,7 @@ class RunRequest(Spec):
         setting: name of the benchmark setting.
         recipe: name of a recipe, or a YAML file.
         seeds: of the trainings.
-        metrics: metrics beside those of the protocol, by id or by pyiqa's name.
+        metrics: metrics in addition to those of the protocol, by id or by pyiqa's name.
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.

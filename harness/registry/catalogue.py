@@ -69,7 +69,7 @@ def known_methods(plugins: str) -> Catalogue:
 
 
 def _built_in() -> ModuleType:
-    """Import the built-in methods, which lie beside this package.
+    """Import the built-in methods, which are next to this package.
 
     Raises:
         UsageError: another package called ``methods`` is imported already.

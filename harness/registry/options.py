@@ -27,10 +27,10 @@ def resolve_options(
 
     Precedence, from the weakest: the type's defaults, the spec's, those that follow from the
     setting, the size's, with ``published`` those under which the authors' checkpoints run, and
-    the person's.
+    the user's.
 
     Args:
-        method: the method and what a person set.
+        method: the method and what the user set.
         size: name of a size in the recipe.
         tasks: task names of the setting, in its order.
         micro_batch: samples that the losses see at once.

@@ -1,6 +1,6 @@
 """References to methods: ``name[+addition][@sequential][:option=value]*``.
 
-A reference carries its options, so that variants of one method stand side by side in a table.
+A reference carries its options, so that variants of one method are rows of one table.
 A value that holds ``:name=`` stands in quotes; other colons and all commas may be part of a value.
 ``host+addition`` adds the prompts of one method to the network of another, and
 ``name@sequential`` learns the tasks one kind of degradation after the other.
@@ -26,7 +26,7 @@ _COMMA_HINT = "a comma inside an option's value is written ';', or the value sta
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """A method with the options that a person set.
+    """A method with the options that the user set.
 
     Attributes:
         id: how it was asked for, in one canonical form.

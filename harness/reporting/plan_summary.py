@@ -25,7 +25,7 @@ def summary_of(plan: Plan) -> Summary:
     """Return the numbers of a plan's table; what is not stored is absent.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
     """
     results: list[Result] = []
@@ -49,7 +49,7 @@ def is_anything_stored(plan: Plan) -> bool:
 
 
 def reevaluated_summary(plan: Plan) -> Summary | None:
-    """Return the numbers of pretrained weights that are stored beside a plan's runs, if any.
+    """Return the numbers of pretrained weights that are stored next to a plan's runs, if any.
 
     Shown are those scored on the test set of this plan under its protocol; two files of weights
     of one method are two rows.
