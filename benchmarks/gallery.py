@@ -217,7 +217,7 @@ def degraded(clean: np.ndarray, ranges: AnyDegradation, key: Sequence[str | int]
 
 
 def titled(image: np.ndarray, title: str) -> np.ndarray:
-    """Put a line of text above (H, W, 3) uint8, and a white edge beside it."""
+    """Put a line of text above (H, W, 3) uint8, and a white edge next to it."""
     height, width = image.shape[:2]
     tile = Image.new("RGB", (width + 2, height + HEAD_PX), "white")
     ImageDraw.Draw(tile).text((2, 2), title, fill="black", font=ImageFont.load_default(12))

@@ -262,6 +262,7 @@ runtime: {checkpoint_every_steps: 5}
 """
 
 
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_goes_on(how: signal.Signals, tmp_path: Path) -> None:
     recipe = tmp_path / "long.yaml"
@@ -282,7 +283,7 @@ def test_a_stopped_run_goes_on(how: signal.Signals, tmp_path: Path) -> None:
     else:
         assert process.returncode == 130
         assert "Go on with: python -m harness run --methods promptir" in stderr
-    # The run goes on from its checkpoint: shorten nothing, only look that it does.
+    # Training to the end would take minutes; here only where it resumes counts.
     again = subprocess.Popen(
         [sys.executable, "-m", "harness", *arguments], stderr=subprocess.PIPE, text=True
     )
@@ -290,9 +291,9 @@ def test_a_stopped_run_goes_on(how: signal.Signals, tmp_path: Path) -> None:
     seen = ""
     for line in again.stderr:
         seen += line
-        if "goes on from step" in line:
+        if "resumes at step" in line:
             break
     again.kill()
     again.communicate()
-    assert "goes on from step" in seen
+    assert "resumes at step" in seen
     assert checkpoint.exists()

@@ -39,7 +39,7 @@ def _slope(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def _curve(quantity: str, subjects: dict[float, Subject]) -> Curve:
-    # One process after the other, so that the largest is not held beside the others.
+    # One process after the other, so that the largest is not held next to the others.
     found: list[Measured] = [
         measure({"it": subject}, _TURNS)["it"] for subject in subjects.values()
     ]

@@ -4,7 +4,7 @@ A :class:`~harness.planning.plan.Plan` says what is computed, :func:`run` comput
 of it, and :func:`table` shows what is stored. Everything is stored in the plan's output folder, so
 each function may be called again, in another process or on another day.
 
-The command line calls the functions of this package and nothing beside them.
+The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run

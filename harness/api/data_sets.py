@@ -78,7 +78,7 @@ def root_hint(data_root: Path | None) -> str | None:
 
 
 def locate_data_set(name: str, data_root: Path | None) -> FoundSet | None:
-    """Return a data set as it lies on disk, None if it is not there.
+    """Return a data set as it is on disk, None if it is not there.
 
     Raises:
         UsageError: the name is unknown; the nearest is named.

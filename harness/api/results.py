@@ -45,7 +45,7 @@ def table(plan: Plan) -> BenchmarkTable:
     ``to_markdown()``, ``to_latex()`` and ``to_csv()``.
 
     Raises:
-        HarnessError: results of two preprocessings or protocols would stand in one column.
+        HarnessError: results of two preprocessings or protocols would be in one column.
     """
     from harness.reporting.benchmark_table import benchmark_table
 
@@ -71,7 +71,7 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
 
 
 def training_notes(plan: Plan) -> list[str]:
-    """Return what a person should know of the training images before they are trained on."""
+    """Return what the user should know of the training images before they are trained on."""
     notes = [
         training_sentence(plan),
         incomplete_sentence(plan),

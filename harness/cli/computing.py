@@ -17,7 +17,7 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of ``plan``, after printing what that is.
 
     Raises:
-        Interrupted: the person stopped it; the message says how to go on.
+        Interrupted: the user stopped it; the message says how to go on.
     """
     from harness.api import compute, describe, is_complete, legacy_note, training_notes
 

@@ -61,7 +61,7 @@ class SettingFlags:
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         found = {
             "setting": self.setting,
             "recipe": self.recipe,
@@ -93,7 +93,7 @@ class RequestFlags(SettingFlags):
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         own = {"methods": self.methods, "init_from": self.init_from}
         given = {name: value for name, value in own.items() if value is not None}
         return {**super().values(), **given}
@@ -131,7 +131,7 @@ class DataFlags:
     ] = False
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request.
+        """Return the flags that were given, by their key in the request.
 
         Raises:
             UsageError: ``--train-set`` is not FAMILY=SET, or names a family twice.
@@ -185,7 +185,7 @@ class EvaluationFlags:
     ] = False
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         found = {
             "protocol": self.protocol,
             "crop_multiple": self.crop_multiple,
@@ -302,7 +302,7 @@ def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
     """Return the pairs of a repeatable flag such as ``NAME=FILE``.
 
     Raises:
-        UsageError: a text has another form, or a name stands twice.
+        UsageError: a text has another form, or a name is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:

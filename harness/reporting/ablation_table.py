@@ -82,7 +82,7 @@ def ablation_table(result: AxisResult, recipe: str) -> AblationTable:
 
 
 def _caption(result: AxisResult) -> str:
-    """Return what stands in the table, and what its intervals do and do not show."""
+    """Return what the table shows, and what its intervals do and do not show."""
     interval = "no interval"
     if result.has_intervals:
         interval = f"in brackets the 95% bootstrap interval {_INTERVALS_OVER[result.spread]}"

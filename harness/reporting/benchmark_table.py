@@ -57,7 +57,7 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
     ``extra`` names columns of :mod:`harness.reporting.columns`.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
         UsageError: an extra column is unknown.
     """
@@ -168,7 +168,7 @@ def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) ->
 
 
 def _data_set(request: SummaryRequest, column: str) -> str:
-    """Return the data set of a column; an average stands on several."""
+    """Return the data set of a column; an average is made of several."""
     if column != AVERAGE:
         return request.data_sets[column]
     return ", ".join(dict.fromkeys(request.data_sets.values()))

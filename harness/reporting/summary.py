@@ -189,7 +189,7 @@ def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
 
 
 def _check_rules(frame: pd.DataFrame, request: SummaryRequest) -> None:
-    """Check that every column stands on one data set, one preprocessing and one protocol."""
+    """Check that every column is of one data set, one preprocessing and one protocol."""
     for key, expected in (
         ("preprocessing", request.preprocessing),
         ("protocol", request.protocol),

@@ -7,7 +7,7 @@ applied). What a file may be, and what happens:
 - 16 bits per channel are rounded to 8, ``(v + 128) // 257``, and not cut off as Pillow does;
 - an alpha channel that is opaque everywhere is dropped, any other is refused: what the colour
   under a transparent pixel should be, no file says;
-- the EXIF orientation is applied, so the pixels lie as viewers show them;
+- the EXIF orientation is applied, so pixels are arranged as viewers show them;
 - CMYK, Lab, floating point and 32-bit integers are refused, as is a file with several frames
   (an MPO file counts as its first).
 """

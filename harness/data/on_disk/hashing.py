@@ -1,6 +1,6 @@
 """Hashes of files' bytes, computed once: a training set has tens of gigabytes.
 
-The hash of a file is stored beside the decoded images, by what the file is known by without
+The hash of a file is stored next to the decoded images, by what the file is known by without
 reading it (:class:`harness.data.images.cache.FileState`); a file that changed is hashed again.
 """
 
@@ -33,7 +33,7 @@ def look_again() -> None:
 
 
 def content_sha256(pairs: Sequence[PairFiles], on_progress: OnProgress = no_progress) -> str:
-    """Hash the bytes of all files of a set, in their order, wherever they lie.
+    """Hash the bytes of all files of a set, in their order, wherever they are.
 
     Raises:
         HarnessError: a file cannot be read; the message names it.

@@ -13,7 +13,7 @@ from harness.data.on_disk.names import NOT_UTF8, compared_name, is_image, is_utf
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what lies in ``folder``, sorted; nothing if it is missing.
+    """Return what is in ``folder``, sorted; nothing if it is missing.
 
     Raises:
         HarnessError: the folder cannot be listed.

@@ -1,4 +1,4 @@
-"""Where data sets lie on this machine, and finding one there.
+"""The folders of data sets on this machine, and finding one there.
 
 The first of these that is given counts, and no other: the flag ``--data-root``, the environment
 variable ``HARNESS_DATA_ROOT``, the user's configuration file.
@@ -113,7 +113,7 @@ def how_to_name_a_root(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def candidate_folders(spec: DataSetSpec, roots: DataRoots) -> list[Path]:
-    """Return the existing folders in which a data set may lie, the most certain first."""
+    """Return the existing folders in which a data set may be, the most certain first."""
     if spec.name in roots.sets:
         return [roots.sets[spec.name]]  # the user named it; other folders would be guesses
     if roots.folder is None:
@@ -144,7 +144,7 @@ def _below(folder: Path, parts: list[str]) -> Iterator[Path]:
 
 
 def find_set(spec: DataSetSpec, roots: DataRoots) -> FoundSet | None:
-    """Return a data set as it lies on disk, or None where no layout fits.
+    """Return a data set as it is on disk, or None where no layout fits.
 
     Among all folders and layouts the one with most pairs (up to the expected number) counts, then
     the one with fewest beyond that, then with fewest files unpaired or left out, then the first.

@@ -24,7 +24,7 @@ class PairingRule:
 
     Attributes:
         name: what YAML and ``--pairing`` call it.
-        about: one line for a person.
+        about: one line to be shown.
         clean_stem: from a degraded file's stem to its clean file's; None where it does not fit.
         compares_suffix: whether both files must have the same suffix.
         one_each: whether every clean file has one degraded file in each group.

@@ -26,7 +26,7 @@ class FoundTests:
 
     Attributes:
         tests: what determines the images of each column.
-        files: where they lie.
+        files: where they are.
         absent: by column without images, the data set that would fill it.
         expected: by column, the images of a complete data set, where this one has fewer.
     """

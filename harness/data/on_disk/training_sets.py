@@ -33,7 +33,7 @@ class FoundTraining:
 
     Attributes:
         data: what determines it.
-        files: where it lies.
+        files: where it is.
         absent: by family of tasks without any image, the data sets that would have them.
     """
 
@@ -64,7 +64,7 @@ def find_training(
 
     Args:
         setting: names a data set or several per family of tasks.
-        roots: where data sets lie.
+        roots: where data sets are.
         train_sets: by family, the data set to train on instead.
         on_progress: receives how many files have been hashed.
 

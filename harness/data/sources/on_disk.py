@@ -35,7 +35,7 @@ class OnDiskSource:
     """Reads the data sets that a setting names, of those that are there.
 
     Attributes:
-        roots: where data sets lie.
+        roots: where data sets are.
         train_sets: by family of tasks, the set to train on instead of the setting's.
         on_progress: receives how many files have been hashed.
     """

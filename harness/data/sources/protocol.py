@@ -75,7 +75,7 @@ class TestPairs(Protocol):
 class DataSource(Protocol):
     """Where the images of a setting come from.
 
-    Nobody else asks whether images are synthetic or lie on a disk.
+    Nobody else asks whether images are synthetic or on a disk.
     """
 
     @property
