@@ -56,10 +56,12 @@ def show_table(plan: Plan) -> None:
     """Write the files of the table, then print it with the prompt report."""
     from harness.api import probe_report, prompt_report, table
 
-    found = table(plan)
     folder = plan.out / "tables"
-    paths = found.write(folder)
-    print(found.to_text(colour=sys.stdout.isatty()))
+    paths: list[Path] = []
+    found = list(map(table, plan.by_protocol))
+    for one in found:
+        paths += one.write(folder)
+    print("\n\n".join(one.to_text(colour=sys.stdout.isatty()) for one in found))
     report = prompt_report(plan)
     if report:
         print(f"\n{report}")

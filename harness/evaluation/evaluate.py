@@ -24,6 +24,8 @@ _PAIRS_PER_WORKER = 4
 
 Name = tuple[str, str]
 """Column and image."""
+SpecAndValues = tuple[ScoreSpec, dict[str, float]]
+"""Under what an image was scored, and its values by metric id."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,23 @@ class Scoring:
         metrics: what is measured.
         done: (column, image, metric) of the results that are stored already.
         workers: threads that make and score pairs.
+        also: the same test set under further protocols; an image is restored once for all.
     """
 
     spec: ScoreSpec
     metrics: Sequence[Metric]
     done: Collection[tuple[str, str, str]] = ()
     workers: int = 1
+    also: tuple[Scoring, ...] = ()
+
+    @property
+    def all(self) -> tuple[Scoring, ...]:
+        """This one and those of further protocols."""
+        return (self, *self.also)
+
+    def is_missing(self, name: Name) -> bool:
+        """Return whether results of an image are not stored under any of the protocols."""
+        return any(scoring.missing_metrics(name) for scoring in self.all)
 
     def missing_metrics(self, name: Name) -> list[Metric]:
         """Return the metrics of an image whose results are not stored."""
@@ -85,12 +98,16 @@ def evaluate(
     """
     subject.method.eval()
     names = list(pairs.names())
-    missing = [name for name in names if scoring.missing_metrics(name)]
+    missing = [name for name in names if scoring.is_missing(name)]
     finished = len(names) - len(missing)
     with ThreadPoolExecutor(scoring.workers) as pool:
         for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers):
-            for pair, values in _score_group(subject, pairs, scoring, group, pool):
-                yield _results(subject, scoring.spec, pairs.data_set(pair.column), pair, values)
+            for pair, scores in _score_group(subject, pairs, scoring, group, pool):
+                results: list[Result] = []
+                for spec, values in scores:
+                    data_set = pairs.data_set(pair.column)
+                    results += _results(subject, spec, data_set, pair, values)
+                yield results
                 finished += 1
                 on_progress(finished, len(names))
 
@@ -101,17 +118,21 @@ def _score_group(
     scoring: Scoring,
     names: Sequence[Name],
     pool: ThreadPoolExecutor,
-) -> Iterator[tuple[Pair, dict[str, float]]]:
-    """Yield pairs with their values by metric id."""
+) -> Iterator[tuple[Pair, list[SpecAndValues]]]:
+    """Yield pairs with their values by metric id, under each protocol."""
     pairs = list(pool.map(lambda name: source.make(*name), names))
-    restored, clean, metrics = [], [], []
-    for pair, name in zip(pairs, names, strict=True):
+    restored, clean = [], []
+    for pair in pairs:
         label = pair.task if subject.needs_task_labels else None
         restored.append(restore_image(subject.method, pair.degraded, subject.device, label))
         clean.append(pair.clean)
-        metrics.append(scoring.missing_metrics(name))
-    values = score_pairs(restored, clean, scoring.spec.protocol, metrics, pool)
-    yield from zip(pairs, values, strict=True)
+    scores: list[list[SpecAndValues]] = [[] for _ in pairs]
+    for part in scoring.all:
+        metrics = list(map(part.missing_metrics, names))
+        values = score_pairs(restored, clean, part.spec.protocol, metrics, pool)
+        for of_pair, found in zip(scores, values, strict=True):
+            of_pair.append((part.spec, found))
+    yield from zip(pairs, scores, strict=True)
 
 
 def _results(

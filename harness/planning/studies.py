@@ -119,8 +119,9 @@ def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
     """
     path = _locate(name)
     spec = parse(StudySpec, read_yaml(path), str(path))
-    tasks = load_setting(setting_name).task_names
-    resolver = _Resolver(path, spec.base, tasks, load_recipe(recipe_name, setting_name))
+    setting = load_setting(setting_name)
+    recipe = load_recipe(recipe_name, setting.name)
+    resolver = _Resolver(path, spec.base, setting.task_names, recipe)
     base = resolver.method_id(ValueSpec(label="base"))
     axes = []
     for axis_name, axis in spec.axes.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.evaluation.metrics import MetricFacts
@@ -66,7 +66,10 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
         texts[column.heading] = {}
         for method, runs in runs_by_method(plan).items():
             texts[column.heading][method] = column.value(runs)
-    return benchmark_table_of(summary_of(plan), texts)
+    found = benchmark_table_of(summary_of(plan), texts)
+    if len(plan.request.evaluation.protocol) > 1:
+        return replace(found, stem=f"{found.stem}-{plan.setting.protocol.id}")
+    return found
 
 
 def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> BenchmarkTable:

@@ -96,11 +96,10 @@ def _method_row(runs: list[Run]) -> MethodRow:
 
 def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
     images = plan.test.images_by_column()
-    is_synthetic = plan.source.name == "synthetic"
     return SummaryRequest(
         title=plan.setting.title,
         setting=plan.setting.name,
-        images_are="synthetic data" if is_synthetic else "real images",
+        images_are=_images_are(plan),
         data_sets=_data_sets(plan, images),
         preprocessing=plan.setting.preprocessing.id,
         protocol=plan.setting.protocol.id,
@@ -114,6 +113,16 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         absent=plan.absent_columns,
         training=training_sentence(plan),
     )
+
+
+def _images_are(plan: Plan) -> str:
+    """Return what was scored, and how much of it at most."""
+    amount = plan.recipe.test.with_limit(plan.request.limit)
+    if plan.source.name == "synthetic":
+        most = amount.limit
+        return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
+    most = amount.most_images
+    return "real images" if most is None else f"real images, the first {most} of each column"
 
 
 def _data_sets(plan: Plan, images: dict[str, list[str]]) -> dict[str, str]:
