@@ -179,7 +179,7 @@ class Setting(Spec):
     title: str
     sources: tuple[str, ...] = ()
     average: Literal["mean-of-columns"] = "mean-of-columns"
-    tasks: tuple[Task, ...] = Field(min_length=1)
+    tasks: tuple[Task, ...]
     sequence: tuple[str, ...] = ()
     columns: tuple[Column, ...] = Field(min_length=1)
     synthetic: SyntheticData | None = None

@@ -27,8 +27,12 @@ from harness.registry import MethodChoice, find, options_as_json, resolve_option
 class ValueSpec(Spec):
     """A value of an axis: another method, other options, or both.
 
-    ``baseline`` is the label of the value of this axis that it is compared with; without it, that
-    is the study's base.
+    Attributes:
+        label: what tables call it.
+        method: the method, where it is another than the study's base.
+        options: options of the method that differ from the base's.
+        baseline: label of the value of this axis that it is compared with; without it, that is
+            the study's base.
     """
 
     label: str
@@ -38,7 +42,12 @@ class ValueSpec(Spec):
 
 
 class AxisSpec(Spec):
-    """Values in the order in which tables and figures show them."""
+    """Values in the order in which tables and figures show them.
+
+    Attributes:
+        label: heading of the axis.
+        values: two at least.
+    """
 
     label: str
     values: tuple[ValueSpec, ...] = Field(min_length=2)
@@ -59,7 +68,13 @@ class AxisSpec(Spec):
 
 
 class StudySpec(Spec):
-    """What a study's file holds."""
+    """What a study's file holds.
+
+    Attributes:
+        title: heading of its tables.
+        base: the method, with options, that values differ from.
+        axes: what is changed, by name.
+    """
 
     title: str
     base: str

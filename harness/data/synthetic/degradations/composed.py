@@ -13,7 +13,11 @@ from harness.data.images.arrays import Float
 
 
 class Composed(Degradation):
-    """Degradations in the order of ``parts``; values become 8-bit only at the end."""
+    """Degradations in the order of ``parts``; values become 8-bit only at the end.
+
+    Attributes:
+        parts: the degradations, none of them composed itself.
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["composed"]
