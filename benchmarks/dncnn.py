@@ -25,7 +25,7 @@ from harness.config.preprocessing import NoiseRounding
 from harness.config.seeding import generator
 from harness.data.images.read import read_image
 from harness.data.synthetic.degradations.noise import Noise, add_noise
-from harness.evaluation.metrics.registry import psnr_rgb
+from harness.evaluation.metrics.psnr import psnr_rgb
 from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork, load_spandrel
 
 PUBLISHED_DB = {15: 33.89, 25: 31.23, 50: 27.92}

@@ -83,7 +83,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     empty = ("--data-root", str(tmp_path / "empty"))
     assert "none of cbsd68, sots-outdoor, rain100l is there" in error(*empty)
     assert "none of cdd11-test is there" in error(*empty, "--setting", "composite")
-    assert "did you mean 'round'" in error("--noise-rounding", "rund")
+    assert "should be 'truncate', 'round'" in error("--noise-rounding", "rund")
     root = built(tmp_path / "data")
     (root / "Rain100L" / "norain" / "norain-002.png").unlink()
     assert "1 files of rain100l" in error("--data-root", str(root))

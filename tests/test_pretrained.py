@@ -143,10 +143,10 @@ def test_evaluate_scores_a_checkpoint_and_convert_adds_its_metadata(tmp_path: Pa
     common = ("--setting", "weatherbench", "--recipe", "smoke", "--out", str(out))
     printed = call("evaluate", "--method", "cpl", "--checkpoint", str(path), *common)
     assert "weights of CPLIR_Weatherbench.pth" in " ".join(printed.split())
-    specs = [json.loads(p.read_text()) for p in out.glob("runs/cpl*/spec.json")]
+    specs = [json.loads(p.read_text()) for p in out.glob("cpl*/spec.json")]
     assert [spec["options"]["renormalise"] for spec in specs] == [False]
-    rows = [json.loads(line) for p in out.glob("runs/cpl*/rows.jsonl") for line in p.open()]
-    assert {row["origin"] for row in rows} == {"re-evaluated"}
+    results = [json.loads(line) for p in out.glob("cpl*/results.jsonl") for line in p.open()]
+    assert {result["origin"] for result in results} == {"re-evaluated"}
 
     safe = tmp_path / "cpl.safetensors"
     call(
@@ -156,12 +156,12 @@ def test_evaluate_scores_a_checkpoint_and_convert_adds_its_metadata(tmp_path: Pa
     known = read_metadata(safe)
     assert known["method"] == "cpl"
     assert json.loads(known["options"])["renormalise"] is False
-    assert len(known["source_sha256"]) == 64
+    assert len(known["checkpoint_sha256"]) == 64
     call("evaluate", "--checkpoint", str(safe), *common[:-1], str(tmp_path / "again"))
     again = [
-        json.loads(line) for p in tmp_path.glob("again/runs/cpl*/rows.jsonl") for line in p.open()
+        json.loads(line) for p in tmp_path.glob("again/cpl*/results.jsonl") for line in p.open()
     ]
-    assert [row["value"] for row in again] == [row["value"] for row in rows]
+    assert [one["value"] for one in again] == [one["value"] for one in results]
 
 
 def test_evaluate_asks_for_what_it_lacks(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.speed.compare import Measured, Ratio, Subject, measure
 from benchmarks.speed.subjects import ALWAYS_PUSHING, CHANGES
-from harness.execution.process import computes_bf16
+from harness.training.device import computes_bf16
 
 
 @dataclass(frozen=True)

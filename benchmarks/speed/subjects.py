@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.execution.process import cores, keep_freed_memory, prepare_process
-from harness.method import Batch, BuildContext, CheckContext
+from harness.method import Batch, BuildContext
 from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
 # CPL with negatives from the first step, and a margin that is never reached, so that no gradient
@@ -28,12 +28,11 @@ Work = Callable[[], object]
 
 
 def _network(method: str, size: str, options: dict[str, str]) -> Any:
-    card = catalogue().specs[method]
-    chosen = resolve_options(
-        MethodChoice(method, card, options), size, CheckContext(TASKS, len(TASKS))
-    )
+    spec = catalogue().specs[method]
+    asked = MethodChoice(method, spec, options)
+    chosen = resolve_options(asked, size, TASKS, micro_batch=len(TASKS))
     torch.manual_seed(0)
-    return instantiate(card, BuildContext(chosen, TASKS, {}))
+    return instantiate(spec, BuildContext(chosen, TASKS, {}))
 
 
 def _ours(method: str, size: str, options: dict[str, str], keep_memory: bool = True) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from harness.config.settings import Column
 from harness.config.spec import Spec
@@ -19,9 +19,6 @@ class Optimisation(Spec):
     cosine to ``lr_min`` at ``decay_steps`` (which may lie beyond the last step). Before the
     cosine the rate may stay at ``lr`` for ``lr_constant_steps``; with ``lr_restart_steps`` there is
     one cosine after another of that length instead, as in BasicSR.
-
-    Fields in ``_LATER`` are left out of the hash where they have their default, so that runs that
-    were stored before these fields existed keep their identity.
 
     Attributes:
         steps: of the training.
@@ -46,7 +43,7 @@ class Optimisation(Spec):
         lr_restart_steps: length of each cosine where one follows another; None has one cosine.
     """
 
-    _LATER: ClassVar = ("lr_constant_steps", "lr_restart_steps")
+    added_later: ClassVar = ("lr_constant_steps", "lr_restart_steps")
 
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
@@ -68,15 +65,6 @@ class Optimisation(Spec):
     scored_checkpoint: Literal["last", "best-on-validation"]
     lr_constant_steps: int = Field(default=0, ge=0)
     lr_restart_steps: int | None = Field(default=None, ge=1)
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> Any:
-        values = serialise(self)
-        fields = type(self).model_fields
-        for key in self._LATER:
-            if values[key] == fields[key].default:
-                del values[key]
-        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field, JsonValue
 
@@ -90,6 +91,8 @@ class TrainSpec(Spec):
     hash of the file of a method that comes from a plug-in, ``initial_sha256`` that of the weights
     from which a fine-tuning starts.
     """
+
+    added_later: ClassVar = ("plugin_sha256", "initial_sha256")
 
     method: str
     method_version: int

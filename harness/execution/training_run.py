@@ -60,6 +60,7 @@ def import_checkpoint(run: Run, checkpoint: Checkpoint, progress: Progress) -> N
     where = f", entry '{pretrained.entry}'" if pretrained.entry else ""
     progress.log(f"read {len(pretrained.state)} tensors from {checkpoint.path}{where}")
     content = {
+        "label": run.method.label,
         "source": checkpoint.path.name,
         "checkpoint_sha256": pretrained.sha256,
         "entry": pretrained.entry,

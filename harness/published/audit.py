@@ -50,7 +50,7 @@ class Discrepancy:
 
     @property
     def cut_off(self) -> bool:
-        """Return whether cutting the mean off, instead of rounding it, gives what is printed."""
+        """Return whether cutting the mean off, instead of rounding it, yields what is printed."""
         digits = 10 ** places(self.row.value)
         return Fraction(int(self.mean * digits), digits) == Fraction(self.row.value)
 
@@ -126,7 +126,7 @@ def _parts(average: CitedRow, table: CitedTable) -> dict[str, Decimal]:
 
 
 def agrees(printed: Decimal, exact: Fraction) -> bool:
-    """Return whether ``exact``, rounded to the digits of ``printed``, can give it."""
+    """Return whether ``exact``, rounded to the digits of ``printed``, can yield it."""
     return abs(Fraction(printed) - exact) <= Fraction(1, 2 * 10 ** places(printed))
 
 

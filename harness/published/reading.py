@@ -1,7 +1,7 @@
 """Reading published numbers, strictly: nothing is guessed and nothing is left out.
 
-``results/published/`` holds them (its README describes the fields and names the sources); in the
-wheel they travel in ``harness/published``.
+``results/published/`` holds them (its README describes the fields and names the sources); the
+wheel has that folder in the package.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ def published_folder() -> Path:
     Raises:
         HarnessError: the installation holds none.
     """
-    package = PACKAGE_FOLDER
-    for folder in (package / "published", package.parent / "results" / "published"):
+    for root in (PACKAGE_FOLDER, PACKAGE_FOLDER.parent):
+        folder = root / "results" / "published"
         if (folder / "tables.csv").is_file():
             return folder
-    raise HarnessError(f"no published numbers beside {package}; install the package again with pip")
+    raise HarnessError(
+        f"no published numbers beside {PACKAGE_FOLDER}; install the package again with pip"
+    )
 
 
 def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:

@@ -19,9 +19,9 @@ from harness.store.prompt_files import stored_analysis
 
 SUMMARY_NOTE = (
     "Prompt-swap gap: PSNR of an image under its own prompts minus that under the prompts which "
-    "images of other kinds of degradation really receive, mean over columns. NMI, normalised "
-    "mutual information: what the most weighted expert says of the kind of degradation, "
-    "I/H(kind), and of the single task, mean over levels; in brackets what shuffled tasks give. "
+    "images of other kinds of degradation really receive, mean over columns. NMI: normalised "
+    "mutual information of the most weighted expert with the kind of degradation, I/H(kind), and "
+    "with the single task, mean over levels; in brackets that with shuffled tasks. "
     "Load entropy: entropy of how much all experts are used, over its maximum. Similarity: of the "
     "mean prompts of different kinds, mean over levels."
 )
@@ -149,7 +149,7 @@ def _summary_line(run: AnalysedRun) -> list[str]:
 
 
 def _with_chance(information: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return a mean over levels, and in brackets the value for shuffled tasks."""
+    """Return a mean over levels, and in brackets that of shuffled tasks."""
     by_chance = _mean_of(information, f"{name}_by_chance")
     return f"{_mean_of(information, name):.2f} ({by_chance:.2f})"
 

@@ -1,4 +1,4 @@
-"""A run as the store knows it, and all that is kept of one outside its folder."""
+"""A run as the store knows it, and what an archive holds of one."""
 
 from __future__ import annotations
 

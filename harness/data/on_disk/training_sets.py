@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.config.degradation import Version
 from harness.config.errors import UsageError, did_you_mean
 from harness.config.files import load_data_set
 from harness.config.run_specs import OnDiskTrainingData, TrainingFiles
@@ -38,6 +39,11 @@ class FoundTraining:
     data: OnDiskTrainingData
     files: TrainingPaths
     absent: Mapping[str, tuple[str, ...]]
+
+
+def made_here(setting: Setting) -> dict[str, Version]:
+    """Return the versions of the degradations that are added to files of ``setting``: noise."""
+    return degradation_versions(task for task in setting.tasks if is_noise(task))
 
 
 def is_noise(task: Task) -> bool:
@@ -87,7 +93,7 @@ def find_training(
         tasks=tuple(task for task in setting.tasks if task.family not in absent),
         files=tuple(search.entries),
         preprocessing=setting.preprocessing,
-        degradation_versions=degradation_versions(setting.tasks),
+        degradation_versions=made_here(setting),
     )
     return FoundTraining(data, search.files, absent)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import OnDiskTrainingData, TestFiles, TestSet, TrainSpec
-from harness.config.settings import Setting, degradation_versions
+from harness.config.settings import Setting
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
 from harness.data.on_disk.overlap import overlap_note
 from harness.data.on_disk.test_sets import FoundTests, find_tests
-from harness.data.on_disk.training_sets import FoundTraining, find_training
+from harness.data.on_disk.training_sets import FoundTraining, find_training, made_here
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.file_images import (
     PublishedNoiseImages,
@@ -60,7 +60,7 @@ class OnDiskSource:
             files=tuple(files),
             centre_px=amount.centre_px,
             preprocessing=setting.preprocessing,
-            degradation_versions=degradation_versions(setting.tasks),
+            degradation_versions=made_here(setting),
         )
 
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:

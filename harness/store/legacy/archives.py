@@ -37,13 +37,17 @@ def legacy_sources(folder: Path) -> list[RecordSource]:
     for path in (folder / ROWS_FILE, *sorted(folder.glob(f"*/{ROWS_FILE}"))):
         if path.is_file():
             found.append(LegacyArchive.read(path))
-    if is_legacy_output(folder):
+    if _is_legacy_output(folder):
         found.append(LegacyOutput(folder))
     return found
 
 
-def is_legacy_output(folder: Path) -> bool:
-    """Return whether ``folder`` is an output folder of version 0.1."""
+def is_legacy(folder: Path) -> bool:
+    """Return whether ``folder`` is an output folder or an archive of version 0.1."""
+    return _is_legacy_output(folder) or (folder / ROWS_FILE).is_file()
+
+
+def _is_legacy_output(folder: Path) -> bool:
     return any((folder / RUNS_FOLDER).glob("*/spec.json"))
 
 

@@ -17,7 +17,11 @@ LEGACY_RESULT_FIELDS = tuple(
 )
 """The columns of ``rows.csv``."""
 
-_TENSOR_NAMES = (("prompting.privileged.", "prompting.teacher."),)
+_TENSOR_NAMES = (
+    ("prompting.privileged.", "prompting.teacher."),
+    ("prompting.usage.", "prompting.expert_load."),
+    ("places.", "insertion_points."),
+)
 """Beginnings of the names of tensors: in version 0.1, and now."""
 
 
@@ -112,8 +116,8 @@ def converted_analysis(probes: Mapping[str, Any]) -> dict[str, Any]:
 def renamed_tensor(name: str) -> str:
     """Return the present name of a tensor of version 0.1."""
     for old, new in _TENSOR_NAMES:
-        if old in name:
-            return name.replace(old, new, 1)
+        if name.startswith(old):
+            return new + name.removeprefix(old)
     return name
 
 

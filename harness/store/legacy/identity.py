@@ -33,6 +33,9 @@ _DATA_NAMES = {
     "dead_leaves_share": "leaves_share",
     "preprocessing": "preparation",
 }
+_LATER_FIELDS = ("plugin_sha256", "initial_sha256")
+"""Fields that version 0.1 did not have. Its runs are those in which they are None."""
+
 _LAYOUT_NAMES = {"two-folders": "twin-folders"}
 
 _ID_DIGITS = 16
@@ -51,6 +54,9 @@ def legacy_weights_id(spec: TrainSpec, requires: Mapping[str, str]) -> str:
     if content["data"] is not None:
         content["data"] = _legacy_images(content["data"])
     content["requires"] = dict(requires)
+    for name in _LATER_FIELDS:
+        if content.get(name) is None:
+            content.pop(name, None)
     return _hash(content)
 
 
