@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from harness.config.errors import did_you_mean
 from harness.config.hashing import file_sha256
 from harness.config.parsing import explain
+from harness.config.python_files import import_python_file
 from harness.config.spec import Spec
 
 if TYPE_CHECKING:
@@ -61,6 +62,13 @@ class Degradation(Spec):
         """
         raise NotImplementedError(f"degradation '{self.kind}' does not implement apply")
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Let other processes import the file that a class of one's own comes from."""
+        if type(self) not in _source_sha256:
+            return super().__reduce__()
+        source = Path(str(sys.modules[type(self).__module__].__file__))
+        return _restored, (self.model_dump(mode="json"), source)
+
     def versions(self) -> dict[str, Version]:
         """Return the version of every kind that this degradation uses, by kind.
 
@@ -94,6 +102,13 @@ def degradation(cls: Kind) -> Kind:
     if source is not None:
         _source_sha256[cls] = source
     return cls
+
+
+def _restored(content: dict[str, Any], source: Path) -> Degradation:
+    """Return a degradation of a file of one's own in another process."""
+    if content["kind"] not in _registered:
+        import_python_file(source)
+    return degradation_class(content["kind"]).model_validate(content)
 
 
 def registered_kinds() -> dict[str, type[Degradation]]:
