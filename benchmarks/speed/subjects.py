@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.execution.process import cores, keep_freed_memory, prepare_process
-from harness.method import Batch, BuildContext, CheckContext
+from harness.method import Batch, BuildContext
 from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
 # CPL with negatives from the first step, and a margin that is never reached, so that no gradient
@@ -19,7 +19,7 @@ from harness.registry import MethodChoice, catalogue, instantiate, resolve_optio
 ALWAYS_PUSHING = {
     "method": "cpl",
     "cpr_negatives": "other-task",
-    "cpr_start_step": "0",
+    "cpr_start": "0",
     "cpr_form": "margin",
     "cpr_margin": "1",
 }
@@ -30,7 +30,7 @@ Work = Callable[[], object]
 def _network(method: str, size: str, options: dict[str, str]) -> Any:
     card = catalogue().specs[method]
     chosen = resolve_options(
-        MethodChoice(method, card, options), size, CheckContext(TASKS, len(TASKS))
+        MethodChoice(method, card, options), size, TASKS, micro_batch=len(TASKS)
     )
     torch.manual_seed(0)
     return instantiate(card, BuildContext(chosen, TASKS, {}))
@@ -65,7 +65,7 @@ def _training(network: Any, batch: int, side: int, precision: str, fused: bool) 
     network.train()
     clean = _images(batch, side, side)
     noisy = (clean + 0.1 * torch.randn(clean.shape)).clamp(0, 1)
-    samples = Batch(noisy, clean, tuple(TASKS[i % len(TASKS)] for i in range(batch)), step=0)
+    samples = Batch(noisy, clean, tuple(TASKS[i % len(TASKS)] for i in range(batch)), 0, 1)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-4, fused=fused)
     rng = torch.Generator()
 
