@@ -27,13 +27,19 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     needed: set[str] = set()
     for run in todo:
         needed |= {required.weights_id for required in run.requires}
+    pretrained, others = [], []
+    for run in todo:
+        (others if run.checkpoint is None else pretrained).append(run)
     auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
     stop_file = plan.out / f".stop-{os.getpid()}"
     outcomes: list[RunOutcome] = []
     with stop_on_signals(stop_file):
-        for runs in (auxiliary, todo):
+        # Files of weights come first: where one is refused, nothing else need be scored.
+        for runs in (auxiliary, pretrained, others):
             outcomes += _Batch(plan, worker, stop_file).compute(runs)
             if any(outcome.interrupted for outcome in outcomes):
+                break
+            if pretrained and any(outcome.error for outcome in outcomes):
                 break
     return outcomes
 
