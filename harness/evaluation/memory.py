@@ -23,8 +23,8 @@ from harness.data.images.arrays import Float
 _ALWAYS_FITS_PX = 2**20
 """Images of fewer pixels are not asked about."""
 
-_CROPS_PX = (64, 128)
-_METRICS_BYTES_PER_PX = 100
+_CROPS_PX = (256, 512)  # networks have other paths for smaller images
+_METRICS_BYTES_PER_PX = 150
 """Images and what PSNR and SSIM need in float64, measured."""
 
 _SHARES = {"cpu": 0.5, "cuda": 0.9}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+import sys
+from pathlib import Path
 from typing import Literal
 
 from harness.planning.plan import Plan
@@ -40,6 +44,22 @@ def estimated_s(run: Run, plan: Plan) -> float:
         images = sum(len(names) for names in plan.test.images_by_column().values())
     training_s = _training_s(run, plan) if status in ("missing", "unfinished") else 0.0
     return training_s + _SCORE_S * images
+
+
+def assumption_note(plan: Plan) -> str:
+    """Return what to add to an expected time that assumes a GPU, where no GPU is to be seen."""
+    if "GPU" not in plan.recipe.runtime.expected_on or has_gpu():
+        return ""
+    return "; this machine shows no GPU, and a CPU takes many times as long"
+
+
+def has_gpu() -> bool:
+    """Return whether a GPU is to be seen; asking torch would take seconds."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists():
+        return True
+    return shutil.which("nvidia-smi") is not None
 
 
 def _training_s(run: Run, plan: Plan) -> float:
