@@ -14,7 +14,7 @@ from tabulate import tabulate
 from harness.config.files import load_protocol, load_setting, protocol_names
 from harness.config.seeding import generator
 from harness.data.synthetic.photographs import load
-from harness.evaluation.metrics.registry import METRICS
+from harness.evaluation.metrics import metric_facts
 from harness.evaluation.protocols import score_under
 
 SIGMA_255 = 25
@@ -44,7 +44,7 @@ def main() -> None:
                 found = [m for m in rule.metrics if m.startswith(kind)]
                 values = [s[rule.id][m] for s in scores for m in found]
                 line.append(
-                    f"{np.mean(values):.{METRICS[found[0]].decimals + (kind == 'psnr')}f}"
+                    f"{np.mean(values):.{metric_facts(found[0]).decimals + (kind == 'psnr')}f}"
                     if found
                     else "not taken"
                 )

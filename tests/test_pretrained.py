@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.config.errors import HarnessError, UsageError
+from harness.method import WeightsFile
 from harness.registry import find
 from harness.store.weights import read_metadata
-from harness.training.pretrained import load_pretrained, read_pretrained
+from harness.training.pretrained import Pretrained, load_pretrained
+from harness.training.pretrained import read_pretrained as read
 from tests.networks import build_tiny
 
 WRAPPINGS: dict[str, Any] = {
@@ -35,6 +37,10 @@ WRAPPINGS: dict[str, Any] = {
     "parallel": lambda s: {f"module.{k}": v for k, v in s.items()},
     "both": lambda s: {"params": {f"module.net.{k}": v for k, v in s.items()}},
 }
+
+
+def read_pretrained(path: Path, entry: str | None = None) -> Pretrained:
+    return read(WeightsFile(path, entry))
 
 
 def state_of(name: str = "promptir", seed: int = 3, **options: str) -> Mapping[str, Tensor]:
@@ -80,7 +86,7 @@ def test_what_would_have_to_be_unpickled_is_refused_with_its_name(tmp_path: Path
     with pytest.raises(HarnessError, match=r"holds an object of .*system.* refused"):
         read_pretrained(path)
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(HarnessError, match="cannot be read"):
+    with pytest.raises(HarnessError, match="is truncated"):
         read_pretrained(path)
     torch.save([1, 2], path)
     with pytest.raises(HarnessError, match="no dictionary of weights"):
@@ -88,7 +94,7 @@ def test_what_would_have_to_be_unpickled_is_refused_with_its_name(tmp_path: Path
     torch.save({"epoch": 3}, path)
     with pytest.raises(HarnessError, match="it has: epoch"):
         read_pretrained(path)
-    with pytest.raises(HarnessError, match=r"absent\.pth cannot be read"):
+    with pytest.raises(HarnessError, match=r"absent\.pth does not exist"):
         read_pretrained(tmp_path / "absent.pth")
 
 
@@ -143,10 +149,10 @@ def test_evaluate_scores_a_checkpoint_and_convert_adds_its_metadata(tmp_path: Pa
     common = ("--setting", "weatherbench", "--recipe", "smoke", "--out", str(out))
     printed = call("evaluate", "--method", "cpl", "--checkpoint", str(path), *common)
     assert "weights of CPLIR_Weatherbench.pth" in " ".join(printed.split())
-    specs = [json.loads(p.read_text()) for p in out.glob("runs/cpl*/spec.json")]
+    specs = [json.loads(p.read_text()) for p in out.glob("cpl*/spec.json")]
     assert [spec["options"]["renormalise"] for spec in specs] == [False]
-    rows = [json.loads(line) for p in out.glob("runs/cpl*/rows.jsonl") for line in p.open()]
-    assert {row["origin"] for row in rows} == {"re-evaluated"}
+    results = [json.loads(line) for p in out.glob("cpl*/results.jsonl") for line in p.open()]
+    assert {result["origin"] for result in results} == {"re-evaluated"}
 
     safe = tmp_path / "cpl.safetensors"
     call(
@@ -156,12 +162,12 @@ def test_evaluate_scores_a_checkpoint_and_convert_adds_its_metadata(tmp_path: Pa
     known = read_metadata(safe)
     assert known["method"] == "cpl"
     assert json.loads(known["options"])["renormalise"] is False
-    assert len(known["source_sha256"]) == 64
+    assert len(known["checkpoint_sha256"]) == 64
     call("evaluate", "--checkpoint", str(safe), *common[:-1], str(tmp_path / "again"))
     again = [
-        json.loads(line) for p in tmp_path.glob("again/runs/cpl*/rows.jsonl") for line in p.open()
+        json.loads(line) for p in tmp_path.glob("again/cpl*/results.jsonl") for line in p.open()
     ]
-    assert [row["value"] for row in again] == [row["value"] for row in rows]
+    assert [one["value"] for one in again] == [one["value"] for one in results]
 
 
 def test_evaluate_asks_for_what_it_lacks(tmp_path: Path) -> None:

@@ -11,13 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import (
-    datasets_folder,
-    load_protocol,
-    load_setting,
-    protocol_names,
-    setting_names,
-)
+from harness.config.files import load_protocol, load_setting, protocol_names, setting_names
 from harness.published.reading import load_published, published_folder
 from harness.published.tables import AVERAGE, CitedTable, tables_of
 from harness.registry import catalogue, find
@@ -124,10 +118,7 @@ def test_methods_have_one_name_and_known_ids(tables: tuple[CitedTable, ...]) -> 
 
 
 def test_protocols_are_named_as_their_files(tables: tuple[CitedTable, ...]) -> None:
-    ids = {
-        load_protocol(name, datasets_folder()).protocol.id
-        for name in protocol_names(datasets_folder())
-    }
+    ids = {load_protocol(name).protocol.id for name in protocol_names()}
     used = {row.protocol for table in tables for row in table.rows} - {""}
     assert used <= ids
     assert one(tables, "mioir", "performance").rows[0].protocol == "rgb-uint8-border4"
@@ -164,7 +155,7 @@ def test_metrics_and_methods_come_in_printed_order(tables: tuple[CitedTable, ...
         ("cpl.csv", "value,average", "value,mean", "does not begin with the fields"),
         ("methods.csv", "AirNet,airnet,AirNet", "AirNet,airnet,AdaIR", "'AdaIR' is already AdaIR"),
         ("columns.csv", "dehaze,SOTS", "derain,SOTS", "column"),
-        ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I stands twice"),
+        ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I is given twice"),
     ],
 )
 def test_damage_is_named_with_its_place(
@@ -196,4 +187,5 @@ def test_the_wheel_carries_them() -> None:
 
     root = published_folder().parents[1]
     included = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert included["targets"]["wheel"]["force-include"]["results/published"] == "harness/published"
+    target = included["targets"]["wheel"]["force-include"]["results/published"]
+    assert target == "harness/results/published"

@@ -135,7 +135,11 @@ def test_runs_of_version_0_1_are_recognised(
 
 def test_options_are_renamed_back_and_others_stay() -> None:
     options = {"load_balancing": "share", "routing_gradient": "selected", "dim": 16}
-    assert legacy_options(options, 400) == {"balance": "share", "routing_gradient": "kept", "dim": 16}
+    assert legacy_options(options, 400) == {
+        "balance": "share",
+        "routing_gradient": "kept",
+        "dim": 16,
+    }
     old = {"balance": "share", "routing_gradient": "kept", "dim": 16}
     assert legacy_options(old, 400) == old
 
@@ -182,6 +186,8 @@ def write_legacy_output(folder: Path, run: StoredRun) -> None:
     (old / "rows.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(other)}\n")
     tensors = {
         "prompting.privileged.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "prompting.usage.level1": np.ones(2, dtype=np.float32),
+        "places.level1.reduce.weight": np.ones(2, dtype=np.float32),
         "body.weight": np.ones(3, dtype=np.float32),
     }
     metadata = {"weights_id": weights, "method": "cpl", "source_sha256": "", "options": "{}"}
@@ -256,7 +262,12 @@ def test_weights_of_version_0_1_keep_their_values(tmp_path: Path) -> None:
     write_legacy_output(tmp_path / "old", run)
     import_runs([run], tmp_path / "old")
     found = load_file(run.folder.weights)
-    assert set(found) == {"prompting.teacher.weight", "body.weight"}
+    assert set(found) == {
+        "prompting.teacher.weight",
+        "prompting.expert_load.level1",
+        "insertion_points.level1.reduce.weight",
+        "body.weight",
+    }
     assert found["prompting.teacher.weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
     metadata = read_metadata(run.folder.weights)
     assert metadata["weights_id"] == spec_hash(run.spec)

@@ -28,12 +28,11 @@ Work = Callable[[], object]
 
 
 def _network(method: str, size: str, options: dict[str, str]) -> Any:
-    card = catalogue().specs[method]
-    chosen = resolve_options(
-        MethodChoice(method, card, options), size, TASKS, micro_batch=len(TASKS)
-    )
+    spec = catalogue().specs[method]
+    asked = MethodChoice(method, spec, options)
+    chosen = resolve_options(asked, size, TASKS, micro_batch=len(TASKS))
     torch.manual_seed(0)
-    return instantiate(card, BuildContext(chosen, TASKS, {}))
+    return instantiate(spec, BuildContext(chosen, TASKS, {}))
 
 
 def _ours(method: str, size: str, options: dict[str, str], keep_memory: bool = True) -> Any:

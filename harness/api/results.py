@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.reporting import probe_tables
-from harness.reporting.plan_text import training_sentence
+from harness.reporting.plan_text import incomplete_sentence, training_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def table(plan: Plan) -> BenchmarkTable:
     ``to_markdown()``, ``to_latex()`` and ``to_csv()``.
 
     Raises:
-        HarnessError: results of two preprocessings or protocols would stand in one column.
+        HarnessError: results of two preprocessings or protocols would be in one column.
     """
     from harness.reporting.benchmark_table import benchmark_table
 
@@ -71,8 +71,12 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
 
 
 def training_notes(plan: Plan) -> list[str]:
-    """Return what a person should know of the training images before they are trained on."""
-    notes = [training_sentence(plan), *plan.source.overlap_notes(plan.setting)]
+    """Return what the user should know of the training images before they are trained on."""
+    notes = [
+        training_sentence(plan),
+        incomplete_sentence(plan),
+        *plan.source.overlap_notes(plan.setting),
+    ]
     return [note for note in notes if note]
 
 

@@ -17,14 +17,15 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of ``plan``, after printing what that is.
 
     Raises:
-        Interrupted: the person stopped it; the message says how to go on.
+        Interrupted: the user stopped it; the message says how to go on.
     """
-    from harness.api import compute, describe, is_complete, training_notes
+    from harness.api import compute, describe, is_complete, legacy_note, training_notes
 
     if is_complete(plan):
         return []
-    for note in training_notes(plan):
-        print(note, file=sys.stderr)
+    for note in (legacy_note(plan.out), *training_notes(plan)):
+        if note:
+            print(note, file=sys.stderr)
     print(describe(plan), file=sys.stderr)
     outcomes = compute(plan, resources)
     if any(outcome.interrupted for outcome in outcomes):

@@ -53,16 +53,22 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only list.")] = False,
 ) -> None:
     """Remove old runs, or the cache of decoded images, which is made anew where it is needed."""
-    from harness.api import image_cache_folder, remove_image_cache, remove_runs, stored_runs
+    from harness.api import image_cache_folder, remove_image_cache
     from harness.config.errors import UsageError
 
     if older_than is None and not unfinished and not image_cache:
         raise UsageError("name what goes: --older-than DAYS, --unfinished or --image-cache")
     if image_cache:
         freed = remove_image_cache(dry_run=not yes)
-        _report(freed, f"decoded images in {image_cache_folder()}", yes)
+        _report(freed, f"decoded images in {image_cache_folder() or 'no folder'}", yes)
     if older_than is None and not unfinished:
         return
+    _prune_runs(out, older_than, unfinished, yes)
+
+
+def _prune_runs(out: Path, older_than: float | None, unfinished: bool, yes: bool) -> None:
+    from harness.api import remove_runs, stored_runs
+
     chosen = []
     for run in stored_runs(out):
         if _goes(run, older_than, unfinished):

@@ -1,7 +1,7 @@
 """Keyed randomness: a generator is a function of names and numbers, never of order.
 
 Training draws are keyed by ``(seed, step, slot)`` and test degradations by
-``(preparation, column, image, draw)``, so the order of a folder, the number of
+``(preprocessing, column, image, draw)``, so the order of a folder, the number of
 loader workers and the size of a batch change nothing.
 """
 

@@ -57,7 +57,7 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
     ``extra`` names columns of :mod:`harness.reporting.columns`.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
         UsageError: an extra column is unknown.
     """
@@ -168,7 +168,7 @@ def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) ->
 
 
 def _data_set(request: SummaryRequest, column: str) -> str:
-    """Return the data set of a column; an average stands on several."""
+    """Return the data set of a column; an average is made of several."""
     if column != AVERAGE:
         return request.data_sets[column]
     return ", ".join(dict.fromkeys(request.data_sets.values()))
@@ -179,7 +179,9 @@ def _caption(request: SummaryRequest) -> str:
     metrics = " / ".join(map(metric_title, request.metrics))
     counts = []
     for column in request.columns:
-        counts.append(f"{column.label} {len(request.images[column.name])}")
+        scored, whole = len(request.images[column.name]), request.expected_images(column.name)
+        count = f"{scored} of {whole}" if scored < whole else str(scored)
+        counts.append(f"{column.label} {count}")
     seeds = ", ".join(map(str, request.seeds))
     several = len(request.seeds) > 1
     spread = "; ± is the standard deviation over seeds" if several else ""
@@ -187,7 +189,11 @@ def _caption(request: SummaryRequest) -> str:
     trained = f"{request.training} " if request.training else ""
     missing = _absent(request)
     absent = f"Not there: {missing}. " if missing else ""
-    average = "none, for a part of the columns is no average" if missing else "mean of the columns"
+    average = "mean of the columns"
+    if missing:
+        average = "none, for a part of the columns is no average"
+    elif request.expected:
+        average = "none, for some columns are incomplete"
     return (
         f"{request.title}. Setting {request.setting}, {request.images_are}; recipe "
         f"{request.recipe}; {metrics}, protocol {request.protocol}, preprocessing "

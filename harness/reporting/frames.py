@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
 from harness.store.archive import archives_below, read_archive
-from harness.store.legacy.archives import is_legacy_output
+from harness.store.legacy.archives import is_legacy
 from harness.store.results import RESULT_FIELDS, Result, read
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def _results(folder: Path) -> Sequence[Result]:
         raise HarnessError(
             f"{folder} does not exist; compute results with python -m harness run --out {folder}"
         )
-    if is_legacy_output(folder):
+    if is_legacy(folder):
         raise HarnessError(
-            f"{folder} is an output folder of version 0.1; convert it with "
+            f"{folder} holds results of version 0.1; convert them with "
             f"python -m harness run ... --import {folder}"
         )
     results = list(read(sorted(folder.glob("*/results.jsonl"))))

@@ -40,7 +40,7 @@ from harness.store.results import Origin
 NOTHING_MEASURED = "Nothing was measured here: all values are cited."
 
 VENUE, DELTA = "venue", "delta"
-"""Keys of the columns beside those of values."""
+"""Keys of the columns in addition to those of values."""
 
 FIELDS = (
     *("setting", "origin", "from", "type", "method", "venue", "column", "metric", "value"),
@@ -57,7 +57,7 @@ class PaperPart:
         origin: of all rows.
         name: the origin as the caption names it.
         heading: over the rows.
-        detail: what stands behind the values, in half a sentence.
+        detail: what the values were measured on, in half a sentence.
         rows: in order.
     """
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.config.hashing import spec_hash
 from harness.evaluation.metrics import MetricFacts, metric_facts
@@ -12,9 +14,9 @@ from harness.planning.run import Run
 from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
-from harness.store.files import read_json
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, read, results_of
+from harness.store.run_folder import RunFolder
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
 
@@ -23,7 +25,7 @@ def summary_of(plan: Plan) -> Summary:
     """Return the numbers of a plan's table; what is not stored is absent.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
     """
     results: list[Result] = []
@@ -47,7 +49,7 @@ def is_anything_stored(plan: Plan) -> bool:
 
 
 def reevaluated_summary(plan: Plan) -> Summary | None:
-    """Return the numbers of pretrained weights that are stored beside a plan's runs, if any.
+    """Return the numbers of pretrained weights that are stored next to a plan's runs, if any.
 
     Shown are those scored on the test set of this plan under its protocol; two files of weights
     of one method are two rows.
@@ -58,10 +60,11 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         found = _reevaluated(path, plan)
         if not found:
             continue
-        provenance = read_json(path.parent / "provenance.json")
+        provenance = RunFolder(path.parent).read_provenance()
         name = f"{found[0].method}#{found[0].weights}"
         label = provenance.get("label", found[0].method)
-        rows.append(MethodRow(name, label, False, (f"weights of {provenance['source']}",)))
+        notes = (_weights_note(provenance, "a file"),)
+        rows.append(MethodRow(name, str(label), False, notes))
         for result in found:
             results.append(replace(result, method=name))
     if not rows:
@@ -83,13 +86,23 @@ def _reevaluated(path: Path, plan: Plan) -> list[Result]:
     return found
 
 
+def _weights_note(provenance: Mapping[str, Any], name: str) -> str:
+    """Return which file weights come from, and from which of several entries in it."""
+    entry, others = provenance.get("entry"), provenance.get("other_entries")
+    where = f", entry {entry}" if entry and others else ""
+    return f"weights of {provenance.get('source', name)}{where}"
+
+
 def _method_row(runs: list[Run]) -> MethodRow:
     method, checkpoint = runs[0].method, runs[0].checkpoint
     notes: list[str] = []
     if method.spec.needs_task_labels:
         notes.append(ORACLE_NOTE)
     if checkpoint is not None:
-        notes.append(f"weights of {checkpoint.path.name}, evaluated again")
+        provenance = runs[0].folder.read_provenance()
+        notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
+    if runs[0].initial is not None:
+        notes.append(f"training started from the weights in {runs[0].initial.name}")
     notes += prompt_notes(stored_prompts(runs))
     return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
 
@@ -112,6 +125,7 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         images=images,
         centre_px=plan.test.centre_px,
         absent=plan.absent_columns,
+        expected=plan.source.expected_images(plan.test, plan.setting),
         training=training_sentence(plan),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +14,14 @@ from harness.reporting.renderers import latex_plain, markdown, terminal
 from harness.reporting.renderers.latex_text import NEEDS
 from harness.reporting.table import MISSING, Table, plain_table
 from harness.reporting.table_report import write_texts
+from harness.store.files import file_name
 from harness.store.prompt_files import stored_analysis
 
 SUMMARY_NOTE = (
     "Prompt-swap gap: PSNR of an image under its own prompts minus that under the prompts which "
-    "images of other kinds of degradation really receive, mean over columns. NMI, normalised "
-    "mutual information: what the most weighted expert says of the kind of degradation, "
-    "I/H(kind), and of the single task, mean over levels; in brackets what shuffled tasks give. "
+    "images of other kinds of degradation really receive, mean over columns. NMI: normalised "
+    "mutual information of the most weighted expert with the kind of degradation, I/H(kind), and "
+    "with the single task, mean over levels; in brackets that with shuffled tasks. "
     "Load entropy: entropy of how much all experts are used, over its maximum. Similarity: of the "
     "mean prompts of different kinds, mean over levels."
 )
@@ -67,7 +67,7 @@ def write(plan: Plan, folder: Path) -> list[Path]:
     stem = f"{plan.setting.name}-{plan.recipe.name}-probes"
     paths = write_texts(folder, stem, {".md": markdown_of(runs), ".tex": latex_of(runs)})
     for run in runs:
-        name = re.sub(r"[^\w.+=-]+", "_", run.label)[:80]
+        name = file_name(run.label, longest=80)
         paths += draw_prompts(run.label, run.analysis, folder / f"{stem}-{name}")
     return paths
 
@@ -149,7 +149,7 @@ def _summary_line(run: AnalysedRun) -> list[str]:
 
 
 def _with_chance(information: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return a mean over levels, and in brackets the value for shuffled tasks."""
+    """Return a mean over levels, and in brackets that of shuffled tasks."""
     by_chance = _mean_of(information, f"{name}_by_chance")
     return f"{_mean_of(information, name):.2f} ({by_chance:.2f})"
 

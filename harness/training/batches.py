@@ -39,7 +39,9 @@ class _Steps(Dataset[Samples | HarnessError]):
             return error
 
 
-def batches(stream: TrainingStream, first: int, loader_workers: int) -> Generator[Samples, None, None]:
+def batches(
+    stream: TrainingStream, first: int, loader_workers: int
+) -> Generator[Samples, None, None]:
     """Yield batches from step ``first`` on, in order, whatever the number of workers.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A table in LaTeX that fits a text column: metrics stand one below the other."""
+"""A table in LaTeX that fits a text column: metrics are set one below the other."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def stacked(table: Table) -> str:
 
 
 def _blocks(table: Table) -> list[list[Column]]:
-    """Cut columns into parts of like size; trailing ones stand in the last part."""
+    """Cut columns into parts of like size; trailing ones are in the last part."""
     columns = grouped_columns(table.columns)
     trailing = table.columns[len(columns) :]
     count = max(1, -(-len(columns) // _COLUMNS_SIDE_BY_SIDE))

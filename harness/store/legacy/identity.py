@@ -43,7 +43,13 @@ _DATA_NAMES = {
     "dead_leaves_share": "leaves_share",
     "preprocessing": "preparation",
 }
+_LATER_FIELDS = ("plugin_sha256", "initial_sha256")
+"""Fields that version 0.1 did not have. Its runs are those in which they are None."""
+
 _LAYOUT_NAMES = {"two-folders": "twin-folders"}
+
+OOD_SET_NAMES = {"ood-noise": "unseen-noise"}
+"""Out-of-distribution test sets by their present name, with the name of version 0.1."""
 
 _ID_DIGITS = 16
 
@@ -62,6 +68,9 @@ def legacy_weights_id(spec: TrainSpec, requires: Mapping[str, str]) -> str:
     if content["data"] is not None:
         content["data"] = _legacy_images(content["data"])
     content["requires"] = dict(requires)
+    for name in _LATER_FIELDS:
+        if content.get(name) is None:
+            content.pop(name, None)
     return _hash(content)
 
 
@@ -70,6 +79,8 @@ def legacy_score_id(score: ScoreSpec, legacy_weights_id: str) -> str:
     content = score.model_dump(mode="json")
     content["weights"] = legacy_weights_id
     content["test"] = _legacy_images(content["test"])
+    setting, plus, test_set = content["test"]["setting"].partition("+")
+    content["test"]["setting"] = setting + plus + OOD_SET_NAMES.get(test_set, test_set)
     return _hash(content)
 
 
