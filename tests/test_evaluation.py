@@ -14,8 +14,8 @@ from harness.config.errors import RunError
 from harness.config.run_specs import ScoreSpec
 from harness.data.sources.samples import Pair
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
-from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.memory import MemoryGuard, free_bytes
+from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.restore import restore_image, to_batch
 from harness.execution.progress import PlainProgress
 from tests.plans import plan_of
