@@ -423,7 +423,7 @@ def test_schedules_follow_the_length_of_the_training() -> None:
 def test_a_part_that_never_comes_into_force_is_refused_in_the_plan(tmp_path: Path) -> None:
     recipe = tmp_path / "short.yaml"
     recipe.write_text("base: smoke\nsummary: x\ntrain: {steps: 2, warmup_steps: 0}\n")
-    with pytest.raises(UsageError, match="cpr_start=0.8 of 2 training steps is none"):
+    with pytest.raises(UsageError, match=r"cpr_start=0.8 of 2 training steps is none"):
         plan_of(["cpl:cpr_start=0.8"], tmp_path, recipe=str(recipe))
 
 

@@ -105,13 +105,9 @@ def _with_length(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, A
     """Return ``base`` with what is set in ``own``; schedules that are not set follow the steps."""
     found = {**base, **own}
     before, after = base.get("steps"), found.get("steps")
-    if not _is_length(before) or not _is_length(after):
-        return found
+    if not isinstance(before, int) or not isinstance(after, int) or min(before, after) < 1:
+        return found  # the schema says what is wrong
     for key, least in _SCHEDULE.items():
         if key not in own and isinstance(base.get(key), int):
             found[key] = max(least, (base[key] * after + before // 2) // before)
     return found
-
-
-def _is_length(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC2701 - its documented place
 
 from harness.config.errors import RunError
 from harness.data.images.arrays import Float
@@ -78,13 +77,14 @@ class MemoryGuard:
 
 def bytes_per_px(image: Float, restore: Restore) -> float:
     """Return the bytes by which the tensors of a restoration grow with each pixel."""
-    peaks = []
+    peaks: list[int] = []
     for side in _CROPS_PX:
         with _LiveTensors() as live:
             restore(image[:side, :side])
         peaks.append(live.peak)
     small, large = _CROPS_PX
-    return max(0.0, (peaks[1] - peaks[0]) / (large**2 - small**2))
+    grown: float = (peaks[1] - peaks[0]) / (large**2 - small**2)
+    return max(0.0, grown)
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -121,11 +121,11 @@ def _left_in_container(folder: Path) -> int | None:
     return max(0, limit - used)
 
 
-class _LiveTensors(TorchDispatchMode):
+class _LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that exist at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._known: set[int] = set()
 
@@ -137,9 +137,9 @@ class _LiveTensors(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         found = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(found):
-            if isinstance(leaf, Tensor):
-                self._count(leaf)
+        for tensor in found if isinstance(found, list | tuple) else [found]:
+            if isinstance(tensor, Tensor):
+                self._count(tensor)
         return found
 
     def _count(self, tensor: Tensor) -> None:

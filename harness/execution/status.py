@@ -49,7 +49,8 @@ def missing_batches(plan: Plan) -> list[list[Run]]:
     for run in scored:
         needed |= {required.weights_id for required in run.requires}
     auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
-    pretrained, others = [], []
+    pretrained: list[Run] = []
+    others: list[Run] = []
     for run in scored:
         (others if run.checkpoint is None else pretrained).append(run)
     return [auxiliary, pretrained, others]
