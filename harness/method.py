@@ -151,10 +151,17 @@ class StageShare:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What a method's options are checked against: the tasks and the size of a micro-batch."""
+    """What a method's options are checked against.
+
+    Attributes:
+        tasks: task names in the order of the setting.
+        micro_batch: samples that the losses see at once.
+        steps: optimisation steps of the training; None where nothing is trained.
+    """
 
     tasks: tuple[str, ...]
     micro_batch: int
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +193,7 @@ class Batch:
         clean: the same shape and range.
         tasks: N task names.
         step: index of the optimisation step, from 0.
+        steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
     """
@@ -194,6 +202,7 @@ class Batch:
     clean: Tensor
     tasks: tuple[str, ...]
     step: int
+    steps: int
     stage: str = ""
     second_view: Tensor | None = None
 

@@ -48,6 +48,20 @@ class Optimisation(Spec):
     lr_constant_steps: int = Field(default=0, ge=0)
     lr_restart_steps: int | None = Field(default=None, ge=1)
 
+    def schedule_problem(self) -> str | None:
+        """Return why the learning rate does not fit the steps, or None where it does."""
+        if self.warmup_steps >= self.steps:
+            return (
+                f"warmup_steps {self.warmup_steps} leaves none of the {self.steps} steps at the "
+                f"full learning rate; set warmup_steps below {self.steps}"
+            )
+        if self.lr_restart_steps is None and self.decay_steps < self.steps:
+            return (
+                f"decay_steps {self.decay_steps} ends the learning rate schedule before the "
+                f"training of {self.steps} steps does; set decay_steps to {self.steps} or more"
+            )
+        return None
+
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:
         if self.lr_min > self.lr:
@@ -123,3 +137,11 @@ class Recipe(Spec):
     auxiliary: Optimisation
     test: TestAmount
     runtime: Runtime
+
+    @model_validator(mode="after")
+    def _schedules_last(self) -> Recipe:
+        for name, training in (("train", self.train), ("auxiliary", self.auxiliary)):
+            problem = training.schedule_problem()
+            if problem is not None:
+                raise ValueError(f"{name}: {problem}")
+        return self

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from harness.config.errors import Interrupted
-from harness.config.run_specs import ScoreSpec
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.probes.observe import Observer
@@ -62,15 +61,14 @@ def score_run(
     done = {(result.column, result.image, result.metric) for result in stored}
     scoring = Scoring(run.score, metrics, done, worker.threads)
     pairs = plan.source.pairs(run.score.test)
-    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored")):
+    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored"), stop):
         append(run.folder.results, results)
-        if stop():
-            raise Interrupted(f"{run.label} stopped while it was scored")
+    _check_stop(run, stop)
     summary = _summary(run, plan, subject, metrics)
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
     if plan.probes:
-        _analyse(run, plan, subject, run.score, progress)
+        _analyse(run, plan, subject, stop, progress)
 
 
 def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> dict[str, Any]:
@@ -91,13 +89,27 @@ def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> d
     return summary
 
 
-def _analyse(run: Run, plan: Plan, subject: Subject, score: ScoreSpec, progress: Progress) -> None:
-    if run.score_id is None or stored_analysis(run.folder, run.score_id) is not None:
+def _check_stop(run: Run, stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Interrupted(f"{run.label} stopped while it was scored")
+
+
+def _analyse(
+    run: Run, plan: Plan, subject: Subject, stop: Callable[[], bool], progress: Progress
+) -> None:
+    score = run.score
+    if score is None or run.score_id is None:
+        return
+    if stored_analysis(run.folder, run.score_id) is not None:
         return
     analysis: dict[str, Any] = {}
     if isinstance(subject.method, Prompted):
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        on_progress = partial(progress.images, "probed")
+
+        def on_progress(done: int, total: int) -> None:
+            progress.images("probed", done, total)
+            _check_stop(run, stop)
+
         pairs = plan.source.pairs(score.test)
         analysis = analyse_prompts(observer, pairs, score.test, on_progress)
     store_analysis(run.folder, run.score_id, analysis)

@@ -175,6 +175,7 @@ class _Resolver:
             self.recipe.size,
             self.tasks,
             micro_batch=train.micro_batch or train.batch,
+            steps=train.steps if method.spec.trained else None,
         )
         return options_as_json(options)
 

@@ -128,7 +128,7 @@ _CONTRAST = {
     "cpr_weight": 0.002,
     "cpr_form": "margin-db",
     "cpr_margin_db": 5.0,
-    "cpr_start_step": 60,
+    "cpr_start": 0.1,
 }
 
 
