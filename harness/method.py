@@ -70,8 +70,7 @@ class MethodSpec:
         source: paper and repository that the implementation follows.
         build: ``module:function`` that takes a :class:`BuildContext` and returns a
             :class:`Method` that is also a ``torch.nn.Module``.
-        options: frozen dataclass type of all options, with defaults; by default there are none.
-            An option that names a file has the type ``Path``.
+        options: frozen dataclass type of all options, with defaults; files have the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
@@ -261,27 +260,21 @@ class Method(Protocol):
 
     def train(self, mode: bool = True) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def eval(self) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def parameters(self, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
         """See ``nn.Module``."""
-        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``nn.Module``."""
-        ...
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> Any:
         """See ``nn.Module``."""
-        ...
 
 
 @runtime_checkable
