@@ -89,7 +89,7 @@ def test_spandrel_recognises_our_weights_and_computes_the_same(name: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_weights_go_through_the_file_of_a_cell(name: str, tmp_path: Path) -> None:
+def test_weights_go_through_the_file_of_a_run(name: str, tmp_path: Path) -> None:
     method, other = build_tiny(name), build_tiny(name, seed=1)
     run = make_plan([name], "three-task", "smoke", [0], [], tmp_path).runs[-1]
     save_weights(tmp_path / "weights.safetensors", method.state_dict(), run.spec)
