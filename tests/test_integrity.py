@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from harness.config.errors import HarnessError, UsageError
 from harness.config.recipe_files import load_recipe
@@ -443,3 +444,38 @@ def test_an_edited_plug_in_is_another_run(tmp_path: Path) -> None:
     assert before.id == same.id
     assert before.id != after.id
     assert before.score_id != after.score_id
+
+
+# --- stored hashes of images -------------------------------------------------------------
+
+
+def test_rehash_reads_the_files_again(
+    copy: tuple[Plan, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_IMAGE_CACHE", str(tmp_path / "cache" / "images"))
+    root = tmp_path / "data"
+    (root / "CBSD68").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        pixels = rng.integers(0, 256, (48, 64, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(root / "CBSD68" / f"{number}.png")
+    digests = tmp_path / "cache" / "digests.jsonl"
+
+    def score_id(**data: Any) -> str | None:
+        weights = {"file": copy[1].folder.weights}
+        return plan_of([], checkpoint=weights, data={"root": root, **data}).runs[-1].score_id
+
+    right = score_id()
+    # As after a change that path, size and times of change do not show.
+    lines = [json.loads(line) for line in digests.read_text().splitlines()]
+    digests.write_text("".join(json.dumps([state, "0" * 64]) + "\n" for state, _ in lines))
+    assert score_id() != right
+    assert score_id(rehash=True) == right
+    assert score_id() == right
+
+
+def test_rehash_is_about_data_on_disk_and_in_no_stored_plan(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--rehash is about data sets on disk; add --data-root"):
+        plan_of(["promptir"], data={"rehash": True})
+    request = RunRequest.model_validate({"data": {"root": tmp_path, "rehash": True}})
+    assert "rehash" not in request.model_dump(mode="json")["data"]

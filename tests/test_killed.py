@@ -212,12 +212,12 @@ def test_a_killed_import_of_weights_is_finished_again(
 
 
 def test_a_checkpoint_that_spandrel_knows_has_provenance(tmp_path: Path) -> None:
-    spandrel_classes = pytest.importorskip("spandrel.architectures.DnCNN")
-    network = spandrel_classes.DnCNN(in_nc=3, out_nc=3, nc=8, nb=3, act_mode="R")
+    nafnet = pytest.importorskip("spandrel.architectures.NAFNet").NAFNet
+    network = nafnet(width=8, middle_blk_num=1, enc_blk_nums=[1], dec_blk_nums=[1])
     torch.save(network.state_dict(), tmp_path / "author.pth")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE)
-    asked = {"file": tmp_path / "author.pth", "method": "spandrel", "architecture": "DnCNN"}
+    asked = {"file": tmp_path / "author.pth", "method": "spandrel"}
     plan = plan_of([], tmp_path / "out", recipe=str(recipe), checkpoint=asked)
     assert not compute(plan)
     assert plan.runs[-1].folder.read_provenance()["source"] == "author.pth"

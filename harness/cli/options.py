@@ -121,6 +121,14 @@ class DataFlags:
             "repeatable."
         ),
     ] = None
+    rehash: Annotated[
+        bool,
+        typer.Option(
+            "--rehash",
+            help="Read all files of data sets again. Their hashes are kept by path, size and times "
+            "of change, and miss a change that leaves all of these as they were.",
+        ),
+    ] = False
 
     def values(self) -> dict[str, Any]:
         """Return the flags that were given, by their key in the request.
@@ -135,6 +143,8 @@ class DataFlags:
             data["on_disk"] = True
         if self.train_set:
             data["train_sets"] = named_values(self.train_set, "--train-set", "FAMILY=SET")
+        if self.rehash:
+            data["rehash"] = True
         return {"data": data} if data else {}
 
 

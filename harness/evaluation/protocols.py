@@ -31,7 +31,7 @@ def score_pair(
         HarnessError: sizes do not fit, or nothing is left inside the protocol's border.
     """
     a, b = apply_protocol(restored, clean, protocol)
-    return {metric.id: metric.function(a, b) for metric in metrics}
+    return {metric.id: metric.measure(a, b) for metric in metrics}
 
 
 def score_pairs(
@@ -176,9 +176,9 @@ def _divided_up(number: int, divisor: int) -> int:
 
 def _measure(metric: Metric, restored: Image, clean: Image) -> float:
     if metric.concurrent:
-        return metric.function(restored, clean)
+        return metric.measure(restored, clean)
     with _not_concurrent:
-        return metric.function(restored, clean)
+        return metric.measure(restored, clean)
 
 
 def _size(image: Image) -> Size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from harness.config.errors import HarnessError, reason_of
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
@@ -66,7 +67,14 @@ def _training_s(run: Run, plan: Plan) -> float:
     if run.train.optimisation is None:
         return 0.0
     spec = run.method.spec
-    factor = 1.0 if spec.cost is None else spec.cost(run.train.options)
+    try:
+        factor = 1.0 if spec.cost is None else float(spec.cost(run.train.options))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a function of a plug-in
+        raise HarnessError(
+            f"the cost of {run.method.id} cannot be computed: {reason_of(error)}; mend its spec"
+        ) from error
     step_s = plan.recipe.runtime.expected_step_s * spec.relative_cost * factor
     return run.train.optimisation.steps * step_s
 

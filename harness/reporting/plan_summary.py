@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.config.hashing import spec_hash
 from harness.evaluation.metrics import MetricFacts, metric_facts
@@ -61,8 +63,7 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         provenance = RunFolder(path.parent).read_provenance()
         name = f"{found[0].method}#{found[0].weights}"
         label = provenance.get("label", found[0].method)
-        source = provenance.get("source")
-        notes = () if source is None else (f"weights of {source}",)
+        notes = (_weights_note(provenance, "a file"),)
         rows.append(MethodRow(name, str(label), False, notes))
         for result in found:
             results.append(replace(result, method=name))
@@ -85,13 +86,23 @@ def _reevaluated(path: Path, plan: Plan) -> list[Result]:
     return found
 
 
+def _weights_note(provenance: Mapping[str, Any], name: str) -> str:
+    """Return which file weights come from, and from which of several entries in it."""
+    entry, others = provenance.get("entry"), provenance.get("other_entries")
+    where = f", entry {entry}" if entry and others else ""
+    return f"weights of {provenance.get('source', name)}{where}"
+
+
 def _method_row(runs: list[Run]) -> MethodRow:
     method, checkpoint = runs[0].method, runs[0].checkpoint
     notes: list[str] = []
     if method.spec.needs_task_labels:
         notes.append(ORACLE_NOTE)
     if checkpoint is not None:
-        notes.append(f"weights of {checkpoint.path.name}, evaluated again")
+        provenance = runs[0].folder.read_provenance()
+        notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
+    if runs[0].initial is not None:
+        notes.append(f"training started from the weights in {runs[0].initial.name}")
     notes += prompt_notes(stored_prompts(runs))
     return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
 

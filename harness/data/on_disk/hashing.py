@@ -9,14 +9,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.config.errors import HarnessError
 from harness.config.hashing import file_sha256
-from harness.data.images.cache import default_folder, file_state
+from harness.data.images.cache import default_folder, file_state, mapped_image
 from harness.data.on_disk.found_set import PairFiles
 from harness.data.parallel_map import OnProgress, map_files, no_progress
+
+
+def look_again() -> None:
+    """Forget stored hashes and decoded images, so that the bytes of every file are read again."""
+    folder = default_folder()
+    file = _file()
+    mapped_image.cache_clear()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    if file is not None:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def content_sha256(pairs: Sequence[PairFiles], on_progress: OnProgress = no_progress) -> str:
