@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from harness.config.settings import Column
 from harness.config.spec import Spec
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+"""Decay of one of AdamW's running averages."""
 
 
 class Optimisation(Spec):
@@ -27,14 +30,14 @@ class Optimisation(Spec):
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
     micro_batch: int | None = Field(default=None, ge=1)
-    patch_px: int = Field(ge=16)
-    lr: float = Field(gt=0)
+    patch_px: int = Field(ge=16, le=16_384)
+    lr: float = Field(gt=0, le=100)
     lr_min: float = Field(ge=0)
     warmup_steps: int = Field(ge=0)
     decay_steps: int = Field(ge=1)
     lr_hold_steps: int = Field(default=1, ge=1)
-    betas: tuple[float, float]
-    weight_decay: float = Field(ge=0)
+    betas: tuple[Beta, Beta]
+    weight_decay: float = Field(ge=0, le=1000)
     grad_clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -47,6 +50,8 @@ class Optimisation(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:
+        if self.lr_min > self.lr:
+            raise ValueError(f"lr_min {self.lr_min:g} is above lr {self.lr:g}; swap them")
         if self.lr_restart_steps is not None and (self.warmup_steps or self.lr_constant_steps):
             raise ValueError(
                 "lr_restart_steps goes with neither warmup_steps nor lr_constant_steps; set both "

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from harness.config.degradation import AnyDegradation
 from harness.config.preprocessing import Preprocessing
 from harness.config.protocols import Protocol
-from harness.config.spec import Range, Spec
+from harness.config.spec import Range, Spec, within
 
 
 class Task(Spec):
@@ -26,7 +26,7 @@ class Task(Spec):
     name: str
     family: str
     degradation: AnyDegradation
-    share: float = Field(default=1, gt=0)
+    share: float = Field(default=1, gt=0, le=1e12)
 
 
 def degradation_versions(tasks: Iterable[Task]) -> dict[str, int]:
@@ -45,7 +45,7 @@ class Column(Spec):
     label: str
     latex_label: str
     group: str
-    draws: int = Field(ge=1)
+    draws: int = Field(ge=1, le=10_000)
 
 
 class DeadLeavesSpec(Spec):
@@ -55,10 +55,10 @@ class DeadLeavesSpec(Spec):
     ``crops_per_canvas`` says how many training samples share it.
     """
 
-    canvas_px: int = Field(ge=32)
+    canvas_px: int = Field(ge=32, le=16_384)
     crops_per_canvas: int = Field(ge=1)
-    radius_px: Range
-    exponent: float
+    radius_px: Annotated[Range, within(0.1, 16_384)]
+    exponent: float = Field(ge=0, le=20)
     textured: float = Field(ge=0, le=1)
 
 

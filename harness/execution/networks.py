@@ -13,7 +13,7 @@ from harness.config.seeding import integer_seed
 from harness.method import BuildContext, Method, MethodSpec, OptionError
 from harness.planning.run import Run
 from harness.registry import instantiate, parse_options
-from harness.training.checkpoint import load_weights
+from harness.training.checkpoint import fit_weights, load_weights
 
 
 def build(spec: MethodSpec, train: TrainSpec, required: Mapping[str, Any]) -> Method:
@@ -55,7 +55,7 @@ def trained_network(run: Run) -> Method:
     network = initial_network(run)
     if run.method.spec.trained:
         weights = load_weights(run.folder.weights, run.weights_id, run.method.id)
-        network.load_state_dict(weights)
+        fit_weights(network, run.folder.weights, weights)
     return network
 
 

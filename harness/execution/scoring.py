@@ -23,7 +23,7 @@ from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.registry import use_plugins
-from harness.store.files import read_json, write_json
+from harness.store.files import write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
 from harness.store.results import append, results_of
 
@@ -77,7 +77,7 @@ def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> d
         found = summarise_prompts(observer, plan.test)
         summary["prompts"] = found.as_json()
     for needed in run.requires:
-        accuracy = read_json(needed.folder.provenance).get("validation_per_task")
+        accuracy = needed.folder.read_provenance().get("validation_per_task")
         if accuracy is not None:  # unknown for pretrained weights
             summary.setdefault("classifiers", {})[needed.train.method] = accuracy
     return summary

@@ -19,9 +19,10 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
     """Return what of ``run`` is stored; one whose scores are all there needs no weights."""
     if run.score is not None and _is_scored(run, plan):
         return "done"
-    has_weights = run.folder.weights.exists() or not run.method.spec.trained
+    has_weights = run.folder.has_weights() or not run.method.spec.trained
     if not has_weights:
-        return "unfinished" if run.folder.checkpoint.exists() else "missing"
+        begun = run.folder.checkpoint.exists() or run.folder.weights.exists()
+        return "unfinished" if begun else "missing"
     return "done" if run.score is None else "to score"
 
 

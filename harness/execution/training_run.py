@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
+from harness.config.errors import HarnessError
 from harness.evaluation.validation import Validation
-from harness.execution.networks import initial_network, parameter_count
+from harness.execution.networks import initial_network, parameter_count, trained_network
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
@@ -14,7 +17,7 @@ from harness.planning.run import Checkpoint, Run
 from harness.store.files import write_json
 from harness.training.checkpoint import save_weights
 from harness.training.loop import Job, Machine, train
-from harness.training.pretrained import load_pretrained, read_pretrained
+from harness.training.pretrained import Pretrained, load_pretrained, read_pretrained
 
 
 def train_run(
@@ -32,6 +35,7 @@ def train_run(
     network = initial_network(run)
     if run.initial is not None:
         pretrained = read_pretrained(run.initial, None)
+        _check_unchanged(pretrained, run.train.initial_sha256)
         load_pretrained(network, pretrained, run.method.id)
         progress.log(f"starts from {len(pretrained.state)} tensors of {run.initial}")
     job = Job(
@@ -41,29 +45,73 @@ def train_run(
         folder=run.folder,
         runtime=plan.recipe.runtime,
         machine=Machine(worker.device, worker.threads, worker.loader_workers),
+        made_with=lambda: {"parameters": parameter_count(network), **provenance(worker)},
     )
-    record = train(network, job, progress, stop)
-    count = {"parameters": parameter_count(network)}
-    write_json(run.folder.provenance, {**record, **count, **provenance(worker)})
+    train(network, job, progress, stop)
+
+
+def record_weights(run: Run, plan: Plan, worker: Worker, progress: Progress) -> None:
+    """Write the provenance of weights that were trained here and lack it.
+
+    Validation is computed again; what only the training itself knew, such as its time, is left out.
+
+    Raises:
+        HarnessError: the weights are damaged.
+    """
+    assert run.train.optimisation is not None
+    device = torch.device(worker.device)
+    network = trained_network(run).to(device)
+    pairs = plan.source.validation(run.train)
+    validation = Validation(pairs, run.train.tasks, run.method.spec.needs_task_labels)
+    outcome = validation.score(network, device)
+    content = {
+        "validation_per_task": dict(outcome.per_task),
+        "steps": run.train.optimisation.steps,
+        "parameters": parameter_count(network),
+    }
+    write_json(run.folder.provenance, {**content, **provenance(worker)})
+    progress.log("its weights were there without provenance, which is written again")
 
 
 def import_checkpoint(run: Run, checkpoint: Checkpoint, progress: Progress) -> None:
     """Read pretrained weights into the run's folder, if they fit its network.
 
+    A network that is made by its checkpoint alone has provenance and no weights of its own.
+
     Raises:
-        HarnessError: the file is damaged, or its names or shapes are not the network's.
+        HarnessError: the file is damaged or has changed since the plan was made, or its names or
+            shapes are not the network's.
     """
     network = initial_network(run)
+    if not run.method.spec.trained:
+        _record_checkpoint(run, checkpoint, parameter_count(network), None)
+        return
     pretrained = read_pretrained(checkpoint.path, checkpoint.entry)
+    _check_unchanged(pretrained, run.train.checkpoint_sha256)
     load_pretrained(network, pretrained, run.method.id)
+    _record_checkpoint(run, checkpoint, parameter_count(network), pretrained.entry)
     save_weights(run.folder.weights, network.state_dict(), run.train)
     where = f", entry '{pretrained.entry}'" if pretrained.entry else ""
     progress.log(f"read {len(pretrained.state)} tensors from {checkpoint.path}{where}")
+
+
+def _record_checkpoint(
+    run: Run, checkpoint: Checkpoint, parameters: int, entry: str | None
+) -> None:
+    """Write the provenance of pretrained weights, before the weights themselves."""
     content = {
         "label": run.method.label,
         "source": checkpoint.path.name,
-        "checkpoint_sha256": pretrained.sha256,
-        "entry": pretrained.entry,
-        "parameters": parameter_count(network),
+        "checkpoint_sha256": run.train.checkpoint_sha256,
+        "entry": entry,
+        "parameters": parameters,
     }
     write_json(run.folder.provenance, content)
+
+
+def _check_unchanged(pretrained: Pretrained, planned_sha256: str | None) -> None:
+    if planned_sha256 is not None and pretrained.sha256 != planned_sha256:
+        raise HarnessError(
+            f"checkpoint {pretrained.path} has changed since this run was planned; run the same "
+            "command again"
+        )

@@ -5,7 +5,6 @@ Planning imports no torch: it hashes specs and looks at what is stored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +33,7 @@ from harness.registry import (
     resolve_options,
     use_plugins,
 )
-from harness.store.weights import read_metadata
+from harness.store.weights import metadata_options, read_metadata
 
 _SPANDREL = "spandrel"
 
@@ -181,7 +180,7 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
     from harness.store.files import read_json
 
     content: Any = read_json(path)
-    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+    if not _is_plan(content):
         raise UsageError(f"{path} holds no plan; write one with python -m harness plan --to FILE")
     plan = make_plan(parse(RunRequest, content["request"], str(path)), on_progress)
     found = {run.id for run in plan.all_runs}
@@ -192,6 +191,13 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
             "make the plan again"
         )
     return plan
+
+
+def _is_plan(content: Any) -> bool:
+    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+        return False
+    runs = content["runs"]
+    return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
 
 
 def _initial_weights(request: RunRequest) -> Path | None:
@@ -260,7 +266,7 @@ def _method_of(
     known = read_metadata(asked.file)
     if "method" not in known or "options" not in known:
         raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    return find(known["method"]), json.loads(known["options"])
+    return find(known["method"]), metadata_options(asked.file, known)
 
 
 def _spandrel(asked: CheckpointRequest) -> MethodChoice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.reporting.figures import draw_ablation
 from harness.reporting.statistics import Difference, Spread
 from harness.reporting.table import MISSING, plain_table
 from harness.reporting.table_report import TableReport
+from harness.store.files import file_name
 
 FIELDS = (
     *("study", "axis", "value", "metric", "average", "delta", "low", "high", "spread"),
@@ -78,7 +78,7 @@ def ablation_table(result: AxisResult, recipe: str) -> AblationTable:
         fields=FIELDS,
         records=list(_records(result)),
     )
-    return AblationTable(table, re.sub(r"[^\w.+=-]+", "_", f"ablation-{name}-{recipe}"), result)
+    return AblationTable(table, file_name(f"ablation-{name}-{recipe}"), result)
 
 
 def _caption(result: AxisResult) -> str:

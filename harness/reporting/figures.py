@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.reporting.ablation_results import AxisResult, ValueResult
+from harness.store.files import file_name, write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +99,12 @@ def _figure(width: float, height: float) -> Figure:
 def _save(figure: Figure, stem: Path, dpi: int) -> list[Path]:
     """Save a figure as PNG and PDF, and return the files."""
     paths = []
-    for kind in ("png", "pdf"):
-        path = stem.with_name(f"{stem.name}.{kind}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=dpi)
+    for kind, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
+        path = stem.with_name(f"{file_name(stem.name)}.{kind}")
+        content = io.BytesIO()
+        # Without a date, an unchanged figure is an unchanged file.
+        figure.savefig(content, format=kind, dpi=dpi, metadata=metadata)
+        write_bytes(path, content.getvalue())
         paths.append(path)
     return paths
 

@@ -12,9 +12,9 @@ from harness.planning.run import Run
 from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
-from harness.store.files import read_json
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, read, results_of
+from harness.store.run_folder import RunFolder
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
 
@@ -58,10 +58,12 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         found = _reevaluated(path, plan)
         if not found:
             continue
-        provenance = read_json(path.parent / "provenance.json")
+        provenance = RunFolder(path.parent).read_provenance()
         name = f"{found[0].method}#{found[0].weights}"
         label = provenance.get("label", found[0].method)
-        rows.append(MethodRow(name, label, False, (f"weights of {provenance['source']}",)))
+        source = provenance.get("source")
+        notes = () if source is None else (f"weights of {source}",)
+        rows.append(MethodRow(name, str(label), False, notes))
         for result in found:
             results.append(replace(result, method=name))
     if not rows:

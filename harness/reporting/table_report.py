@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.reporting.renderers import csv, latex, markdown, terminal
 from harness.reporting.table import Table
-from harness.store.files import write_text
+from harness.store.files import file_name, remove_leftovers, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +65,9 @@ class TableReport:
 def write_texts(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
     """Write each text to ``folder`` under its suffix, and return the paths."""
     paths = []
+    remove_leftovers(folder)
     for suffix, text in texts.items():
-        path = folder / f"{stem}{suffix}"
+        path = folder / f"{file_name(stem)}{suffix}"
         write_text(path, text)
         paths.append(path)
     return paths

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from harness.config.errors import Interrupted, RunError
+from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
 from harness.config.recipes import Runtime
 from harness.config.run_specs import TrainSpec
 from harness.data.sources.protocol import TrainingStream
 from harness.data.sources.samples import Samples
 from harness.method import Method
-from harness.store.files import write_json
+from harness.store.files import append_lines, write_json
 from harness.store.run_folder import RunFolder
 from harness.training.batches import batches
-from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
+from harness.training.checkpoint import (
+    TrainingState,
+    check_state,
+    load_state,
+    save_state,
+    save_weights,
+)
 from harness.training.device import computes_bf16
 from harness.training.optimisation_step import NotFiniteError, Optimiser
 from harness.training.progress import TrainingProgress, duration
@@ -54,6 +60,7 @@ class Job:
         folder: where weights, checkpoint and provenance are stored.
         runtime: how often a checkpoint is saved.
         machine: what it runs on.
+        made_with: returns what else the provenance of the weights says, when they are there.
     """
 
     spec: TrainSpec
@@ -62,6 +69,7 @@ class Job:
     folder: RunFolder
     runtime: Runtime
     machine: Machine
+    made_with: Callable[[], Mapping[str, Any]] = dict
 
 
 def train(
@@ -154,8 +162,8 @@ class _Training:
     def resume(self) -> None:
         """Read the checkpoint and continue from its step."""
         state = load_state(self.job.folder.checkpoint, self.weights_id, self.job.spec.method)
-        self.method.load_state_dict(dict(state.model))
-        self.optimiser.adamw.load_state_dict(dict(state.optimiser))
+        check_state(self.job.folder.checkpoint, state, self.optimisation.steps)
+        self._load(state)
         self.step, self.wall_s = state.step, state.wall_s
         scored = self.scored
         scored.ema = None if state.ema is None else dict(state.ema)
@@ -170,8 +178,22 @@ class _Training:
                 "of an uninterrupted run"
             )
 
+    def _load(self, state: TrainingState) -> None:
+        try:
+            self.method.load_state_dict(dict(state.model))
+            self.optimiser.adamw.load_state_dict(dict(state.optimiser))
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise HarnessError(
+                f"checkpoint {self.job.folder.checkpoint} does not fit {self.job.spec.method}; "
+                "delete it to train this run from the start"
+            ) from error
+
     def finish(self) -> dict[str, Any]:
-        """Write the weights that are scored, and return what is known of the training."""
+        """Write the weights that are scored, and return what is known of the training.
+
+        Provenance comes first, and weights that are there end the training: a process killed
+        between the two leaves no weights, and the training is finished again.
+        """
         folder, scored, steps = self.job.folder, self.scored, self.optimisation.steps
         weights = scored.final(self.method)
         self._count_time()
@@ -185,9 +207,10 @@ class _Training:
             "step_s": round(self.wall_s / steps, 4),
             "best_validation": scored.best_score,
             "best_validation_step": scored.best_step,
+            **self.job.made_with(),
         }
-        save_weights(folder.weights, weights, self.job.spec)
         write_json(folder.provenance, content)
+        save_weights(folder.weights, weights, self.job.spec)
         folder.checkpoint.unlink(missing_ok=True)
         self.progress.log(f"trained {steps} steps in {duration(self.wall_s)}")
         return content
@@ -196,8 +219,7 @@ class _Training:
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
         line = {"step": self.step, "score": outcome.score, "per_task": dict(outcome.per_task)}
         # A resumed run repeats lines of steps after its checkpoint; readers take the last.
-        with self.job.folder.validation.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_lines(self.job.folder.validation, [json.dumps(line)])
 
     def _count_time(self) -> None:
         now = time.monotonic()

@@ -19,6 +19,7 @@ from torch import Tensor
 from harness.config.errors import HarnessError, UsageError, did_you_mean
 from harness.config.hashing import file_sha256
 from harness.method import AdaptsState, Method
+from harness.store.weights import check_content, check_zip
 from harness.training.state_names import differences, without_prefixes
 
 ENTRIES = ("state_dict", "params", "params_ema", "model_state_dict", "model", "net")
@@ -101,6 +102,7 @@ def load_pretrained(module: Method, pretrained: Pretrained, method: str) -> None
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
     from safetensors import SafetensorError, safe_open
 
+    check_content(path, "fetch it again")
     try:
         with safe_open(path, framework="pt") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -121,6 +123,7 @@ def _allowed_types() -> list[Any]:
 
 
 def _read_torch_file(path: Path) -> Any:
+    check_zip(path, "fetch it again")
     try:
         with torch.serialization.safe_globals(_allowed_types()):
             return torch.load(path, map_location="cpu", weights_only=True)
