@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -22,6 +21,7 @@ from harness.cli import (
     table,
 )
 from harness.cli.flags import takes_groups
+from harness.cli.output import make_output_patient
 from harness.config.errors import HarnessError
 from harness.config.version import __version__
 
@@ -75,7 +75,7 @@ app.add_typer(runs.app, name="runs")
 
 def main() -> None:
     """Run the command line; an expected error is one sentence and an exit code."""
-    _replace_what_the_terminal_cannot_show()
+    make_output_patient()
     try:
         app()
     except HarnessError as error:
@@ -83,10 +83,6 @@ def main() -> None:
             raise
         print(f"harness: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
-        # The reader of our output went away; nothing is wrong.
-        sys.stderr.close()
-        raise SystemExit(0) from None
     except Exception as error:
         if _DEBUG:
             raise
@@ -97,10 +93,3 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
-
-
-def _replace_what_the_terminal_cannot_show() -> None:
-    """Print ``?`` where a terminal's encoding lacks a character, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")

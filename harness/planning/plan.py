@@ -72,6 +72,14 @@ class Plan:
         return self.test.columns
 
     @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """The columns that are shown and averaged: those that were asked for, or all."""
+        chosen = self.request.columns
+        if not chosen:
+            return self.columns
+        return tuple(column for column in self.columns if column.name in chosen)
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds that were asked for."""
         return self.request.seeds
@@ -130,6 +138,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     )
     scored = override(own, request.evaluation, request.data.uses_files)
     _check_probes(request)
+    _check_columns(request, scored.tested)
     trains = request.checkpoint is None
     plan = Plan(
         request=request,
@@ -211,6 +220,15 @@ def _initial_weights(request: RunRequest) -> Path | None:
     raise UsageError(
         f"--init-from {request.init_from} is neither a file nor a run with weights in {request.out}"
     )
+
+
+def _check_columns(request: RunRequest, tested: Setting) -> None:
+    known = [column.name for column in tested.columns]
+    for name in request.columns:
+        if name not in known:
+            raise UsageError(
+                f"--columns: {tested.name} has no column '{name}'; {did_you_mean(name, known)}"
+            )
 
 
 def _check_probes(request: RunRequest) -> None:

@@ -92,12 +92,27 @@ def _method_row(runs: list[Run]) -> MethodRow:
         notes.append(ORACLE_NOTE)
     if checkpoint is not None:
         notes.append(f"weights of {checkpoint.path.name}, evaluated again")
-    notes += prompt_notes(stored_prompts(runs))
-    return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
+    notes += prompt_notes(stored_prompts(runs), len(runs))
+    is_reference = method.spec.role == "reference"
+    return MethodRow(
+        id=method.id,
+        label=method.label,
+        reference=is_reference,
+        notes=tuple(notes),
+        is_input=is_reference and not method.spec.trained,
+        runs=len(runs),
+    )
 
 
 def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
-    images = plan.test.images_by_column()
+    images = {}
+    left_out = []
+    of_columns = plan.test.images_by_column()
+    for column in plan.columns:
+        if column in plan.shown_columns:
+            images[column.name] = of_columns[column.name]
+        else:
+            left_out.append(column.label)
     is_synthetic = plan.source.name == "synthetic"
     return SummaryRequest(
         title=plan.setting.title,
@@ -107,14 +122,15 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         preprocessing=plan.setting.preprocessing.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
-        columns=plan.columns,
+        columns=plan.shown_columns,
         metrics=tuple(_facts(name, plan) for name in plan.metrics),
         methods=tuple(rows),
         seeds=plan.seeds,
         images=images,
         centre_px=plan.test.centre_px,
-        absent=plan.absent_columns,
+        absent={name: data for name, data in plan.absent_columns.items() if name in images},
         training=training_sentence(plan),
+        left_out=tuple(left_out),
     )
 
 
