@@ -39,6 +39,9 @@ FIELDS = (
 _NARROW_DECIMALS = 3
 """Papers of the field print SSIM with three decimals; full precision is in the CSV."""
 
+_LONGEST_CAPTION = 90
+"""Characters of a caption that fit two lines of a text column."""
+
 _MOST_NAMES = 5
 """Images that a footnote names at most."""
 
@@ -216,7 +219,12 @@ def _data_set(request: SummaryRequest, column: str) -> str:
 def _caption(request: SummaryRequest) -> str:
     """Return what the figures are, in at most two lines of a column."""
     metrics = " / ".join(map(metric_title, request.metrics))
-    return f"{request.title}. {metrics} on {request.images_are}; {BEST_AND_SECOND}."
+    figures = f"{metrics}, {request.images_are}."
+    caption = f"{request.title}. {figures}"
+    if len(caption) > _LONGEST_CAPTION:
+        # The details begin with the whole title.
+        return f"{request.title.partition(':')[0]}. {figures}"
+    return caption
 
 
 def _details(request: SummaryRequest) -> str:
@@ -231,9 +239,11 @@ def _details(request: SummaryRequest) -> str:
     trained = f"{request.training} " if request.training else ""
     missing = _absent(request)
     absent = f"Not there: {missing}. " if missing else ""
+    is_short = not _caption(request).startswith(f"{request.title}. ")
+    title = f"{request.title}. " if is_short else ""
     return (
-        f"Setting {request.setting}; recipe {request.recipe}; protocol {request.protocol}, "
-        f"preprocessing {request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}. "
+        f"{title}{BEST_AND_SECOND}. Setting {request.setting}; recipe {request.recipe}; "
+        f"protocol {request.protocol}, preprocessing {request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}. "
         f"{trained}Images scored{cut}: {', '.join(counts)}. {absent}Average: {_average(request)}."
     )
 

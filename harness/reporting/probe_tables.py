@@ -11,7 +11,7 @@ from typing import Any
 from harness.planning.plan import Plan
 from harness.reporting.figures import draw_prompts
 from harness.reporting.renderers import latex_plain, markdown, terminal
-from harness.reporting.renderers.latex_text import NEEDS
+from harness.reporting.renderers.latex_text import header
 from harness.reporting.table import MISSING, Table, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import write_texts
@@ -102,9 +102,9 @@ def markdown_of(runs: Sequence[AnalysedRun]) -> str:
 def latex_of(runs: Sequence[AnalysedRun]) -> str:
     """Return the summary and each run's prompt swaps as ``table`` environments."""
     summary = replace(
-        _summary(runs, _SHORT_SUMMARY_HEADS), name="probes", caption=f"Probes. {SUMMARY_NOTE}"
+        _summary(runs, _SHORT_SUMMARY_HEADS), name="probes", caption="Probes.", details=SUMMARY_NOTE
     )
-    parts = [NEEDS, latex_plain.plain(summary)]
+    parts = [latex_plain.plain(summary)]
     for number, run in enumerate(runs):
         caption = (
             f"{run.label}: PSNR in dB of the row's images under the prompts that the column's "
@@ -112,7 +112,8 @@ def latex_of(runs: Sequence[AnalysedRun]) -> str:
         )
         swaps = replace(_swaps(run.analysis), name=f"prompt-swap-{number}", caption=caption)
         parts.append(latex_plain.plain(swaps))
-    return "\n\n".join(parts) + "\n"
+    text = "\n\n".join(parts) + "\n"
+    return f"{header(text)}\n\n{text}"
 
 
 def _sections(analysis: Mapping[str, Any]) -> Iterator[Table]:

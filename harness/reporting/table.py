@@ -244,11 +244,21 @@ class Table:
 
         ``marking`` says how best and second are marked.
         """
-        sentence_start = f". {BEST_AND_SECOND}"
-        capital = marking[:1].upper() + marking[1:]
         whole = self.caption if is_short else f"{self.caption} {self.details}".strip()
-        text = whole.replace(sentence_start, f". {capital}")
-        return text.replace(BEST_AND_SECOND, marking)
+        return _with_marking(whole, marking)
+
+    def details_with(self, marking: str) -> str:
+        """Return the details alone."""
+        return _with_marking(self.details, marking)
+
+
+def _with_marking(text: str, marking: str) -> str:
+    """Return a text that says how best and second are marked; a sentence begins with a capital."""
+    capital = marking[:1].upper() + marking[1:]
+    begins = text.startswith(BEST_AND_SECOND)
+    text = text.replace(BEST_AND_SECOND, capital, 1) if begins else text
+    text = text.replace(f". {BEST_AND_SECOND}", f". {capital}")
+    return text.replace(BEST_AND_SECOND, marking)
 
 
 def metric_title(metric: MetricHeading) -> str:
