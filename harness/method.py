@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -32,6 +33,30 @@ class OptionError(ValueError):
     """Options that contradict each other or the setting; the text says which and why."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """The options of a method that has none."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights, and where in it the weights of one network are.
+
+    Attributes:
+        path: the file.
+        entry: name of the dictionary in it that holds the weights, with dots where it lies in
+            others (``model.state_dict``); None looks where training frameworks put them.
+        prefix: start of the names that belong to the network, which is dropped; all other names
+            are ignored. None reads all names.
+        ignore: names that are not read: in full, the part before a dot, or patterns with ``*``.
+    """
+
+    path: Path
+    entry: str | None = None
+    prefix: str | None = None
+    ignore: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class MethodSpec:
     """The static facts of a method: what is known of it without building it.
@@ -45,7 +70,8 @@ class MethodSpec:
         source: paper and repository that the implementation follows.
         build: ``module:function`` that takes a :class:`BuildContext` and returns a
             :class:`Method` that is also a ``torch.nn.Module``.
-        options: frozen dataclass type of all options, with defaults.
+        options: frozen dataclass type of all options, with defaults; by default there are none.
+            An option that names a file has the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
@@ -85,7 +111,7 @@ class MethodSpec:
     objective: str
     source: str
     build: str
-    options: type
+    options: type = NoOptions
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fitted: Callable[[CheckContext], Mapping[str, Any]] | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -140,12 +166,15 @@ class BuildContext:
         tasks: task names in the order of the setting.
         required: trained, frozen modules of the spec's ``requires``, by name.
         host: builds the network of the spec's ``host`` from its options.
+        read_weights: reads a file of weights, as tensors by name, by the rules that hold for all
+            checkpoints; it raises an error that names the file if it cannot.
     """
 
     options: Any
     tasks: tuple[str, ...]
     required: Mapping[str, Any]
     host: Callable[[Any], Any] | None = None
+    read_weights: Callable[[WeightsFile], Mapping[str, Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,12 +216,12 @@ class Routing:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder gives back.
+    """What a decoder returns.
 
     Attributes:
         restored: (N, 3, H, W), not clamped.
         routing: per level, from the deepest up.
-        auxiliary: weighted loss terms that arise on the way (load balance).
+        auxiliary: weighted loss terms that arise on the way (load balancing).
     """
 
     restored: Tensor

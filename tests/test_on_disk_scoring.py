@@ -55,6 +55,9 @@ def test_sets_on_disk_are_scored_and_absent_ones_named(tmp_path: Path) -> None:
     out = tmp_path / "out"
     printed = evaluate(*common, "--data-root", str(root), "--out", str(out))
     assert "Not there: Dehaze (sots-outdoor)" in printed
+    assert "(5/68)" in printed
+    assert "σ=15 5 of 68" in printed
+    assert "Derain 2 of 100" in printed
     results = results_of(out, "restormer")
     assert {result["data_set"] for result in results} == {"CBSD68", "Rain100L"}
     images = {(result["column"], result["image"]) for result in results}

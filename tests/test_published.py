@@ -155,7 +155,7 @@ def test_metrics_and_methods_come_in_printed_order(tables: tuple[CitedTable, ...
         ("cpl.csv", "value,average", "value,mean", "does not begin with the fields"),
         ("methods.csv", "AirNet,airnet,AirNet", "AirNet,airnet,AdaIR", "'AdaIR' is already AdaIR"),
         ("columns.csv", "dehaze,SOTS", "derain,SOTS", "column"),
-        ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I stands twice"),
+        ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I is given twice"),
     ],
 )
 def test_damage_is_named_with_its_place(

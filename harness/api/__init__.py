@@ -4,7 +4,7 @@ A :class:`~harness.planning.plan.Plan` says what is computed, :func:`run` comput
 of it, and :func:`table` shows what is stored. Everything is stored in the plan's output folder, so
 each function may be called again, in another process or on another day.
 
-The command line calls the functions of this package and nothing beside them.
+The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
@@ -20,7 +20,7 @@ from harness.api.results import (
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
-from harness.execution.archiving import export_runs, import_runs
+from harness.execution.archiving import export_runs, import_runs, legacy_note
 from harness.execution.convert import Conversion, convert_checkpoint
 from harness.execution.execute import RunOutcome, raise_if_failed
 from harness.execution.listing import StoredRunInfo, remove_runs, stored_runs
@@ -71,6 +71,7 @@ __all__ = [
     "import_runs",
     "is_anything_stored",
     "is_complete",
+    "legacy_note",
     "load_plan",
     "load_results",
     "load_studies",

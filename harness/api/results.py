@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.reporting import probe_tables
-from harness.reporting.plan_text import training_sentence
+from harness.reporting.plan_text import incomplete_sentence, training_sentence
 from harness.reporting.table_files import check_free, table_id, table_stem
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def table(plan: Plan) -> BenchmarkTable:
     ``to_markdown()``, ``to_latex()`` and ``to_csv()``.
 
     Raises:
-        HarnessError: results of two preprocessings or protocols would stand in one column.
+        HarnessError: results of two preprocessings or protocols would be in one column.
     """
     from harness.reporting.benchmark_table import benchmark_table
 
@@ -73,8 +73,12 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
 
 
 def training_notes(plan: Plan) -> list[str]:
-    """Return what a person should know of the training images before they are trained on."""
-    notes = [training_sentence(plan), *plan.source.overlap_notes(plan.setting)]
+    """Return what the user should know of the training images before they are trained on."""
+    notes = [
+        training_sentence(plan),
+        incomplete_sentence(plan),
+        *plan.source.overlap_notes(plan.setting),
+    ]
     return [note for note in notes if note]
 
 

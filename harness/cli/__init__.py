@@ -22,7 +22,7 @@ from harness.cli import (
 )
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
-from harness.config.errors import HarnessError
+from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
 from harness.config.version import __version__
 
 app = typer.Typer(
@@ -86,10 +86,12 @@ def main() -> None:
     except Exception as error:
         if _DEBUG:
             raise
-        reason = str(error).split("\n")[0]
-        print(
-            f"harness: unexpected {type(error).__name__}: {reason}; python -m harness --debug "
-            "shows where",
-            file=sys.stderr,
-        )
+        print(f"harness: {_sentence_on(error)}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _sentence_on(error: Exception) -> str:
+    """Return the sentence on an error that nobody expected."""
+    if is_out_of_memory(error):
+        return out_of_memory(error)
+    return f"unexpected {reason_of(error)}; python -m harness --debug shows where"

@@ -18,16 +18,24 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of ``plan``, after printing what that is.
 
     Raises:
-        Interrupted: the person stopped it; the message says how to go on.
+        Interrupted: the user stopped it; the message says how to go on.
         UsageError: the name of the request's table is that of another one.
     """
-    from harness.api import check_table_name, compute, describe, is_complete, training_notes
+    from harness.api import (
+        check_table_name,
+        compute,
+        describe,
+        is_complete,
+        legacy_note,
+        training_notes,
+    )
 
     check_table_name(plan)
     if is_complete(plan):
         return []
-    for note in training_notes(plan):
-        print(note, file=sys.stderr)
+    for note in (legacy_note(plan.out), *training_notes(plan)):
+        if note:
+            print(note, file=sys.stderr)
     print(describe(plan), file=sys.stderr)
     outcomes = compute(plan, resources)
     if any(outcome.interrupted for outcome in outcomes):

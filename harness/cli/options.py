@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.config.errors import UsageError
+from harness.config.user_folders import expanded
 
 if TYPE_CHECKING:
     from harness.api import Plan, Resources, RunRequest
@@ -73,7 +74,7 @@ class SettingFlags:
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         found = {
             "setting": self.setting,
             "recipe": self.recipe,
@@ -107,7 +108,7 @@ class RequestFlags(SettingFlags):
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         own = {"methods": self.methods, "init_from": self.init_from}
         given = {name: value for name, value in own.items() if value is not None}
         return {**super().values(), **given}
@@ -135,20 +136,30 @@ class DataFlags:
             "repeatable."
         ),
     ] = None
+    rehash: Annotated[
+        bool,
+        typer.Option(
+            "--rehash",
+            help="Read all files of data sets again. Their hashes are kept by path, size and times "
+            "of change, and miss a change that leaves all of these as they were.",
+        ),
+    ] = False
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request.
+        """Return the flags that were given, by their key in the request.
 
         Raises:
             UsageError: ``--train-set`` is not FAMILY=SET, or names a family twice.
         """
         data: dict[str, Any] = {}
         if self.data_root is not None:
-            data["root"] = self.data_root.expanduser()
+            data["root"] = expanded(self.data_root, "--data-root")
         if self.on_disk:
             data["on_disk"] = True
         if self.train_set:
             data["train_sets"] = named_values(self.train_set, "--train-set", "FAMILY=SET")
+        if self.rehash:
+            data["rehash"] = True
         return {"data": data} if data else {}
 
 
@@ -178,7 +189,7 @@ class EvaluationFlags:
         str | None,
         typer.Option(
             help="Score an out-of-distribution test set instead of the setting's own: "
-            "unseen-noise, colour-denoising, mio-strong, or a YAML file of your own."
+            "ood-noise, colour-denoising, mio-strong, or a YAML file of your own."
         ),
     ] = None
     probes: Annotated[
@@ -189,7 +200,7 @@ class EvaluationFlags:
     ] = False
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         found = {
             "protocol": self.protocol,
             "crop_multiple": self.crop_multiple,
@@ -306,7 +317,7 @@ def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
     """Return the pairs of a repeatable flag such as ``NAME=FILE``.
 
     Raises:
-        UsageError: a text has another form, or a name stands twice.
+        UsageError: a text has another form, or a name is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:

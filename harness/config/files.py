@@ -1,4 +1,4 @@
-"""The YAML that ships: where it lies, which names it has, and loading it.
+"""The YAML that ships: where it is, which names it has, and loading it.
 
 Each kind has one folder below ``datasets/`` and one file per name: ``settings``, ``sets``,
 ``protocols`` and ``out_of_distribution``; ``photographs.yaml`` lists the embedded photographs.
@@ -21,6 +21,8 @@ from harness.config.settings import OODSet, Setting
 
 CATALOGUE = "photographs.yaml"
 
+_OOD_NAMES_OF_0_1 = {"unseen-noise": "ood-noise"}
+
 
 def datasets_folder() -> Path:
     """Return the folder of YAML that ships: inside the wheel, or ``datasets/`` of a checkout.
@@ -32,7 +34,9 @@ def datasets_folder() -> Path:
     for folder in (package / "datasets", package.parent / "datasets"):
         if (folder / CATALOGUE).is_file():
             return folder
-    raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
+    raise HarnessError(
+        f"{package} has no folder of settings; install it again with pip install -e ."
+    )
 
 
 def _names(kind: str) -> list[str]:
@@ -93,9 +97,12 @@ def ood_set_names() -> list[str]:
 def load_ood_set(name: str) -> OODSet:
     """Read an out-of-distribution test set: one that ships, or a YAML file of one's own.
 
+    The names of version 0.1 are accepted too.
+
     Raises:
         UsageError: no such test set or file, or one that does not fit the schema.
     """
+    name = _OOD_NAMES_OF_0_1.get(name, name)
     own = name.endswith((".yaml", ".yml"))
     if not own and name not in ood_set_names():
         raise UsageError(

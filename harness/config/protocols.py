@@ -59,7 +59,7 @@ class NamedProtocol(Spec):
     Attributes:
         name: what flags and settings call it. The protocol's id names the rule, which files of
             several names may share.
-        title: one line for a person.
+        title: one line to be shown.
         family: the metric family of docs/protocols.md.
         sources: repositories and files that it follows.
         notes: what the published evaluation does besides.

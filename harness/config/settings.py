@@ -198,7 +198,7 @@ class OODSet(Spec):
 
     Methods are trained on a setting and scored on these columns instead of its own, under its
     preprocessing and protocol. A task with the name of one of the setting's tasks counts as that
-    one for methods that need task labels. ``synthetic`` tells whether the setting's embedded
+    one for methods that need task labels. ``synthetic`` says whether the setting's embedded
     images can be degraded so; without it, data sets on disk are needed.
     """
 

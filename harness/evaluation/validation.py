@@ -12,7 +12,7 @@ import torch
 from harness.config.settings import Task
 from harness.data.sources.protocol import ValidationPairs
 from harness.evaluation.metrics.psnr import psnr_rgb
-from harness.evaluation.restore import clamped
+from harness.evaluation.restore import clamped, restore_batch
 from harness.method import Method, TaskClassifier
 
 
@@ -66,8 +66,7 @@ class Validation:
         labels = (task.name,) if self.needs_task_labels else None
         values = []
         for degraded, clean in self.source.pairs(task):
-            with torch.no_grad():
-                restored = method.restore(torch.from_numpy(degraded).to(device), labels)
+            restored = restore_batch(method, torch.from_numpy(degraded).to(device), labels)
             output = clamped(restored)[0].cpu().numpy()
             values.append(psnr_rgb(output, clean[0]))
         return float(np.mean(values))

@@ -31,6 +31,16 @@ def export_runs(plan: Plan, folder: Path) -> int:
     return archive.export_runs([_stored(run) for run in plan.runs], folder)
 
 
+def legacy_note(out: Path) -> str:
+    """Return a sentence on runs of version 0.1 in an output folder, empty if it has none."""
+    if not (out / "cells").is_dir():
+        return ""
+    return (
+        f"{out / 'cells'} holds runs of version 0.1, which are not read as they are; count them as "
+        f"done with: --import {out}"
+    )
+
+
 def _stored(run: Run) -> StoredRun:
     required = tuple(_stored(needed) for needed in run.requires)
     return StoredRun(run.method.id, run.train, run.score, run.folder, required)

@@ -16,7 +16,7 @@ def follow_parent() -> None:
     """Leave Ctrl-C and SIGTERM to the parent, and end when it is gone.
 
     A terminal sends Ctrl-C to every process of its group, and so does whoever ends a job by
-    SIGTERM. The parent tells its workers through the stop file, so that they can save.
+    SIGTERM. The parent stops its workers through the stop file, so that they can save.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -12,7 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config.errors import HarnessError, Interrupted, UsageError
+from harness.config.errors import (
+    HarnessError,
+    Interrupted,
+    UsageError,
+    is_out_of_memory,
+    out_of_memory,
+    reason_of,
+)
 from harness.execution.locks import RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
@@ -25,7 +32,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """The disk is full, or may not be written."""
 
 Stop = Callable[[], bool]
-"""Answers whether the person asked the computation to stop."""
+"""Answers whether the user asked the computation to stop."""
 
 
 def never_stop() -> bool:
@@ -55,7 +62,7 @@ class RunOutcome:
     Attributes:
         label: method and seed.
         error: a sentence; empty if all is well.
-        interrupted: the person stopped it; it goes on from its checkpoint.
+        interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
     """
 
@@ -90,7 +97,9 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
         is_disk = error.errno in _DISK_ERRORS
         sentence = not_written(Path(error.filename or run.folder.path), error)
         return RunOutcome(run.label, error=sentence if is_disk else _unexpected(run, error))
-    except (Exception, SystemExit) as error:  # a defect in one method must not cost the others
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a defect in one method must not cost the others
         return RunOutcome(run.label, error=_unexpected(run, error))
     finally:
         progress.close()
@@ -166,16 +175,13 @@ def _complete_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress
 
 def _unexpected(run: Run, error: BaseException) -> str:
     """Store the traceback of a defect, and return the sentence on it."""
-    try:
-        reason = str(error).split("\n")[0]
-    except Exception:  # an exception of a plug-in may fail even to say what it is
-        reason = "no reason was given"
+    reason = out_of_memory(error) if is_out_of_memory(error) else reason_of(error)
     trace = _trace_file(run)
     try:
         write_text(trace, traceback.format_exc())
-    except HarnessError:  # a full disk must not end the other runs
-        return f"{type(error).__name__}: {reason}; its traceback could not be written"
-    return f"{type(error).__name__}: {reason}; see {trace}"
+    except (HarnessError, MemoryError):  # a full disk must not end the other runs
+        return f"{reason}; its traceback could not be written"
+    return f"{reason}; see {trace}"
 
 
 def _trace_file(run: Run) -> Path:

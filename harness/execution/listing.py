@@ -19,7 +19,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class StoredRunInfo:
-    """One run folder as a person sees it.
+    """One run folder as a listing shows it.
 
     Attributes:
         id: name of the folder.

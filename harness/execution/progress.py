@@ -1,4 +1,4 @@
-"""What a long job tells the person who waits for it."""
+"""Progress of a long job, as bars in a terminal or as lines of text."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from harness.training.progress import duration as duration
 
 
 class Progress(Protocol):
-    """Receives the course of one run."""
+    """Shows the progress of one run."""
 
     def step(self, done: int, total: int, loss: float, validation: str) -> None:
-        """Tell that ``done`` of ``total`` training steps are done."""
+        """Show that ``done`` of ``total`` training steps are done."""
         ...
 
     def images(self, what: str, done: int, total: int) -> None:
-        """Tell that ``done`` of ``total`` images are ``what`` (scored, probed)."""
+        """Show that ``done`` of ``total`` images are ``what`` (scored, probed)."""
         ...
 
     def log(self, text: str) -> None:
-        """Tell something in one line."""
+        """Log one line."""
         ...
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ class PlainProgress:
         """Print step, loss, validation and time left."""
         now = time.monotonic()
         if self._first is None:
-            # One step tells no rate; the first line comes after the first interval.
+            # One step gives no rate; the first line comes after the first interval.
             self._first, self._began, self._last_s = done, now, now
         if now - self._last_s < self.every_s and done < total:
             return
@@ -120,5 +120,5 @@ class BarProgress:
 
 
 def progress_for(label: str, live: bool) -> Progress:
-    """Return bars where a person watches a terminal, plain lines elsewhere."""
+    """Return bars where a person watches a terminal, plain lines otherwise."""
     return BarProgress(label) if live and sys.stderr.isatty() else PlainProgress(label)

@@ -26,6 +26,7 @@ from harness.registry import use_plugins
 from harness.store.files import write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
 from harness.store.results import append, results_of
+from harness.training.pretrained import Pretrained
 
 
 def score_run(
@@ -38,7 +39,14 @@ def score_run(
     """
     if run.score is None:
         return
-    network = trained_network(run).to(torch.device(worker.device)).eval()
+
+    def on_read(pretrained: Pretrained) -> None:
+        progress.log(pretrained.describe())
+        if not run.folder.provenance.exists():
+            content = {"label": run.method.label, **pretrained.provenance()}
+            write_json(run.folder.provenance, content)
+
+    network = trained_network(run, on_read).to(torch.device(worker.device)).eval()
     subject = Subject(
         method=network,
         method_id=run.method.id,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from harness.config.errors import HarnessError, reason_of
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
@@ -31,6 +33,24 @@ def is_complete(plan: Plan) -> bool:
     return all(run_status(run, plan) == "done" for run in plan.runs)
 
 
+def missing_batches(plan: Plan) -> list[list[Run]]:
+    """Return what of ``plan`` is not stored, in batches to be computed one after the other.
+
+    The runs of a batch need none of each other, so that they may be computed side by side. The
+    first batch holds the auxiliary runs that runs of the second need.
+    """
+    scored = _missing(plan.runs, plan)
+    needed: set[str] = set()
+    for run in scored:
+        needed |= {required.weights_id for required in run.requires}
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
+    return [auxiliary, scored]
+
+
+def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    return [run for run in runs if run_status(run, plan) != "done"]
+
+
 def estimated_s(run: Run, plan: Plan) -> float:
     """Return a rough time for what of ``run`` is missing, from the recipe's measured step."""
     status = run_status(run, plan)
@@ -47,7 +67,14 @@ def _training_s(run: Run, plan: Plan) -> float:
     if run.train.optimisation is None:
         return 0.0
     spec = run.method.spec
-    factor = 1.0 if spec.cost is None else spec.cost(run.train.options)
+    try:
+        factor = 1.0 if spec.cost is None else float(spec.cost(run.train.options))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a function of a plug-in
+        raise HarnessError(
+            f"the cost of {run.method.id} cannot be computed: {reason_of(error)}; mend its spec"
+        ) from error
     step_s = plan.recipe.runtime.expected_step_s * spec.relative_cost * factor
     return run.train.optimisation.steps * step_s
 

@@ -11,7 +11,7 @@ from harness.config.errors import HarnessError
 from harness.execution.children import follow_parent
 from harness.execution.execute import Control, RunOutcome, execute
 from harness.execution.process import Worker
-from harness.execution.status import run_status
+from harness.execution.status import missing_batches
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -23,23 +23,14 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     Runs that others need come first. A run that fails affects only those that need it. Runs that
     another process computes are left for last, and then waited for.
     """
-    todo = _missing(plan.runs, plan)
-    needed: set[str] = set()
-    for run in todo:
-        needed |= {required.weights_id for required in run.requires}
-    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
     stop_file = plan.out / f".stop-{os.getpid()}"
     outcomes: list[RunOutcome] = []
     with stop_on_signals(stop_file):
-        for runs in (auxiliary, todo):
+        for runs in missing_batches(plan):
             outcomes += _Batch(plan, worker, stop_file).compute(runs)
             if any(outcome.interrupted for outcome in outcomes):
                 break
     return outcomes
-
-
-def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
-    return [run for run in runs if run_status(run, plan) != "done"]
 
 
 @dataclass(frozen=True)

@@ -16,26 +16,30 @@ from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Setting
+from harness.data.on_disk.hashing import look_again
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
 from harness.evaluation.metrics.registry import metric_ids
 from harness.planning.overrides import ScoredSetting, override
 from harness.planning.request import CheckpointRequest, RunRequest
-from harness.planning.run import Checkpoint, Run
+from harness.planning.run import Run
 from harness.planning.run_factory import RunFactory
 from harness.registry import (
     MethodChoice,
+    WeightsFile,
     auxiliary_method,
     catalogue,
     find,
     options_as_json,
     resolve_options,
+    stored_options,
     use_plugins,
 )
-from harness.store.weights import metadata_options, read_metadata
+from harness.store.weights import stated_method
 
 _SPANDREL = "spandrel"
+_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Plan:
 def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Plan:
     """Build the plan of a request; the degraded input is always part of it.
 
-    ``on_progress`` hears how many files of data sets have been hashed.
+    ``on_progress`` receives how many files of data sets have been hashed.
 
     Raises:
         UsageError: an unknown name, options that contradict each other, or data that is missing.
@@ -133,6 +137,10 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     use_plugins(request.plugins)
     own = load_setting(request.setting)
     recipe = load_recipe(request.recipe, request.setting)
+    if request.data.rehash:
+        if not request.data.uses_files:
+            raise UsageError("--rehash is about data sets on disk; add --data-root")
+        look_again()
     source = open_source(
         request.data.root, request.data.on_disk, request.data.train_sets, on_progress
     )
@@ -165,7 +173,18 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     else:
         runs = _pretrained_runs(request.checkpoint, scored, factory)
     auxiliary = {needed.weights_id: needed for run in runs for needed in run.requires}
+    _check_training_sizes(source, own, [*auxiliary.values(), *runs])
     return replace(plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()))
+
+
+def _check_training_sizes(source: DataSource, setting: Setting, runs: Sequence[Run]) -> None:
+    """Refuse training images that are smaller than a patch of one of the runs."""
+    patches_px: list[int] = []
+    for run in runs:
+        if run.train.data is not None and run.train.optimisation is not None:
+            patches_px.append(run.train.optimisation.patch_px)
+    if patches_px:
+        source.check_training_sizes(setting, max(patches_px))
 
 
 def store_plan(plan: Plan, path: Path) -> None:
@@ -213,12 +232,18 @@ def _initial_weights(request: RunRequest) -> Path | None:
     """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
     if request.init_from is None:
         return None
-    of_run = request.out / request.init_from / "weights.safetensors"
-    for path in (Path(request.init_from), of_run):
+    if request.checkpoint is not None:
+        raise UsageError(
+            "--init-from starts trainings, and weights of a checkpoint are not trained"
+        )
+    named = Path(request.init_from).expanduser()
+    for path in (named, named / _WEIGHTS, request.out / named / _WEIGHTS):
         if path.is_file():
             return path
+    runs = [path.parent.name for path in request.out.glob(f"*/{_WEIGHTS}")]
     raise UsageError(
-        f"--init-from {request.init_from} is neither a file nor a run with weights in {request.out}"
+        f"--init-from {request.init_from} is neither a file nor a run with weights in "
+        f"{request.out}; {did_you_mean(request.init_from, runs)}"
     )
 
 
@@ -231,11 +256,18 @@ def _check_columns(request: RunRequest, tested: Setting) -> None:
             )
 
 
+def _require_weights(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"checkpoint {path} is a folder; name the file of weights in it")
+    if not path.exists():
+        raise UsageError(f"checkpoint {path} does not exist; check the path")
+
+
 def _check_probes(request: RunRequest) -> None:
     if request.probes and request.evaluation.test_set is not None:
         raise UsageError(
-            "--probes are about the setting's own test set, and show there how unseen "
-            "degradations are routed; leave --test-set out"
+            "--probes are about the setting's own test set, and show there how "
+            "out-of-distribution degradations are routed; leave --test-set out"
         )
 
 
@@ -253,6 +285,8 @@ def _trained_runs(request: RunRequest, scored: ScoredSetting, factory: RunFactor
 def _pretrained_runs(
     asked: CheckpointRequest, scored: ScoredSetting, factory: RunFactory
 ) -> list[Run]:
+    for path in (asked.file, *asked.required.values()):
+        _require_weights(path)
     method, options = _method_of(asked, factory)
     _check_task_labels(method, scored)
     required = []
@@ -262,11 +296,11 @@ def _pretrained_runs(
                 f"{method.id} builds on {name}; give its weights: --required {name}=FILE"
             )
         helper = auxiliary_method(name)
-        checkpoint = Checkpoint(asked.required[name])
+        checkpoint = WeightsFile(asked.required[name])
         helper_options = _published_options(helper, factory)
         required.append(factory.pretrained_run(helper, helper_options, checkpoint, scored=False))
     runs = [factory.method_run(find(name), 0) for name in _always_shown()]
-    checkpoint = Checkpoint(asked.file, asked.entry)
+    checkpoint = WeightsFile(asked.file, asked.entry, asked.prefix, asked.ignore)
     runs.append(factory.pretrained_run(method, options, checkpoint, tuple(required)))
     return runs
 
@@ -281,17 +315,22 @@ def _method_of(
     if asked.method is not None:
         method = find(asked.method)
         return method, _published_options(method, factory)
-    known = read_metadata(asked.file)
-    if "method" not in known or "options" not in known:
+    known = stated_method(asked.file)
+    if known is None:
         raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    return find(known["method"]), metadata_options(asked.file, known)
+    method = find(known.method)
+    return method, stored_options(method.spec, known.options, str(asked.file))
 
 
 def _spandrel(asked: CheckpointRequest) -> MethodChoice:
     """Return the method of a network that spandrel recognises by its weights."""
     overrides = {"checkpoint": str(asked.file)}
-    if asked.architecture is not None:
-        overrides["architecture"] = asked.architecture
+    for name in ("architecture", "entry", "prefix"):
+        value = getattr(asked, name)
+        if value is not None:
+            overrides[name] = value
+    if asked.ignore:
+        overrides["ignore"] = ",".join(asked.ignore)
     name = asked.architecture or asked.file.stem
     return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
 

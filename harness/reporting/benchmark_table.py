@@ -65,7 +65,7 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
     ``extra`` names columns of :mod:`harness.reporting.columns`.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
         UsageError: an extra column is unknown.
     """
@@ -210,7 +210,7 @@ def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) ->
 
 
 def _data_set(request: SummaryRequest, column: str) -> str:
-    """Return the data set of a column; an average stands on several."""
+    """Return the data set of a column; an average is made of several."""
     if column != AVERAGE:
         return request.data_sets[column]
     return ", ".join(dict.fromkeys(request.data_sets.values()))
@@ -231,7 +231,9 @@ def _details(request: SummaryRequest) -> str:
     """Return how the figures came about, in a few sentences."""
     counts = []
     for column in request.columns:
-        counts.append(f"{column.label} {len(request.images[column.name])}")
+        scored, whole = len(request.images[column.name]), request.expected_images(column.name)
+        count = f"{scored} of {whole}" if scored < whole else str(scored)
+        counts.append(f"{column.label} {count}")
     seeds = ", ".join(map(str, request.seeds))
     several = len(request.seeds) > 1
     spread = "; ± is the standard deviation over seeds" if several else ""
@@ -243,7 +245,8 @@ def _details(request: SummaryRequest) -> str:
     title = f"{request.title}. " if is_short else ""
     return (
         f"{title}{BEST_AND_SECOND}. Setting {request.setting}; recipe {request.recipe}; "
-        f"protocol {request.protocol}, preprocessing {request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}. "
+        f"protocol {request.protocol}, preprocessing {request.preprocessing}; "
+        f"seed{'s' if several else ''} {seeds}{spread}. "
         f"{trained}Images scored{cut}: {', '.join(counts)}. {absent}Average: {_average(request)}."
     )
 
@@ -254,6 +257,8 @@ def _average(request: SummaryRequest) -> str:
         present = [column.name for column in request.columns if column.name not in request.absent]
         hint = f" (--columns {','.join(present)} averages those that are there)"
         return "none, for a part of the columns is no average" + (hint if present else "")
+    if request.expected:
+        return "none, for some columns are incomplete"
     if request.left_out:
         left_out = ", ".join(request.left_out)
         return f"mean of the columns shown, which were chosen; without {left_out}"

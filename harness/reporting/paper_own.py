@@ -31,7 +31,7 @@ def own_rows(own: Summary, cited: CitedTable) -> list[PaperRow]:
 
 
 def own_detail(own: Summary, origin: Origin) -> str:
-    """Return what stands behind the values of a part, in half a sentence."""
+    """Return what the values of a part were measured on, in half a sentence."""
     request = own.request
     made = f"pretrained weights, scored here on {request.images_are}"
     if origin == "measured":

@@ -46,7 +46,7 @@ IMAGES_OF = "Images of"
 """Label of the row that says which data set the values below it are of."""
 
 VENUE, DELTA = "venue", "delta"
-"""Keys of the columns beside those of values."""
+"""Keys of the columns in addition to those of values."""
 
 FIELDS = (
     *("setting", "origin", "from", "type", "method", "venue", "column", "metric", "value"),
@@ -64,7 +64,7 @@ class PaperPart:
         origin: of all rows.
         name: the origin as the caption names it.
         heading: over the rows.
-        detail: what stands behind the values, in half a sentence.
+        detail: what the values were measured on, in half a sentence.
         rows: in order.
         data_sets: by column, the data set whose images these rows are of; empty for cited rows,
             whose columns are named after theirs.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.config.hashing import spec_hash
 from harness.evaluation.metrics import MetricFacts, metric_facts
@@ -23,7 +25,7 @@ def summary_of(plan: Plan) -> Summary:
     """Return the numbers of a plan's table; what is not stored is absent.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
     """
     results: list[Result] = []
@@ -47,7 +49,7 @@ def is_anything_stored(plan: Plan) -> bool:
 
 
 def reevaluated_summary(plan: Plan) -> Summary | None:
-    """Return the numbers of pretrained weights that are stored beside a plan's runs, if any.
+    """Return the numbers of pretrained weights that are stored next to a plan's runs, if any.
 
     Shown are those scored on the test set of this plan under its protocol; two files of weights
     of one method are two rows.
@@ -61,8 +63,7 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         provenance = RunFolder(path.parent).read_provenance()
         name = f"{found[0].method}#{found[0].weights}"
         label = provenance.get("label", found[0].method)
-        source = provenance.get("source")
-        notes = () if source is None else (f"weights of {source}",)
+        notes = (_weights_note(provenance, "a file"),)
         rows.append(MethodRow(name, str(label), False, notes))
         for result in found:
             results.append(replace(result, method=name))
@@ -85,13 +86,23 @@ def _reevaluated(path: Path, plan: Plan) -> list[Result]:
     return found
 
 
+def _weights_note(provenance: Mapping[str, Any], name: str) -> str:
+    """Return which file weights come from, and from which of several entries in it."""
+    entry, others = provenance.get("entry"), provenance.get("other_entries")
+    where = f", entry {entry}" if entry and others else ""
+    return f"weights of {provenance.get('source', name)}{where}"
+
+
 def _method_row(runs: list[Run]) -> MethodRow:
     method, checkpoint = runs[0].method, runs[0].checkpoint
     notes: list[str] = []
     if method.spec.needs_task_labels:
         notes.append(ORACLE_NOTE)
     if checkpoint is not None:
-        notes.append(f"weights of {checkpoint.path.name}, evaluated again")
+        provenance = runs[0].folder.read_provenance()
+        notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
+    if runs[0].initial is not None:
+        notes.append(f"training started from the weights in {runs[0].initial.name}")
     notes += prompt_notes(stored_prompts(runs), len(runs))
     is_reference = method.spec.role == "reference"
     return MethodRow(
@@ -129,9 +140,19 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         images=images,
         centre_px=plan.test.centre_px,
         absent={name: data for name, data in plan.absent_columns.items() if name in images},
+        expected=_expected(plan, images),
         training=training_sentence(plan),
         left_out=tuple(left_out),
     )
+
+
+def _expected(plan: Plan, images: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Return by shown column the images of a complete data set, where the one here has fewer."""
+    found = {}
+    for column, count in plan.source.expected_images(plan.test, plan.setting).items():
+        if column in images:
+            found[column] = count
+    return found
 
 
 def _data_sets(plan: Plan, images: dict[str, list[str]]) -> dict[str, str]:

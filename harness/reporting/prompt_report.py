@@ -1,4 +1,4 @@
-"""What prompts do, beside the table: nobody should have to look for a collapse."""
+"""What prompts do, printed with the table, so that a collapse is not overlooked."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Paired:
     Attributes:
         total: (seeds, clean images, columns), summed over the degradations of an image.
         count: (clean images, columns), the number of those degradations.
-        groups: indices of clean images that stand in the same columns; the bootstrap draws them
+        groups: indices of clean images that are in the same columns; the bootstrap draws them
             among each other alone.
     """
 

@@ -61,6 +61,7 @@ class SummaryRequest:
         images: by column, the images that a complete value needs.
         centre_px: side of the square that was cut from the centre, None for whole images.
         absent: by column, the data set that would fill it and is not on this disk.
+        expected: by column, the images of a complete data set, where the one here has fewer.
         training: a sentence on what was trained on; empty for synthetic data.
         left_out: labels of the setting's columns that were not asked for.
     """
@@ -81,12 +82,17 @@ class SummaryRequest:
     absent: Mapping[str, str] = field(default_factory=dict)
     training: str = ""
     left_out: tuple[str, ...] = ()
+    expected: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def column_names(self) -> list[str]:
         """Names of the columns, the average last."""
         names = [column.name for column in self.columns]
         return [*names, AVERAGE]
+
+    def expected_images(self, column: str) -> int:
+        """Return how many images a complete value of a column stands on."""
+        return self.expected.get(column, len(self.images[column]))
 
     @property
     def is_synthetic(self) -> bool:
@@ -157,7 +163,7 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
             for column in request.columns:
                 part = by_value.get((row.id, column.name, metric.id))
                 if part is not None:
-                    expected = len(request.images[column.name]) * seeds
+                    expected = request.expected_images(column.name) * seeds
                     entries[row.id, column.name, metric.id] = _entry(part, expected)
             average = _average(frame, row.id, metric.id, entries, request)
             if average is not None:
@@ -205,7 +211,7 @@ def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
 
 
 def _check_rules(frame: pd.DataFrame, request: SummaryRequest) -> None:
-    """Check that every column stands on one data set, one preprocessing and one protocol."""
+    """Check that every column is of one data set, one preprocessing and one protocol."""
     for key, expected in (
         ("preprocessing", request.preprocessing),
         ("protocol", request.protocol),

@@ -14,13 +14,13 @@ MARKS = "†‡§¶"
 """Signs of footnotes; after the last one they are doubled."""
 
 MISSING = "--"
-"""What stands where no value is known."""
+"""The text where no value is known."""
 
 BEST_AND_SECOND = "{marks}"
-"""Stands in a caption where a renderer says how it marks best and second."""
+"""A mark in a caption, where a renderer says how it marks best and second."""
 
 Layout = Literal["stacked", "wide", "plain"]
-"""How a table lies on a page.
+"""How a table is laid out on a page.
 
 ``stacked``: metrics one below the other, within a text column. ``wide``: metrics side by side,
 across a page. ``plain``: texts in columns, without ranks.
@@ -60,8 +60,8 @@ class Column:
         group: heading over several columns, or empty.
         latex_label: ``label`` as LaTeX source; None escapes it.
         per_metric: whether it has a value for each metric.
-        is_text: whether it holds words, which stand to the left of all values.
-        is_trailing: whether it stands behind all groups, as averages do.
+        is_text: whether it holds words, which are set to the left of all values.
+        is_trailing: whether it is set after all groups, as averages do.
         is_signed: whether its values carry a sign.
     """
 
@@ -131,7 +131,7 @@ class MetricHeading(Protocol):
 
 @dataclass(frozen=True)
 class NoMetric:
-    """Stands for the one value that a column of texts has."""
+    """The name of the one value that a column of texts has."""
 
     id: str = ""
     label: str = ""
@@ -151,7 +151,7 @@ class Table:
     """Everything that a renderer needs.
 
     Attributes:
-        layout: how it lies on a page.
+        layout: how it is laid out on a page.
         name: its name in LaTeX labels.
         columns: from left to right, those of words first.
         panels: the metrics by the grid in which text shows them.
@@ -272,7 +272,7 @@ def metric_panel(metrics: Sequence[MetricHeading]) -> Panel:
 
 
 def grouped_columns(columns: Sequence[Column]) -> list[Column]:
-    """Return those of ``columns`` that may stand below a group's heading."""
+    """Return those of ``columns`` that may be below a group's heading."""
     return [column for column in columns if not column.is_trailing]
 
 

@@ -33,7 +33,7 @@ RESULTS_FILE = "results.csv"
 
 
 def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
-    """Write what is stored of ``runs`` to ``folder``, beside what is there; return runs written.
+    """Write what is stored of ``runs`` to ``folder``, next to what is there; return runs written.
 
     Raises:
         UsageError: nothing is stored.

@@ -47,7 +47,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         HarnessError: the file cannot be written; the message names it and the reason.
     """
-    temporary = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     failed: list[OSError] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +65,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where this process writes what becomes ``path``."""
+    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.tmp")
 
 
 class _Recorder(io.BufferedWriter):

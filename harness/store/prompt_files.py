@@ -1,4 +1,4 @@
-"""What is stored of the prompts of a run: the summary beside tables, and the analysis by score.
+"""What is stored of the prompts of a run: the summary that tables show, and the analysis by score.
 
 Both are checked on reading: a damaged file is one sentence, not a wrong number or a traceback.
 """

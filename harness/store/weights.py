@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,47 @@ _METADATA = "__metadata__"
 _CHECKSUM = "content_sha256"
 
 
+_LONGEST_HEADER = 100_000_000
+
+
+def begins_as_safetensors(head: bytes) -> bool:
+    """Return whether a file that begins with ``head`` is laid out like safetensors."""
+    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and length <= _LONGEST_HEADER
+
+
+def require_all_bytes(path: Path) -> None:
+    """Refuse a safetensors file that is shorter than its header says.
+
+    Raises:
+        HarnessError: the file was cut off.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_LENGTH_BYTES + 1)
+        if not begins_as_safetensors(head):
+            return
+        expected = _LENGTH_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "little")
+        if size >= expected:
+            header = head[_LENGTH_BYTES:] + file.read(expected - len(head))
+            expected += _data_bytes(header)
+    if size < expected:
+        raise HarnessError(
+            f"checkpoint {path} is truncated: {size} of at least {expected} bytes are there; fetch "
+            "it again"
+        )
+
+
+def _data_bytes(header: bytes) -> int:
+    """Return how many bytes of tensors a header announces; 0 if it cannot be read."""
+    try:
+        entries = json.loads(header)
+        entries.pop("__metadata__", None)
+        return max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return 0
+
+
 def read_metadata(path: Path) -> Mapping[str, str]:
     """Return the text that a safetensors file carries; nothing for other files.
 
@@ -35,28 +76,51 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_all_bytes(path)
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise HarnessError(f"checkpoint {path} is no readable safetensors file: {error}") from error
 
 
-def metadata_options(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options that a file of weights carries; {} where it carries none.
+@dataclass(frozen=True)
+class StatedMethod:
+    """What a file of weights states about itself.
+
+    Attributes:
+        method: the name of the method.
+        options: its options, as JSON values.
+        tasks: the tasks that the network knows; None in files of other versions.
+    """
+
+    method: str
+    options: Mapping[str, Any]
+    tasks: tuple[str, ...] | None
+
+
+def stated_method(path: Path) -> StatedMethod | None:
+    """Return what a file of this project states about itself; None of other files.
 
     Raises:
-        HarnessError: they are no JSON object.
+        HarnessError: the file calls itself safetensors and is damaged, or states nonsense.
     """
+    known = read_metadata(path)
+    if "method" not in known or "options" not in known:
+        return None
     try:
-        found = json.loads(metadata.get("options", "{}"))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        options = json.loads(known["options"])
+        tasks = json.loads(known.get("tasks", "null"))
+    except (ValueError, RecursionError) as error:
         raise HarnessError(
-            f"checkpoint {path} is damaged: the options in its metadata are no JSON object; fetch "
-            "it again, or name its method with --method"
+            f"{path} states options that cannot be read ({error}); name the method with --method"
+        ) from error
+    has_tasks = isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
+    if not isinstance(options, dict) or not (has_tasks or tasks is None):
+        raise HarnessError(
+            f"{path} states options or tasks of another kind than expected; name the method with "
+            "--method"
         )
-    return found
+    return StatedMethod(known["method"], options, tuple(tasks) if has_tasks else None)
 
 
 def sealed(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -105,27 +169,6 @@ def check_content(path: Path, advice: str) -> None:
         raise HarnessError(f"{path} cannot be read ({error}); {advice}") from error
     if expected is not None and expected != found:
         raise HarnessError(f"{path} is damaged: its checksum differs; {advice}")
-
-
-def check_zip(path: Path, advice: str) -> None:
-    """Check the checksums in a file of ``torch.save``, which torch itself does not look at.
-
-    Files of the format before PyTorch 1.6 are no zip files and have none.
-
-    Raises:
-        HarnessError: a part of the file is damaged; ends with ``advice``.
-    """
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()
-    except Exception as error:  # damage shows in many ways
-        raise HarnessError(f"{path} cannot be read ({error}); {advice}") from error
-    if damaged is not None:
-        raise HarnessError(
-            f"{path} cannot be read (the checksum of its part {damaged} differs); {advice}"
-        )
 
 
 def _split(content: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -16,8 +16,9 @@ from harness.config.errors import HarnessError
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import TrainSpec
 from harness.method import Method
-from harness.store.files import write_atomically, write_bytes
-from harness.store.weights import check_content, check_zip, sealed
+from harness.store.checked_zip import check_zip, write_checked
+from harness.store.files import write_bytes
+from harness.store.weights import check_content, sealed
 from harness.training.state_names import differences
 
 _FORMAT = 2
@@ -66,7 +67,7 @@ def save_state(path: Path, weights_id: str, method: str, state: TrainingState) -
         "sha256": state_sha256(vars(state)),
         **vars(state),
     }
-    write_atomically(path, lambda file: torch.save(content, file))
+    write_checked(path, lambda file: torch.save(content, file))
 
 
 def load_state(path: Path, weights_id: str, method: str) -> TrainingState:
@@ -75,7 +76,7 @@ def load_state(path: Path, weights_id: str, method: str) -> TrainingState:
     Raises:
         HarnessError: the file is damaged, or belongs to another method or run.
     """
-    check_zip(path, _TRAIN_AGAIN)
+    check_zip(path, _TRAIN_AGAIN, own=True)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         found_id, found_method = content.pop("weights_id"), content.pop("method")

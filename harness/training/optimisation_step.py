@@ -24,7 +24,7 @@ class NotFiniteError(Exception):
 
     Attributes:
         what: ``loss`` or ``gradient``.
-        terms: the loss terms, for a person.
+        terms: the loss terms, to be shown.
     """
 
     def __init__(self, what: str, terms: str) -> None:

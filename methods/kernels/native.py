@@ -85,9 +85,17 @@ def _built(compiler: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder of compiled kernels, under XDG_CACHE_HOME or ~/.cache."""
+    """Return the folder of compiled kernels, under XDG_CACHE_HOME or ~/.cache.
+
+    Raises:
+        OSError: there is neither.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "restoration-harness" / "kernels"
+    try:
+        cache = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError as error:  # HOME is not set, and the system does not know the user
+        raise OSError("no home folder is known; set XDG_CACHE_HOME") from error
+    return cache / "restoration-harness" / "kernels"
 
 
 def _call(*command: str) -> None:

@@ -28,6 +28,7 @@ _NOT_NEGATIVE = (
     "cpr_warmup_steps",
 )
 _POSITIVE = ("prompt_scale", "router_temperature", "router_temperature_start", "cpr_tau")
+_LARGEST_SCALE = 64
 _FOR_ROUTERS = ("load_balancing_weight", "outcome_weight", "teacher_weight", "shared_router")
 
 
@@ -45,6 +46,25 @@ def check_prompts(options: PromptOptions, context: CheckContext) -> None:
     _check(_NEGATIVE_RULES, options, context)
     if options.cpr_negatives in ("unselected", "mixture", "in-use"):
         _check(_UNSELECTED_RULES, options, context)
+
+
+def check_chooser(options: PromptOptions, able: str) -> None:
+    """Check that what chooses the prompts is there: a router always, and ``able``.
+
+    Args:
+        options: those of prompts.
+        able: the chooser that the method's spec provides for (a classifier that is trained before,
+            or labels that are passed).
+
+    Raises:
+        OptionError: it is not.
+    """
+    if options.chooser in ("router", able):
+        return
+    method = {"classifier": "explicit", "true-task": "oracle"}[options.chooser]
+    raise OptionError(
+        f"chooser={options.chooser} is what the method '{method}' is for; use it, or chooser={able}"
+    )
 
 
 def _check(rules: Sequence[Rule], options: PromptOptions, context: CheckContext) -> None:
@@ -99,6 +119,12 @@ def _scales_are_positive(options: PromptOptions, context: CheckContext) -> str |
         if value <= 0:
             return f"{name}={value} must be above 0"
     return None
+
+
+def _scale_is_bounded(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.prompt_scale <= _LARGEST_SCALE:
+        return None
+    return f"prompt_scale={options.prompt_scale} must be at most {_LARGEST_SCALE}"
 
 
 def _decay_is_a_share(options: PromptOptions, context: CheckContext) -> str | None:
@@ -254,6 +280,7 @@ _PROMPT_RULES: tuple[Rule, ...] = (
 _RANGE_RULES: tuple[Rule, ...] = (
     _weights_are_not_negative,
     _scales_are_positive,
+    _scale_is_bounded,
     _decay_is_a_share,
 )
 _ROUTER_RULES: tuple[Rule, ...] = (

@@ -46,7 +46,7 @@ def pyiqa_metric(name: str) -> Metric:
     except ImportError as error:
         raise HarnessError(
             f"metric '{name}' comes from pyiqa, which cannot be imported ({error}); "
-            "run pip install pyiqa"
+            "install the harness again with pip install -e ."
         ) from error
     if name not in pyiqa.list_models():
         raise HarnessError(

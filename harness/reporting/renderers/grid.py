@@ -72,7 +72,7 @@ def _sheet(table: Table, panel: Panel, style: GridStyle) -> Sheet:
 
 
 def _is_shown(column: Column, panel: Panel, table: Table) -> bool:
-    """Return whether a column stands in a panel; what belongs to no metric stands in the first."""
+    """Return whether a column is in a panel; what belongs to no metric is in the first."""
     return column.per_metric or column.is_text or panel == table.panels[0]
 
 

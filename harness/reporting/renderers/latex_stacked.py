@@ -1,4 +1,4 @@
-"""A table in LaTeX that fits a text column: metrics stand one below the other."""
+"""A table in LaTeX that fits a text column: metrics are set one below the other."""
 
 from __future__ import annotations
 

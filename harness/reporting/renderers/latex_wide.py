@@ -1,4 +1,4 @@
-"""A table in LaTeX that fits the width of a two-column page: metrics stand side by side."""
+"""A table in LaTeX that fits the width of a two-column page: metrics are set side by side."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def _name(label: str) -> str:
 
 
 def _value(table: Table, column: Column, cell: Cell | None) -> str:
-    """Return a value marked by its rank; marks take no width, and the spread stands below."""
+    """Return a value marked by its rank; marks take no width, and the spread is set below."""
     if cell is None:
         return MISSING
     if column.is_signed:

@@ -38,7 +38,7 @@ def converted_result(line: Mapping[str, Any], run: StoredRun) -> Result:
         "weights": run.weights_id,
         "score": run.score_id,
         "method": run.method,
-        "setting": line["setting"],
+        "setting": run.score.test.setting,
         "data_set": data_set_of(run.score.test, line["column"]),
         "column": line["column"],
         "image": line["image"],

@@ -38,6 +38,9 @@ _LATER_FIELDS = ("plugin_sha256", "initial_sha256")
 
 _LAYOUT_NAMES = {"two-folders": "twin-folders"}
 
+OOD_SET_NAMES = {"ood-noise": "unseen-noise"}
+"""Out-of-distribution test sets by their present name, with the name of version 0.1."""
+
 _ID_DIGITS = 16
 
 
@@ -65,6 +68,8 @@ def legacy_score_id(score: ScoreSpec, legacy_weights_id: str) -> str:
     content = score.model_dump(mode="json")
     content["weights"] = legacy_weights_id
     content["test"] = _legacy_images(content["test"])
+    setting, plus, test_set = content["test"]["setting"].partition("+")
+    content["test"]["setting"] = setting + plus + OOD_SET_NAMES.get(test_set, test_set)
     return _hash(content)
 
 
