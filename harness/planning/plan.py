@@ -75,6 +75,14 @@ class Plan:
         return self.test.columns
 
     @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """The columns that are shown and averaged: those that were asked for, or all."""
+        chosen = self.request.columns
+        if not chosen:
+            return self.columns
+        return tuple(column for column in self.columns if column.name in chosen)
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds that were asked for."""
         return self.request.seeds
@@ -137,6 +145,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     )
     scored = override(own, request.evaluation, request.data.uses_files)
     _check_probes(request)
+    _check_columns(request, scored.tested)
     trains = request.checkpoint is None
     plan = Plan(
         request=request,
@@ -216,6 +225,15 @@ def _is_plan(content: Any) -> bool:
         return False
     runs = content["runs"]
     return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
+
+
+def _check_columns(request: RunRequest, tested: Setting) -> None:
+    known = [column.name for column in tested.columns]
+    for name in request.columns:
+        if name not in known:
+            raise UsageError(
+                f"--columns: {tested.name} has no column '{name}'; {did_you_mean(name, known)}"
+            )
 
 
 def _check_probes(request: RunRequest) -> None:
