@@ -1,7 +1,6 @@
 """The interface that a method satisfies, and the spec by which the registry knows it.
 
-This module imports no torch: the command line reads specs to plan and to print help, and a
-network is imported only when a run is computed.
+This module imports no torch: a network is imported only when a run is computed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
 
 _runtime_notes: dict[str, str] = {}
 
