@@ -12,6 +12,11 @@ Rule = Callable[[PromptOptions, CheckContext], str | None]
 
 
 def check_rules(rules: Sequence[Rule], options: PromptOptions, context: CheckContext) -> None:
+    """Apply rules in their order.
+
+    Raises:
+        OptionError: a rule is broken; the text is the rule's.
+    """
     for rule in rules:
         problem = rule(options, context)
         if problem is not None:
