@@ -1,4 +1,4 @@
-"""Score a published denoiser on CBSD68, which checks loading and scoring from outside.
+"""Score a published denoiser on CBSD68, a check of loading and scoring by published values.
 
 python -m benchmarks.dncnn --weights dncnn_color_blind.pth --images CBSD68
 python -m benchmarks.dncnn --weights dncnn_color_blind.pth --images CBSD68 --every 4 --roundings
@@ -26,6 +26,8 @@ from harness.config.seeding import generator
 from harness.data.images.read import read_image
 from harness.data.synthetic.degradations.noise import Noise, add_noise
 from harness.evaluation.metrics.psnr import psnr_rgb
+from harness.method import WeightsFile
+from harness.training.pretrained import read_weights
 from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork, load_spandrel
 
 PUBLISHED_DB = {15: 33.89, 25: 31.23, 50: 27.92}
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    denoiser = load_spandrel(arguments.weights)
+    denoiser = load_spandrel(WeightsFile(arguments.weights), read_weights)
     paths = sorted(arguments.images.glob("*.png"))[:: arguments.every]
     print(f"{denoiser.architecture} on {len(paths)} images")
     roundings = get_args(NoiseRounding) if arguments.roundings else ("unclipped",)

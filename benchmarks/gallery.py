@@ -144,7 +144,7 @@ ROWS: list[tuple[str, tuple[str, int, int], Strength]] = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--setting", help="draw the tasks of a card instead")
+    parser.add_argument("--setting", help="draw the tasks of a setting instead")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.setting:
@@ -216,18 +216,18 @@ def degraded(clean: np.ndarray, ranges: AnyDegradation, key: Sequence[str | int]
     return np.rint(drawn[0].transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
-def titled(picture: np.ndarray, title: str) -> np.ndarray:
-    """Put a line of text above (H, W, 3) uint8, and a white edge beside it."""
-    height, width = picture.shape[:2]
+def titled(image: np.ndarray, title: str) -> np.ndarray:
+    """Put a line of text above (H, W, 3) uint8, and a white edge next to it."""
+    height, width = image.shape[:2]
     tile = Image.new("RGB", (width + 2, height + HEAD_PX), "white")
     ImageDraw.Draw(tile).text((2, 2), title, fill="black", font=ImageFont.load_default(12))
-    tile.paste(Image.fromarray(picture), (0, HEAD_PX))
+    tile.paste(Image.fromarray(image), (0, HEAD_PX))
     return np.asarray(tile)
 
 
-def save(picture: np.ndarray, path: Path) -> None:
+def save(image: np.ndarray, path: Path) -> None:
     """Write (H, W, 3) uint8 in the format that the name asks for."""
-    Image.fromarray(picture).save(path, quality=QUALITY)
+    Image.fromarray(image).save(path, quality=QUALITY)
     print(f"wrote {path}, {path.stat().st_size / 1000:.0f} kB")
 
 

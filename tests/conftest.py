@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 import hypothesis
 import pytest
 import torch
 
-from harness.config.files import datasets_folder, load_setting
+from harness.cli import main
+from harness.config.files import load_setting
 from harness.config.settings import Setting
 
 # The networks of the tests are too small for a second thread to help, and on a shared machine
@@ -20,12 +19,17 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("machine", deadline=None)
 hypothesis.settings.load_profile("machine")
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+
+@dataclass(frozen=True)
+class Printed:
+    """What a command printed, and its exit code."""
+
+    stdout: str
+    stderr: str
+    returncode: int
 
 
-@pytest.fixture(scope="session")
-def cards() -> Path:
-    return datasets_folder()
+Run = Callable[..., Printed]
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +38,22 @@ def setting() -> Setting:
 
 
 @pytest.fixture
-def harness_command() -> Run:
-    """Run the command line in a process of its own, as a person does."""
+def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process: importing torch takes longer than most commands.
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**os.environ, **environment},
-        )
+    Variables of the environment stay set until the test ends.
+    """
+
+    def run(*arguments: str, **environment: str) -> Printed:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        torch.set_num_threads(1)
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Printed(printed.out, printed.err, code if isinstance(code, int) else int(bool(code)))
 
     return run

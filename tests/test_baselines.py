@@ -16,14 +16,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from harness.cli.methods import methods as list_methods
-from harness.config.errors import UsageError
-from harness.method import BuildContext, CheckContext, OptionError
-from harness.planning.plan import make_plan
+from harness.config.errors import HarnessError, UsageError
+from harness.method import BuildContext, OptionError, WeightsFile
 from harness.registry import MethodChoice, catalogue, find, instantiate, resolve_options
 from harness.training.checkpoint import load_weights, save_weights
+from harness.training.pretrained import read_weights
 from methods.baselines.extra_package import INSTALL_EXTRA, extra_installed
-from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork, load_spandrel
+from methods.baselines.spandrel_checkpoint import network as spandrel_network
+from methods.baselines.spandrel_checkpoint.network import SpandrelNetwork
 from tests.networks import TASKS, batch, build_tiny
+from tests.plans import plan_of
 
 SHARED = Path(__file__).parents[2] / "shared"
 FREE = ("nafnet", "swinir", "uformer")
@@ -40,14 +42,18 @@ needs_extra = pytest.mark.skipif(not extra_installed(), reason=f"needs `{INSTALL
 ALL = [*FREE, *(pytest.param(name, marks=needs_extra) for name in RESTRICTED)]
 
 
+def load_spandrel(path: Path, architecture: str | None = None) -> SpandrelNetwork:
+    return spandrel_network.load_spandrel(WeightsFile(path), read_weights, architecture)
+
+
 def image(height: int, width: int, count: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(height * 1000 + width)
     return torch.rand(count, 3, height, width, generator=generator)
 
 
 def options(name: str, size: str = "full", **overrides: str) -> Any:
-    context = CheckContext(TASKS, len(TASKS))
-    return resolve_options(MethodChoice(name, catalogue().specs[name], overrides), size, context)
+    choice = MethodChoice(name, catalogue().specs[name], overrides)
+    return resolve_options(choice, size, TASKS, micro_batch=len(TASKS))
 
 
 def network(architecture: str, **sizes: Any) -> nn.Module:
@@ -73,7 +79,7 @@ def restored(method: Any, degraded: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", ALL)
 def test_full_size_is_the_published_one(name: str) -> None:
-    method = instantiate(find(name).card, BuildContext(options(name), TASKS, {}))
+    method = instantiate(find(name).spec, BuildContext(options(name), TASKS, {}))
     assert sum(p.numel() for p in method.parameters()) == PARAMETERS[name]
 
 
@@ -89,10 +95,10 @@ def test_spandrel_recognises_our_weights_and_computes_the_same(name: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_weights_go_through_the_file_of_a_cell(name: str, tmp_path: Path) -> None:
+def test_weights_go_through_the_file_of_a_run(name: str, tmp_path: Path) -> None:
     method, other = build_tiny(name), build_tiny(name, seed=1)
-    run = make_plan([name], "three-task", "smoke", [0], [], tmp_path).runs[-1]
-    save_weights(tmp_path / "weights.safetensors", method.state_dict(), run.spec)
+    run = plan_of([name], tmp_path).runs[-1]
+    save_weights(tmp_path / "weights.safetensors", method.state_dict(), run.train)
     weights = load_weights(tmp_path / "weights.safetensors", run.weights_id, name)
     other.load_state_dict(weights, strict=True)
     assert torch.equal(restored(method, image(16, 16)), restored(other, image(16, 16)))
@@ -181,7 +187,7 @@ def test_edges_of_a_flat_image_are_nothing_and_of_a_point_what_the_paper_gives()
     assert float(edges(point)[..., 8, 8]) == pytest.approx(1 - subtracted, abs=1e-6)
 
 
-# Cards and options
+# Specs and options
 
 
 @pytest.mark.parametrize(
@@ -215,15 +221,15 @@ def test_without_the_extra_its_methods_name_the_command_to_install_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     for module in (f"methods.baselines.{name}.network", "methods.baselines.extra_classes"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    card = find(name).card
-    command = r"pip install restoration-harness\[noncommercial\]"
+    spec = find(name).spec
+    command = r"pip install -e '\.\[noncommercial\]'"
     with pytest.raises(OptionError, match=command):
-        instantiate(card, BuildContext(card.options(), TASKS, {}))
+        instantiate(spec, BuildContext(spec.options(), TASKS, {}))
     with pytest.raises(UsageError, match=command):
         options(name)
     list_methods()
     assert (
-        f"{name} needs a package that is not installed: {card.install}" in capsys.readouterr().out
+        f"{name} needs a package that is not installed: {spec.install}" in capsys.readouterr().out
     )
 
 
@@ -239,7 +245,7 @@ def test_listing_methods_imports_neither_torch_nor_spandrel() -> None:
 
 
 def test_a_plan_includes_no_checkpoint_by_default(tmp_path: Path) -> None:
-    plan = make_plan(["nafnet"], "three-task", "smoke", [0], [], tmp_path)
+    plan = plan_of(["nafnet"], tmp_path)
     assert plan.method_ids == ["degraded-input", "nafnet"]
 
 
@@ -302,17 +308,18 @@ def test_uformer_runs_on_a_square(tmp_path: Path) -> None:
 def test_the_choice_spandrel_builds_from_its_options(tmp_path: Path) -> None:
     path = saved(tmp_path / "net.pth", dncnn().state_dict())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = find("spandrel").card
+    spec = find("spandrel").spec
     chosen = options("spandrel", checkpoint=str(path), architecture="dncnn", sha256=digest)
-    method = instantiate(card, BuildContext(chosen, TASKS, {}))
+    context = BuildContext(chosen, TASKS, {}, read_weights=read_weights)
+    method = instantiate(spec, context)
     assert isinstance(method, SpandrelNetwork)
     with pytest.raises(NotImplementedError, match="not trained"):
         method.losses(batch(), torch.Generator())
     with pytest.raises(OptionError, match="checkpoint=FILE"):
-        instantiate(card, BuildContext(card.options(), TASKS, {}))
+        instantiate(spec, BuildContext(spec.options(), TASKS, {}, read_weights=read_weights))
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(OptionError, match="not the digest that was asked for"):
-        instantiate(card, BuildContext(chosen, TASKS, {}))
+        instantiate(spec, context)
 
 
 @pytest.mark.parametrize(
@@ -363,21 +370,25 @@ def test_objects_are_never_unpickled(suffix: str, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     content = {"state_dict": dncnn().state_dict(), "hyper_parameters": _Trap(mark)}
     path = saved(tmp_path / f"net{suffix}", content)
-    with pytest.raises(OptionError, match="never unpickled"):
+    with pytest.raises(HarnessError, match="could run code"):
         load_spandrel(path)
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("content", [{}, {"epoch": 3}, [1, 2], {"a.weight": torch.ones(2)}])
 def test_what_is_no_network_is_refused(content: Any, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"no state dict|no architecture that spandrel knows"):
+    expected = r"no dictionary of weights|no weights under|no architecture that spandrel knows"
+    with pytest.raises((HarnessError, OptionError), match=expected):
         load_spandrel(saved(tmp_path / "net.pth", content))
 
 
 def test_broken_files_and_missing_tensors_are_refused(tmp_path: Path) -> None:
-    for name, message in (("a.pth", "read as tensors"), ("a.safetensors", "not a safetensors")):
+    for name, message in (
+        ("a.pth", "cannot be read"),
+        ("a.safetensors", "no readable safetensors"),
+    ):
         (tmp_path / name).write_bytes(b"nothing of the kind")
-        with pytest.raises(OptionError, match=message):
+        with pytest.raises(HarnessError, match=message):
             load_spandrel(tmp_path / name)
     state = dncnn().state_dict()
     state["model.2.weight"] = torch.zeros(1)

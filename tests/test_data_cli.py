@@ -179,7 +179,7 @@ def test_exit_codes_and_one_sentence(harness_command: Run, tmp_path: Path) -> No
     assert "kodak24" in done.stdout
 
 
-def test_listing_loads_no_torch(harness_command: Run) -> None:
+def test_listing_loads_no_torch() -> None:
     import sys
 
     code = (

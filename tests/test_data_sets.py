@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
+import shutil
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,13 +20,24 @@ from PIL import Image
 from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import data_set_names, datasets_folder, load_data_set, read_data_set
+from harness.config.user_folders import expanded
+from harness.data.images.cache import FOLDER_VARIABLE, DecodedImages, default_folder
 from harness.data.on_disk import manifests
+from harness.data.on_disk.absence import refuse_unpaired, why_absent
 from harness.data.on_disk.duplicates import Duplicate, find_duplicates, read_thumbnails
-from harness.data.on_disk.found_set import FoundSet
+from harness.data.on_disk.found_set import FoundSet, expected_pairs
+from harness.data.on_disk.hashing import content_sha256
 from harness.data.on_disk.integrity import check_set
 from harness.data.on_disk.layouts import fit
-from harness.data.on_disk.locate import DataRoots, find_data_roots, find_set
+from harness.data.on_disk.locate import (
+    DataRoots,
+    find_data_roots,
+    find_set,
+    how_to_name_a_root,
+)
 from harness.data.on_disk.pairing import RULES
+from harness.data.on_disk.sizes import SizeRule, check_sizes
+from harness.data.on_disk.test_sets import check_paired
 from harness.data.parallel_map import map_files
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -76,13 +92,18 @@ def reasons(found: FoundSet) -> dict[str, str]:
     return {item.path.relative_to(found.folder).as_posix(): item.reason for item in found.unpaired}
 
 
+def not_utf8(folder: Path, name: bytes) -> Path:
+    """Return the path of a file whose name is bytes that are not UTF-8."""
+    return Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+
+
 # --- specs ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", data_set_names())
 def test_every_data_set_is_valid_and_says_where_from(name: str) -> None:
     made = load_data_set(name)
-    assert made.homepage.startswith("https://")
+    assert made.homepage.startswith("https://") or made.homepage == "not published"
     assert made.licence
     assert made.about
     rules = {layout.pairing for layout in made.layouts}
@@ -135,6 +156,86 @@ def test_same_name_wants_the_suffix_too(tmp_path: Path) -> None:
         "gt/3.png": "no degraded image matches it",
         "gt/4.png": "no degraded image matches it",
     }
+
+
+def test_one_name_in_several_forms_pairs(tmp_path: Path) -> None:
+    composed = unicodedata.normalize("NFC", "é")
+    apart = unicodedata.normalize("NFD", "é")
+    grow(tmp_path, ["in/1.PNG", f"in/{apart}.png", "gt/1.png", f"gt/{composed}.Png"])
+    found = fitted(tmp_path, degraded="in", clean="gt", pairing="same-name", clean_names="*.PNG")
+    assert named(found) == {
+        "1": ("in/1.PNG", "gt/1.png"),
+        apart: (f"in/{apart}.png", f"gt/{composed}.Png"),
+    }
+    assert not found.unpaired
+    assert not found.others
+
+
+def test_a_list_names_files_in_any_form(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "é")
+    grow(tmp_path, [f"in/{apart}.PNG", f"gt/{apart}.PNG"])
+    (tmp_path / "list.txt").write_text("in/é.png\n", encoding="utf-8")
+    found = fitted(tmp_path, degraded="in", clean="gt", pairing="list-file", list_file="list.txt")
+    assert len(found.pairs) == 1
+    assert not found.unpaired
+
+
+@pytest.mark.parametrize("pairing", ["same-name", "clean-only"])
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, pairing: str) -> None:
+    grow(tmp_path, ["in/1.png", "gt/1.png"])
+    bad = not_utf8(tmp_path / "gt", b"b\xff.png")
+    bad.touch()
+    degraded = {"degraded": "in"} if pairing == "same-name" else {}
+    found = fitted(tmp_path, clean="gt", pairing=pairing, **degraded)
+    assert len(found.pairs) == 1
+    assert [item.path for item in found.unpaired] == [bad]
+    with pytest.raises(HarnessError, match=r"b\\xff\.png: its name is not UTF-8.*rename"):
+        check_paired(found)
+    with pytest.raises(HarnessError, match=r"b\\xff\.png: its name is not UTF-8.*rename"):
+        manifests.hashes(found)
+
+
+def test_a_folder_whose_path_is_not_utf8_is_no_hindrance(tmp_path: Path) -> None:
+    root = not_utf8(tmp_path, b"r\xff")
+    made = pairs_on_disk(root / "some", 2)
+    found = find_set(made, DataRoots(root, "test"))
+    assert found is not None
+    assert len(content_sha256(found.pairs)) == 64
+    image = DecodedImages(tmp_path / "cache").read(found.pairs[0].clean)
+    assert image.shape[2] == 3
+
+
+def test_strays_of_one_folder_are_named_once(tmp_path: Path) -> None:
+    grow(tmp_path, ["rain-1.png", "norain-1.png", "rain-2.png", "x.png", "list.txt"])
+    found = fitted(
+        tmp_path, degraded=".", clean=".", pairing="rain-to-norain",
+        degraded_names="rain-*", clean_names="norain-*",
+    )  # fmt: skip
+    assert [path.name for path in found.others] == ["list.txt", "x.png"]
+    assert [item.path.name for item in found.unpaired] == ["rain-2.png"]
+    (tmp_path / "list.txt").write_text("rain-1.png norain-1.png\n")
+    listed = fitted(
+        tmp_path, degraded=".", clean=".", pairing="list-file", list_file="list.txt",
+        degraded_names="rain-*", clean_names="norain-*",
+    )  # fmt: skip
+    assert [path.name for path in listed.others] == ["x.png"]
+    assert [item.path.name for item in listed.unpaired] == ["rain-2.png"]
+
+
+def test_names_that_do_not_pair_are_no_absent_set(tmp_path: Path) -> None:
+    grow(tmp_path / "Some", ["in/x1.png", "gt/y1.png"])
+    made = spec_of(
+        [{"name": "one", "degraded": "in", "clean": "gt", "pairing": "same-name"}], name="some"
+    )
+    roots = DataRoots(tmp_path, "--data-root")
+    assert find_set(made, roots) is None
+    message = r"'some' lies in .*Some, but none of its 2 files.*x1\.png: its clean image.*missing"
+    assert re.search(message, why_absent(made, roots))
+    with pytest.raises(HarnessError, match=message):
+        refuse_unpaired(made, roots)
+    (tmp_path / "Some/gt/y1.png").unlink()
+    refuse_unpaired(made, roots)
+    assert "is not found below" in why_absent(made, DataRoots(tmp_path / "Some/in", "--data-root"))
 
 
 def test_same_stem_refuses_to_choose(tmp_path: Path) -> None:
@@ -339,7 +440,7 @@ RAIN = ("rain-1.png", "norain-1.png")
         ("Rain100L_old", "released"),
     ],
 )
-def test_a_set_is_found_where_and_as_it_lies(tmp_path: Path, place: str, layout: str) -> None:
+def test_a_set_is_found_where_and_as_it_is(tmp_path: Path, place: str, layout: str) -> None:
     names = {
         "two-folders": ("rain/norain-1.png", "norain/norain-1.png"),
         "promptir": ("input/1.png", "target/1.png"),
@@ -474,6 +575,78 @@ def test_a_whole_set_has_no_problem_and_a_release(tmp_path: Path) -> None:
     again = find_set(made.model_copy(update={"variants": variants}), DataRoots(tmp_path, "test"))
     assert again is not None
     assert [variant.name for variant in check_set(again).variants] == ["dark"]
+
+
+def test_identical_pairs_are_named_and_no_part_of_the_mean(tmp_path: Path) -> None:
+    made = pairs_on_disk(tmp_path / "some", 3)
+    found = find_set(made, DataRoots(tmp_path, "test"))
+    assert found is not None
+    same = found.pairs[1]
+    assert same.degraded is not None
+    shutil.copy(same.clean, same.degraded)
+    report = check_set(found)
+    assert report.identical == (same.degraded,)
+    assert report.degraded_psnr_rgb_db is not None
+    assert math.isfinite(report.degraded_psnr_rgb_db)
+
+
+def test_sizes_are_checked_from_headers_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache/images"))
+    made = pairs_on_disk(tmp_path / "some", 3)
+    found = find_set(made, DataRoots(tmp_path, "test"))
+    assert found is not None
+    rule = SizeRule(64, "the patch of 64 pixels", "lower patch_px")
+    check_sizes("some", found.pairs, "digest", rule)
+    too_much = SizeRule(65, "the patch of 65 pixels", "lower patch_px")
+    with pytest.raises(HarnessError, match=r"3 of 3 images of some.*96x64.*lower patch_px"):
+        check_sizes("some", found.pairs, "digest", too_much)
+    paint(found.pairs[2].clean, 9, (96, 80))
+    # What was found in order once is not looked through again; other contents are.
+    check_sizes("some", found.pairs, "digest", rule)
+    with pytest.raises(HarnessError, match=r"1 of 3 pairs of some differ.*96x64.*96x80"):
+        check_sizes("some", found.pairs, "other digest", rule)
+
+
+@pytest.mark.parametrize(
+    ("groups", "group", "expected"),
+    [((), None, 22), (("a", "b"), "a", 11), (("a", "b", "c"), "a", None), (("*",), "a", None)],
+)
+def test_the_expectation_of_a_group(
+    groups: tuple[str, ...], group: str | None, expected: int | None
+) -> None:
+    folder = "{group}" if groups else "in"
+    made = spec_of(
+        [{"name": "one", "degraded": folder, "clean": "gt", "pairing": "same-name",
+          "groups": groups}],
+        expected={"pairs": 22},
+    )  # fmt: skip
+    found = FoundSet(made, Path(), made.layouts[0], (), (), ())
+    assert expected_pairs(found, group) == expected
+
+
+def test_without_a_home_nothing_is_stored_and_all_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(Path, "expanduser", lambda path: no_home())
+    for name in (FOLDER_VARIABLE, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HARNESS_DATA_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    assert default_folder() is None
+    assert not find_data_roots()
+    assert "HARNESS_DATA_ROOT" in how_to_name_a_root()
+    made = pairs_on_disk(tmp_path / "some", 2)
+    found = find_set(made, DataRoots(tmp_path, "test"))
+    assert found is not None
+    assert len(content_sha256(found.pairs)) == 64
+    check_sizes("some", found.pairs, "digest", SizeRule(16, "16 pixels", "take them out"))
+    assert DecodedImages(None).read(found.pairs[0].clean).shape[2] == 3
+    with pytest.raises(UsageError, match="no such home folder is known"):
+        expanded(Path("~/data"), "--data-root")
 
 
 def test_every_kind_of_damage_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.config.errors import HarnessError
 from harness.data.images import cache
-from harness.data.images.cache import DecodedImages, default_folder
+from harness.data.images.cache import DecodedImages, default_folder, file_state
 from harness.data.images.crops import crop_alike, to_unit
 
 
@@ -53,6 +53,21 @@ def test_a_changed_file_is_decoded_anew(images: DecodedImages, png: Path) -> Non
     np.testing.assert_array_equal(images.read(png), random_image(1, 9, 11))
 
 
+def test_files_of_one_size_and_time_that_change_places_are_noticed(
+    images: DecodedImages, tmp_path: Path
+) -> None:
+    paths = [tmp_path / "a.bmp", tmp_path / "b.bmp"]
+    for seed, path in enumerate(paths):
+        Image.fromarray(random_image(seed)).save(path)
+        os.utime(path, ns=(10**15, 10**15))
+        np.testing.assert_array_equal(images.read(path), random_image(seed))
+    states = [file_state(path).text for path in paths]
+    for source, target in (("a", "c"), ("b", "a"), ("c", "b")):
+        (tmp_path / f"{source}.bmp").rename(tmp_path / f"{target}.bmp")
+    np.testing.assert_array_equal(images.read(paths[0]), random_image(1))
+    assert file_state(paths[0]).text not in states
+
+
 @pytest.mark.parametrize("left", [0, 10, 200], ids="{} bytes left".format)
 def test_a_damaged_store_is_repaired(images: DecodedImages, png: Path, left: int) -> None:
     images.read(png)
@@ -70,7 +85,9 @@ def test_without_space_or_folder_images_are_decoded(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
     np.testing.assert_array_equal(images.read(png), random_image(0))
+    assert images.folder is not None
     assert not list(images.folder.iterdir())
+    assert images.read(png) is not images.read(png), "images that are not mapped are not kept"
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     np.testing.assert_array_equal(DecodedImages(blocked / "x").read(png), random_image(0))

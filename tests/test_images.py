@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from harness.config.errors import HarnessError
-from harness.data.images.read import read_image
+from harness.data.images.read import image_size, read_image
 
 RNG = np.random.default_rng(5)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -218,3 +218,25 @@ def test_the_first_frame_of_a_phones_photograph_counts(tmp_path: Path) -> None:
     with Image.open(path) as image:
         assert image.format == "MPO"
     assert np.array_equal(read_image(path), np.full((16, 16, 3), 90))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_in_the_header_is_that_of_the_image(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (31, 20)).save(path, exif=exif)
+    assert image_size(path) == read_image(path).shape[:2]
+    assert image_size(path) == ((20, 31) if orientation < 5 else (31, 20))
+
+
+def test_the_size_of_a_damaged_file_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with pytest.raises(HarnessError, match=r"a\.png is missing"):
+        image_size(path)
+    path.write_bytes(b"no image")
+    with pytest.raises(HarnessError, match=r"a\.png cannot be decoded"):
+        image_size(path)

@@ -55,6 +55,9 @@ def test_sets_on_disk_are_scored_and_absent_ones_named(tmp_path: Path) -> None:
     out = tmp_path / "out"
     printed = evaluate(*common, "--data-root", str(root), "--out", str(out))
     assert "Not there: Dehaze (sots-outdoor)" in printed
+    assert "(5/68)" in printed
+    assert "σ=15 5 of 68" in printed
+    assert "Derain 2 of 100" in printed
     results = results_of(out, "restormer")
     assert {result["data_set"] for result in results} == {"CBSD68", "Rain100L"}
     images = {(result["column"], result["image"]) for result in results}
@@ -83,7 +86,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     empty = ("--data-root", str(tmp_path / "empty"))
     assert "none of cbsd68, sots-outdoor, rain100l is there" in error(*empty)
     assert "none of cdd11-test is there" in error(*empty, "--setting", "composite")
-    assert "should be 'truncate', 'round'" in error("--noise-rounding", "rund")
+    assert "did you mean 'round'" in error("--noise-rounding", "rund")
     root = built(tmp_path / "data")
     (root / "Rain100L" / "norain" / "norain-002.png").unlink()
     assert "1 files of rain100l" in error("--data-root", str(root))

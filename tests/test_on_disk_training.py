@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from harness.config.errors import UsageError
+from harness.config.errors import HarnessError, UsageError
 from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
 from harness.data.images.cache import FOLDER_VARIABLE, DecodedImages
@@ -23,6 +23,7 @@ from harness.data.sources.stream import CropStream
 from harness.evaluation.metrics.registry import resolve_metrics
 from harness.evaluation.protocols import score_pairs
 from harness.planning.plan import Plan
+from harness.reporting.plan_text import incomplete_sentence
 from tests.conftest import Run
 from tests.plans import plan_of
 
@@ -88,6 +89,40 @@ def test_a_run_is_known_by_the_bytes_and_not_by_the_folder(root: Path, tmp_path:
     path = moved / "raintrainl/rain/norain-0.png"
     write(path, np.zeros((48, 64, 3)))
     assert plan_on_disk(moved).runs[-1].weights_id != first
+
+
+def test_small_images_and_pairs_of_two_sizes_are_refused_in_the_plan(
+    root: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(root, copied)
+    for kind in ("rain", "norain"):
+        write(copied / f"raintrainl/{kind}/norain-7.png", np.zeros((24, 64, 3)))
+    with pytest.raises(HarnessError, match=r"1 of 20 .*norain-7\.png \(64x24\).*patch_px"):
+        plan_on_disk(copied)
+    write(copied / "raintrainl/rain/norain-7.png", np.zeros((48, 64, 3)))
+    with pytest.raises(HarnessError, match=r"1 of 20 pairs .*norain-7\.png.*64x48.*64x24"):
+        plan_on_disk(copied)
+    write(copied / "raintrainl/norain/norain-7.png", np.zeros((48, 64, 3)))
+    write(copied / "cbsd68/1.png", np.zeros((12, 56, 3)))
+    with pytest.raises(HarnessError, match=r"1 of 3 images of cbsd68.*1\.png \(56x12\)"):
+        plan_on_disk(copied)
+
+
+def test_a_patch_larger_than_the_synthetic_images_is_refused_in_the_plan(tmp_path: Path) -> None:
+    recipe = tmp_path / "large.yaml"
+    recipe.write_text("base: smoke\ntrain: {patch_px: 256}\n")
+    with pytest.raises(UsageError, match="192 pixels a side, and the patch has 256"):
+        plan_of(["promptir"], recipe=str(recipe))
+
+
+def test_an_incomplete_set_is_expected_to_be_whole(root: Path, tmp_path: Path) -> None:
+    plan = plan_on_disk(root)
+    expected = plan.source.expected_images(plan.test, plan.setting)
+    noise = dict.fromkeys(("denoise15", "denoise25", "denoise50"), 68)
+    assert expected == {**noise, "derain": 100}
+    assert "denoise15 has 3 of 68 images" in incomplete_sentence(plan)
+    assert incomplete_sentence(plan_of(["promptir"])) == ""
 
 
 def test_what_is_missing_is_named_and_not_trained(root: Path, setting: Setting) -> None:

@@ -45,7 +45,7 @@ def test_a_test_set_is_whole_and_names_known_data_sets(name: str) -> None:
 @pytest.mark.parametrize("setting", setting_names())
 def test_weights_are_those_of_the_setting_and_scores_are_not(setting: str) -> None:
     own = plan_of(["promptir"], setting, None).runs[-1]
-    other = plan_of(["promptir"], setting, "unseen-noise").runs[-1]
+    other = plan_of(["promptir"], setting, "ood-noise").runs[-1]
     assert other.weights_id == own.weights_id
     assert other.score is not None
     assert own.score is not None
@@ -77,7 +77,7 @@ def test_strong_degradations_begin_where_training_ends() -> None:
 def test_an_oracle_needs_tasks_that_the_setting_has() -> None:
     plan_of(["oracle"], "seven-task", "mio-strong")
     with pytest.raises(UsageError, match="'denoise10' is none of three-task's; leave oracle out"):
-        plan_of(["oracle"], "three-task", "unseen-noise")
+        plan_of(["oracle"], "three-task", "ood-noise")
 
 
 def test_test_sets_with_images_of_their_own_need_them() -> None:
@@ -115,12 +115,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_set_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'unseen-noise'"):
-        load_ood_set("unseen-nois")
+    with pytest.raises(UsageError, match="did you mean 'ood-noise'"):
+        load_ood_set("ood-nois")
+
+
+def test_the_name_of_version_0_1_is_accepted() -> None:
+    assert load_ood_set("unseen-noise").name == "ood-noise"
 
 
 def test_run_trains_once_and_keeps_the_prompt_summary(tmp_path: Path) -> None:
-    """Another test set takes the same weights, and touches nothing of the setting's own table."""
+    """Another test set is scored with the same weights; the setting's own table stays."""
 
     def run(*arguments: str, error: str | None = None) -> str:
         command = ["run", "--methods", "cpl", "--recipe", "smoke", "--out", str(tmp_path)]
@@ -132,9 +136,9 @@ def test_run_trains_once_and_keeps_the_prompt_summary(tmp_path: Path) -> None:
             assert error in str(done.exception)
         return done.output
 
-    other = run("--test-set", "unseen-noise")
+    other = run("--test-set", "ood-noise")
     assert "σ=35" in other
-    assert "three-task+unseen-noise-smoke.csv" in other
+    assert "three-task+ood-noise-smoke.csv" in other
     assert "Prompts" not in other
     weights = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")}
     own = run()
@@ -142,7 +146,7 @@ def test_run_trains_once_and_keeps_the_prompt_summary(tmp_path: Path) -> None:
     assert "prompt-swap gap" in own
     (summary,) = tmp_path.glob("cpl-s0-*/prompt_summary.json")
     known = json.loads(summary.read_text())["prompts"]
-    run("--test-set", "unseen-noise", "--metrics", "psnr_y601")
+    run("--test-set", "ood-noise", "--metrics", "psnr_y601")
     assert json.loads(summary.read_text())["prompts"] == known
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
-    run("--test-set", "unseen-noise", "--probes", error="leave --test-set out")
+    run("--test-set", "ood-noise", "--probes", error="leave --test-set out")

@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.config.errors import HarnessError, UsageError
+from harness.method import WeightsFile
 from harness.registry import find
 from harness.store.weights import read_metadata
-from harness.training.pretrained import load_pretrained, read_pretrained
+from harness.training.pretrained import Pretrained, load_pretrained
+from harness.training.pretrained import read_pretrained as read
 from tests.networks import build_tiny
 
 WRAPPINGS: dict[str, Any] = {
@@ -35,6 +37,10 @@ WRAPPINGS: dict[str, Any] = {
     "parallel": lambda s: {f"module.{k}": v for k, v in s.items()},
     "both": lambda s: {"params": {f"module.net.{k}": v for k, v in s.items()}},
 }
+
+
+def read_pretrained(path: Path, entry: str | None = None) -> Pretrained:
+    return read(WeightsFile(path, entry))
 
 
 def state_of(name: str = "promptir", seed: int = 3, **options: str) -> Mapping[str, Tensor]:
@@ -80,7 +86,7 @@ def test_what_would_have_to_be_unpickled_is_refused_with_its_name(tmp_path: Path
     with pytest.raises(HarnessError, match=r"holds an object of .*system.* refused"):
         read_pretrained(path)
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(HarnessError, match="cannot be read"):
+    with pytest.raises(HarnessError, match="is truncated"):
         read_pretrained(path)
     torch.save([1, 2], path)
     with pytest.raises(HarnessError, match="no dictionary of weights"):
@@ -88,7 +94,7 @@ def test_what_would_have_to_be_unpickled_is_refused_with_its_name(tmp_path: Path
     torch.save({"epoch": 3}, path)
     with pytest.raises(HarnessError, match="it has: epoch"):
         read_pretrained(path)
-    with pytest.raises(HarnessError, match=r"absent\.pth cannot be read"):
+    with pytest.raises(HarnessError, match=r"absent\.pth does not exist"):
         read_pretrained(tmp_path / "absent.pth")
 
 

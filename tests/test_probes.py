@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.method import Decoded, Override, Routing
 from harness.reporting.figures import draw_prompts
 from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
+from tests.conftest import Run
 from tests.plans import plan_of
 
 COLUMNS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
@@ -292,14 +292,14 @@ def test_reports_show_what_was_found(test_set: TestSet, tmp_path: Path) -> None:
 
 
 def test_run_probes_once_and_keeps_what_it_found(
-    tmp_path: Path, setting: Setting, harness_command: Any
+    tmp_path: Path, setting: Setting, harness_command: Run
 ) -> None:
     out = tmp_path / "out"
     command = (
         *("run", "--recipe", "smoke", "--out", str(out), "--setting", setting.name),
         *("--methods", "promptir"),
     )
-    plain: subprocess.CompletedProcess[str] = harness_command(*command)
+    plain = harness_command(*command)
     assert plain.returncode == 0, plain.stderr
     assert not list(out.glob("*/prompt_analysis.json"))
     done = harness_command(*command, "--probes")

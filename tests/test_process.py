@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.cores import cgroup_cores, cores
 from harness.config.errors import UsageError
-from harness.execution.process import cgroup_cores, check_device, cores, worker_of
+from harness.execution.process import check_device, worker_of
 from harness.planning.request import Resources
 
 

@@ -1,4 +1,4 @@
-"""Protocols: what they do to two images, their cards, and several at once."""
+"""Protocols: what they do to two images, their YAML files, and several at once."""
 
 from __future__ import annotations
 
@@ -191,15 +191,15 @@ def test_what_protocols_share_is_computed_once() -> None:
     assert calls == [(37, 53, 3), (29, 45, 3)]
 
 
-# --- cards ------------------------------------------------------------------------------
+# --- YAML files -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", protocol_names())
-def test_every_card_is_whole(name: str) -> None:
-    card = load_protocol(name)
-    assert card.family in "ABCDE"
-    assert card.sources
-    assert resolve_metrics(card.protocol.metrics)
+def test_every_file_is_whole(name: str) -> None:
+    named = load_protocol(name)
+    assert named.family in "ABCDE"
+    assert named.sources
+    assert resolve_metrics(named.protocol.metrics)
 
 
 def test_one_id_is_one_rule() -> None:

@@ -155,7 +155,7 @@ def test_metrics_and_methods_come_in_printed_order(tables: tuple[CitedTable, ...
         ("cpl.csv", "value,average", "value,mean", "does not begin with the fields"),
         ("methods.csv", "AirNet,airnet,AirNet", "AirNet,airnet,AdaIR", "'AdaIR' is already AdaIR"),
         ("columns.csv", "dehaze,SOTS", "derain,SOTS", "column"),
-        ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I stands twice"),
+        ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I is given twice"),
     ],
 )
 def test_damage_is_named_with_its_place(
@@ -169,7 +169,7 @@ def test_damage_is_named_with_its_place(
     assert str(copy) in str(error.value)
 
 
-def test_a_value_that_stands_twice_is_refused(copy: Path) -> None:
+def test_a_value_that_is_given_twice_is_refused(copy: Path) -> None:
     lines = (copy / "mioir.csv").read_text(encoding="utf-8").splitlines()
     (copy / "mioir.csv").write_text("\n".join([*lines, lines[-1]]) + "\n", encoding="utf-8")
     with pytest.raises(HarnessError, match=r"line 98: performance, SwinIR-S\+AP.*value already"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_protocol
+from harness.data.on_disk.pair_templates import template_rule
 from harness.data.on_disk.pairing import pair_folders
 from harness.evaluation.metrics.psnr import psnr_rgb, psnr_y601
 from harness.evaluation.score_folders import (
@@ -107,6 +110,52 @@ def test_folders_that_cannot_be_paired(
         pair_folders(root / restored, root / clean, rule)
 
 
+@pytest.mark.parametrize(
+    ("template", "restored", "clean"),
+    [
+        ("{name}x4_Model", "0001x4_Model.png", "0001.png"),
+        ("{name}x{scale}_{model}.png", "a_bx2_SwinIR.png", "a_b.bmp"),
+        ("{scene}_{frame}_out = {scene}_{frame}_gt", "7_12_out.png", "7_12_gt.png"),
+        ("out_{name}", "out_1.PNG", "1.png"),
+    ],
+)
+def test_templates_pair_names_by_fields(
+    tmp_path: Path, template: str, restored: str, clean: str
+) -> None:
+    write(tmp_path / "c" / clean, 0)
+    image = Image.open(tmp_path / "c" / clean)
+    (tmp_path / "r").mkdir()
+    image.save(tmp_path / "r" / restored, format="PNG")
+    found = pair_folders(tmp_path / "r", tmp_path / "c", template_rule(template))
+    assert [(a.name, b.name) for a, b in found.pairs] == [(restored, clean)]
+    with pytest.raises(UsageError, match="--pair-template"):
+        pair_folders(tmp_path / "r", tmp_path / "c", "rain")
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("x4_Model", "has no field"),
+        ("{image}x4", "{name} must stand in both"),
+        ("{a}_out={b}", "{b} must stand in both"),
+        ("{a}_out=fixed", "{a} must stand in both"),
+    ],
+)
+def test_templates_that_name_no_clean_file_are_refused(template: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        template_rule(template)
+
+
+def test_names_in_several_forms_pair_and_other_bytes_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "r" / unicodedata.normalize("NFD", "é.PNG"), 0)
+    write(tmp_path / "c" / unicodedata.normalize("NFC", "é.png"), 0)
+    assert len(pair_folders(tmp_path / "r", tmp_path / "c", "stem").pairs) == 1
+    bad = Path(os.fsdecode(os.fsencode(tmp_path / "r") + b"/b\xff.png"))
+    bad.touch()
+    with pytest.raises(UsageError, match=r"--restored.*b\\xff\.png is not UTF-8; rename"):
+        pair_folders(tmp_path / "r", tmp_path / "c", "stem")
+
+
 # --- scoring ----------------------------------------------------------------------------
 
 
@@ -175,6 +224,44 @@ def test_a_folder_is_scored_under_several_protocols(folders: tuple[Path, Path]) 
     with out.open() as file:
         lines = list(csv.DictReader(file))
     assert [float(line["value"]) for line in lines] == frame.value.tolist()
+
+
+def test_orientation_is_applied_before_sizes_are_compared(tmp_path: Path) -> None:
+    levels = write(tmp_path / "c/1.png", 0)
+    exif = Image.Exif()
+    exif[274] = 6
+    lying = Image.fromarray(np.rot90(levels))
+    (tmp_path / "r").mkdir()
+    lying.save(tmp_path / "r/1.png", exif=exif)
+    (tmp_path / "r/1.pdf").write_bytes(b"%PDF")
+    scores = score_folders(ScoringRequest(tmp_path / "r", tmp_path / "c", ("basicsr-y",)))
+    assert len(scores.files) == 1
+    assert scores.mean("y601-uint8-gauss11", "ssim_y601_gauss11") == pytest.approx(1.0)
+
+
+def test_a_small_image_is_named_and_the_others_are_scored(folders: tuple[Path, Path]) -> None:
+    restored, clean = folders
+    write(restored / "9.png", 0, 12, 40)
+    write(clean / "9.png", 1, 12, 40)
+    scores = score_folders(ScoringRequest(restored, clean, ("three-task", "basicsr-y")))
+    assert len(scores.values("rgb-float-uniform7", "psnr_rgb")) == 3
+    assert len(scores.values("y601-uint8-gauss11", "psnr_y601")) == 4
+    (sentence,) = scores.too_small_sentences()
+    assert "1 of 4 images are too small for three-task" in sentence
+    assert "9.png" in sentence
+    assert "40x12" in sentence
+    for number in (1, 2, 3):
+        (restored / f"{number}.png").unlink()
+    with pytest.raises(HarnessError, match=r"no image .* is large enough.*40x12"):
+        score_folders(ScoringRequest(restored, clean, ("three-task",)))
+
+
+def test_an_image_beyond_the_limit_of_pixels_is_named(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+    with pytest.raises(HarnessError, match=r"1\.png is too large to be decoded safely"):
+        score_folders(ScoringRequest(*folders, ("three-task",)))
 
 
 def test_a_metric_that_does_not_exist_stops_at_once(folders: tuple[Path, Path]) -> None:

@@ -71,7 +71,7 @@ def grow(out: Path | None, machine: dict[str, Any]) -> None:
 
 
 def keep(out: Path | None, machine: dict[str, Any], name: str, content: Any) -> None:
-    """Put one row's figures into the JSON file, beside those that are there."""
+    """Put one row's figures into the JSON file, next to those that are there."""
     if out is None:
         return
     rows = json.loads(out.read_text("utf-8")) if out.exists() else {}

@@ -1,4 +1,4 @@
-"""How time and memory grow with size, width, batch, prompts, negatives and cells."""
+"""How time and memory grow with size, width, batch, prompts, negatives and runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _slope(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def _curve(quantity: str, subjects: dict[float, Subject]) -> Curve:
-    # One process after the other, so that the largest is not held beside the others.
+    # One process after the other, so that the largest is not held next to the others.
     found: list[Measured] = [
         measure({"it": subject}, _TURNS)["it"] for subject in subjects.values()
     ]
@@ -84,7 +84,7 @@ def curves() -> list[Curve]:
     with tempfile.TemporaryDirectory() as folder:
         found.append(
             _curve(
-                "cells, plan of a sweep",
+                "runs, plan of a sweep",
                 {
                     2.0 * n: Subject(
                         "command",

@@ -1,4 +1,4 @@
-"""The rows of the table: who runs against whom, what is asked for, what came out."""
+"""The rows of the table: what is compared, what is asked for, what came out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _faster(
     figures: dict[str, Any] = {"ratio": ratio.as_json(), **_seconds(found)}
     if "published-keeping-memory" in found:
         alike = Ratio.of(found["published-keeping-memory"].seconds, found["ours"].seconds)
-        measured += f"; against the same allocator setting {alike}"
+        measured += f"; under the same allocator setting {alike}"
         figures["ratio_with_the_same_allocator_setting"] = alike.as_json()
     outcome = Outcome(
         row=row,

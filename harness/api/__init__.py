@@ -4,12 +4,13 @@ A :class:`~harness.planning.plan.Plan` says what is computed, :func:`run` comput
 of it, and :func:`table` shows what is stored. Everything is stored in the plan's output folder, so
 each function may be called again, in another process or on another day.
 
-The command line calls the functions of this package and nothing beside them.
+The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
+    check_table_name,
     load_results,
     paper_table,
     probe_report,
@@ -60,6 +61,7 @@ __all__ = [
     "audit_report",
     "catalogue",
     "check_resources",
+    "check_table_name",
     "compute",
     "convert_checkpoint",
     "describe",

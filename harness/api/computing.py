@@ -36,7 +36,7 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
 
     Raises:
         HarnessError: a run failed; the others are stored.
-        Interrupted: the person stopped it; the same call goes on.
+        Interrupted: the user stopped it; the same call goes on.
     """
 
     outcomes = compute(plan, resources or Resources(**values))
@@ -98,15 +98,16 @@ def evaluate(
         checkpoint: file of weights.
         method: the method that they are weights of; files of this project know it.
         resources: what the computation may use.
-        values: further fields of :class:`~harness.planning.request.RunRequest`, and ``entry`` and
-            ``required`` of :class:`~harness.planning.request.CheckpointRequest`. The recipe
-            is ``paper`` if none is named: weights are run at their published size.
+        values: further fields of :class:`~harness.planning.request.RunRequest`, and ``entry``,
+            ``prefix``, ``ignore`` and ``required`` of
+            :class:`~harness.planning.request.CheckpointRequest`. The recipe is ``paper`` if none is
+            named: weights are run at their published size.
 
     Raises:
         HarnessError: the weights do not fit, or scoring failed.
     """
     asked: dict[str, Any] = {"file": Path(checkpoint), "method": method}
-    for name in ("entry", "required"):
+    for name in ("entry", "prefix", "ignore", "required"):
         if name in values:
             asked[name] = values.pop(name)
     scored = plan_of(**{"recipe": "paper", **values, "checkpoint": asked})

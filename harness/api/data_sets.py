@@ -8,15 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import data_set_names, load_data_set, load_setting
+from harness.data.on_disk.absence import why_absent
 from harness.data.on_disk.duplicates import Duplicate, find_duplicates, read_thumbnails
 from harness.data.on_disk.found_set import FoundSet
 from harness.data.on_disk.integrity import SetReport, check_set
 from harness.data.on_disk.locate import (
     DataRoots,
-    candidate_folders,
     find_data_roots,
     find_set,
     how_to_name_a_root,
@@ -28,8 +27,9 @@ from harness.data.on_disk.manifests import (
     manifest_path,
     manifest_text,
 )
+from harness.data.on_disk.names import readable
 from harness.data.parallel_map import OnProgress, no_progress
-from harness.data.synthetic.photographs import load
+from harness.data.synthetic.photographs import size_px
 from harness.store.files import write_text
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "locate_data_sets",
     "names_with_manifest",
     "photograph_size",
+    "readable",
     "root_hint",
     "verify_manifest",
     "write_manifest",
@@ -77,7 +78,7 @@ def root_hint(data_root: Path | None) -> str | None:
 
 
 def locate_data_set(name: str, data_root: Path | None) -> FoundSet | None:
-    """Return a data set as it lies on disk, None if it is not there.
+    """Return a data set as it is on disk, None if it is not there.
 
     Raises:
         UsageError: the name is unknown; the nearest is named.
@@ -101,7 +102,7 @@ def locate_data_sets(names: Sequence[str], data_root: Path | None) -> Located:
         if data_set is not None:
             found.append(data_set)
         elif names:
-            absent.append(_absent(spec, roots))
+            absent.append(why_absent(spec, roots))
     if not found and not names:
         raise HarnessError(_nothing_found(roots))
     return Located(tuple(found), tuple(absent))
@@ -113,21 +114,6 @@ def _nothing_found(roots: DataRoots) -> str:
     return (
         f"no data set is found below {_where(roots)}; python -m harness data show NAME lists the "
         "names and layouts that its folder may have"
-    )
-
-
-def _absent(spec: DataSetSpec, roots: DataRoots) -> str:
-    if not roots:
-        return f"data set '{spec.name}': no folder is known; {how_to_name_a_root()}"
-    folders = candidate_folders(spec, roots)
-    if not folders:
-        return (
-            f"data set '{spec.name}' is not found below {_where(roots)}; python -m harness data "
-            f"show {spec.name} lists the names that its folder may have"
-        )
-    return (
-        f"data set '{spec.name}' is not found: {', '.join(map(str, folders))} follows none of its "
-        f"layouts; python -m harness data show {spec.name} lists them"
     )
 
 
@@ -213,5 +199,5 @@ def photograph_size(name: str) -> tuple[int, int]:
     Raises:
         HarnessError: it is missing or damaged; says how to install it.
     """
-    height, width = load(name).shape[:2]
+    height, width = size_px(name)
     return width, height

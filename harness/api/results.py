@@ -9,7 +9,8 @@ from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.reporting import probe_tables
-from harness.reporting.plan_text import training_sentence
+from harness.reporting.plan_text import incomplete_sentence, training_sentence
+from harness.reporting.table_files import check_free, table_id, table_stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ def table(plan: Plan) -> BenchmarkTable:
     ``to_markdown()``, ``to_latex()`` and ``to_csv()``.
 
     Raises:
-        HarnessError: results of two preprocessings or protocols would stand in one column.
+        HarnessError: results of two preprocessings or protocols would be in one column.
     """
     from harness.reporting.benchmark_table import benchmark_table
 
@@ -71,17 +72,35 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
     use_own_files(request.include, request.plugins)
     if is_file_name(request.setting) or request.setting in setting_names():
         plan = make_plan(request)
-        return paper_table_of(plan, plan.setting.name, source, plan.recipe.name)
-    return paper_table_of(None, request.setting, source, request.recipe)
+        return paper_table_of(plan, plan.setting.name, source)
+    return paper_table_of(None, request.setting, source)
 
 
 def training_notes(plan: Plan) -> list[str]:
-    """Return what a person should know of the training images before they are trained on."""
-    notes = [training_sentence(plan), *plan.source.overlap_notes(plan.setting)]
+    """Return what the user should know of the training images before they are trained on."""
+    notes = [
+        training_sentence(plan),
+        incomplete_sentence(plan),
+        *plan.source.overlap_notes(plan.setting),
+    ]
     return [note for note in notes if note]
 
 
-def probe_report(plan: Plan, folder: Path) -> tuple[str, list[Path]]:
-    """Write the prompt analyses of a plan to ``folder``; return their text and the files."""
+def probe_report(plan: Plan, folder: Path, width: int | None = None) -> tuple[str, list[Path]]:
+    """Write the prompt analyses of a plan to ``folder``; return their text and the files.
+
+    ``width`` is that of the terminal in characters; None sets no limit.
+    """
     paths = probe_tables.write(plan, folder)
-    return probe_tables.report(plan), paths
+    return probe_tables.report(plan, width), paths
+
+
+def check_table_name(plan: Plan) -> None:
+    """Refuse a name of the request under which another table is stored.
+
+    Raises:
+        UsageError: names the file.
+    """
+    if plan.request.name:
+        identity = table_id(plan)
+        check_free(plan.out / "tables", table_stem(plan, identity), identity)

@@ -16,6 +16,7 @@ def score(
     protocols: Sequence[str] = ("three-task",),
     metrics: Sequence[str] = (),
     pairing: str = "stem",
+    pair_template: str = "",
 ) -> FolderScores:
     """Score a folder of restored images against clean ones, whatever restored them.
 
@@ -30,11 +31,20 @@ def score(
         protocols: names of protocols in ``datasets/protocols``.
         metrics: more metrics under each protocol, by id or by pyiqa's name.
         pairing: how names belong together: ``stem``, ``prefix`` or ``rain``.
+        pair_template: names of restored files with fields, as ``{name}x4_{model}``, and after ``=``
+            those of clean ones.
 
     Raises:
         HarnessError: nothing pairs, a file cannot be read, or sizes do not fit.
     """
-    request = ScoringRequest(Path(restored), Path(clean), tuple(protocols), tuple(metrics), pairing)
+    request = ScoringRequest(
+        restored=Path(restored),
+        clean=Path(clean),
+        protocols=tuple(protocols),
+        metrics=tuple(metrics),
+        pairing=pairing,
+        pair_template=pair_template,
+    )
     return score_folders(request)
 
 

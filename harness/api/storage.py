@@ -9,8 +9,8 @@ from harness.data.images.cache import default_folder
 from harness.execution.listing import folder_bytes
 
 
-def image_cache_folder() -> Path:
-    """Return the folder of decoded images."""
+def image_cache_folder() -> Path | None:
+    """Return the folder of decoded images; None where there is none."""
     return default_folder()
 
 
@@ -21,6 +21,8 @@ def remove_image_cache(dry_run: bool = False) -> int:
         dry_run: only measure.
     """
     folder = default_folder()
+    if folder is None:
+        return 0
     size = folder_bytes(folder)
     if not dry_run:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,9 +17,21 @@ class ConversionFlags:
 
     checkpoint: Annotated[Path, typer.Option(help="Weights: .pth, .ckpt, .pt, .safetensors.")]
     to: Annotated[Path, typer.Option(help="File to write, .safetensors.")]
-    method: Annotated[str, typer.Option(help="Method that they are weights of.")]
+    method: Annotated[
+        str | None,
+        typer.Option(help="Method that they are weights of; files of this project know it."),
+    ] = None
     entry: Annotated[
         str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
+    ] = None
+    prefix: Annotated[
+        str | None, typer.Option(help="Read only names with this prefix, as generator.")
+    ] = None
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Names in the file to leave out, as loss_fn or '*.total_ops'; repeatable."
+        ),
     ] = None
     size: Annotated[str, typer.Option(help="Size of the network.")] = "full"
 
@@ -34,16 +46,17 @@ def convert(
     from harness.api import Conversion, convert_checkpoint, use_plugins
 
     use_plugins(plugin or [])
-    tensors = convert_checkpoint(
+    done = convert_checkpoint(
         Conversion(
             checkpoint=conversion.checkpoint,
             to=conversion.to,
             method=conversion.method,
             entry=conversion.entry,
+            prefix=conversion.prefix,
+            ignore=tuple(conversion.ignore or ()),
             size=conversion.size,
             setting=setting,
         )
     )
-    print(
-        f"{conversion.to}: {tensors} tensors of {conversion.method}, from {conversion.checkpoint}"
-    )
+    print(done.read)
+    print(f"{conversion.to}: {done.tensors} tensors of {done.method}")

@@ -128,7 +128,7 @@ def write(
     data_root: DataRoot = None,
     out: Annotated[Path, typer.Option(help="Folder that the manifests go to.")] = MANIFESTS,
 ) -> None:
-    """Write the manifests of data sets as they lie here."""
+    """Write the manifests of data sets as they are on this disk."""
     from harness.api.data_sets import locate_data_sets, write_manifest
 
     located = locate_data_sets(names or [], data_root)

@@ -13,6 +13,7 @@ from harness.api.data_sets import (
     SetReport,
     locate_data_set,
     photograph_size,
+    readable,
 )
 from harness.config.data_sets import DataSetSpec
 from harness.config.errors import HarnessError
@@ -131,14 +132,25 @@ def print_report(report: SetReport, show: int) -> None:
     state = f"{len(report.problems)} problems" if report.problems else "complete and readable"
     print(f"{name}: {state}\n  {described(report.found)}")
     _print_sizes(report)
-    if report.degraded_psnr_rgb_db is not None:
-        print(f"  degraded images: mean PSNR {report.degraded_psnr_rgb_db:.2f} dB in RGB")
+    _print_degraded(report, show)
     _print_release(report)
     for kind in ("count", "unreadable", "size", "unpaired"):
         texts = [problem.text for problem in report.problems if problem.kind == kind]
         _print_some(texts, show)
-    others = [f"no part of the set: {path}" for path in report.found.others]
+    others = [f"no part of the set: {readable(path)}" for path in report.found.others]
     _print_some(others, _MOST_OTHERS)
+
+
+def _print_degraded(report: SetReport, show: int) -> None:
+    """Print how far degraded images are from clean ones, and which are identical to theirs."""
+    without = f", without {len(report.identical)} identical pairs" if report.identical else ""
+    if report.degraded_psnr_rgb_db is not None:
+        psnr_db = report.degraded_psnr_rgb_db
+        print(f"  degraded images: mean PSNR {psnr_db:.2f} dB in RGB{without}")
+    elif report.identical:
+        print("  degraded images: every pair is identical, so PSNR is infinite")
+    lines = [f"identical to its clean image: {readable(path)}" for path in report.identical]
+    _print_some(lines, show)
 
 
 def _print_sizes(report: SetReport) -> None:

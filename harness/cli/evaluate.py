@@ -41,6 +41,15 @@ class CheckpointFlags:
     entry: Annotated[
         str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
     ] = None
+    prefix: Annotated[
+        str | None, typer.Option(help="Read only names with this prefix, as generator.")
+    ] = None
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Names in the file to leave out, as loss_fn or '*.total_ops'; repeatable."
+        ),
+    ] = None
     required: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FILE: weights of a method that this one builds on."),
@@ -51,7 +60,7 @@ class CheckpointFlags:
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the checkpoint's place in the request.
+        """Return the checkpoint's part of the request.
 
         Raises:
             UsageError: no file is named, or two are, or flags contradict each other.
@@ -61,13 +70,16 @@ class CheckpointFlags:
         if (self.checkpoint is None) == (self.spandrel is None):
             raise UsageError("give one file of weights: --checkpoint FILE or --spandrel FILE")
         if self.spandrel is not None:
-            asked = {"file": self.spandrel, "method": "spandrel"}
+            asked = {"file": self.spandrel, "method": "spandrel", **self._parts()}
             return {"checkpoint": {**asked, "architecture": self.architecture}}
         if self.architecture is not None:
             raise UsageError("--architecture names a network of --spandrel; use --method here")
         required = named_values(self.required or [], "--required", "NAME=FILE")
-        asked = {"file": self.checkpoint, "method": self._method(), "entry": self.entry}
+        asked = {"file": self.checkpoint, "method": self._method(), **self._parts()}
         return {"checkpoint": {**asked, "required": required}}
+
+    def _parts(self) -> dict[str, Any]:
+        return {"entry": self.entry, "prefix": self.prefix, "ignore": tuple(self.ignore or ())}
 
     def _method(self) -> str | None:
         from harness.config.errors import UsageError
@@ -76,7 +88,7 @@ class CheckpointFlags:
             return self.method
         if self.method is None:
             raise UsageError("--prompt-maps are those of --method mioir-ep; name it")
-        return f"{self.method}:prompt_maps={self.prompt_maps}"
+        return f"{self.method}:prompt_maps='{self.prompt_maps}'"
 
 
 def evaluate(

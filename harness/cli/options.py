@@ -15,6 +15,7 @@ import typer
 
 from harness.config.errors import UsageError
 from harness.config.recipe_files import recipe_names
+from harness.config.user_folders import expanded
 
 if TYPE_CHECKING:
     from harness.api import Plan, Resources, RunRequest
@@ -60,6 +61,19 @@ class SettingFlags:
         str | None,
         typer.Option(help="More columns of the table: parameters,train_time. Comma-separated."),
     ] = None
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns that the table shows and averages, by name: derain,dehaze; without it "
+            "all. What is scored stays the same."
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the table's files; without it one that follows from what it shows."
+        ),
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
@@ -76,13 +90,15 @@ class SettingFlags:
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         found = {
             "setting": self.setting,
             "recipe": self.recipe,
             "seeds": self.seeds,
             "metrics": self.metrics,
             "show": self.show,
+            "columns": self.columns,
+            "name": self.name,
             "out": self.out,
             "limit": self.limit,
             "plugins": self.plugin or None,
@@ -110,7 +126,7 @@ class RequestFlags(SettingFlags):
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         own = {"methods": self.methods, "init_from": self.init_from}
         given = {name: value for name, value in own.items() if value is not None}
         return {**super().values(), **given}
@@ -138,20 +154,30 @@ class DataFlags:
             "repeatable."
         ),
     ] = None
+    rehash: Annotated[
+        bool,
+        typer.Option(
+            "--rehash",
+            help="Read all files of data sets again. Their hashes are kept by path, size and times "
+            "of change, and miss a change that leaves all of these as they were.",
+        ),
+    ] = False
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request.
+        """Return the flags that were given, by their key in the request.
 
         Raises:
             UsageError: ``--train-set`` is not FAMILY=SET, or names a family twice.
         """
         data: dict[str, Any] = {}
         if self.data_root is not None:
-            data["root"] = self.data_root.expanduser()
+            data["root"] = expanded(self.data_root, "--data-root")
         if self.on_disk:
             data["on_disk"] = True
         if self.train_set:
             data["train_sets"] = named_values(self.train_set, "--train-set", "FAMILY=SET")
+        if self.rehash:
+            data["rehash"] = True
         return {"data": data} if data else {}
 
 
@@ -189,7 +215,7 @@ class EvaluationFlags:
         str | None,
         typer.Option(
             help="Score an out-of-distribution test set instead of the setting's own: "
-            "unseen-noise, colour-denoising, mio-strong, or a YAML file of your own."
+            "ood-noise, colour-denoising, mio-strong, or a YAML file of your own."
         ),
     ] = None
     probes: Annotated[
@@ -200,7 +226,7 @@ class EvaluationFlags:
     ] = False
 
     def values(self) -> dict[str, Any]:
-        """Return the flags that were given, by their place in the request."""
+        """Return the flags that were given, by their key in the request."""
         found = {
             "protocol": self.protocol,
             "crop_multiple": self.crop_multiple,
@@ -317,7 +343,7 @@ def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
     """Return the pairs of a repeatable flag such as ``NAME=FILE``.
 
     Raises:
-        UsageError: a text has another form, or a name stands twice.
+        UsageError: a text has another form, or a name is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:

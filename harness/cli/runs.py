@@ -60,7 +60,7 @@ def prune(
         raise UsageError("name what goes: --older-than DAYS, --unfinished or --image-cache")
     if image_cache:
         freed = remove_image_cache(dry_run=not yes)
-        _report(freed, f"decoded images in {image_cache_folder()}", yes)
+        _report(freed, f"decoded images in {image_cache_folder() or 'no folder'}", yes)
     if older_than is None and not unfinished:
         return
     _prune_runs(out, older_than, unfinished, yes)

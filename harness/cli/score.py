@@ -28,6 +28,13 @@ class FolderFlags:
     pairing: Annotated[
         str, typer.Option(help="How names belong together: stem, prefix or rain.")
     ] = "stem"
+    pair_template: Annotated[
+        str,
+        typer.Option(
+            help="Names of restored files, as '{name}x4_{model}', where {name} is the clean "
+            "file's; or both, as '{scene}_out={scene}_gt'."
+        ),
+    ] = ""
     workers: Annotated[int, typer.Option(min=0, help="Threads; 0 takes every core.")] = 0
 
 
@@ -45,6 +52,7 @@ def score(
         metrics=split_names(folders.metrics),
         pairing=folders.pairing,
         workers=folders.workers,
+        pair_template=folders.pair_template,
     )
     scores = score_with_progress(request)
     if csv is not None:
@@ -56,5 +64,5 @@ def score(
 
 
 def _print_unpaired(scores: FolderScores) -> None:
-    for sentence in scores.unpaired_sentences():
+    for sentence in [*scores.unpaired_sentences(), *scores.too_small_sentences()]:
         print(sentence, file=sys.stderr)

@@ -1,7 +1,7 @@
-"""Data sets on disk: what they are, how their folders may lie, how many images they have.
+"""Data sets on disk: what they are, how their folders may be arranged, how many images they have.
 
-A data set is described by ``datasets/sets/NAME.yaml``, which holds no images. Where these lie is
-found by :mod:`harness.data.on_disk.locate`, and what lies there by
+A data set is described by ``datasets/sets/NAME.yaml``, which holds no images. Where these are is
+found by :mod:`harness.data.on_disk.locate`, and what is there by
 :mod:`harness.data.on_disk.layouts`.
 """
 
@@ -44,7 +44,7 @@ class Expected(Spec):
 
 
 class Layout(Spec):
-    """One documented way in which the folders of a data set lie.
+    """One documented way in which the folders of a data set are arranged.
 
     Attributes:
         name: what reports call it.

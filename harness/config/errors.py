@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one sentence, what is wrong and the way out."""
+"""Errors that the user can act on: one sentence, what is wrong and the way out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunError(HarnessError):
 
 
 class Interrupted(HarnessError):  # noqa: N818 - it is not an error of the program
-    """The person stopped the run; everything so far is saved."""
+    """The user stopped the run; everything so far is saved."""
 
     exit_code = 130
 
@@ -37,3 +37,47 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return "known are " + ", ".join(names)
+
+
+_MEMORY_SIGNS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "unable to allocate",
+    "bad_alloc",
+    "can't start new thread",
+    "failed to map segment",
+)
+"""What libraries write, in lower case, where the system has no memory for them."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong in one line, whatever the class of the error does.
+
+    Code of a plug-in may raise errors whose own text fails, or end the process.
+    """
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    try:
+        text = str(error).strip()
+    except (Exception, SystemExit):
+        text = ""
+    name = type(error).__name__
+    return f"{name}: {text.splitlines()[0]}" if text else f"{name}, without a reason"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no memory: Python's, torch's or the system's."""
+    if isinstance(error, MemoryError):
+        return True
+    text = reason_of(error).lower()
+    return any(sign in text for sign in _MEMORY_SIGNS)
+
+
+def out_of_memory(error: BaseException) -> str:
+    """Return the sentence on an error that :func:`is_out_of_memory` recognises."""
+    return (
+        f"there is not enough memory ({reason_of(error)}); use fewer --jobs, --workers 0, a "
+        "smaller network or batch in the recipe, or a higher memory limit"
+    )

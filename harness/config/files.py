@@ -112,6 +112,8 @@ def ood_set_names() -> list[str]:
 def load_ood_set(name: str) -> OODSet:
     """Read an out-of-distribution test set by name, or from a YAML file of one's own.
 
+    The names of version 0.1 are accepted too.
+
     Raises:
         UsageError: no such test set or file, or one that does not fit the schema.
     """

@@ -1,4 +1,4 @@
-"""The embedded photographs: where each lies in an installed package, and which scene it shows."""
+"""The embedded photographs: the file of each in an installed package, and which scene it shows."""
 
 from __future__ import annotations
 

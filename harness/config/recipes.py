@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from harness.config.settings import Column
 from harness.config.spec import Spec
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+"""Decay of one of AdamW's running averages."""
 
 
 class Optimisation(Spec):
@@ -48,14 +51,14 @@ class Optimisation(Spec):
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
     micro_batch: int | None = Field(default=None, ge=1)
-    patch_px: int = Field(ge=16)
-    lr: float = Field(gt=0)
+    patch_px: int = Field(ge=16, le=16_384)
+    lr: float = Field(gt=0, le=100)
     lr_min: float = Field(ge=0)
     warmup_steps: int = Field(ge=0)
     decay_steps: int = Field(ge=1)
     lr_hold_steps: int = Field(default=1, ge=1)
-    betas: tuple[float, float]
-    weight_decay: float = Field(ge=0)
+    betas: tuple[Beta, Beta]
+    weight_decay: float = Field(ge=0, le=1000)
     grad_clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -66,8 +69,24 @@ class Optimisation(Spec):
     lr_constant_steps: int = Field(default=0, ge=0)
     lr_restart_steps: int | None = Field(default=None, ge=1)
 
+    def schedule_problem(self) -> str | None:
+        """Return why the learning rate does not fit the steps, or None where it does."""
+        if self.warmup_steps >= self.steps:
+            return (
+                f"warmup_steps {self.warmup_steps} leaves none of the {self.steps} steps at the "
+                f"full learning rate; set warmup_steps below {self.steps}"
+            )
+        if self.lr_restart_steps is None and self.decay_steps < self.steps:
+            return (
+                f"decay_steps {self.decay_steps} ends the learning rate schedule before the "
+                f"training of {self.steps} steps does; set decay_steps to {self.steps} or more"
+            )
+        return None
+
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:
+        if self.lr_min > self.lr:
+            raise ValueError(f"lr_min {self.lr_min:g} is above lr {self.lr:g}; swap them")
         if self.lr_restart_steps is not None and (self.warmup_steps or self.lr_constant_steps):
             raise ValueError(
                 "lr_restart_steps goes with neither warmup_steps nor lr_constant_steps; set both "
@@ -168,3 +187,11 @@ class Recipe(Spec):
     auxiliary: Optimisation
     test: TestAmount
     runtime: Runtime
+
+    @model_validator(mode="after")
+    def _schedules_last(self) -> Recipe:
+        for name, training in (("train", self.train), ("auxiliary", self.auxiliary)):
+            problem = training.schedule_problem()
+            if problem is not None:
+                raise ValueError(f"{name}: {problem}")
+        return self

@@ -89,10 +89,11 @@ class TrainSpec(Spec):
     ``tasks`` are in the order of the setting, which is that of classifier outputs. ``requires``
     maps the methods that this one builds on to the ids of their weights. ``plugin_sha256`` is the
     hash of the file of a method that comes from a plug-in, ``initial_sha256`` that of the weights
-    from which a fine-tuning starts.
+    from which a fine-tuning starts. ``checkpoint_parts`` is which part of a checkpoint was asked
+    for by entry, prefix or names to ignore; None where its file alone decides.
     """
 
-    added_later: ClassVar = ("plugin_sha256", "initial_sha256")
+    added_later: ClassVar = ("plugin_sha256", "initial_sha256", "checkpoint_parts")
 
     method: str
     method_version: int
@@ -106,6 +107,7 @@ class TrainSpec(Spec):
     checkpoint_sha256: str | None = None
     plugin_sha256: str | None = None
     initial_sha256: str | None = None
+    checkpoint_parts: dict[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True)

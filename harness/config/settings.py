@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from harness.config.degradation import AnyDegradation, Version
 from harness.config.preprocessing import Preprocessing
 from harness.config.protocols import Protocol
-from harness.config.spec import Name, Range, Spec
+from harness.config.spec import Name, Range, Spec, within
 
 
 class Task(Spec):
@@ -27,7 +27,7 @@ class Task(Spec):
     name: Name
     family: str
     degradation: AnyDegradation
-    share: float = Field(default=1, gt=0)
+    share: float = Field(default=1, gt=0, le=1e12)
 
 
 def degradation_versions(tasks: Iterable[Task]) -> dict[str, Version]:
@@ -55,7 +55,7 @@ class Column(Spec):
     label: str = ""
     latex_label: str | None = None
     group: str = ""
-    draws: int = Field(default=1, ge=1)
+    draws: int = Field(default=1, ge=1, le=10_000)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,10 +76,10 @@ class DeadLeavesSpec(Spec):
         textured: share of shapes that are filled with texture of the training images.
     """
 
-    canvas_px: int = Field(ge=32)
+    canvas_px: int = Field(ge=32, le=16_384)
     crops_per_canvas: int = Field(ge=1)
-    radius_px: Range
-    exponent: float
+    radius_px: Annotated[Range, within(0.1, 16_384)]
+    exponent: float = Field(ge=0, le=20)
     textured: float = Field(ge=0, le=1)
 
 

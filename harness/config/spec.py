@@ -13,10 +13,33 @@ from pydantic import (
     model_serializer,
 )
 
-Range = tuple[float, float]
+
+def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"the range {list(ends)} begins above its end; swap them")
+    return ends
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """Closed interval a parameter is drawn from uniformly; equal ends mean a fixed value."""
 
 _NAME = re.compile(r"\w[\w.+-]*")
+
+
+def within(low: float, high: float) -> AfterValidator:
+    """Return what marks a field of type :data:`Range` whose ends lie in [low, high].
+
+    Example::
+
+        sigma_255: Annotated[Range, within(0, 1000)]
+    """
+
+    def check(ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] < low or ends[1] > high:
+            raise ValueError(f"the range {list(ends)} must lie between {low:g} and {high:g}")
+        return ends
+
+    return AfterValidator(check)
 
 
 class Spec(BaseModel):

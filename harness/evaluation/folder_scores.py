@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ class ScoringRequest:
         protocols: names of protocols in ``datasets/protocols``.
         metrics: more metrics under each protocol, by id or by pyiqa's name.
         pairing: how names of files belong together: ``stem``, ``prefix`` or ``rain``.
+        pair_template: names of restored files with fields, as ``{name}x4_{model}``, and after ``=``
+            those of clean ones; replaces ``pairing``.
         workers: threads; 0 for one per core.
     """
 
@@ -41,15 +43,20 @@ class ScoringRequest:
     metrics: tuple[str, ...] = ()
     pairing: str = "stem"
     workers: int = 0
+    pair_template: str = ""
 
 
 @dataclass(frozen=True)
 class FileScore:
-    """The values of one restored file: protocol id to metric id to value."""
+    """The values of one restored file: protocol id to metric id to value.
+
+    ``too_small`` says, by protocol id, why the file is too small to have values under it.
+    """
 
     restored: Path
     clean: Path
     values: Mapping[str, Mapping[str, float]]
+    too_small: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,9 @@ class FolderScores:
     clean_alone: tuple[Path, ...]
 
     def values(self, protocol: str, metric: str) -> list[float]:
-        """Return the values of all files, by ids of protocol and metric."""
-        return [file.values[protocol][metric] for file in self.files]
+        """Return the values of all files that are large enough, by ids of protocol and metric."""
+        scored = [file for file in self.files if protocol not in file.too_small]
+        return [file.values[protocol][metric] for file in scored]
 
     def mean(self, protocol: str, metric: str) -> float:
         """Return the mean over files of one metric: decibels are averaged, never errors."""
@@ -107,10 +115,11 @@ class FolderScores:
     def to_text(self) -> str:
         """Return a table of means, lowest and highest values, and what the protocols are."""
         total = len(self.files) + len(self.restored_alone)
+        scored = sum(bool(file.values) for file in self.files)
         lines = [
             self._table(),
             "",
-            f"{len(self.files)} of {total} restored images scored, means over images",
+            f"{scored} of {total} restored images scored, means over images",
         ]
         for named in self.protocols:
             lines.append(f"{named.name} is {named.protocol.id}: {named.title}")
@@ -130,6 +139,20 @@ class FolderScores:
                 sentences.append(f"{len(files)} {what}: {names}")
         return sentences
 
+    def too_small_sentences(self) -> list[str]:
+        """Return one sentence for each protocol that some images are too small for."""
+        sentences = []
+        for named in self.protocols:
+            rule = named.protocol.id
+            small = [file for file in self.files if rule in file.too_small]
+            if small:
+                names = shortened([file.restored.name for file in small])
+                sentences.append(
+                    f"{len(small)} of {len(self.files)} images are too small for {named.name} and "
+                    f"left out of its means: {names} ({small[0].too_small[rule]})"
+                )
+        return sentences
+
     def _table(self) -> str:
         from tabulate import tabulate
 
@@ -142,6 +165,10 @@ class FolderScores:
                 heads.append(f"{first_line}\n{label}")
                 first_line = ""
                 values = self.values(named.protocol.id, full_id)
+                if not values:
+                    for line in (means, lowest, highest):
+                        line.append("--")
+                    continue
                 means.append(f"{np.mean(values):.{facts.decimals}f}")
                 lowest.append(f"{min(values):.{facts.decimals}f}")
                 highest.append(f"{max(values):.{facts.decimals}f}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.config.errors import HarnessError
 from harness.config.protocols import Protocol, Resize
-from harness.evaluation.metrics.arrays import Image
+from harness.evaluation.metrics.arrays import Image, ImageTooSmallError
 from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.metrics.registry import known_metrics
 
@@ -30,7 +31,7 @@ def score_pair(
         HarnessError: sizes do not fit, or nothing is left inside the protocol's border.
     """
     a, b = apply_protocol(restored, clean, protocol)
-    return {metric.id: metric.function(a, b) for metric in metrics}
+    return {metric.id: metric.measure(a, b) for metric in metrics}
 
 
 def score_pairs(
@@ -61,6 +62,7 @@ def score_under(
     clean: Image,
     protocols: Iterable[Protocol],
     known: Mapping[str, Metric] | None = None,
+    too_small: dict[str, str] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Score one pair under several protocols: protocol id to metric id to value.
 
@@ -72,25 +74,47 @@ def score_under(
         clean: (H, W, 3) RGB, float in [0, 1].
         protocols: their ids must differ.
         known: metric by the names that the protocols use; None for those that need no pyiqa.
+        too_small: receives, by protocol id, why the pair is too small for it; such a protocol is
+            left out. None raises instead.
 
     Raises:
         HarnessError: sizes do not fit, or nothing is left inside a protocol's border.
     """
     known = known_metrics() if known is None else known
-    images: dict[Protocol, tuple[Image, Image]] = {}
-    measured: dict[tuple[Protocol, str], float] = {}
+    scoring = _PairScoring(restored, clean, known)
     scores: dict[str, dict[str, float]] = {}
     for protocol in protocols:
-        rule = protocol.model_copy(update={"id": "", "metrics": ()})
-        if rule not in images:
-            images[rule] = apply_protocol(restored, clean, protocol)
-        values = scores[protocol.id] = {}
-        for name in protocol.metrics:
-            metric = known[name]
-            if (rule, name) not in measured:
-                measured[rule, name] = _measure(metric, *images[rule])
-            values[metric.id] = measured[rule, name]
+        try:
+            scores[protocol.id] = scoring.values(protocol)
+        except ImageTooSmallError as error:
+            if too_small is None:
+                raise
+            too_small[protocol.id] = str(error)
     return scores
+
+
+@dataclass
+class _PairScoring:
+    """What protocols share of one pair: the two images that they make, and values on them."""
+
+    restored: Image
+    clean: Image
+    known: Mapping[str, Metric]
+    images: dict[Protocol, tuple[Image, Image]] = field(default_factory=dict)
+    measured: dict[tuple[Protocol, str], float] = field(default_factory=dict)
+
+    def values(self, protocol: Protocol) -> dict[str, float]:
+        """Return metric id to value under one protocol."""
+        rule = protocol.model_copy(update={"id": "", "metrics": ()})
+        if rule not in self.images:
+            self.images[rule] = apply_protocol(self.restored, self.clean, protocol)
+        values: dict[str, float] = {}
+        for name in protocol.metrics:
+            metric = self.known[name]
+            if (rule, name) not in self.measured:
+                self.measured[rule, name] = _measure(metric, *self.images[rule])
+            values[metric.id] = self.measured[rule, name]
+        return values
 
 
 def apply_protocol(restored: Image, clean: Image, protocol: Protocol) -> tuple[Image, Image]:
@@ -113,6 +137,7 @@ def apply_protocol(restored: Image, clean: Image, protocol: Protocol) -> tuple[I
         restored = _resized(restored, target) if size == reference else restored
         clean = _resized(clean, target)
     if protocol.crop_multiple > 1:
+        _check_crop(_size(clean), protocol)
         is_whole = _size(restored) == _size(clean)
         clean = _cropped(clean, protocol)
         restored = _cropped(restored, protocol) if is_whole else restored
@@ -151,9 +176,9 @@ def _divided_up(number: int, divisor: int) -> int:
 
 def _measure(metric: Metric, restored: Image, clean: Image) -> float:
     if metric.concurrent:
-        return metric.function(restored, clean)
+        return metric.measure(restored, clean)
     with _not_concurrent:
-        return metric.function(restored, clean)
+        return metric.measure(restored, clean)
 
 
 def _size(image: Image) -> Size:
@@ -165,9 +190,19 @@ def _resized(image: Image, size: Size) -> Image:
 
     if _size(image) == size:
         return image
+    if not np.isfinite(image).all():
+        return np.full((*size, image.shape[2]), np.nan, image.dtype)  # 8 bits hold no NaN
     levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     resized = Pillow.fromarray(levels).resize((size[1], size[0]), Pillow.Resampling.LANCZOS)
     return np.asarray(resized).astype(image.dtype) / image.dtype.type(255)
+
+
+def _check_crop(size: Size, protocol: Protocol) -> None:
+    if min(size) < protocol.crop_multiple:
+        raise ImageTooSmallError(
+            f"protocol {protocol.id} cuts images to multiples of {protocol.crop_multiple} pixels, "
+            f"and an image has {size[1]}x{size[0]}"
+        )
 
 
 def _cropped(image: Image, protocol: Protocol) -> Image:
@@ -195,7 +230,7 @@ def _without_border(image: Image, protocol: Protocol) -> Image:
     if not border:
         return image
     if min(_size(image)) <= 2 * border:
-        raise HarnessError(
+        raise ImageTooSmallError(
             f"protocol {protocol.id} removes {border} pixels on each side, and an image "
             f"has only {min(_size(image))}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -11,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.config.cores import cores
 from harness.config.errors import HarnessError
 from harness.config.files import load_protocols
 from harness.config.protocols import Protocol
-from harness.data.images.read import read_image
-from harness.data.on_disk.pairing import pair_folders
-from harness.data.parallel_map import OnProgress, no_progress
+from harness.data.images.read import image_size, read_image
+from harness.data.on_disk.pair_templates import template_rule
+from harness.data.on_disk.pairing import PairingRule, find_rule, pair_folders
+from harness.data.parallel_map import OnProgress, map_files, no_progress
 from harness.evaluation.folder_scores import (
     FileScore,
     FolderScores,
@@ -43,7 +44,7 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
 
     Raises:
         UsageError: an unknown protocol, metric or pairing rule, or nothing pairs.
-        HarnessError: a file cannot be read, or sizes do not fit.
+        HarnessError: a file cannot be read, sizes do not fit, or all images are too small.
     """
     protocols, rules, names = [], [], list[str]()
     for named in load_protocols(request.protocols):
@@ -56,10 +57,15 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
     for metric in resolve_metrics(names):
         known[metric.id] = metric
         facts[metric.id] = metric_facts(metric.id, metric.higher_is_better)
-    found = pair_folders(request.restored, request.clean, request.pairing)
-    workers = request.workers or _cores()
+    found = pair_folders(request.restored, request.clean, pairing_rule(request))
+    workers = request.workers or cores()
     with _one_thread_per_image():
         files = score_files(found.pairs, rules, known, workers, on_progress)
+    if not any(file.values for file in files):
+        raise HarnessError(
+            f"no image of {request.restored} is large enough to be scored: "
+            f"{next(iter(files[0].too_small.values()))}; choose another protocol"
+        )
     return FolderScores(
         files=tuple(files),
         protocols=tuple(protocols),
@@ -67,6 +73,17 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         restored_alone=found.restored_alone,
         clean_alone=found.clean_alone,
     )
+
+
+def pairing_rule(request: ScoringRequest) -> PairingRule:
+    """Return the rule of a request: its template's, else the one that it names.
+
+    Raises:
+        UsageError: the template cannot be read, or no such rule is known.
+    """
+    if request.pair_template:
+        return template_rule(request.pair_template)
+    return find_rule(request.pairing)
 
 
 def score_files(
@@ -103,8 +120,8 @@ def check_sizes(pairs: Sequence[tuple[Path, Path]], protocols: Sequence[Protocol
         HarnessError: names the files with both sizes.
     """
     wrong = []
-    for restored, clean in pairs:
-        restored_size, clean_size = _header_size(restored), _header_size(clean)
+    sizes = map_files(_sizes, pairs)
+    for (restored, clean), (restored_size, clean_size) in zip(pairs, sizes, strict=True):
         if all(restored_size in scored_sizes(clean_size, protocol) for protocol in protocols):
             continue
         wrong.append(
@@ -125,32 +142,24 @@ def _score_file(
     protocols: Sequence[Protocol],
     known: Mapping[str, Metric] | None,
 ) -> FileScore:
+    """Score one pair; a protocol that it is too small for is left out, with the reason."""
+    too_small: dict[str, str] = {}
     try:
-        values = score_under(_in_unit_range(restored), _in_unit_range(clean), protocols, known)
+        images = _in_unit_range(restored), _in_unit_range(clean)
+        values = score_under(*images, protocols, known, too_small)
     except HarnessError as error:
         if str(restored) in str(error) or str(clean) in str(error):
             raise
         raise HarnessError(f"{restored}: {error}") from error
-    return FileScore(restored, clean, values)
+    return FileScore(restored, clean, values, too_small)
 
 
 def _in_unit_range(path: Path) -> Image:
     return read_image(path).astype(np.float32) / np.float32(255)
 
 
-def _header_size(path: Path) -> Size:
-    from PIL import Image as Pillow
-
-    try:
-        with Pillow.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
-        raise HarnessError(f"image {path} cannot be decoded ({error}); write it again") from error
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _sizes(pair: tuple[Path, Path]) -> tuple[Size, Size]:
+    return image_size(pair[0]), image_size(pair[1])
 
 
 @contextlib.contextmanager

@@ -6,22 +6,33 @@ Every launcher ends in :func:`execute`, and so does ``python -m harness exec RUN
 from __future__ import annotations
 
 import contextlib
+import errno
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config.errors import HarnessError, Interrupted, UsageError
+from harness.config.errors import (
+    HarnessError,
+    Interrupted,
+    UsageError,
+    is_out_of_memory,
+    out_of_memory,
+    reason_of,
+)
 from harness.execution.locks import RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.store.files import write_text
+from harness.store.files import make_folder, not_written, remove_leftovers, write_text
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""The disk is full, or may not be written."""
 
 Stop = Callable[[], bool]
-"""Answers whether the person asked the computation to stop."""
+"""Answers whether the user asked the computation to stop."""
 
 
 def never_stop() -> bool:
@@ -51,7 +62,7 @@ class RunOutcome:
     Attributes:
         label: method and seed.
         error: a sentence; empty if all is well.
-        interrupted: the person stopped it; it goes on from its checkpoint.
+        interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
     """
 
@@ -82,11 +93,14 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
         return RunOutcome(run.label, held=True)
     except HarnessError as error:
         return RunOutcome(run.label, error=str(error))
-    except (Exception, SystemExit) as error:  # a defect in one method must not cost the others
-        return RunOutcome(run.label, error=_unexpected(run, error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a defect in one method must not cost the others
+        return RunOutcome(run.label, error=_sentence(run, error))
     finally:
         progress.close()
-    _trace_file(run).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        _trace_file(run).unlink(missing_ok=True)
     return RunOutcome(run.label)
 
 
@@ -119,38 +133,58 @@ def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
 
 def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
-    run.folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(run.folder.path)
     with hold(run, progress, control.stop, control.wait):
+        remove_leftovers(run.folder.path)
         run.folder.write_spec(run.train)
-        if run.method.spec.trained and not run.folder.weights.exists():
-            _make_weights(run, plan, worker, control.stop, progress)
+        _complete_weights(run, plan, worker, control.stop, progress)
         if run.score is not None and run_status(run, plan) != "done":
             from harness.execution.scoring import score_run
 
             score_run(run, plan, worker, control.stop, progress)
 
 
-def _make_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
-    from harness.execution.training_run import import_checkpoint, train_run
+def _complete_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
+    """Make the weights of a run, or the provenance of weights that lack it.
 
-    if run.checkpoint is not None:
+    Weights whose scores are all there are not made again.
+    """
+    from harness.execution.training_run import import_checkpoint, record_weights, train_run
+
+    folder, trained = run.folder, run.method.spec.trained
+    if folder.has_weights():
+        # What a process left that was killed after its last write.
+        folder.checkpoint.unlink(missing_ok=True)
+    elif run_status(run, plan) == "done" or (not trained and folder.provenance.exists()):
+        return
+    elif run.checkpoint is not None:
         import_checkpoint(run, run.checkpoint, progress)
+    elif not trained:
+        return
+    elif folder.weights.exists():
+        record_weights(run, plan, worker, progress)
     elif run.train.data is None:
         raise UsageError(f"{run.label} has nothing to train on; name a checkpoint or a data set")
     else:
         train_run(run, plan, worker, stop, progress)
 
 
+def _sentence(run: Run, error: BaseException) -> str:
+    """Return the sentence on an error that no code foresaw; a full disk has one of its own."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return not_written(Path(error.filename or run.folder.path), error)
+    return _unexpected(run, error)
+
+
 def _unexpected(run: Run, error: BaseException) -> str:
     """Store the traceback of a defect, and return the sentence on it."""
-    try:
-        reason = str(error).split("\n")[0]
-    except Exception:  # an exception of a plug-in may fail even to say what it is
-        reason = "no reason was given"
+    reason = out_of_memory(error) if is_out_of_memory(error) else reason_of(error)
     trace = _trace_file(run)
-    with contextlib.suppress(HarnessError):  # a full disk must not end the other runs
+    try:
         write_text(trace, traceback.format_exc())
-    return f"{type(error).__name__}: {reason}; see {trace}"
+    except (HarnessError, MemoryError):  # a full disk must not end the other runs
+        return f"{reason}; its traceback could not be written"
+    return f"{reason}; see {trace}"
 
 
 def _trace_file(run: Run) -> Path:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.config.errors import HarnessError
-from harness.store.files import read_json
+from harness.store.files import read_json_object
 from harness.store.results import read
 from harness.store.run_folder import RunFolder
 
@@ -19,7 +19,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True)
 class StoredRunInfo:
-    """One run folder as a person sees it.
+    """One run folder as a listing shows it.
 
     Attributes:
         id: name of the folder.
@@ -73,7 +73,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _info(folder: RunFolder) -> StoredRunInfo:
-    spec: Any = read_json(folder.spec)
+    spec = read_json_object(folder.spec)
     results = read([folder.results]) if folder.results.exists() else []
     files = [path for path in folder.path.iterdir() if path.is_file()]
     return StoredRunInfo(

@@ -25,9 +25,10 @@ from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.registry import use_plugins
-from harness.store.files import read_json, write_json
+from harness.store.files import write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
 from harness.store.results import append, results_of
+from harness.training.pretrained import Pretrained
 
 
 def score_run(
@@ -40,7 +41,14 @@ def score_run(
     """
     if run.score is None:
         return
-    network = trained_network(run).to(torch.device(worker.device)).eval()
+
+    def on_read(pretrained: Pretrained) -> None:
+        progress.log(pretrained.describe())
+        if not run.folder.provenance.exists():
+            content = {"label": run.method.label, **pretrained.provenance()}
+            write_json(run.folder.provenance, content)
+
+    network = trained_network(run, on_read).to(torch.device(worker.device)).eval()
     subject = Subject(
         method=network,
         method_id=run.method.id,
@@ -54,10 +62,9 @@ def score_run(
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
     scoring = replace(scoring, also=tuple(others))
     pairs = plan.source.pairs(run.score.test)
-    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored")):
+    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored"), stop):
         append(run.folder.results, results)
-        if stop():
-            raise Interrupted(f"{run.label} stopped while it was scored")
+    _check_stop(run, stop)
     metrics: list[Metric] = []
     for part in scoring.all:
         metrics += part.metrics
@@ -65,7 +72,7 @@ def score_run(
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
     if plan.probes:
-        _analyse(run, plan, subject, run.score, progress)
+        _analyse(run, plan, subject, stop, progress)
 
 
 def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
@@ -89,19 +96,33 @@ def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> d
         found = summarise_prompts(observer, plan.test)
         summary["prompts"] = found.as_json()
     for needed in run.requires:
-        accuracy = read_json(needed.folder.provenance).get("validation_per_task")
+        accuracy = needed.folder.read_provenance().get("validation_per_task")
         if accuracy is not None:  # unknown for pretrained weights
             summary.setdefault("classifiers", {})[needed.train.method] = accuracy
     return summary
 
 
-def _analyse(run: Run, plan: Plan, subject: Subject, score: ScoreSpec, progress: Progress) -> None:
-    if run.score_id is None or stored_analysis(run.folder, run.score_id) is not None:
+def _check_stop(run: Run, stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Interrupted(f"{run.label} stopped while it was scored")
+
+
+def _analyse(
+    run: Run, plan: Plan, subject: Subject, stop: Callable[[], bool], progress: Progress
+) -> None:
+    score = run.score
+    if score is None or run.score_id is None:
+        return
+    if stored_analysis(run.folder, run.score_id) is not None:
         return
     analysis: dict[str, Any] = {}
     if isinstance(subject.method, Prompted):
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        on_progress = partial(progress.images, "probed")
+
+        def on_progress(done: int, total: int) -> None:
+            progress.images("probed", done, total)
+            _check_stop(run, stop)
+
         pairs = plan.source.pairs(score.test)
         analysis = analyse_prompts(observer, pairs, score.test, on_progress)
     store_analysis(run.folder, run.score_id, analysis)

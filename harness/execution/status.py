@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
+from harness.config.errors import HarnessError, reason_of
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
@@ -19,15 +25,39 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
     """Return what of ``run`` is stored; one whose scores are all there needs no weights."""
     if run.score is not None and _is_scored(run, plan):
         return "done"
-    has_weights = run.folder.weights.exists() or not run.method.spec.trained
+    has_weights = run.folder.has_weights() or not run.method.spec.trained
     if not has_weights:
-        return "unfinished" if run.folder.checkpoint.exists() else "missing"
+        begun = run.folder.checkpoint.exists() or run.folder.weights.exists()
+        return "unfinished" if begun else "missing"
     return "done" if run.score is None else "to score"
 
 
 def is_complete(plan: Plan) -> bool:
     """Return whether everything that the plan scores is stored."""
     return all(run_status(run, plan) == "done" for run in plan.runs)
+
+
+def missing_batches(plan: Plan) -> list[list[Run]]:
+    """Return what of ``plan`` is not stored, in batches to be computed one after the other.
+
+    The runs of a batch need none of each other, so that they may be computed side by side. The
+    first batch holds the auxiliary runs that other runs need, the second those whose weights come
+    from files: where a file is refused, the others need not be scored.
+    """
+    scored = _missing(plan.runs, plan)
+    needed: set[str] = set()
+    for run in scored:
+        needed |= {required.weights_id for required in run.requires}
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
+    pretrained: list[Run] = []
+    others: list[Run] = []
+    for run in scored:
+        (others if run.checkpoint is None else pretrained).append(run)
+    return [auxiliary, pretrained, others]
+
+
+def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    return [run for run in runs if run_status(run, plan) != "done"]
 
 
 def estimated_s(run: Run, plan: Plan) -> float:
@@ -42,11 +72,34 @@ def estimated_s(run: Run, plan: Plan) -> float:
     return training_s + _SCORE_S * images
 
 
+def assumption_note(plan: Plan) -> str:
+    """Return what to add to an expected time that assumes a GPU, where no GPU is to be seen."""
+    if "GPU" not in plan.recipe.runtime.expected_on or has_gpu():
+        return ""
+    return "; this machine shows no GPU, and a CPU takes many times as long"
+
+
+def has_gpu() -> bool:
+    """Return whether a GPU is to be seen; asking torch would take seconds."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists():
+        return True
+    return shutil.which("nvidia-smi") is not None
+
+
 def _training_s(run: Run, plan: Plan) -> float:
     if run.train.optimisation is None:
         return 0.0
     spec = run.method.spec
-    factor = 1.0 if spec.cost is None else spec.cost(run.train.options)
+    try:
+        factor = 1.0 if spec.cost is None else float(spec.cost(run.train.options))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a function of a plug-in
+        raise HarnessError(
+            f"the cost of {run.method.id} cannot be computed: {reason_of(error)}; mend its spec"
+        ) from error
     step_s = plan.recipe.runtime.expected_step_s * spec.relative_cost * factor
     return run.train.optimisation.steps * step_s
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
+
+from harness.config.errors import HarnessError
 from harness.evaluation.validation import Validation
-from harness.execution.networks import initial_network, parameter_count
+from harness.execution.networks import initial_network, parameter_count, trained_network
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
+from harness.method import WeightsFile
 from harness.planning.plan import Plan
-from harness.planning.run import Checkpoint, Run
+from harness.planning.run import Run
+from harness.store.checked_zip import check_zip
 from harness.store.files import write_json
+from harness.store.weights import check_content
 from harness.training.checkpoint import save_weights
 from harness.training.loop import Job, Machine, train
-from harness.training.pretrained import load_pretrained, read_pretrained
+from harness.training.pretrained import Pretrained, load_pretrained, read_pretrained
 
 
 def train_run(
@@ -30,10 +37,13 @@ def train_run(
     stream = plan.source.stream(run.train, spec.views)
     pairs = plan.source.validation(run.train)
     network = initial_network(run)
+    start: dict[str, Any] = {}
     if run.initial is not None:
-        pretrained = read_pretrained(run.initial, None)
+        pretrained = read_pretrained(WeightsFile(run.initial))
+        _check_unchanged(pretrained, run.train.initial_sha256)
         load_pretrained(network, pretrained, run.method.id)
-        progress.log(f"starts from {len(pretrained.state)} tensors of {run.initial}")
+        progress.log(f"starts from weights: {pretrained.describe()}")
+        start["initial_weights"] = pretrained.provenance()
     job = Job(
         spec=run.train,
         stream=stream,
@@ -41,29 +51,74 @@ def train_run(
         folder=run.folder,
         runtime=plan.recipe.runtime,
         machine=Machine(worker.device, worker.threads, worker.loader_workers),
+        made_with=lambda: {
+            "parameters": parameter_count(network),
+            **start,
+            **provenance(worker),
+        },
     )
-    record = train(network, job, progress, stop)
-    count = {"parameters": parameter_count(network)}
-    write_json(run.folder.provenance, {**record, **count, **provenance(worker)})
+    train(network, job, progress, stop)
 
 
-def import_checkpoint(run: Run, checkpoint: Checkpoint, progress: Progress) -> None:
-    """Read pretrained weights into the run's folder, if they fit its network.
+def record_weights(run: Run, plan: Plan, worker: Worker, progress: Progress) -> None:
+    """Write the provenance of weights that were trained here and lack it.
+
+    Validation is computed again; what only the training itself knew, such as its time, is left out.
 
     Raises:
-        HarnessError: the file is damaged, or its names or shapes are not the network's.
+        HarnessError: the weights are damaged.
     """
-    network = initial_network(run)
-    pretrained = read_pretrained(checkpoint.path, checkpoint.entry)
-    load_pretrained(network, pretrained, run.method.id)
-    save_weights(run.folder.weights, network.state_dict(), run.train)
-    where = f", entry '{pretrained.entry}'" if pretrained.entry else ""
-    progress.log(f"read {len(pretrained.state)} tensors from {checkpoint.path}{where}")
+    assert run.train.optimisation is not None
+    device = torch.device(worker.device)
+    network = trained_network(run).to(device)
+    pairs = plan.source.validation(run.train)
+    validation = Validation(pairs, run.train.tasks, run.method.spec.needs_task_labels)
+    outcome = validation.score(network, device)
+    content = {
+        "validation_per_task": dict(outcome.per_task),
+        "steps": run.train.optimisation.steps,
+        "parameters": parameter_count(network),
+    }
+    write_json(run.folder.provenance, {**content, **provenance(worker)})
+    progress.log("its weights were there without provenance, which is written again")
+
+
+def import_checkpoint(run: Run, checkpoint: WeightsFile, progress: Progress) -> None:
+    """Read pretrained weights into the run's folder, if they fit its network.
+
+    A network that is made by its checkpoint alone has provenance and no weights of its own.
+
+    Raises:
+        HarnessError: the file is damaged or has changed since the plan was made, or its names or
+            shapes are not the network's.
+    """
+    if checkpoint.path.suffix == ".safetensors":
+        check_content(checkpoint.path, "fetch it again")
+    else:
+        check_zip(checkpoint.path, "fetch it again")
+    trained = run.method.spec.trained
+    read: list[Pretrained] = []
+    network = initial_network(run, read.append)
+    # A network that is made by its checkpoint has read it by now.
+    pretrained = read_pretrained(checkpoint) if trained or not read else read[-1]
+    _check_unchanged(pretrained, run.train.checkpoint_sha256)
+    if trained:
+        load_pretrained(network, pretrained, run.method.id)
+        progress.log(pretrained.describe())
+    # The provenance comes before the weights: a run that has weights is finished.
     content = {
         "label": run.method.label,
-        "source": checkpoint.path.name,
-        "checkpoint_sha256": pretrained.sha256,
-        "entry": pretrained.entry,
+        **pretrained.provenance(),
         "parameters": parameter_count(network),
     }
     write_json(run.folder.provenance, content)
+    if trained:
+        save_weights(run.folder.weights, network.state_dict(), run.train)
+
+
+def _check_unchanged(pretrained: Pretrained, planned_sha256: str | None) -> None:
+    if planned_sha256 is not None and pretrained.sha256 != planned_sha256:
+        raise HarnessError(
+            f"checkpoint {pretrained.path} has changed since this run was planned; run the same "
+            "command again"
+        )

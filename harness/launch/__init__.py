@@ -1,13 +1,15 @@
-"""Launchers: each hands the runs of a plan to execution, here or elsewhere.
+"""Launchers: each hands the runs of a plan to execution, on this machine or on others.
 
-A launcher is a function ``(plan, worker) -> list of RunOutcome`` under a name in ``LAUNCHERS``.
-It computes the auxiliary runs that are needed first, then the others, each through
+A launcher is a function ``launch(plan, worker) -> list of RunOutcome`` in a module of its own that
+:data:`LAUNCHERS` names. It computes the batches of
+:func:`harness.execution.status.missing_batches` one after the other, each run through
 :func:`harness.execution.execute.execute`; on another machine that is
 ``python -m harness exec RUN_ID --plan FILE``.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,14 +22,8 @@ if TYPE_CHECKING:
 
 Launcher = Callable[["Plan", "Worker"], "list[RunOutcome]"]
 
-
-def _local(plan: Plan, worker: Worker) -> list[RunOutcome]:
-    from harness.launch.local import launch
-
-    return launch(plan, worker)
-
-
-LAUNCHERS: dict[str, Launcher] = {"local": _local}
+LAUNCHERS = {"local": "harness.launch.local"}
+"""The module of each launcher, by the name that ``--launcher`` has for it."""
 
 
 def launcher(name: str) -> Launcher:
@@ -38,4 +34,5 @@ def launcher(name: str) -> Launcher:
     """
     if name not in LAUNCHERS:
         raise UsageError(f"--launcher {name} is unknown; {did_you_mean(name, LAUNCHERS)}")
-    return LAUNCHERS[name]
+    found: Launcher = importlib.import_module(LAUNCHERS[name]).launch
+    return found

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-from harness.execution.children import follow_parent
+from harness.execution.children import follow_parent, signals_held
 from harness.execution.execute import Control, RunOutcome, execute
 from harness.execution.process import Worker
-from harness.execution.status import run_status
+from harness.execution.status import missing_batches
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -23,23 +23,16 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     Runs that others need come first. A run that fails affects only those that need it. Runs that
     another process computes are left for last, and then waited for.
     """
-    todo = _missing(plan.runs, plan)
-    needed: set[str] = set()
-    for run in todo:
-        needed |= {required.weights_id for required in run.requires}
-    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
     stop_file = plan.out / f".stop-{os.getpid()}"
     outcomes: list[RunOutcome] = []
     with stop_on_signals(stop_file):
-        for runs in (auxiliary, todo):
+        for runs in missing_batches(plan):
             outcomes += _Batch(plan, worker, stop_file).compute(runs)
             if any(outcome.interrupted for outcome in outcomes):
                 break
+            if plan.request.checkpoint is not None and any(o.error for o in outcomes):
+                break
     return outcomes
-
-
-def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
-    return [run for run in runs if run_status(run, plan) != "done"]
 
 
 @dataclass(frozen=True)
@@ -68,9 +61,12 @@ class _Batch:
             return []
         jobs = min(self.worker.jobs, len(runs))
         backend = "loky" if jobs > 1 else "sequential"
-        tasks = [delayed(_execute)(self, run, wait, jobs > 1) for run in runs]
+        parent = os.getpid() if jobs > 1 else None
+        tasks = [delayed(_execute)(self, run, wait, parent) for run in runs]
         try:
-            return list(Parallel(n_jobs=jobs, backend=backend)(tasks))
+            with signals_held(forked=False):  # the workers begin here
+                ended = Parallel(n_jobs=jobs, backend=backend, return_as="generator")(tasks)
+            return list(ended)
         except TerminatedWorkerError as error:
             raise HarnessError(
                 "a worker was killed, most likely for lack of memory; run the same command again "
@@ -78,8 +74,8 @@ class _Batch:
             ) from error
 
 
-def _execute(batch: _Batch, run: Run, wait: bool, in_worker: bool) -> RunOutcome:
-    if in_worker:
-        follow_parent()
-    control = Control(stop=batch.stop_file.exists, live=not in_worker, wait=wait)
+def _execute(batch: _Batch, run: Run, wait: bool, parent: int | None) -> RunOutcome:
+    if parent is not None:
+        follow_parent(parent)
+    control = Control(stop=batch.stop_file.exists, live=parent is None, wait=wait)
     return execute(run, batch.plan, batch.worker, control)

@@ -5,7 +5,6 @@ Planning imports no torch: it hashes specs and looks at what is stored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,26 +16,29 @@ from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Setting
+from harness.data.on_disk.hashing import look_again
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
 from harness.evaluation.metrics.registry import metric_ids
+from harness.planning.checkpoints import (
+    initial_weights,
+    method_of,
+    published_options,
+    require_weights,
+)
 from harness.planning.overrides import ScoredSetting, override
 from harness.planning.own_files import use_own_files
 from harness.planning.request import CheckpointRequest, RunRequest
-from harness.planning.run import Checkpoint, Run
+from harness.planning.run import Run
 from harness.planning.run_factory import RunFactory
 from harness.registry import (
     MethodChoice,
+    WeightsFile,
     auxiliary_method,
     catalogue,
     find,
-    options_as_json,
-    resolve_options,
 )
-from harness.store.weights import read_metadata
-
-_SPANDREL = "spandrel"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ class Plan:
     def columns(self) -> tuple[Column, ...]:
         """The columns of the table, with the draws that the recipe tests."""
         return self.test.columns
+
+    @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """The columns that are shown and averaged: those that were asked for, or all."""
+        chosen = self.request.columns
+        if not chosen:
+            return self.columns
+        return tuple(column for column in self.columns if column.name in chosen)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -125,7 +135,7 @@ class Plan:
 def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Plan:
     """Build the plan of a request; the degraded input is always part of it.
 
-    ``on_progress`` hears how many files of data sets have been hashed.
+    ``on_progress`` receives how many files of data sets have been hashed.
 
     Raises:
         UsageError: an unknown name, options that contradict each other, or data that is missing.
@@ -134,6 +144,10 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     use_own_files(request.include, request.plugins)
     own = load_setting(request.setting)
     recipe = load_recipe(request.recipe, own.name)
+    if request.data.rehash:
+        if not request.data.uses_files:
+            raise UsageError("--rehash is about data sets on disk; add --data-root")
+        look_again()
     source = open_source(
         request.data.root, request.data.on_disk, request.data.train_sets, on_progress
     )
@@ -148,6 +162,7 @@ def _plan_under(
     scored: ScoredSetting, own: Setting, request: RunRequest, recipe: Recipe, source: DataSource
 ) -> Plan:
     """Return the plan under one protocol."""
+    _check_columns(request, scored.tested)
     trains = request.checkpoint is None
     plan = Plan(
         request=request,
@@ -167,14 +182,25 @@ def _plan_under(
         data=source.training_data(own) if trains else None,
         test=plan.test,
         out=request.out,
-        initial=_initial_weights(request),
+        initial=initial_weights(request),
     )
     if request.checkpoint is None:
         runs = _trained_runs(request, scored, factory)
     else:
         runs = _pretrained_runs(request.checkpoint, scored, factory)
     auxiliary = {needed.weights_id: needed for run in runs for needed in run.requires}
+    _check_training_sizes(source, own, [*auxiliary.values(), *runs])
     return replace(plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()))
+
+
+def _check_training_sizes(source: DataSource, setting: Setting, runs: Sequence[Run]) -> None:
+    """Refuse training images that are smaller than a patch of one of the runs."""
+    patches_px: list[int] = []
+    for run in runs:
+        if run.train.data is not None and run.train.optimisation is not None:
+            patches_px.append(run.train.optimisation.patch_px)
+    if patches_px:
+        source.check_training_sizes(setting, max(patches_px))
 
 
 def store_plan(plan: Plan, path: Path) -> None:
@@ -198,7 +224,7 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
     from harness.store.files import read_json
 
     content: Any = read_json(path)
-    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+    if not _is_plan(content):
         raise UsageError(f"{path} holds no plan; write one with python -m harness plan --to FILE")
     plan = make_plan(parse(RunRequest, content["request"], str(path)), on_progress)
     found = {run.id for run in plan.all_runs}
@@ -211,24 +237,27 @@ def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
     return plan
 
 
-def _initial_weights(request: RunRequest) -> Path | None:
-    """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
-    if request.init_from is None:
-        return None
-    of_run = request.out / request.init_from / "weights.safetensors"
-    for path in (Path(request.init_from), of_run):
-        if path.is_file():
-            return path
-    raise UsageError(
-        f"--init-from {request.init_from} is neither a file nor a run with weights in {request.out}"
-    )
+def _is_plan(content: Any) -> bool:
+    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
+        return False
+    runs = content["runs"]
+    return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
+
+
+def _check_columns(request: RunRequest, tested: Setting) -> None:
+    known = [column.name for column in tested.columns]
+    for name in request.columns:
+        if name not in known:
+            raise UsageError(
+                f"--columns: {tested.name} has no column '{name}'; {did_you_mean(name, known)}"
+            )
 
 
 def _check_probes(request: RunRequest) -> None:
     if request.probes and request.evaluation.test_set is not None:
         raise UsageError(
-            "--probes are about the setting's own test set, and show there how unseen "
-            "degradations are routed; leave --test-set out"
+            "--probes are about the setting's own test set, and show there how "
+            "out-of-distribution degradations are routed; leave --test-set out"
         )
 
 
@@ -246,7 +275,9 @@ def _trained_runs(request: RunRequest, scored: ScoredSetting, factory: RunFactor
 def _pretrained_runs(
     asked: CheckpointRequest, scored: ScoredSetting, factory: RunFactory
 ) -> list[Run]:
-    method, options = _method_of(asked, factory)
+    for path in (asked.file, *asked.required.values()):
+        require_weights(path)
+    method, options = method_of(asked, factory)
     _check_task_labels(method, scored)
     required = []
     for name in method.spec.requires:
@@ -255,50 +286,13 @@ def _pretrained_runs(
                 f"{method.id} builds on {name}; give its weights: --required {name}=FILE"
             )
         helper = auxiliary_method(name)
-        checkpoint = Checkpoint(asked.required[name])
-        helper_options = _published_options(helper, factory)
+        checkpoint = WeightsFile(asked.required[name])
+        helper_options = published_options(helper, factory)
         required.append(factory.pretrained_run(helper, helper_options, checkpoint, scored=False))
     runs = [factory.method_run(find(name), 0) for name in _always_shown()]
-    checkpoint = Checkpoint(asked.file, asked.entry)
+    checkpoint = WeightsFile(asked.file, asked.entry, asked.prefix, asked.ignore)
     runs.append(factory.pretrained_run(method, options, checkpoint, tuple(required)))
     return runs
-
-
-def _method_of(
-    asked: CheckpointRequest, factory: RunFactory
-) -> tuple[MethodChoice, Mapping[str, Any]]:
-    """Return the method of a checkpoint and its options, from the request or the file itself."""
-    if asked.method == _SPANDREL:
-        method = _spandrel(asked)
-        return method, _published_options(method, factory)
-    if asked.method is not None:
-        method = find(asked.method)
-        return method, _published_options(method, factory)
-    known = read_metadata(asked.file)
-    if "method" not in known or "options" not in known:
-        raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    return find(known["method"]), json.loads(known["options"])
-
-
-def _spandrel(asked: CheckpointRequest) -> MethodChoice:
-    """Return the method of a network that spandrel recognises by its weights."""
-    overrides = {"checkpoint": str(asked.file)}
-    if asked.architecture is not None:
-        overrides["architecture"] = asked.architecture
-    name = asked.architecture or asked.file.stem
-    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
-
-
-def _published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:
-    train = factory.recipe.train
-    options = resolve_options(
-        method,
-        factory.recipe.size,
-        factory.setting.task_names,
-        micro_batch=train.micro_batch or train.batch,
-        published=True,
-    )
-    return options_as_json(options)
 
 
 def _always_shown() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a person asks for: one request and the resources it may use.
+"""What the user asks for: one request and the resources it may use.
 
 A request is built once, from flags, from a YAML file (``--config run.yaml``) or from keyword
 arguments, and everything behind it takes the request. What changes no number (workers, devices)
@@ -7,6 +7,7 @@ is in :class:`Resources`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
+from harness.config.quoting import split_outside_quotes, with_commas
 from harness.config.spec import Spec
 
 MOST_SEEDS = 1000
@@ -61,13 +63,16 @@ def split_names(text: str) -> tuple[str, ...]:
 def split_methods(text: str) -> tuple[str, ...]:
     """Return the methods of ``--methods``; ``;`` stands for a comma inside an option's value.
 
+    A value in quotes is read as it is, with commas and all.
+
     Raises:
         UsageError: no method is named.
     """
-    names = split_names(text)
+    parts = (part.strip() for part in split_outside_quotes(text, re.compile(",")))
+    names = dict.fromkeys(part for part in parts if part)
     if not names:
         raise UsageError("--methods names no method; python -m harness methods lists them")
-    return tuple(name.replace(";", ",") for name in names)
+    return tuple(map(with_commas, names))
 
 
 def _seeds(value: Any) -> Any:
@@ -109,11 +114,14 @@ class DataRequest(Spec):
         root: folder of data sets on disk.
         on_disk: use data sets from where ``HARNESS_DATA_ROOT`` or the user's file says.
         train_sets: by family of tasks, the set to train on instead of the setting's.
+        rehash: read the bytes of all files again, whose hashes are kept by path, size and times of
+            change. It is part of no stored plan.
     """
 
     root: Path | None = None
     on_disk: bool = False
     train_sets: dict[str, str] = Field(default_factory=dict)
+    rehash: bool = Field(default=False, exclude=True)
 
     @property
     def uses_files(self) -> bool:
@@ -151,6 +159,8 @@ class CheckpointRequest(Spec):
             recognises any network that the library spandrel knows.
         architecture: spandrel's name for the network, where its weights alone do not say it.
         entry: where in the file the weights are, such as ``params_ema``.
+        prefix: start of the names that are the network's, as ``generator.``; others are ignored.
+        ignore: names in the file that are not read, or patterns of them, as ``loss_fn.*``.
         required: checkpoints of the methods that this one builds on, by name.
     """
 
@@ -158,6 +168,8 @@ class CheckpointRequest(Spec):
     method: str | None = None
     architecture: str | None = None
     entry: str | None = None
+    prefix: str | None = None
+    ignore: tuple[str, ...] = ()
     required: dict[str, Path] = Field(default_factory=dict)
 
 
@@ -169,7 +181,7 @@ class RunRequest(Spec):
         setting: name of the benchmark setting, or a YAML file.
         recipe: name of a recipe, or a YAML file.
         seeds: of the trainings.
-        metrics: metrics beside those of the protocol, by id or by pyiqa's name.
+        metrics: metrics in addition to those of the protocol, by id or by pyiqa's name.
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
@@ -179,6 +191,8 @@ class RunRequest(Spec):
             own.
         probes: whether prompts are analysed at length.
         show: columns of the table that are not scores, such as ``parameters``.
+        columns: columns of the setting that tables show and average; empty takes all.
+        name: of the files of the tables; empty derives one from what they show.
         plugins: Python files with methods, metrics or degradations of one's own.
         out: folder for runs and tables.
     """
@@ -198,6 +212,8 @@ class RunRequest(Spec):
     include: tuple[Path, ...] = ()
     probes: bool = False
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    name: str = ""
     plugins: tuple[Path, ...] = ()
     out: Path = DEFAULT_OUT
 

@@ -7,16 +7,8 @@ from pathlib import Path
 
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec, TrainSpec
-from harness.registry import MethodChoice
+from harness.registry import MethodChoice, WeightsFile
 from harness.store.run_folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A file of pretrained weights, and the entry in it that holds them, if one was named."""
-
-    path: Path
-    entry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class Run:
     score: ScoreSpec | None
     requires: tuple[Run, ...]
     folder: RunFolder
-    checkpoint: Checkpoint | None = None
+    checkpoint: WeightsFile | None = None
     initial: Path | None = None
 
     @property

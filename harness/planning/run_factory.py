@@ -18,9 +18,15 @@ from harness.config.run_specs import (
     TrainSpec,
 )
 from harness.config.settings import Setting
-from harness.planning.run import Checkpoint, Run
+from harness.planning.run import Run
 from harness.planning.stages import plan_stages
-from harness.registry import MethodChoice, auxiliary_method, options_as_json, resolve_options
+from harness.registry import (
+    MethodChoice,
+    WeightsFile,
+    auxiliary_method,
+    options_as_json,
+    resolve_options,
+)
 from harness.store.run_folder import RunFolder
 
 
@@ -64,7 +70,7 @@ class RunFactory:
         self,
         method: MethodChoice,
         options: Mapping[str, Any],
-        checkpoint: Checkpoint,
+        checkpoint: WeightsFile,
         required: tuple[Run, ...] = (),
         scored: bool = True,
     ) -> Run:
@@ -80,6 +86,7 @@ class RunFactory:
             seed=0,
             requires=_weights_of(required),
             checkpoint_sha256=file_sha256(checkpoint.path),
+            checkpoint_parts=_parts(checkpoint),
             plugin_sha256=method.plugin_sha256(),
         )
         return self._run(method, train, required, scored, checkpoint)
@@ -92,10 +99,14 @@ class RunFactory:
         required: tuple[Run, ...],
     ) -> TrainSpec:
         micro_batch = optimisation.micro_batch or optimisation.batch
-        options = resolve_options(
-            method, self.recipe.size, self.setting.task_names, micro_batch=micro_batch
-        )
         trained = method.spec.trained and self.data is not None
+        options = resolve_options(
+            method,
+            self.recipe.size,
+            self.setting.task_names,
+            micro_batch=micro_batch,
+            steps=optimisation.steps if trained else None,
+        )
         stages: tuple[Stage, ...] = ()
         if trained and self.data is not None:
             names = tuple(task.name for task in self.data.tasks)
@@ -119,7 +130,7 @@ class RunFactory:
         train: TrainSpec,
         required: tuple[Run, ...],
         scored: bool,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: WeightsFile | None = None,
     ) -> Run:
         weights_id = spec_hash(train)
         score = None
@@ -127,6 +138,14 @@ class RunFactory:
             score = ScoreSpec(weights=weights_id, test=self.test, protocol=self.setting.protocol)
         folder = RunFolder.of(self.out, method.id, train.seed, weights_id)
         return Run(method, train, weights_id, score, required, folder, checkpoint)
+
+
+def _parts(checkpoint: WeightsFile) -> dict[str, Any] | None:
+    """Return which part of a checkpoint was asked for; None where its file alone decides."""
+    parts: dict[str, Any] = {"entry": checkpoint.entry, "prefix": checkpoint.prefix}
+    parts["ignore"] = list(checkpoint.ignore)
+    asked = {name: value for name, value in parts.items() if value}
+    return asked or None
 
 
 def _weights_of(runs: tuple[Run, ...]) -> dict[str, str]:

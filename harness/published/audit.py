@@ -1,7 +1,7 @@
-"""Do the averages that tables print follow from the values beside them?
+"""Do the averages of published tables follow from the values of their rows?
 
 The rule: the average of a row is the mean of those columns that have a value in it, each
-counted once, exact in rational arithmetic. A printed average agrees when it lies within half a
+counted once, exact in rational arithmetic. A printed average agrees when it is within half a
 unit of its last digit of that mean; where the mean is an exact half, both roundings agree.
 """
 
@@ -15,7 +15,7 @@ from fractions import Fraction
 from harness.published.tables import AVERAGE, CitedRow, CitedTable
 
 RULE = (
-    "an average is the mean of the columns printed beside it; it agrees within half a unit of "
+    "an average is the mean of the columns printed with it; it agrees within half a unit of "
     "its last digit, so either rounding of an exact half agrees"
 )
 
@@ -90,7 +90,7 @@ def audit(tables: Sequence[CitedTable]) -> Audit:
     """Recompute every printed average and compare values that two tables print.
 
     Averages that were computed when the source was copied are nobody's claim and not checked,
-    nor are those without any value beside them.
+    nor are those without any value of their own.
     """
     checked, wrong = 0, []
     for table in tables:
@@ -115,7 +115,7 @@ def places(value: Decimal) -> int:
 
 
 def _parts(average: CitedRow, table: CitedTable) -> dict[str, Decimal]:
-    """Return the values that an average stands on, by column as printed."""
+    """Return the values that an average is the mean of, by column as printed."""
     values = table.values
     parts = {}
     for column in table.columns:

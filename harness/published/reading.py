@@ -42,7 +42,7 @@ def published_folder() -> Path:
         if (folder / "tables.csv").is_file():
             return folder
     raise HarnessError(
-        f"no published numbers beside {PACKAGE_FOLDER}; install the package again with pip"
+        f"no published numbers beside {PACKAGE_FOLDER}; install it again with pip install -e ."
     )
 
 
@@ -51,7 +51,7 @@ def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
 
     Raises:
         HarnessError: a file, field, name or number that does not belong there, or a value that
-            stands twice; the message names file and line.
+            is given twice; the message names file and line.
     """
     folder = folder or published_folder()
     methods = _read_methods(folder / "methods.csv")
@@ -133,7 +133,7 @@ def _read_columns(path: Path) -> dict[str, tuple[CitedColumn, ...]]:
         column = CitedColumn(line["column"], line["dataset"], line["group"], line["label"])
         known = found.get(line["setting"], ())
         if any(column.name == other.name or column.dataset == other.dataset for other in known):
-            raise HarnessError(f"{where}: the column stands twice")
+            raise HarnessError(f"{where}: the column is given twice")
         found[line["setting"]] = (*known, column)
     return found
 
@@ -148,7 +148,7 @@ def _read_tables(
             raise HarnessError(f"{where}: setting '{line['setting']}' has no columns; {known}")
         key = line["source"], line["table"]
         if key in found:
-            raise HarnessError(f"{where}: {line['source']} {line['table']} stands twice")
+            raise HarnessError(f"{where}: {line['source']} {line['table']} is given twice")
         found[key] = line
     return found
 

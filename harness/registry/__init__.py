@@ -1,10 +1,15 @@
 """Names to methods: the built-in catalogue, plug-ins, references, and strict options."""
 
-from harness.method import MethodSpec
+from harness.method import MethodSpec, WeightsFile
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_help import option_lines
-from harness.registry.options import options_as_json, parse_options, resolve_options
+from harness.registry.options import (
+    options_as_json,
+    parse_options,
+    resolve_options,
+    stored_options,
+)
 from harness.registry.plugins import use_plugins
 from harness.registry.references import MethodChoice, auxiliary_method, find
 
@@ -12,6 +17,7 @@ __all__ = [
     "Catalogue",
     "MethodChoice",
     "MethodSpec",
+    "WeightsFile",
     "auxiliary_method",
     "catalogue",
     "find",
@@ -20,5 +26,6 @@ __all__ = [
     "options_as_json",
     "parse_options",
     "resolve_options",
+    "stored_options",
     "use_plugins",
 ]

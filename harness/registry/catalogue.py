@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
 
-from harness.config.errors import UsageError
+from harness.config.errors import UsageError, reason_of
 from harness.config.package import PACKAGE_FOLDER
 from harness.method import MethodSpec
-from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins, specs_of, uses_harness
+from harness.registry.plugins import (
+    PLUGINS_VARIABLE,
+    load_plugins,
+    problem_of,
+    specs_of,
+    uses_harness,
+)
 
 _BUILT_IN = "methods.catalogue"
 ENTRY_POINT_GROUP = "harness.methods"
@@ -53,7 +59,9 @@ def known_methods(plugins: str) -> Catalogue:
         if not specs_of_file and not uses_harness(module):
             broken[path.stem] = f"{path} holds no MethodSpec and imports nothing of harness"
         for spec in specs_of_file:
-            if spec.name in specs:
+            if problem_of(spec):
+                broken[path.stem] = f"{path}: {problem_of(spec)}"
+            elif spec.name in specs:
                 broken[path.stem] = f"{path}: the name '{spec.name}' is taken"
             else:
                 specs[spec.name] = spec
@@ -61,7 +69,7 @@ def known_methods(plugins: str) -> Catalogue:
 
 
 def _built_in() -> ModuleType:
-    """Import the built-in methods, which lie beside this package.
+    """Import the built-in methods, which are next to this package.
 
     Raises:
         UsageError: another package called ``methods`` is imported already.
@@ -78,9 +86,10 @@ def _built_in() -> ModuleType:
         sys.modules["methods"] = found
         spec.loader.exec_module(found)
     if str(folder) not in list(getattr(found, "__path__", [])):
+        file = getattr(found, "__file__", "another folder")
         raise UsageError(
-            f"a module called 'methods' is imported from {getattr(found, '__file__', 'elsewhere')} "
-            "and hides the built-in methods; rename it"
+            f"a module called 'methods' is imported from {file} and hides the "
+            "built-in methods; rename it"
         )
     return importlib.import_module(_BUILT_IN)
 
@@ -92,10 +101,14 @@ def _add_entry_points(specs: dict[str, MethodSpec], broken: dict[str, str]) -> N
             continue
         try:
             spec = point.load()
-        except (Exception, SystemExit) as error:  # a plug-in may fail in any way
-            broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plug-in may fail in any way
+            broken[point.name] = f"{point.value}: {reason_of(error)}"
             continue
-        if isinstance(spec, MethodSpec):
-            specs[point.name] = spec
-        else:
+        if not isinstance(spec, MethodSpec):
             broken[point.name] = f"{point.value} is not a MethodSpec"
+        elif problem_of(spec):
+            broken[point.name] = f"{point.value}: {problem_of(spec)}"
+        else:
+            specs[point.name] = spec

@@ -1,4 +1,4 @@
-"""The options of a method as a person reads them: defaults, choices, and what each one means."""
+"""The options of a method as text: defaults, choices, and what each one means."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from harness.config.errors import UsageError, did_you_mean
+from harness.config.errors import HarnessError, UsageError, did_you_mean, reason_of
 from harness.method import CheckContext, MethodSpec, OptionError
+from harness.registry.option_types import from_text, option_types
 from harness.registry.references import MethodChoice
 
 
@@ -21,45 +22,66 @@ def resolve_options(
     *,
     micro_batch: int,
     published: bool = False,
+    steps: int | None = None,
 ) -> Any:
     """Return the options of ``method`` at a recipe's size, checked against the setting.
 
     Precedence, from the weakest: the type's defaults, the spec's, those that follow from the
     setting, the size's, with ``published`` those under which the authors' checkpoints run, and
-    the person's.
+    the user's.
 
     Args:
-        method: the method and what a person set.
+        method: the method and what the user set.
         size: name of a size in the recipe.
         tasks: task names of the setting, in its order.
         micro_batch: samples that the losses see at once.
         published: whether the authors' checkpoints are to be run.
+        steps: optimisation steps of the training; None where nothing is trained.
 
     Raises:
         UsageError: unknown option or size, wrong type, or a contradiction, each by name.
     """
-    spec, context = method.spec, CheckContext(tasks, micro_batch)
+    spec, context = method.spec, CheckContext(tasks, micro_batch, steps)
     _check_names(method, size)
-    values: dict[str, Any] = dict(spec.defaults)
-    if spec.fitted is not None:
-        values |= spec.fitted(context)
-    values |= spec.sizes.get(size, {})
-    if published:
-        values |= spec.published
-    for key, text in method.overrides.items():
-        values[key] = _from_text(text)
     try:
+        values = _default_values(spec, size, context, published)
+        types = option_types(spec.options)
+        for key, text in method.overrides.items():
+            values[key] = from_text(text, types[key])
         options = parse_options(spec, values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{method.id}: option {where}: {first['msg']}") from error
-    if spec.check is not None:
-        try:
+        if spec.check is not None:
             spec.check(options, context)
-        except OptionError as error:
-            raise UsageError(f"{method.id}: {error}") from error
+    except ValidationError as error:
+        raise UsageError(f"{method.id}: {_first_problem(error)}") from error
+    except OptionError as error:
+        raise UsageError(f"{method.id}: {error}") from error
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # options and checks of plug-ins may fail in any way
+        raise UsageError(
+            f"{method.id}: its options cannot be checked: {reason_of(error)}"
+        ) from error
     return options
+
+
+def stored_options(spec: MethodSpec, values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return options that a file states, checked, as JSON values.
+
+    Args:
+        spec: the method.
+        values: what the file states.
+        source: the file, for messages.
+
+    Raises:
+        UsageError: they are not options of this method.
+    """
+    try:
+        return options_as_json(parse_options(spec, values))
+    except ValidationError as error:
+        raise UsageError(
+            f"{source} states options that {spec.name} does not have now: {_first_problem(error)}; "
+            "name the method with --method"
+        ) from error
 
 
 def parse_options(spec: MethodSpec, values: Mapping[str, Any]) -> Any:
@@ -71,6 +93,24 @@ def options_as_json(options: Any) -> dict[str, Any]:
     """Return options as JSON values, every default written."""
     dumped: dict[str, Any] = _adapter(options.__class__).dump_python(options, mode="json")
     return dumped
+
+
+def _default_values(
+    spec: MethodSpec, size: str, context: CheckContext, published: bool
+) -> dict[str, Any]:
+    values: dict[str, Any] = dict(spec.defaults)
+    if spec.fitted is not None:
+        values |= spec.fitted(context)
+    values |= spec.sizes.get(size, {})
+    if published:
+        values |= spec.published
+    return values
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"option {where}: {first['msg']}"
 
 
 def _check_names(method: MethodChoice, size: str) -> None:
@@ -89,10 +129,3 @@ def _adapter(options: Any) -> TypeAdapter[Any]:
     # Stdlib dataclasses take their pydantic configuration from this attribute.
     options.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
     return TypeAdapter(options)
-
-
-def _from_text(text: str) -> Any:
-    """Read a value from a flag: ``none`` is None, commas make a list, the rest is parsed."""
-    if text.lower() == "none":
-        return None
-    return text.split(",") if "," in text else text

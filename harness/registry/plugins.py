@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from harness.config.errors import UsageError
+from harness.config.errors import UsageError, reason_of
 from harness.config.python_files import import_python_file
 from harness.method import MethodSpec
 
 PLUGINS_VARIABLE = "HARNESS_PLUGINS"
 """Environment variable with plug-in files; worker processes read it."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def use_plugins(files: Sequence[Path]) -> None:
@@ -35,8 +39,22 @@ def use_plugins(files: Sequence[Path]) -> None:
 
 def plugin_files() -> list[Path]:
     """Return the plug-in files of this process, in the order in which they were named."""
-    listed = os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)
-    return [Path(path) for path in listed if path]
+    return listed_files(os.environ.get(PLUGINS_VARIABLE, ""))
+
+
+def listed_files(listed: str) -> list[Path]:
+    """Return the files of a list in the environment, whose names may hold its separator."""
+    parts = [part for part in listed.split(os.pathsep) if part]
+    files = []
+    while parts:
+        count = 1
+        for more in range(len(parts), 0, -1):
+            if Path(os.pathsep.join(parts[:more])).is_file():
+                count = more
+                break
+        files.append(Path(os.pathsep.join(parts[:count])))
+        del parts[:count]
+    return files
 
 
 @functools.cache
@@ -47,12 +65,13 @@ def load_plugins(listed: str) -> tuple[dict[Path, ModuleType], dict[Path, str]]:
     """
     modules: dict[Path, ModuleType] = {}
     failed: dict[Path, str] = {}
-    for text in filter(None, listed.split(os.pathsep)):
-        path = Path(text)
+    for path in listed_files(listed):
         try:
             modules[path] = import_python_file(path)
-        except (Exception, SystemExit) as error:  # a plug-in may fail in any way
-            failed[path] = f"{path}: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plug-in may fail in any way
+            failed[path] = f"{path}: {reason_of(error)}"
     return modules, failed
 
 
@@ -70,6 +89,17 @@ def specs_of(module: ModuleType) -> list[MethodSpec]:
                 build = f"{module.__name__}:{build.partition(':')[2]}"
             found[value.name] = dataclasses.replace(value, build=build, source_file=str(path))
     return list(found.values())
+
+
+def problem_of(spec: MethodSpec) -> str:
+    """Return why a spec of a plug-in cannot be used; empty if nothing is wrong."""
+    if not _NAME.fullmatch(str(spec.name)):
+        return f"the name '{spec.name}' holds signs other than letters, digits, '.', '_' and '-'"
+    if not isinstance(spec.options, type) or not dataclasses.is_dataclass(spec.options):
+        return f"{spec.name}: its options are not a dataclass type; write @dataclass(frozen=True)"
+    if not re.fullmatch(r"[\w.]+:\w+", str(spec.build)):
+        return f"{spec.name}: build='{spec.build}' is not module:function"
+    return ""
 
 
 def uses_harness(module: ModuleType) -> bool:

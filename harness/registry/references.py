@@ -1,6 +1,7 @@
 """References to methods: ``name[+addition][@sequential][:option=value]*``.
 
-A reference carries its options, so that variants of one method stand side by side in a table.
+A reference carries its options, so that variants of one method are rows of one table.
+A value that holds ``:name=`` stands in quotes; other colons and all commas may be part of a value.
 ``host+addition`` adds the prompts of one method to the network of another, and
 ``name@sequential`` learns the tasks one kind of degradation after the other.
 """
@@ -12,17 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.config.errors import UsageError, did_you_mean
+from harness.config.errors import UsageError, did_you_mean, reason_of
 from harness.config.hashing import file_sha256
+from harness.config.quoting import quoted_where_needed, split_options, unquoted
 from harness.method import MethodSpec
 from harness.registry.catalogue import Catalogue, catalogue
+from harness.registry.option_types import option_types, shown
 
 _SEQUENTIAL = "sequential"
+_COMMA_HINT = "a comma inside an option's value is written ';', or the value stands in quotes"
 
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """A method with the options that a person set.
+    """A method with the options that the user set.
 
     Attributes:
         id: how it was asked for, in one canonical form.
@@ -42,9 +46,13 @@ class MethodChoice:
 
     @property
     def label(self) -> str:
-        """The name in tables: the spec's, and what differs from it."""
+        """The name in tables: the spec's, and what differs from it; of files, their names."""
         name = self.spec.label + (" (sequential)" if self.sequential else "")
-        return _joined(name, self.overrides)
+        if not self.overrides:
+            return name
+        types = option_types(self.spec.options)
+        texts = {key: shown(value, types.get(key)) for key, value in self.overrides.items()}
+        return _joined(name, texts)
 
     def plugin_sha256(self) -> str | None:
         """Return the hash of the plug-in file that the method, or its host, comes from."""
@@ -59,13 +67,14 @@ def find(reference: str) -> MethodChoice:
     Raises:
         UsageError: unknown method, a broken plug-in, or something that is no ``option=value``.
     """
-    whole, *settings = (part.strip() for part in reference.split(":"))
+    whole, colon, options = (part.strip() for part in reference.partition(":"))
+    settings = split_options(options) if colon else []
     name, at, way = whole.partition("@")
     if at and way != _SEQUENTIAL:
         raise UsageError(
             f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
         )
-    spec = method_spec(name)
+    spec = _spec_of_reference(name, reference)
     if spec.role == "auxiliary":
         raise _auxiliary_error(name, spec)
     if at and not spec.trained:
@@ -73,6 +82,16 @@ def find(reference: str) -> MethodChoice:
     overrides = _overrides(settings, reference)
     identifier = _joined(spec.name + at + way, overrides)
     return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=bool(at))
+
+
+def _spec_of_reference(name: str, reference: str) -> MethodSpec:
+    """Return the spec of a name; where the reference holds a path, an error explains commas."""
+    try:
+        return method_spec(name)
+    except UsageError as error:
+        if "/" in reference or "\\" in reference:
+            raise UsageError(f"{error}; {_COMMA_HINT}") from error
+        raise
 
 
 def auxiliary_method(name: str) -> MethodChoice:
@@ -114,16 +133,25 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
             f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
             f"to it; networks that can: {', '.join(able)}"
         )
-    return addition.adapter(host)
+    try:
+        return addition.adapter(host)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of a plug-in, or options that clash with prompts'
+        raise UsageError(
+            f"'{host_name}+{addition_name}' cannot be made: {reason_of(error)}"
+        ) from error
 
 
 def _overrides(settings: list[str], reference: str) -> dict[str, str]:
     overrides = {}
     for setting in settings:
-        key, equals, value = setting.partition("=")
+        key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not key:
             raise UsageError(f"'{setting}' in '{reference}' is not option=value")
-        overrides[key] = value
+        if key in overrides:
+            raise UsageError(f"'{reference}' sets {key} twice; leave one of them out")
+        overrides[key] = unquoted(value)
     return overrides
 
 
@@ -137,7 +165,10 @@ def _auxiliary_error(name: str, spec: MethodSpec) -> UsageError:
 
 
 def _joined(name: str, overrides: Mapping[str, str]) -> str:
-    return ":".join([name, *(f"{key}={value}" for key, value in sorted(overrides.items()))])
+    parts = [name]
+    for key, value in sorted(overrides.items()):
+        parts.append(f"{key}={quoted_where_needed(value)}")
+    return ":".join(parts)
 
 
 def _choice_again(

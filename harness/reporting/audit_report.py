@@ -40,7 +40,7 @@ class AuditReport:
             yield _listed(found.discrepancies)
         if found.repeated:
             yield (
-                f"{found.repeated} values stand in two tables of a setting; "
+                f"{found.repeated} values are printed in two tables of a setting; "
                 f"{len(found.contradictions)} of them differ by more than rounding."
             )
         for pair in found.contradictions:

@@ -13,7 +13,6 @@ from typing import Any
 from harness.config.errors import UsageError, did_you_mean
 from harness.planning.run import Run
 from harness.reporting.table import MISSING
-from harness.store.files import read_json
 
 Runs = Sequence[Run]
 
@@ -75,9 +74,7 @@ def _provenance_values(runs: Runs, key: str) -> list[Any]:
     """Return what ``provenance.json`` of each run says under ``key``, where it says it."""
     found = []
     for run in runs:
-        if not run.folder.provenance.exists():
-            continue
-        value = read_json(run.folder.provenance).get(key)
+        value = run.folder.read_provenance().get(key)
         if value is not None:
             found.append(value)
     return found

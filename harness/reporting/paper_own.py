@@ -31,7 +31,7 @@ def own_rows(own: Summary, cited: CitedTable) -> list[PaperRow]:
 
 
 def own_detail(own: Summary, origin: Origin) -> str:
-    """Return what stands behind the values of a part, in half a sentence."""
+    """Return what the values of a part were measured on, in half a sentence."""
     request = own.request
     made = f"pretrained weights, scored here on {request.images_are}"
     if origin == "measured":
@@ -86,10 +86,12 @@ def _value(own: Summary, method: str, column: str, metric: _SharedMetric) -> Pap
     entry = own.entry(method, column, metric.measured)
     if entry is None:
         return None
+    cell = value_cell(entry, metric.digits)
     return PaperValue(
-        text=value_cell(entry, metric.digits).text,
+        text=cell.text,
         exact=repr(entry.value),
         rank=entry.rank,
+        notes=cell.notes,
         spread=entry.spread,
         scored=entry.scored,
         expected=entry.expected,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.config.hashing import spec_hash
 from harness.evaluation.metrics import MetricFacts, metric_facts
@@ -12,9 +14,9 @@ from harness.planning.run import Run
 from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
-from harness.store.files import read_json
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, read, results_of
+from harness.store.run_folder import RunFolder
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
 
@@ -23,7 +25,7 @@ def summary_of(plan: Plan) -> Summary:
     """Return the numbers of a plan's table; what is not stored is absent.
 
     Raises:
-        HarnessError: results of two preprocessings, protocols or data sets would stand in one
+        HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
     """
     results: list[Result] = []
@@ -47,7 +49,7 @@ def is_anything_stored(plan: Plan) -> bool:
 
 
 def reevaluated_summary(plan: Plan) -> Summary | None:
-    """Return the numbers of pretrained weights that are stored beside a plan's runs, if any.
+    """Return the numbers of pretrained weights that are stored next to a plan's runs, if any.
 
     Shown are those scored on the test set of this plan under its protocol; two files of weights
     of one method are two rows.
@@ -58,10 +60,11 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         found = _reevaluated(path, plan)
         if not found:
             continue
-        provenance = read_json(path.parent / "provenance.json")
+        provenance = RunFolder(path.parent).read_provenance()
         name = f"{found[0].method}#{found[0].weights}"
         label = provenance.get("label", found[0].method)
-        rows.append(MethodRow(name, label, False, (f"weights of {provenance['source']}",)))
+        notes = (_weights_note(provenance, "a file"),)
+        rows.append(MethodRow(name, str(label), False, notes))
         for result in found:
             results.append(replace(result, method=name))
     if not rows:
@@ -83,19 +86,44 @@ def _reevaluated(path: Path, plan: Plan) -> list[Result]:
     return found
 
 
+def _weights_note(provenance: Mapping[str, Any], name: str) -> str:
+    """Return which file weights come from, and from which of several entries in it."""
+    entry, others = provenance.get("entry"), provenance.get("other_entries")
+    where = f", entry {entry}" if entry and others else ""
+    return f"weights of {provenance.get('source', name)}{where}"
+
+
 def _method_row(runs: list[Run]) -> MethodRow:
     method, checkpoint = runs[0].method, runs[0].checkpoint
     notes: list[str] = []
     if method.spec.needs_task_labels:
         notes.append(ORACLE_NOTE)
     if checkpoint is not None:
-        notes.append(f"weights of {checkpoint.path.name}, evaluated again")
-    notes += prompt_notes(stored_prompts(runs))
-    return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
+        provenance = runs[0].folder.read_provenance()
+        notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
+    if runs[0].initial is not None:
+        notes.append(f"training started from the weights in {runs[0].initial.name}")
+    notes += prompt_notes(stored_prompts(runs), len(runs))
+    is_reference = method.spec.role == "reference"
+    return MethodRow(
+        id=method.id,
+        label=method.label,
+        reference=is_reference,
+        notes=tuple(notes),
+        is_input=is_reference and not method.spec.trained,
+        runs=len(runs),
+    )
 
 
 def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
-    images = plan.test.images_by_column()
+    images = {}
+    left_out = []
+    of_columns = plan.test.images_by_column()
+    for column in plan.columns:
+        if column in plan.shown_columns:
+            images[column.name] = of_columns[column.name]
+        else:
+            left_out.append(column.label)
     return SummaryRequest(
         title=plan.setting.title,
         setting=plan.setting.name,
@@ -104,14 +132,16 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         preprocessing=plan.setting.preprocessing.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
-        columns=plan.columns,
+        columns=plan.shown_columns,
         metrics=tuple(_facts(name, plan) for name in plan.metrics),
         methods=tuple(rows),
         seeds=plan.seeds,
         images=images,
         centre_px=plan.test.centre_px,
-        absent=plan.absent_columns,
+        absent={name: data for name, data in plan.absent_columns.items() if name in images},
+        expected=_expected(plan, images),
         training=training_sentence(plan),
+        left_out=tuple(left_out),
     )
 
 
@@ -123,6 +153,15 @@ def _images_are(plan: Plan) -> str:
         return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
     most = amount.most_images
     return "real images" if most is None else f"real images, the first {most} of each column"
+
+
+def _expected(plan: Plan, images: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Return by shown column the images of a complete data set, where the one here has fewer."""
+    found = {}
+    for column, count in plan.source.expected_images(plan.test, plan.setting).items():
+        if column in images:
+            found[column] = count
+    return found
 
 
 def _data_sets(plan: Plan, images: dict[str, list[str]]) -> dict[str, str]:

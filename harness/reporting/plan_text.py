@@ -28,6 +28,17 @@ def training_sentence(plan: Plan) -> str:
     return f"{sentence} Not trained: {'; '.join(missing)}." if missing else sentence
 
 
+def incomplete_sentence(plan: Plan) -> str:
+    """Return which columns have fewer images on disk than their data sets; empty if none has."""
+    images = plan.test.images_by_column()
+    parts: list[str] = []
+    for column, whole in plan.source.expected_images(plan.test, plan.setting).items():
+        parts.append(f"{column} has {len(images[column])} of {whole} images")
+    if not parts:
+        return ""
+    return f"Incomplete: {'; '.join(parts)}; python -m harness data check says more."
+
+
 def _training_data(plan: Plan) -> OnDiskTrainingData | None:
     for run in plan.runs:
         if isinstance(run.train.data, OnDiskTrainingData):

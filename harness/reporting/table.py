@@ -14,13 +14,13 @@ MARKS = "†‡§¶"
 """Signs of footnotes; after the last one they are doubled."""
 
 MISSING = "--"
-"""What stands where no value is known."""
+"""The text where no value is known."""
 
 BEST_AND_SECOND = "{marks}"
-"""Stands in a caption where a renderer says how it marks best and second."""
+"""A mark in a caption, where a renderer says how it marks best and second."""
 
 Layout = Literal["stacked", "wide", "plain"]
-"""How a table lies on a page.
+"""How a table is laid out on a page.
 
 ``stacked``: metrics one below the other, within a text column. ``wide``: metrics side by side,
 across a page. ``plain``: texts in columns, without ranks.
@@ -60,8 +60,8 @@ class Column:
         group: heading over several columns, or empty.
         latex_label: ``label`` as LaTeX source; None escapes it.
         per_metric: whether it has a value for each metric.
-        is_text: whether it holds words, which stand to the left of all values.
-        is_trailing: whether it stands behind all groups, as averages do.
+        is_text: whether it holds words, which are set to the left of all values.
+        is_trailing: whether it is set after all groups, as averages do.
         is_signed: whether its values carry a sign.
     """
 
@@ -78,11 +78,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One method or value; a cell that is absent is a missing value."""
+    """One method or value; a cell that is absent is a missing value.
+
+    Attributes:
+        label: at its left.
+        cells: its values.
+        notes: footnotes of the row.
+        is_of_columns: whether it says something of each column and nothing of a metric; its cells
+            have an empty metric.
+    """
 
     label: str
     cells: Mapping[CellKey, Cell]
     notes: tuple[str, ...] = ()
+    is_of_columns: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,7 @@ class MetricHeading(Protocol):
 
 @dataclass(frozen=True)
 class NoMetric:
-    """Stands for the one value that a column of texts has."""
+    """The name of the one value that a column of texts has."""
 
     id: str = ""
     label: str = ""
@@ -142,12 +151,13 @@ class Table:
     """Everything that a renderer needs.
 
     Attributes:
-        layout: how it lies on a page.
+        layout: how it is laid out on a page.
         name: its name in LaTeX labels.
         columns: from left to right, those of words first.
         panels: the metrics by the grid in which text shows them.
         parts: the rows.
-        caption: what the figures are; see :data:`BEST_AND_SECOND`.
+        caption: what the figures are, in two lines; see :data:`BEST_AND_SECOND`.
+        details: how they came about, in sentences; in LaTeX a note below the table.
         heading: title of a section that holds the table alone, or empty.
         remarks: sentences below the table.
         fields: columns of the CSV file.
@@ -160,6 +170,7 @@ class Table:
     panels: tuple[Panel, ...]
     parts: tuple[Part, ...]
     caption: str
+    details: str = ""
     heading: str = ""
     remarks: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -228,12 +239,26 @@ class Table:
             signs.append(MARKS[place] * (doubled + 1))
         return "".join(signs)
 
-    def caption_with(self, marking: str) -> str:
-        """Return the caption; ``marking`` says how best and second are marked."""
-        sentence_start = f". {BEST_AND_SECOND}"
-        capital = marking[:1].upper() + marking[1:]
-        text = self.caption.replace(sentence_start, f". {capital}")
-        return text.replace(BEST_AND_SECOND, marking)
+    def caption_with(self, marking: str, is_short: bool = False) -> str:
+        """Return the caption with the details behind it, unless it ``is_short``.
+
+        ``marking`` says how best and second are marked.
+        """
+        whole = self.caption if is_short else f"{self.caption} {self.details}".strip()
+        return _with_marking(whole, marking)
+
+    def details_with(self, marking: str) -> str:
+        """Return the details alone."""
+        return _with_marking(self.details, marking)
+
+
+def _with_marking(text: str, marking: str) -> str:
+    """Return a text that says how best and second are marked; a sentence begins with a capital."""
+    capital = marking[:1].upper() + marking[1:]
+    begins = text.startswith(BEST_AND_SECOND)
+    text = text.replace(BEST_AND_SECOND, capital, 1) if begins else text
+    text = text.replace(f". {BEST_AND_SECOND}", f". {capital}")
+    return text.replace(BEST_AND_SECOND, marking)
 
 
 def metric_title(metric: MetricHeading) -> str:
@@ -247,7 +272,7 @@ def metric_panel(metrics: Sequence[MetricHeading]) -> Panel:
 
 
 def grouped_columns(columns: Sequence[Column]) -> list[Column]:
-    """Return those of ``columns`` that may stand below a group's heading."""
+    """Return those of ``columns`` that may be below a group's heading."""
     return [column for column in columns if not column.is_trailing]
 
 

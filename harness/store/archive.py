@@ -16,24 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError
-from harness.config.hashing import spec_hash
-from harness.config.run_specs import TrainSpec
-from harness.store.files import read_json, write_json, write_text
+from harness.store.files import read_json_object, read_text, write_json, write_text
 from harness.store.legacy.archives import legacy_sources
-from harness.store.results import RESULT_FIELDS, Result
+from harness.store.results import RESULT_FIELDS, Result, parsed_result
+from harness.store.run_folder import stored_spec_id
 from harness.store.stored_run import (
     RecordSource,
     RunRecord,
     StoredRun,
     part_paths,
-    write_record,
+    write_parts,
+    write_results,
 )
 
 RESULTS_FILE = "results.csv"
 
 
 def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
-    """Write what is stored of ``runs`` to ``folder``, beside what is there; return runs written.
+    """Write what is stored of ``runs`` to ``folder``, next to what is there; return runs written.
 
     Raises:
         UsageError: nothing is stored.
@@ -97,18 +97,17 @@ def read_archive(folder: Path) -> list[Result]:
     if not path.is_file():
         return []
     results = []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+    reader = csv.DictReader(StringIO(read_text(path), newline=""))
+    try:
         if tuple(reader.fieldnames or ()) != RESULT_FIELDS:
             raise UsageError(f"{path} does not have the columns {', '.join(RESULT_FIELDS)}")
         for line in reader:
-            try:
-                results.append(_parsed(line))
-            except (TypeError, ValueError) as error:
-                raise UsageError(
-                    f"{path}, line {reader.line_num}, is no result ({error}); "
-                    "restore the file from its source"
-                ) from error
+            results.append(_parsed(line))
+    except (TypeError, ValueError, csv.Error) as error:
+        raise UsageError(
+            f"{path}, line {reader.line_num}, is no result ({error}); "
+            "restore the file from its source"
+        ) from error
     return results
 
 
@@ -132,8 +131,8 @@ class Archive:
         if run.weights_id not in self.by_weights:
             return None
         path = _run_file(self.folder, run)
-        content = read_json(path)
-        if spec_hash(TrainSpec.model_validate(content.pop("spec"))) != run.weights_id:
+        content = read_json_object(path)
+        if stored_spec_id(content.pop("spec", None)) != run.weights_id:
             raise UsageError(f"{path} does not hold what its name says; restore it from its source")
         return RunRecord(self.by_weights[run.weights_id], content)
 
@@ -154,11 +153,11 @@ def _import_run(run: StoredRun, source: RecordSource) -> bool:
     record = source.record_of(run)
     if record is None:
         return False
+    write_parts(run, record)
     has_weights = source.copy_weights_of(run)
-    if not record.results and not has_weights:
-        return False
-    write_record(run, record)
-    return True
+    # Results come last: a run that has them is stored, whatever ended this process before.
+    write_results(run, record)
+    return bool(record.results) or has_weights
 
 
 def _run_file(folder: Path, run: StoredRun) -> Path:
@@ -169,7 +168,7 @@ def _content(run: StoredRun) -> dict[str, Any]:
     content: dict[str, Any] = {"spec": run.spec.model_dump(mode="json")}
     for name, path in part_paths(run.folder).items():
         if path.exists():
-            content[name] = read_json(path)
+            content[name] = read_json_object(path)
     return content
 
 
@@ -188,4 +187,4 @@ def _order(result: Result) -> tuple[str, int, str, str, str]:
 
 
 def _parsed(line: dict[str, Any]) -> Result:
-    return Result(**{**line, "seed": int(line["seed"]), "value": float(line["value"])})
+    return parsed_result({**line, "seed": int(line["seed"]), "value": float(line["value"])})

@@ -1,19 +1,23 @@
 """Results: one value of one metric on one image each, stored as JSON lines.
 
-JSON lines append safely (a line is written with one call and a cut-off last line is
-recognised and dropped), are read by anything, and a run has thousands of results, not millions.
+JSON lines append safely (a cut-off last line is recognised and dropped), are read by anything, and
+a run has thousands of results, not millions. Each line carries a checksum of its fields.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-from collections.abc import Iterable, Sequence
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.config.errors import HarnessError
+from harness.config.files import load_protocol, protocol_names
+from harness.store.files import append_lines, read_text
 
 Origin = Literal["measured", "re-evaluated", "cited"]
 
@@ -57,22 +61,23 @@ RESULT_FIELDS = tuple(field.name for field in fields(Result))
 """The names of a result's fields, in the order of the columns of an archive."""
 
 
-def append(path: Path, results: Sequence[Result]) -> None:
-    """Append ``results`` to ``path`` with one write and flush them to the disk.
+_CHECKSUM = "crc32"
+"""Key of a line's checksum; lines that were written before it existed have none."""
 
-    A line that an earlier process left unfinished is closed first, so that it cannot
-    swallow the first new result.
+_LARGEST = 1e100
+"""No metric has values beyond this."""
+
+_LARGEST_PSNR_DB = 1000.0
+"""Beyond what arithmetic can yield of images that differ; of equal images it is infinite."""
+
+
+def append(path: Path, results: Sequence[Result]) -> None:
+    """Append ``results`` to ``path``, all or none, and flush them to the disk.
+
+    Raises:
+        HarnessError: the file cannot be written; the message names it and the reason.
     """
-    lines = [json.dumps(asdict(result), sort_keys=True) + "\n" for result in results]
-    text = "".join(lines)
-    with path.open("ab+") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                text = "\n" + text
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    append_lines(path, list(map(_as_line, results)))
 
 
 def read(paths: Iterable[Path]) -> list[Result]:
@@ -84,12 +89,12 @@ def read(paths: Iterable[Path]) -> list[Result]:
     results = []
     for path in paths:
         for where, content in read_lines(path):
-            if set(content) != set(RESULT_FIELDS):
+            try:
+                results.append(parsed_result(_verified(content)))
+            except ValueError as error:
                 raise HarnessError(
-                    f"{where}, does not have the fields of a result; "
-                    "move the file away to score again"
-                )
-            results.append(Result(**content))
+                    f"{where}, {error}; move the file away to score again"
+                ) from error
     return results
 
 
@@ -97,17 +102,17 @@ def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Return each complete line of a file of JSON lines, with the words that name its place.
 
     Raises:
-        HarnessError: a complete line is no JSON object; the message names file and line.
+        HarnessError: a complete line is no JSON object, or the file is no text; the message names
+            file and line.
     """
     found = []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line:
             continue
         where = f"{path}, line {number}"
         try:
             content = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             # Only a write that was cut off leaves a line that is not JSON.
             if line.startswith("{") and not line.rstrip().endswith("}"):
                 continue
@@ -120,6 +125,68 @@ def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
             )
         found.append((where, content))
     return found
+
+
+def parsed_result(content: Mapping[str, Any]) -> Result:
+    """Return the result that ``content`` holds, every field checked.
+
+    Raises:
+        ValueError: a field is missing, unknown, of another type, or a value that cannot be.
+    """
+    if set(content) != set(RESULT_FIELDS):
+        raise ValueError("does not have the fields of a result")
+    for name, value in content.items():
+        if name not in ("seed", "value") and not (isinstance(value, str) and value):
+            raise ValueError(f"has {name} {value!r}, which is no name")
+    origin, seed, value = content["origin"], content["seed"], content["value"]
+    if origin not in get_args(Origin):
+        raise ValueError(f"has origin '{origin}', which is none of {', '.join(get_args(Origin))}")
+    if type(seed) is not int:
+        raise ValueError(f"has seed {seed!r}, which is no whole number")
+    if type(value) not in (int, float):
+        raise ValueError(f"has value {value!r}, which is no number")
+    result = Result(**{**content, "value": float(value)})
+    _check_possible(result)
+    return result
+
+
+def _check_possible(result: Result) -> None:
+    """Raise :class:`ValueError` for a finite value that the metric cannot have."""
+    if not math.isfinite(result.value):
+        return
+    low, high = -_LARGEST, _LARGEST
+    if result.metric.startswith("psnr_"):
+        low, high = -_LARGEST_PSNR_DB, _LARGEST_PSNR_DB
+        if result.value < 0 and result.protocol in _clamping_protocols():
+            low = 0.0  # both images lie in [0, 1], so no error is larger than the peak
+    if not low <= result.value <= high:
+        raise ValueError(f"has {result.metric} {result.value:g}, which cannot be")
+
+
+@functools.cache
+def _clamping_protocols() -> frozenset[str]:
+    """Return the ids of the protocols that ship and clamp restored images to [0, 1]."""
+    protocols = [load_protocol(name).protocol for name in protocol_names()]
+    return frozenset(protocol.id for protocol in protocols if protocol.clamp)
+
+
+def _as_line(result: Result) -> str:
+    content = asdict(result)
+    return json.dumps({**content, _CHECKSUM: _checksum(content)}, sort_keys=True)
+
+
+def _verified(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a line without its checksum, which must fit them."""
+    fields_alone = dict(content)
+    found = fields_alone.pop(_CHECKSUM, None)
+    if found is not None and found != _checksum(fields_alone):
+        raise ValueError("is damaged: its checksum differs")
+    return fields_alone
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def results_of(path: Path, score_id: str | None) -> list[Result]:

@@ -8,14 +8,19 @@ memory of the training; ``validation.jsonl`` its course; ``results.jsonl`` the s
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from harness.config.errors import HarnessError
-from harness.config.hashing import canonical_json, spec_hash
+from harness.config.hashing import spec_hash
 from harness.config.run_specs import TrainSpec
-from harness.store.files import read_json, write_json
+from harness.store.files import file_name, read_json, read_json_object, write_json
+
+_LONGEST_METHOD = 80
+"""Characters of a method's id in the name of a folder."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class RunFolder:
     @classmethod
     def of(cls, out: Path, method_id: str, seed: int, weights_id: str) -> RunFolder:
         """Return the folder of a run; its name is the run's id."""
-        readable = re.sub(r"[^\w.+=-]+", "_", method_id)[:80]
+        readable = file_name(file_name(method_id)[:_LONGEST_METHOD])
         return cls(out / f"{readable}-s{seed}-{weights_id}")
 
     @property
@@ -75,18 +80,47 @@ class RunFolder:
         """The file that whoever computes the run holds a lock on."""
         return self.path / ".lock"
 
+    def has_weights(self) -> bool:
+        """Return whether a training is finished: its weights and their provenance are there.
+
+        Provenance is written first, so only files that were removed or a run of an older version
+        leave weights without it; such a run is finished again.
+        """
+        return self.weights.exists() and self.provenance.exists()
+
+    def read_provenance(self) -> dict[str, Any]:
+        """Return what ``provenance.json`` holds, {} where there is none.
+
+        Raises:
+            HarnessError: the file is damaged.
+        """
+        return read_json_object(self.provenance) if self.provenance.exists() else {}
+
     def write_spec(self, spec: TrainSpec) -> None:
         """Write ``spec.json``, or check that the one there is the same.
 
         Raises:
-            HarnessError: the folder holds another run.
+            HarnessError: the folder holds another run, or the file is damaged.
         """
         if not self.spec.exists():
             write_json(self.spec, spec.model_dump(mode="json"))
             return
-        stored = TrainSpec.model_validate(read_json(self.spec))
-        if canonical_json(stored) != canonical_json(spec):
+        content = read_json(self.spec)
+        found = stored_spec_id(content)
+        if found is None:
             raise HarnessError(
-                f"{self.spec} describes {stored.method} ({spec_hash(stored)}), not "
+                f"{self.spec} does not hold the spec of a run; move it away and run again"
+            )
+        if found != spec_hash(spec):
+            raise HarnessError(
+                f"{self.spec} describes {content['method']} ({found}), not "
                 f"{spec.method} ({spec_hash(spec)}); move the folder away or use another --out"
             )
+
+
+def stored_spec_id(content: Any) -> str | None:
+    """Return the id of the weights that a stored spec describes, None if it is no spec."""
+    try:
+        return spec_hash(TrainSpec.model_validate(content))
+    except (ValidationError, ValueError, RecursionError):
+        return None

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec, TrainSpec
-from harness.store.files import write_json
+from harness.store.files import make_folder, write_json
 from harness.store.results import Result, append, results_of
 from harness.store.run_folder import RunFolder
 
@@ -92,12 +92,16 @@ def part_paths(folder: RunFolder) -> dict[str, Path]:
     }
 
 
-def write_record(run: StoredRun, record: RunRecord) -> None:
-    """Write what an archive holds of ``run`` into the run's folder, results last."""
-    run.folder.path.mkdir(parents=True, exist_ok=True)
+def write_parts(run: StoredRun, record: RunRecord) -> None:
+    """Write what an archive holds of ``run`` into the run's folder, except its results."""
+    make_folder(run.folder.path)
     run.folder.write_spec(run.spec)
     for name, path in part_paths(run.folder).items():
         if name in record.parts:
             write_json(path, record.parts[name])
+
+
+def write_results(run: StoredRun, record: RunRecord) -> None:
+    """Add the results that an archive holds of ``run`` to the run's folder."""
     if record.results:
         append(run.folder.results, record.results)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from harness.config.errors import Interrupted, RunError
+from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
 from harness.config.recipes import Runtime
 from harness.config.run_specs import TrainSpec
 from harness.data.sources.protocol import TrainingStream
 from harness.data.sources.samples import Samples
 from harness.method import Method
-from harness.store.files import write_json
+from harness.store.files import append_lines, write_json
 from harness.store.run_folder import RunFolder
-from harness.training.batches import batches
-from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
+from harness.training.batches import batches, is_dead_worker
+from harness.training.checkpoint import (
+    TrainingState,
+    check_state,
+    load_state,
+    save_state,
+    save_weights,
+)
 from harness.training.device import computes_bf16
 from harness.training.optimisation_step import NotFiniteError, Optimiser
 from harness.training.progress import TrainingProgress, duration
@@ -54,6 +61,7 @@ class Job:
         folder: where weights, checkpoint and provenance are stored.
         runtime: how often a checkpoint is saved.
         machine: what it runs on.
+        made_with: returns what else the provenance of the weights says, when they are there.
     """
 
     spec: TrainSpec
@@ -62,6 +70,7 @@ class Job:
     folder: RunFolder
     runtime: Runtime
     machine: Machine
+    made_with: Callable[[], Mapping[str, Any]] = dict
 
 
 def train(
@@ -79,7 +88,8 @@ def train(
         What is known of the training: wall time, steps, the scored step, validation scores.
 
     Raises:
-        RunError: the loss is not finite; the last good checkpoint stays.
+        RunError: the loss is not finite, or a loader worker is gone; the last good checkpoint
+            stays.
         Interrupted: ``stop`` answered yes; a checkpoint of the last step is written.
     """
     training = _Training(method, job, progress)
@@ -90,10 +100,22 @@ def train(
             "this processor has no bf16 arithmetic, and emulates it several times slower "
             "than fp32; use precision: fp32 in the recipe"
         )
-    steps = training.optimisation.steps
-    for samples in batches(job.stream, training.step, job.machine.loader_workers):
+    try:
+        with closing(batches(job.stream, training.step, job.machine.loader_workers)) as made:
+            _take_steps(training, made, stop)
+    except RuntimeError as error:
+        if not is_dead_worker(error):
+            raise
+        raise RunError(training.without_worker()) from error
+    return training.finish()
+
+
+def _take_steps(training: _Training, made: Iterator[Samples], stop: Callable[[], bool]) -> None:
+    """Take the steps that are left, and save a checkpoint every few steps and at a stop."""
+    job, steps = training.job, training.optimisation.steps
+    for samples in made:
         loss = training.advance(samples)
-        progress.step(training.step, steps, loss, training.scored.validation)
+        training.progress.step(training.step, steps, loss, training.scored.validation)
         if training.step == steps:
             break
         if stop():
@@ -101,7 +123,6 @@ def train(
             raise Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
         if training.step % job.runtime.checkpoint_every_steps == 0:
             training.save()
-    return training.finish()
 
 
 class _Training:
@@ -117,11 +138,13 @@ class _Training:
         self.optimiser = Optimiser(method, job.spec, self.optimisation, self.device, progress.log)
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
+        self.within_step = False
         self.wall_s = 0.0
         self.began = time.monotonic()
 
     def advance(self, samples: Samples) -> float:
         """Take one step, validate where it is time to, and return the loss."""
+        self.within_step = True
         try:
             loss = self.optimiser.step(samples)
         except NotFiniteError as error:
@@ -131,7 +154,20 @@ class _Training:
         every = self.optimisation.validate_every_steps
         if self.step % every == 0 or self.step == self.optimisation.steps:
             self._validate()
+        self.within_step = False
         return loss
+
+    def without_worker(self) -> str:
+        """Save what is whole now that a loader worker is gone, and return a sentence on it."""
+        if not self.within_step:
+            self.save()
+        checkpoint = self.job.folder.checkpoint
+        where = "its last checkpoint" if checkpoint.exists() else "the start"
+        return (
+            f"{self.job.spec.method}: a worker that makes batches was killed at step "
+            f"{self.step + 1}, most likely for lack of memory; run the same command again, with "
+            f"fewer --workers, and it goes on from {where}"
+        )
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -154,8 +190,8 @@ class _Training:
     def resume(self) -> None:
         """Read the checkpoint and continue from its step."""
         state = load_state(self.job.folder.checkpoint, self.weights_id, self.job.spec.method)
-        self.method.load_state_dict(dict(state.model))
-        self.optimiser.adamw.load_state_dict(dict(state.optimiser))
+        check_state(self.job.folder.checkpoint, state, self.optimisation.steps)
+        self._load(state)
         self.step, self.wall_s = state.step, state.wall_s
         scored = self.scored
         scored.ema = None if state.ema is None else dict(state.ema)
@@ -170,8 +206,22 @@ class _Training:
                 "of an uninterrupted run"
             )
 
+    def _load(self, state: TrainingState) -> None:
+        try:
+            self.method.load_state_dict(dict(state.model))
+            self.optimiser.adamw.load_state_dict(dict(state.optimiser))
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise HarnessError(
+                f"checkpoint {self.job.folder.checkpoint} does not fit {self.job.spec.method}; "
+                "delete it to train this run from the start"
+            ) from error
+
     def finish(self) -> dict[str, Any]:
-        """Write the weights that are scored, and return what is known of the training."""
+        """Write the weights that are scored, and return what is known of the training.
+
+        Provenance comes first, and weights that are there end the training: a process killed
+        between the two leaves no weights, and the training is finished again.
+        """
         folder, scored, steps = self.job.folder, self.scored, self.optimisation.steps
         weights = scored.final(self.method)
         self._count_time()
@@ -185,9 +235,10 @@ class _Training:
             "step_s": round(self.wall_s / steps, 4),
             "best_validation": scored.best_score,
             "best_validation_step": scored.best_step,
+            **self.job.made_with(),
         }
-        save_weights(folder.weights, weights, self.job.spec)
         write_json(folder.provenance, content)
+        save_weights(folder.weights, weights, self.job.spec)
         folder.checkpoint.unlink(missing_ok=True)
         self.progress.log(f"trained {steps} steps in {duration(self.wall_s)}")
         return content
@@ -196,8 +247,7 @@ class _Training:
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
         line = {"step": self.step, "score": outcome.score, "per_task": dict(outcome.per_task)}
         # A resumed run repeats lines of steps after its checkpoint; readers take the last.
-        with self.job.folder.validation.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_lines(self.job.folder.validation, [json.dumps(line)])
 
     def _count_time(self) -> None:
         now = time.monotonic()

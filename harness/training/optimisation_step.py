@@ -24,7 +24,7 @@ class NotFiniteError(Exception):
 
     Attributes:
         what: ``loss`` or ``gradient``.
-        terms: the loss terms, for a person.
+        terms: the loss terms, to be shown.
     """
 
     def __init__(self, what: str, terms: str) -> None:
@@ -137,6 +137,7 @@ class Optimiser:
             clean=self._tensor(samples.clean[selected]),
             tasks=samples.tasks[selected],
             step=samples.step,
+            steps=self.optimisation.steps,
             stage=stage,
             second_view=second_view,
         )

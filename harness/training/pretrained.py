@@ -1,31 +1,29 @@
-"""Pretrained checkpoints: their file formats, and where in a file the weights are.
+"""Pretrained checkpoints: which of a file's tensors are read, and how they enter a network.
 
-Nothing is ever unpickled: PyTorch files are read with ``weights_only``, which builds tensors and
-plain values, and a file that needs more is refused.
+One rule holds for every reader of files (:mod:`harness.training.weight_entries`). What was read,
+what else the file holds and what was ignored is stated (:meth:`Pretrained.describe`).
 """
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.errors import HarnessError, UsageError
 from harness.config.hashing import file_sha256
-from harness.method import AdaptsState, Method
+from harness.method import AdaptsState, Method, WeightsFile
 from harness.training.state_names import differences, without_prefixes
+from harness.training.weight_entries import find_weights, other_weights
+from harness.training.weight_files import read_weight_file, require_file
+from harness.training.weight_values import not_finite, storage_problems, value_problems
 
-ENTRIES = ("state_dict", "params", "params_ema", "model_state_dict", "model", "net")
-"""Where training frameworks put weights, in the order in which they are looked for.
-
-Lightning: ``state_dict``; BasicSR: ``params``, and ``params_ema`` for averaged ones.
-"""
+COUNTERS = ("total_ops", "total_params", "n_averaged")
+"""Last parts of names under which tools leave counts in a network: thop, torch's AveragedModel."""
 
 _MOST_NAMES = 8
 
@@ -41,6 +39,8 @@ class Pretrained:
             nothing else.
         state: the weights, under the file's own names.
         metadata: text that a safetensors file carries.
+        others: names of other dictionaries of weights beside ``entry``.
+        ignored: names of what the entry holds and what was not read.
     """
 
     path: Path
@@ -48,27 +48,77 @@ class Pretrained:
     entry: str
     state: Mapping[str, Tensor]
     metadata: Mapping[str, str]
+    others: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return in words what was read from which entry, and what was not."""
+        parts = [f"read {len(self.state)} tensors from {self.path}"]
+        if self.entry:
+            parts[0] += f", entry '{self.entry}'"
+        if self.others:
+            others = ", ".join(f"'{name}'" for name in self.others)
+            parts[0] += f" (it also holds {others}; --entry chooses)"
+        if self.ignored:
+            parts.append(f"ignored {len(self.ignored)}: {_grouped(self.ignored)}")
+        return "; ".join(parts)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the same for a run's provenance, as JSON values."""
+        return {
+            "source": self.path.name,
+            "checkpoint_sha256": self.sha256,
+            "entry": self.entry,
+            "other_entries": list(self.others),
+            "ignored": list(self.ignored),
+        }
 
 
-def read_pretrained(path: Path, entry: str | None = None) -> Pretrained:
+def read_pretrained(file: WeightsFile) -> Pretrained:
     """Read a checkpoint: safetensors, or what ``torch.save`` wrote.
 
+    Raises:
+        UsageError: the file has no such entry, or no names with the prefix or to ignore.
+        HarnessError: the file is missing, truncated or damaged, holds no weights or tensors
+            without plain values, or would have to be unpickled.
+    """
+    path = file.path
+    require_file(path)
+    sha256 = file_sha256(path)
+    content, metadata = read_weight_file(path)
+    if not isinstance(content, Mapping):
+        raise HarnessError(
+            f"checkpoint {path} holds no dictionary of weights; save a state dict instead"
+        )
+    entry, found = find_weights(path, content, file.entry)
+    state, ignored = _selected(file, found)
+    problems = storage_problems(state)
+    if problems:
+        raise HarnessError(
+            f"checkpoint {path} holds tensors without plain values: {'; '.join(problems)}; save "
+            "them as dense tensors of floats, or leave them out with --ignore"
+        )
+    others = other_weights(content, entry, found)
+    return Pretrained(path, sha256, entry, state, metadata, others, ignored)
+
+
+def read_weights(
+    file: WeightsFile, on_read: Callable[[Pretrained], None] | None = None
+) -> Mapping[str, Tensor]:
+    """Read finite weights for a network that is not known before they are read.
+
     Args:
-        path: the file.
-        entry: name of the dictionary that holds the weights; None looks for ``ENTRIES``.
+        file: the checkpoint.
+        on_read: hears what was read.
 
     Raises:
-        UsageError: the file has no such entry.
-        HarnessError: the file is missing or damaged, holds no weights, or would have to be
-            unpickled.
+        HarnessError: as :func:`read_pretrained`, or values are not finite.
     """
-    sha256 = file_sha256(path)
-    if path.suffix == ".safetensors":
-        state, metadata = _read_safetensors(path)
-        return Pretrained(path, sha256, "", state, metadata)
-    content = _read_torch_file(path)
-    found, weights = _weights(path, content, entry)
-    return Pretrained(path, sha256, found, weights, {})
+    pretrained = read_pretrained(file)
+    _refuse_values(pretrained.path, not_finite(pretrained.state))
+    if on_read is not None:
+        on_read(pretrained)
+    return pretrained.state
 
 
 def load_pretrained(module: Method, pretrained: Pretrained, method: str) -> None:
@@ -83,7 +133,8 @@ def load_pretrained(module: Method, pretrained: Pretrained, method: str) -> None
         method: name of the method, for messages.
 
     Raises:
-        HarnessError: names or shapes differ; the first few are listed, with the nearest name.
+        HarnessError: names, shapes or kinds of numbers differ, or values are not finite; the first
+            few are listed, with the nearest name.
     """
     own = module.state_dict()
     state: Mapping[str, Tensor] = without_prefixes(pretrained.state, own)
@@ -92,79 +143,76 @@ def load_pretrained(module: Method, pretrained: Pretrained, method: str) -> None
     problems = differences(state, own)
     if problems:
         raise HarnessError(
-            f"checkpoint {pretrained.path} does not fit {method}: {'; '.join(problems)}; "
-            "choose the method or its options to match"
+            f"checkpoint {pretrained.path} does not fit {method}: {'; '.join(problems)}; choose "
+            "the method or its options to match, or --prefix and --ignore to leave out what is "
+            "not the network's"
         )
+    _refuse_values(pretrained.path, value_problems(state, own))
     module.load_state_dict(dict(state))
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return state, file.metadata() or {}
-    except (OSError, SafetensorError) as error:
+def _refuse_values(path: Path, problems: Sequence[str]) -> None:
+    if problems:
         raise HarnessError(
-            f"checkpoint {path} is no readable safetensors file ({error}); fetch it again"
-        ) from error
-
-
-def _allowed_types() -> list[Any]:
-    """Return what weights_only may build besides tensors: plain values that trainings save."""
-    import numpy as np
-
-    types = [type(np.dtype(kind)) for kind in ("float32", "float64", "int64")]
-    scalar = np.float64(0).__reduce__()[0]
-    return [argparse.Namespace, np.dtype, scalar, *types]
-
-
-def _read_torch_file(path: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(_allowed_types()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damage and refusal show in many ways
-        needed = re.search(r"GLOBAL (\S+)", str(error))
-        if needed:
-            raise HarnessError(
-                f"checkpoint {path} holds an object of {needed[1]}, which could run code when it "
-                "is read, so it is refused; save its weights alone, as a dictionary of tensors, on "
-                "a machine where you trust the file"
-            ) from error
-        raise HarnessError(
-            f"checkpoint {path} cannot be read ({type(error).__name__}); it is damaged or no file "
-            "of PyTorch's, so fetch it again"
-        ) from error
-
-
-def _weights(path: Path, content: Any, entry: str | None) -> tuple[str, dict[str, Tensor]]:
-    """Return the entry that holds the weights, and the weights."""
-    if not isinstance(content, Mapping):
-        raise HarnessError(
-            f"checkpoint {path} holds no dictionary of weights; save a state dict instead"
+            f"checkpoint {path} holds values that no network can have: {'; '.join(problems)}; take "
+            "a checkpoint from before they arose, or fetch the file again"
         )
-    names = [str(key) for key in content]
-    if entry is not None and entry not in content:
-        raise UsageError(f"checkpoint {path} has no entry '{entry}'; {did_you_mean(entry, names)}")
-    for name in ENTRIES if entry is None else (entry,):
-        weights = _tensors(content.get(name))
-        if weights:
-            return name, weights
-    weights = _tensors(content)
-    if entry is None and weights:
-        return "", weights
-    raise HarnessError(
-        f"checkpoint {path} holds no weights under {', '.join(ENTRIES)}; it has: "
-        f"{', '.join(names[:_MOST_NAMES])}; name the right one with --entry"
+
+
+def _selected(
+    file: WeightsFile, found: Mapping[Any, Any]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors that are the network's, and the names of everything else."""
+    patterns, ignored = _ignored_names(file, found)
+    prefix = None if file.prefix is None else f"{file.prefix.rstrip('.')}."
+    state: dict[str, Tensor] = {}
+    for key, value in found.items():
+        name = str(key)
+        counts = name.rpartition(".")[2] in COUNTERS
+        outside = prefix is not None and not name.startswith(prefix)
+        if name in patterns:
+            continue
+        if not isinstance(value, Tensor) or counts or outside:
+            ignored.append(name)
+            continue
+        state[name.removeprefix(prefix or "")] = value
+    if not state:
+        starts = list(dict.fromkeys(f"{str(key).partition('.')[0]}." for key in found))
+        raise UsageError(
+            f"--prefix and --ignore leave nothing of checkpoint {file.path}; its names begin with "
+            f"{', '.join(starts[:_MOST_NAMES])}"
+        )
+    return state, tuple(ignored)
+
+
+def _ignored_names(file: WeightsFile, found: Mapping[Any, Any]) -> tuple[frozenset[str], list[str]]:
+    """Return the names that ``ignore`` matches, for looking up and in their order."""
+    ignored: dict[str, None] = {}
+    for pattern in file.ignore:
+        matched = [str(key) for key in found if _matches(str(key), pattern)]
+        if not matched:
+            raise UsageError(
+                f"--ignore {pattern} matches no name in checkpoint {file.path}; names are such as "
+                f"{next(iter(found))}"
+            )
+        ignored |= dict.fromkeys(matched)
+    return frozenset(ignored), list(ignored)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    whole_part = f"{pattern.rstrip('.')}."
+    return name.startswith(whole_part) or fnmatch.fnmatchcase(name, pattern)
+
+
+def _grouped(names: Sequence[str]) -> str:
+    """Return all names, or where they are many how many begin with which word."""
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    counts: dict[str, int] = {}
+    for name in names:
+        first, dot, _ = name.partition(".")
+        group = f"{first}.*" if dot else first
+        counts[group] = counts.get(group, 0) + 1
+    return ", ".join(
+        f"{group} ({count})" if count > 1 else group for group, count in counts.items()
     )
-
-
-def _tensors(content: Any) -> dict[str, Tensor]:
-    """Return the tensors of a dictionary; none of anything else."""
-    found: dict[str, Tensor] = {}
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            if isinstance(value, Tensor):
-                found[str(key)] = value
-    return found

@@ -13,7 +13,7 @@ class TrainingProgress(Protocol):
         ...
 
     def log(self, text: str) -> None:
-        """Receive one line for the person."""
+        """Receive one line of the log."""
         ...
 
 

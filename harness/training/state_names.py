@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-_PREFIXES = ("_orig_mod.", "module.", "net.", "net_g.", "model.")
+_PREFIXES = (
+    *("_orig_mod.", "module.", "_forward_module.", "net.", "net_g.", "netG.", "model."),
+    *("generator.", "network."),
+)
 _MOST_NAMES = 4
 
 State = Mapping[str, Tensor]
@@ -68,6 +71,8 @@ def _best_stripped(state: State, own: State) -> dict[str, Tensor] | None:
         if not any(key.startswith(prefix) for key in state):
             continue
         stripped = {key.removeprefix(prefix): value for key, value in state.items()}
+        if len(stripped) < len(state):  # two names would become one
+            continue
         if best is None or _agreement(stripped, own) > _agreement(best, own):
             best = stripped
     return best

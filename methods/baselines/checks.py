@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness.method import OptionError
 
+_LARGEST_RATIO = 64
+
 
 def require_at_least(least: float, **values: float) -> None:
     """Refuse an option below ``least``; ``values`` are options by name.
@@ -25,6 +27,19 @@ def require_blocks(**values: tuple[int, ...]) -> None:
     for name, value in values.items():
         if not value or min(value) < 1:
             raise OptionError(f"{name}={value} must have at least one block everywhere")
+
+
+def require_mlp_ratio(mlp_ratio: float, dim: int) -> None:
+    """Refuse a ratio that leaves a feed-forward network no hidden channel, or is beyond measure.
+
+    Raises:
+        OptionError: ``mlp_ratio`` is no such ratio for ``dim`` channels.
+    """
+    if mlp_ratio > _LARGEST_RATIO or int(dim * mlp_ratio) < 1:
+        raise OptionError(
+            f"mlp_ratio={mlp_ratio} with dim={dim} must leave at least one hidden channel, and be "
+            f"at most {_LARGEST_RATIO}"
+        )
 
 
 def require_drop_path(drop_path: float) -> None:

@@ -10,7 +10,7 @@ import importlib.util
 from harness.method import OptionError
 
 EXTRA_PACKAGE = "spandrel_extra_arches"
-INSTALL_EXTRA = "pip install restoration-harness[noncommercial]"
+INSTALL_EXTRA = "pip install -e '.[noncommercial]'"
 EXTRA_LICENCE = "Academic Public License (non-commercial)"
 
 

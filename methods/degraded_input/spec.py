@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from harness.method import MethodSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoOptions:
-    """The options of a method that has none."""
-
 
 SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
@@ -21,7 +13,6 @@ SPECS: tuple[MethodSpec, ...] = (
         objective="none",
         source="",
         build="methods.degraded_input.network:build",
-        options=NoOptions,
         role="reference",
         trained=False,
         relative_cost=0.0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.restormer.spec import RESTORMER_SIZES, RestormerOptions, check_levels
+from methods.restormer.spec import RESTORMER_SIZES, RestormerOptions, check_expansion, check_levels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,7 @@ def check_drsformer(options: DRSformerOptions, context: CheckContext) -> None:
         OptionError: an option cannot have its value; the text names both.
     """
     check_levels(options.dim, options.blocks, options.heads)
+    check_expansion("ffn_expansion", options.ffn_expansion, options.dim)
     # The last decoder level has twice the channels of the first encoder level, and its heads.
     for factor, heads in zip((1, 2, 4, 8), options.heads, strict=True):
         if options.dim * factor // heads < 2:

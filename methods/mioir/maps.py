@@ -33,7 +33,7 @@ def _draw(task: str) -> NDArray[np.float32]:
     return generator.random((MAP_PX, MAP_PX)).astype(np.float32)
 
 
-def read_maps(path: str, tasks: tuple[str, ...]) -> NDArray[np.float32]:
+def read_maps(path: Path, tasks: tuple[str, ...]) -> NDArray[np.float32]:
     """Read maps (tasks, 128, 128) from a .npy file of floats.
 
     Raises:
@@ -53,10 +53,10 @@ def read_maps(path: str, tasks: tuple[str, ...]) -> NDArray[np.float32]:
     return found.astype(np.float32)
 
 
-def _load(path: str) -> Any:
+def _load(path: Path) -> Any:
     """Return the content of a file: an array, or for .npz a bundle of arrays."""
     try:
-        return np.load(Path(path), allow_pickle=False)
+        return np.load(path, allow_pickle=False)
     except OSError as error:
         reason = error.strerror or "it is empty or truncated"
         raise OptionError(f"prompt_maps={path} cannot be read: {reason}") from error

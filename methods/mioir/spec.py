@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
@@ -41,7 +42,7 @@ class ExplicitPromptOptions(AdaptivePromptOptions):
             become part of the weights; the path, not the content, is part of the weights' id.
     """
 
-    prompt_maps: str | None = None
+    prompt_maps: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec
-from methods.prompting.option_checks import check_prompts
+from methods.prompting.option_checks import check_chooser, check_prompts
 from methods.prompting.options import PROMPT_SIZES, PromptOptions
 
 _RELATIVE_COST = 1.2  # of a network with prompts to one without, measured for Restormer
@@ -39,7 +39,7 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         sizes=_joined_sizes(host),
         fitted=addition.fitted,
         version=max(host.version, addition.version),
-        check=_joined_check(host),
+        check=_joined_check(host, addition.defaults.get("chooser", "router")),
         requires=(*host.requires, *addition.requires),
         role=addition.role,
         needs_task_labels=addition.needs_task_labels,
@@ -68,12 +68,14 @@ def _joined_sizes(host: MethodSpec) -> dict[str, dict[str, Any]]:
     return sizes
 
 
-def _joined_check(host: MethodSpec) -> Callable[[Any, CheckContext], None]:
+def _joined_check(host: MethodSpec, chooser: str) -> Callable[[Any, CheckContext], None]:
     """Return a check of the options of ``host`` and those of prompts."""
 
     def check(options: Any, context: CheckContext) -> None:
         if host.check is not None:
             host.check(options.host_options, context)
+        check_chooser(options, chooser)
+        options.prompted_levels(host.insertion_points)
         check_prompts(options, context)
 
     return check

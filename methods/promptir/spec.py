@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.prompting.option_checks import check_prompts
+from methods.prompting.option_checks import check_chooser, check_prompts
 from methods.prompting.options import (
     PROMPT_SIZES,
     PromptOptions,
     prompt_per_task,
     relative_prompt_cost,
 )
-from methods.restormer.spec import RESTORMER_SIZES, RestormerOptions, check_restormer
+from methods.restormer.spec import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
 _PROMPTIR = "Potlapalli et al., NeurIPS 2023; va1shn9v/PromptIR"
 _CPL = "arXiv 2504.09973; Aitical/CPLIR"
@@ -67,6 +68,17 @@ def check_promptir(options: PromptIROptions, context: CheckContext) -> None:
                 f"{options.heads[2]} heads there do not divide; use a multiple of 8"
             )
     check_prompts(options, context)
+    options.prompted_levels(LEVELS)
+
+
+def _check_of(chooser: str) -> Callable[[PromptIROptions, CheckContext], None]:
+    """Return the check of a variant whose spec provides for ``chooser``."""
+
+    def check(options: PromptIROptions, context: CheckContext) -> None:
+        check_chooser(options, chooser)
+        check_promptir(options, context)
+
+    return check
 
 
 def _prompted_sizes() -> dict[str, dict[str, Any]]:
@@ -116,7 +128,7 @@ _CONTRAST = {
     "cpr_weight": 0.002,
     "cpr_form": "margin-db",
     "cpr_margin_db": 5.0,
-    "cpr_start_step": 60,
+    "cpr_start": 0.1,
 }
 
 
@@ -125,7 +137,7 @@ def _promptir(name: str, label: str, **details: Any) -> MethodSpec:
     shared: dict[str, Any] = {
         "build": "methods.promptir.network:build",
         "options": PromptIROptions,
-        "check": check_promptir,
+        "check": _check_of(details.get("defaults", {}).get("chooser", "router")),
         "cost": relative_prompt_cost,
         "sizes": _SIZES,
         "licence": "Academic Public License (non-commercial)",

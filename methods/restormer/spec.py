@@ -25,6 +25,9 @@ RESTORMER_SIZES: dict[str, dict[str, Any]] = {
 }
 """Option values of each size of a recipe."""
 
+LARGEST_EXPANSION = 64
+"""Ratio of hidden channels beyond which a feed-forward network is a slip of the pen."""
+
 _CHANNEL_FACTORS = (1, 2, 4, 8)
 
 
@@ -64,7 +67,25 @@ def check_levels(
     for factor, level_heads in zip(_CHANNEL_FACTORS, heads, strict=True):
         channels = dim * factor
         if channels % level_heads:
-            raise OptionError(f"dim={dim} gives {channels} channels for {level_heads} heads")
+            raise OptionError(
+                f"dim={dim} gives {channels} channels, which {level_heads} heads (heads={heads}) "
+                "do not divide"
+            )
+    if dim % 2:
+        raise OptionError(f"dim={dim} must be even, because each level halves it before it doubles")
+
+
+def check_expansion(name: str, expansion: float, dim: int) -> None:
+    """Check the ratio of hidden channels of a feed-forward network to its channels.
+
+    Raises:
+        OptionError: it leaves the narrowest level no hidden channel, or is beyond all measure.
+    """
+    if expansion > LARGEST_EXPANSION or int(dim * expansion) < 1:
+        raise OptionError(
+            f"{name}={expansion} with dim={dim} must leave at least one hidden channel, and be at "
+            f"most {LARGEST_EXPANSION}"
+        )
 
 
 def check_restormer(options: RestormerOptions, context: CheckContext) -> None:
@@ -74,6 +95,7 @@ def check_restormer(options: RestormerOptions, context: CheckContext) -> None:
         OptionError: it cannot; the text names the option.
     """
     check_levels(options.dim, options.blocks, options.heads)
+    check_expansion("ffn_expansion", options.ffn_expansion, options.dim)
     if options.refinement_blocks < 1:
         raise OptionError("refinement_blocks must be at least 1")
 

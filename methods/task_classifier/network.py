@@ -3,8 +3,8 @@
 Explicit prompting with a separate classifier follows MiOIR (Kong et al., ECCV 2024, repository
 Xiangtaokong/MiOIR, basicsr/archs/classifier_arch.py): convolutions, global pooling, a linear
 layer, cross-entropy. It differs from MiOIR's in two points: the standard deviation of the features
-is pooled beside their mean, because noise levels differ in little else, and the softmax is applied
-once.
+is pooled in addition to their mean, because noise levels differ in little else, and the softmax is
+applied once.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.method import MethodSpec
+from harness.method import CheckContext, MethodSpec, OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,16 @@ class ClassifierOptions:
     channels: tuple[int, int, int, int] = (32, 64, 96, 128)
 
 
+def check_classifier(options: ClassifierOptions, context: CheckContext) -> None:
+    """Refuse a stage without channels.
+
+    Raises:
+        OptionError: the text names the option.
+    """
+    if min(options.channels) < 1:
+        raise OptionError(f"channels={options.channels} must each be at least 1")
+
+
 SPECS: tuple[MethodSpec, ...] = (
     MethodSpec(
         name="task-classifier",
@@ -28,6 +38,7 @@ SPECS: tuple[MethodSpec, ...] = (
         source="after Kong et al., ECCV 2024; Xiangtaokong/MiOIR",
         build="methods.task_classifier.network:build",
         options=ClassifierOptions,
+        check=check_classifier,
         sizes={"tiny": {"channels": (8, 12, 16, 24)}},
         role="auxiliary",
         relative_cost=0.3,

@@ -7,15 +7,19 @@ applied). What a file may be, and what happens:
 - 16 bits per channel are rounded to 8, ``(v + 128) // 257``, and not cut off as Pillow does;
 - an alpha channel that is opaque everywhere is dropped, any other is refused: what the colour
   under a transparent pixel should be, no file says;
-- the EXIF orientation is applied, so the pixels lie as viewers show them;
+- the EXIF orientation is applied, so pixels are arranged as viewers show them;
 - CMYK, Lab, floating point and 32-bit integers are refused, as is a file with several frames
   (an MPO file counts as its first).
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +40,11 @@ SUFFIXES = frozenset(
 # Named, because Pillow would otherwise start Ghostscript on a PostScript file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 _TIFF_BITS = 258
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _ORIENTATION = 274
+_FIRST_LYING = 5  # orientations 5 to 8 exchange height and width
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PNG_KEYWORDS = (b"Raw profile type exif", b"XML:com.adobe.xmp")
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError)
 _DEEPER_DAMAGE = (TypeError, AttributeError, MemoryError, struct.error, zlib.error)
 
@@ -47,14 +55,43 @@ def read_image(path: Path) -> Image8:
     Raises:
         HarnessError: the file is missing, damaged, no image or of a refused kind; names it.
     """
+    with _opened(path) as image:
+        refusal = _refusal(image)
+        if refusal is not None:
+            raise HarnessError(f"image {path} {refusal}")
+        image.load()
+        return _decode(image, path)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return height and width of the image that :func:`read_image` would return.
+
+    Only the file's header is read.
+
+    Raises:
+        HarnessError: the file is missing, damaged, no image or too large; names it.
+    """
+    with _opened(path) as image:
+        if image.format == "TIFF":
+            tags: Any = getattr(image, "tag_v2", {})
+            width, height = int(tags[_TIFF_WIDTH]), int(tags[_TIFF_HEIGHT])
+        else:
+            width, height = image.size
+        is_square = width == height
+        if is_square or (image.format == "PNG" and not _png_has_exif(path)):
+            return height, width
+        return (width, height) if _orientation(image) >= _FIRST_LYING else (height, width)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[PillowImage.Image]:
+    """Open an image; what goes wrong until it is closed is a sentence that names the file."""
     from PIL import Image, UnidentifiedImageError
 
+    _accept_large_images()
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            refusal = _refusal(image)
-            if refusal is None:
-                image.load()
-                return _decode(image, path)
+            yield image
     except FileNotFoundError as error:
         raise HarnessError(f"image {path} is missing; check the path") from error
     except IsADirectoryError as error:
@@ -76,7 +113,38 @@ def read_image(path: Path) -> Image8:
         raise HarnessError(
             f"image {path} cannot be decoded ({error}); fetch or install it again"
         ) from error
-    raise HarnessError(f"image {path} {refusal}")
+
+
+@functools.cache
+def _accept_large_images() -> None:
+    """Read images up to the size that Pillow refuses without its warning at half that size."""
+    from PIL import Image
+
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def _orientation(image: PillowImage.Image) -> int:
+    return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _png_has_exif(path: Path) -> bool:
+    """Return whether a PNG file may state an orientation, from the heads of its chunks.
+
+    Pillow would decode the whole image to answer.
+    """
+    with path.open("rb") as file:
+        file.seek(8)
+        while True:
+            head = file.read(8)
+            if len(head) < 8:
+                return False
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"eXIf":
+                return True
+            position = file.tell()
+            if kind in _PNG_TEXTS and file.read(30).startswith(_PNG_KEYWORDS):
+                return True
+            file.seek(position + length + 4)
 
 
 def _refusal(image: PillowImage.Image) -> str | None:
@@ -94,7 +162,10 @@ def _refusal(image: PillowImage.Image) -> str | None:
 def _decode(image: PillowImage.Image, path: Path) -> Image8:
     if _is_deep(image):
         pixels = _sixteen_bits(path, image.mode)
+        # OpenCV turns TIFF files itself.
+        orientation = 1 if image.format == "TIFF" else _orientation(image)
     else:
+        orientation = _orientation(image)
         if image.mode == "RGB":
             pixels = np.array(image)
         elif image.has_transparency_data:
@@ -107,7 +178,6 @@ def _decode(image: PillowImage.Image, path: Path) -> Image8:
                 f"image {path} is transparent in places; save it on the background that is meant"
             )
         pixels = pixels[..., :3]
-    orientation = image.getexif().get(_ORIENTATION, 1)
     return np.ascontiguousarray(_upright(pixels, orientation))
 
 
@@ -163,4 +233,4 @@ def _upright(pixels: Image8, orientation: int) -> Image8:
         pixels = pixels[:, ::-1]
     if orientation in {3, 4, 6, 7}:
         pixels = pixels[::-1]
-    return pixels.transpose(1, 0, 2) if orientation >= 5 else pixels
+    return pixels.transpose(1, 0, 2) if orientation >= _FIRST_LYING else pixels

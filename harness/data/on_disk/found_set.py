@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config.data_sets import DataSetSpec, Expected, Layout
+from harness.config.data_sets import ANY_GROUP, DataSetSpec, Expected, Layout
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,15 @@ class FoundSet:
             if not item.path.is_dir():
                 found.add(item.path)
         return tuple(sorted(filter(os.path.lexists, found)))
+
+
+def expected_pairs(found: FoundSet, group: str | None) -> int | None:
+    """Return how many pairs a complete set has, or one group of it; None where nothing says so."""
+    whole, groups = found.expected.pairs, found.layout.groups
+    if group is None or whole is None:
+        return whole
+    are_alike = ANY_GROUP not in groups and bool(groups) and whole % len(groups) == 0
+    return whole // len(groups) if are_alike else None
 
 
 def group_pairs(found: FoundSet, group: str | None) -> tuple[PairFiles, ...]:

@@ -1,7 +1,7 @@
 """Hashes of files' bytes, computed once: a training set has tens of gigabytes.
 
-The hash of a file is stored by its path, size and time of change beside the decoded images; a
-file that changed is hashed again.
+The hash of a file is stored next to the decoded images, by what the file is known by without
+reading it (:class:`harness.data.images.cache.FileState`); a file that changed is hashed again.
 """
 
 from __future__ import annotations
@@ -9,18 +9,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.config.errors import HarnessError
 from harness.config.hashing import file_sha256
-from harness.data.images.cache import default_folder
+from harness.data.images.cache import default_folder, file_state, mapped_image
 from harness.data.on_disk.found_set import PairFiles
 from harness.data.parallel_map import OnProgress, map_files, no_progress
 
 
+def look_again() -> None:
+    """Forget stored hashes and decoded images, so that the bytes of every file are read again."""
+    folder = default_folder()
+    file = _file()
+    mapped_image.cache_clear()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    if file is not None:
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 def content_sha256(pairs: Sequence[PairFiles], on_progress: OnProgress = no_progress) -> str:
-    """Hash the bytes of all files of a set, in their order, wherever they lie.
+    """Hash the bytes of all files of a set, in their order, wherever they are.
 
     Raises:
         HarnessError: a file cannot be read; the message names it.
@@ -51,24 +64,27 @@ def _hashes(state_of: Mapping[Path, str], on_progress: OnProgress) -> dict[str, 
 
 def _state(path: Path) -> str:
     try:
-        found = path.stat()
+        return file_state(path).text
     except OSError as error:
         reason = error.strerror or error
         raise HarnessError(
             f"{path} cannot be read: {reason}; check the path and its permissions"
         ) from error
-    return f"{path.absolute()}\n{found.st_size}\n{found.st_mtime_ns}"
 
 
-def _file() -> Path:
-    return default_folder().parent / "digests.jsonl"
+def _file() -> Path | None:
+    folder = default_folder()
+    return None if folder is None else folder.parent / "digests.jsonl"
 
 
 def _stored() -> dict[str, str]:
     """Return the stored hashes; a line that another process has not finished is left out."""
     known: dict[str, str] = {}
+    file = _file()
+    if file is None:
+        return known
     try:
-        lines = _file().read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8").split("\n")
     except OSError:
         return known
     for line in lines:
@@ -80,8 +96,11 @@ def _stored() -> dict[str, str]:
 
 def _store(fresh: Mapping[str, str]) -> None:
     """Append hashes; where that cannot be written, they are computed again next time."""
+    file = _file()
+    if file is None:
+        return
     lines = [json.dumps(entry) + "\n" for entry in fresh.items()]
     with contextlib.suppress(OSError):
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        with _file().open("a", encoding="utf-8") as file:
-            file.write("".join(lines))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as target:
+            target.write("".join(lines))

@@ -16,6 +16,7 @@ from harness.config.errors import HarnessError
 from harness.data.images.arrays import Image8
 from harness.data.images.read import read_image
 from harness.data.on_disk.found_set import FoundSet, PairFiles
+from harness.data.on_disk.names import readable
 from harness.data.parallel_map import OnProgress, map_files, no_progress
 
 Kind = Literal["count", "unpaired", "size", "unreadable"]
@@ -38,8 +39,9 @@ class SetReport:
         found: the data set.
         problems: what is wrong, empty for a whole set.
         sizes: number of clean images by (width, height).
-        degraded_psnr_rgb_db: mean over pairs of the PSNR of the degraded images, infinite if one
-            pair is identical; None without degraded images.
+        degraded_psnr_rgb_db: mean over pairs of the PSNR of the degraded images, of those that
+            differ from their clean one; None without any.
+        identical: the degraded images that are identical to their clean one.
         variants: the releases that all evidence agrees with.
     """
 
@@ -47,6 +49,7 @@ class SetReport:
     problems: tuple[Problem, ...]
     sizes: dict[tuple[int, int], int]
     degraded_psnr_rgb_db: float | None
+    identical: tuple[Path, ...]
     variants: tuple[Variant, ...]
 
 
@@ -57,6 +60,7 @@ class _Decoded:
     problems: tuple[Problem, ...]
     size_px: tuple[int, int] | None
     psnrs_db: tuple[float, ...]
+    identical: tuple[Path, ...]
 
 
 def check_set(found: FoundSet, on_progress: OnProgress = no_progress) -> SetReport:
@@ -67,15 +71,19 @@ def check_set(found: FoundSet, on_progress: OnProgress = no_progress) -> SetRepo
     decoded = map_files(_decode, list(by_clean.values()), on_progress)
     problems = [*_count_problems(found), *_unpaired_problems(found)]
     psnrs_db: list[float] = []
+    identical: list[Path] = []
     sizes: Counter[tuple[int, int]] = Counter()
     for item in decoded:
         problems += item.problems
         psnrs_db += item.psnrs_db
+        identical += item.identical
         if item.size_px is not None:
             sizes[item.size_px] += 1
     mean_db = math.fsum(psnrs_db) / len(psnrs_db) if psnrs_db else None
     variants = [v for v in found.spec.variants if _agrees(v, found, sizes, mean_db)]
-    return SetReport(found, tuple(problems), dict(sizes), mean_db, tuple(variants))
+    return SetReport(
+        found, tuple(problems), dict(sizes), mean_db, tuple(identical), tuple(variants)
+    )
 
 
 def _count_problems(found: FoundSet) -> Iterator[Problem]:
@@ -102,7 +110,7 @@ def _unpaired_problems(found: FoundSet) -> Iterator[Problem]:
     paired = set(found.clean_files)
     files = []
     for item in found.unpaired:
-        yield Problem("unpaired", f"{item.path}: {item.reason}")
+        yield Problem("unpaired", f"{readable(item.path)}: {item.reason}")
         if item.path.is_file() and item.path not in paired:
             files.append(item.path)
     for problem in map_files(_unreadable, files):
@@ -122,6 +130,7 @@ def _decode(pairs: Sequence[PairFiles]) -> _Decoded:
     """Decode one clean image once and compare all its degraded ones to it."""
     problems: list[Problem] = []
     psnrs_db: list[float] = []
+    identical: list[Path] = []
     clean = _read(pairs[0].clean, problems)
     for pair in pairs:
         degraded = None if pair.degraded is None else _read(pair.degraded, problems)
@@ -131,10 +140,12 @@ def _decode(pairs: Sequence[PairFiles]) -> _Decoded:
             sizes = f"{_size(degraded)} and {_size(clean)}"
             text = f"{pair.degraded} and {pair.clean} differ in size: {sizes}"
             problems.append(Problem("size", text))
+        elif np.array_equal(degraded, clean):
+            identical.append(pair.paths[0])
         else:
             psnrs_db.append(_psnr_db(degraded, clean))
     size_px = None if clean is None else (clean.shape[1], clean.shape[0])
-    return _Decoded(tuple(problems), size_px, tuple(psnrs_db))
+    return _Decoded(tuple(problems), size_px, tuple(psnrs_db), tuple(identical))
 
 
 def _read(path: Path, problems: list[Problem]) -> Image8 | None:
@@ -152,7 +163,7 @@ def _size(image: Image8) -> str:
 def _psnr_db(first: Image8, second: Image8) -> float:
     difference = np.subtract(first, second, dtype=np.int16).astype(np.float32).ravel()
     mean_square = float(np.dot(difference, difference)) / difference.size
-    return 10 * math.log10(255**2 / mean_square) if mean_square > 0 else math.inf
+    return 10 * math.log10(255**2 / mean_square)
 
 
 def _agrees(

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.config.data_sets import DataSetSpec, Layout
-from harness.data.on_disk.found_set import FoundSet, PairFiles
-from harness.data.on_disk.matching import Gathered, gather_by_names, gather_clean
+from harness.data.on_disk.found_set import FoundSet, PairFiles, Unpaired
+from harness.data.on_disk.gathered import Gathered
+from harness.data.on_disk.matching import gather_by_names, gather_clean
 from harness.data.on_disk.pair_lists import gather_by_list
 
 
@@ -27,9 +28,16 @@ def fit(spec: DataSetSpec, layout: Layout, folder: Path) -> FoundSet | None:
     if not gathered.pairs:
         return None
     pairs = sorted(_unique(gathered.pairs), key=lambda pair: pair.image)
-    unpaired = sorted(gathered.unpaired, key=lambda item: (item.path, item.reason))
+    unpaired = sorted(set(gathered.unpaired), key=lambda item: (item.path, item.reason))
     others = sorted(set(gathered.others))
     return FoundSet(spec, folder, layout, tuple(pairs), tuple(unpaired), tuple(others))
+
+
+def unpaired_files(layout: Layout, folder: Path) -> list[Unpaired]:
+    """Return the files of ``folder`` that have no counterpart under ``layout``, by name."""
+    gathered = _gather(layout, folder)
+    files = [item for item in set(gathered.unpaired) if item.path.is_file()]
+    return sorted(files, key=lambda item: (item.path, item.reason))
 
 
 def _gather(layout: Layout, folder: Path) -> Gathered:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from harness.config.data_sets import ANY_GROUP, GROUP, Layout
 from harness.config.errors import HarnessError
-from harness.data.on_disk.pairing import is_image
+from harness.data.on_disk.gathered import Gathered
+from harness.data.on_disk.names import NOT_UTF8, compared_name, is_image, is_utf8
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what lies in ``folder``, sorted; nothing if it is missing.
+    """Return what is in ``folder``, sorted; nothing if it is missing.
 
     Raises:
         HarnessError: the folder cannot be listed.
@@ -25,17 +26,23 @@ def entries(folder: Path) -> list[Path]:
         ) from error
 
 
-def images(folder: Path, pattern: str, others: list[Path]) -> Iterator[Path]:
-    """Yield the images whose names match a shell pattern; the rest is added to ``others``."""
+def images(folder: Path, pattern: str, gathered: Gathered) -> Iterator[Path]:
+    """Yield the images whose names match a shell pattern; the rest is added to ``gathered``."""
     for path in entries(folder):
-        fits = is_image(path) and fnmatch.fnmatchcase(path.name, pattern)
-        if fits and not path.is_dir():
+        if not is_image(path) or not matches(path, pattern) or path.is_dir():
+            gathered.others.append(path)
+        elif is_utf8(path.name):
             yield path
         else:
-            others.append(path)
+            gathered.reject(path, NOT_UTF8)
 
 
-def layout_groups(layout: Layout, folder: Path) -> list[str]:
+def matches(path: Path, pattern: str) -> bool:
+    """Return whether a name matches a shell pattern, its suffix in large or small letters."""
+    return fnmatch.fnmatchcase(compared_name(path), compared_name(Path(pattern)))
+
+
+def layout_groups(layout: Layout, folder: Path, gathered: Gathered) -> list[str]:
     """Return the groups of a layout; one without a name if it has none."""
     if not layout.groups:
         return [""]
@@ -43,8 +50,12 @@ def layout_groups(layout: Layout, folder: Path) -> list[str]:
         return list(layout.groups)
     groups = []
     for entry in entries(folder):
-        if entry.is_dir() and group_folder(folder, layout.folders[0], entry.name).is_dir():
+        if not entry.is_dir() or not group_folder(folder, layout.folders[0], entry.name).is_dir():
+            continue
+        if is_utf8(entry.name):
             groups.append(entry.name)
+        else:
+            gathered.reject(entry, NOT_UTF8)
     return groups
 
 

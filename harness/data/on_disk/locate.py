@@ -1,4 +1,4 @@
-"""Where data sets lie on this machine, and finding one there.
+"""The folders of data sets on this machine, and finding one there.
 
 The first of these that is given counts, and no other: the flag ``--data-root``, the environment
 variable ``HARNESS_DATA_ROOT``, the user's configuration file.
@@ -18,6 +18,7 @@ from harness.config.errors import UsageError, did_you_mean
 from harness.config.files import data_set_names
 from harness.config.parsing import parse, read_yaml
 from harness.config.spec import Spec
+from harness.config.user_folders import configuration_folder, expanded
 from harness.data.on_disk.found_set import FoundSet
 from harness.data.on_disk.layouts import fit
 
@@ -49,11 +50,10 @@ class DataRoots:
         return self.folder is not None or bool(self.sets)
 
 
-def configuration_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the path of the user's configuration, whether it exists or not."""
-    base = environ.get("XDG_CONFIG_HOME")
-    home = Path(base) if base else Path("~/.config").expanduser()
-    return home / "restoration-harness" / "config.yaml"
+def configuration_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the path of the user's configuration, there or not; None without a home."""
+    folder = configuration_folder(environ)
+    return None if folder is None else folder / "config.yaml"
 
 
 def find_data_roots(
@@ -70,8 +70,8 @@ def find_data_roots(
     if named:
         return DataRoots(_folder(named, ROOT_VARIABLE), ROOT_VARIABLE)
     path = configuration_file(environ)
-    if not path.is_file():
-        return DataRoots(None, str(path))
+    if path is None or not path.is_file():
+        return DataRoots(None, "no configuration file" if path is None else str(path))
     return _roots_of(parse(UserConfiguration, read_yaml(path), str(path)), path)
 
 
@@ -90,13 +90,13 @@ def _roots_of(configuration: UserConfiguration, path: Path) -> DataRoots:
 
 
 def _absolute_folder(text: str, where: str) -> Path:
-    if not Path(text).expanduser().is_absolute():
+    if not expanded(Path(text), where).is_absolute():
         raise UsageError(f"{where}: '{text}' is not absolute; write the whole path or ~/…")
     return _folder(text, where)
 
 
 def _folder(text: str, where: str) -> Path:
-    folder = Path(text).expanduser()
+    folder = expanded(Path(text), where)
     if not folder.is_dir():
         raise UsageError(f"{where}: '{text}' is no folder; name the one that holds the data sets")
     return folder
@@ -104,14 +104,16 @@ def _folder(text: str, where: str) -> Path:
 
 def how_to_name_a_root(environ: Mapping[str, str] = os.environ) -> str:
     """Return the part of a sentence that says how data sets are made known."""
+    file = configuration_file(environ)
+    in_file = "" if file is None else f", or as data_root in {file}"
     return (
-        f"name the folder that holds the data sets with --data-root, with {ROOT_VARIABLE}, or as "
-        f"data_root in {configuration_file(environ)}"
+        "name the folder that holds the data sets with --data-root"
+        f"{', or' if file is None else ','} with {ROOT_VARIABLE}{in_file}"
     )
 
 
 def candidate_folders(spec: DataSetSpec, roots: DataRoots) -> list[Path]:
-    """Return the existing folders in which a data set may lie, the most certain first."""
+    """Return the existing folders in which a data set may be, the most certain first."""
     if spec.name in roots.sets:
         return [roots.sets[spec.name]]  # the user named it; other folders would be guesses
     if roots.folder is None:
@@ -142,7 +144,7 @@ def _below(folder: Path, parts: list[str]) -> Iterator[Path]:
 
 
 def find_set(spec: DataSetSpec, roots: DataRoots) -> FoundSet | None:
-    """Return a data set as it lies on disk, or None where no layout fits.
+    """Return a data set as it is on disk, or None where no layout fits.
 
     Among all folders and layouts the one with most pairs (up to the expected number) counts, then
     the one with fewest beyond that, then with fewest files unpaired or left out, then the first.

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.config.errors import HarnessError
 from harness.config.hashing import file_sha256
 from harness.data.on_disk.found_set import FoundSet
+from harness.data.on_disk.names import NOT_UTF8, is_utf8, readable
 from harness.data.parallel_map import OnProgress, map_files, no_progress
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -45,6 +46,8 @@ def hashes(found: FoundSet, on_progress: OnProgress = no_progress) -> dict[str, 
     for name in names:
         if any(sign in name for sign in "\n\r\\"):
             raise HarnessError(f"{found.folder}: {name!r} cannot be part of a manifest; rename it")
+        if not is_utf8(name):
+            raise HarnessError(f"{readable(found.folder / name)}: {NOT_UTF8}")
     digests = map_files(file_sha256, found.files, on_progress)
     return dict(zip(names, digests, strict=True))
 

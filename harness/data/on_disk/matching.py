@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config.data_sets import Layout
-from harness.data.on_disk.found_set import PairFiles, Unpaired
-from harness.data.on_disk.listing import group_folder, images, layout_groups
+from harness.data.on_disk.found_set import PairFiles
+from harness.data.on_disk.gathered import Gathered
+from harness.data.on_disk.listing import group_folder, images, layout_groups, matches
 from harness.data.on_disk.pairing import RULES, PairingRule
 
-
-@dataclass
-class Gathered:
-    """The files of a folder: in a pair, without a counterpart, or no part of the set."""
-
-    pairs: list[PairFiles] = field(default_factory=list)
-    unpaired: list[Unpaired] = field(default_factory=list)
-    others: list[Path] = field(default_factory=list)
-
-    def reject(self, path: Path, reason: str) -> None:
-        """Add a file or folder that has no counterpart."""
-        self.unpaired.append(Unpaired(path, reason))
+WITHOUT_DEGRADED = "no degraded image"
+"""How the reason begins why a clean image is in no pair."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +28,9 @@ class GroupFolder:
 def gather_clean(layout: Layout, folder: Path) -> Gathered:
     """Gather clean images that noise is added to."""
     gathered = Gathered()
-    for group in layout_groups(layout, folder):
+    for group in layout_groups(layout, folder, gathered):
         clean_folder = group_folder(folder, layout.clean, group)
-        for path in images(clean_folder, layout.clean_names, gathered.others):
+        for path in images(clean_folder, layout.clean_names, gathered):
             gathered.pairs.append(PairFiles(image_name(group, path), None, path, group))
     return gathered
 
@@ -50,7 +40,7 @@ def gather_by_names(layout: Layout, folder: Path) -> Gathered:
     assert layout.degraded is not None
     gathered = Gathered()
     sources: dict[Path, list[GroupFolder]] = defaultdict(list)
-    for group in layout_groups(layout, folder):
+    for group in layout_groups(layout, folder, gathered):
         degraded = group_folder(folder, layout.degraded, group)
         if degraded.is_dir():
             clean = group_folder(folder, layout.clean, group)
@@ -85,23 +75,23 @@ class _FolderMatch:
         return RULES[self.layout.pairing]
 
     def run(self) -> None:
-        clean = list(images(self.clean_folder, self.layout.clean_names, self.gathered.others))
+        clean = list(images(self.clean_folder, self.layout.clean_names, self.gathered))
         candidates: dict[str, list[Path]] = defaultdict(list)
         for path in clean:
             candidates[self.rule.key(path)].append(path)
         for source in self.sources:
-            for path in images(source.folder, self.layout.degraded_names, self.gathered.others):
+            for path in images(source.folder, self.layout.degraded_names, self.gathered):
                 if not self._is_clean(path, source):
                     self._match(path, source.group, candidates)
         for path in clean:
             self._report_unmatched(path)
         if any(source.folder == self.clean_folder for source in self.sources):
-            self._forget_others()
+            self.gathered.keep_others_apart(clean)
 
     def _is_clean(self, path: Path, source: GroupFolder) -> bool:
         """Return whether a file is a clean one of a folder that holds both kinds."""
         shared = source.folder == self.clean_folder
-        return shared and fnmatch.fnmatchcase(path.name, self.layout.clean_names)
+        return shared and matches(path, self.layout.clean_names)
 
     def _match(self, path: Path, group: str, candidates: dict[str, list[Path]]) -> None:
         key = self.rule.clean_key(path)
@@ -109,34 +99,24 @@ class _FolderMatch:
             reason = f"the name does not follow the rule {self.layout.pairing}"
             self.gathered.reject(path, reason)
             return
-        matches = candidates.get(key, [])
-        self.matched_by_group[group].update(matches)
-        if not matches:
+        found = candidates.get(key, [])
+        self.matched_by_group[group].update(found)
+        if not found:
             name = key if self.rule.compares_suffix else f"{key}.*"
             missing = self.clean_folder / name
             self.gathered.reject(path, f"its clean image {missing} is missing")
-        elif len(matches) > 1:
-            names = " and ".join(match.name for match in matches)
+        elif len(found) > 1:
+            names = " and ".join(match.name for match in found)
             self.gathered.reject(path, f"two clean images match it: {names}")
         else:
-            pair = PairFiles(image_name(group, path), path, matches[0], group)
+            pair = PairFiles(image_name(group, path), path, found[0], group)
             self.gathered.pairs.append(pair)
 
     def _report_unmatched(self, clean: Path) -> None:
         groups = [source.group for source in self.sources]
         without = [group for group in groups if clean not in self.matched_by_group[group]]
         if len(without) == len(groups):
-            self.gathered.reject(clean, "no degraded image matches it")
+            self.gathered.reject(clean, f"{WITHOUT_DEGRADED} matches it")
         elif self.rule.one_each:
             for group in without:
-                self.gathered.reject(clean, f"no degraded image of {group} matches it")
-
-    def _forget_others(self) -> None:
-        """Take the files of pairs off ``others``: one folder was listed under two patterns."""
-        known = {item.path for item in self.gathered.unpaired}
-        for pair in self.gathered.pairs:
-            known.update(pair.paths)
-        for matched in self.matched_by_group.values():
-            known |= matched
-        remaining = [path for path in self.gathered.others if path not in known]
-        self.gathered.others = remaining
+                self.gathered.reject(clean, f"{WITHOUT_DEGRADED} of {group} matches it")

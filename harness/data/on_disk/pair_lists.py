@@ -9,8 +9,9 @@ from pathlib import Path
 from harness.config.data_sets import Layout
 from harness.config.errors import HarnessError
 from harness.data.on_disk.found_set import PairFiles
-from harness.data.on_disk.listing import images
-from harness.data.on_disk.matching import Gathered
+from harness.data.on_disk.gathered import Gathered
+from harness.data.on_disk.listing import entries, images
+from harness.data.on_disk.names import compared_name
 
 
 def gather_by_list(layout: Layout, folder: Path) -> Gathered:
@@ -29,6 +30,8 @@ def gather_by_list(layout: Layout, folder: Path) -> Gathered:
         reader.read(line)
     reader.reject_unlisted(folder / layout.degraded, layout.degraded_names)
     reader.reject_unlisted(folder / layout.clean, layout.clean_names)
+    reader.gathered.others = [path for path in reader.gathered.others if path != listing]
+    reader.gathered.keep_others_apart()
     return reader.gathered
 
 
@@ -48,12 +51,13 @@ class _ListReader:
     list_file: str
     gathered: Gathered = field(default_factory=Gathered)
     listed: set[Path] = field(default_factory=set)
+    by_folder: dict[Path, dict[str, Path]] = field(default_factory=dict)
 
     def read(self, line: str) -> None:
         """Add the pair of one line, or say why it is none."""
         first, *rest = line.split(maxsplit=1)
-        degraded = self.folder / first
-        clean = self.folder / rest[0] if rest else self._clean_of(first)
+        degraded = self._present(self.folder / first)
+        clean = self._present(self.folder / rest[0]) if rest else self._clean_of(first)
         if clean is None:
             reason = f"{self.list_file} names it outside {self.degraded_folder}/"
             self.gathered.reject(degraded, reason)
@@ -73,10 +77,22 @@ class _ListReader:
         prefix = f"{self.degraded_folder}/"
         if not degraded.startswith(prefix):
             return None
-        return self.folder / self.clean_folder / degraded.removeprefix(prefix)
+        return self._present(self.folder / self.clean_folder / degraded.removeprefix(prefix))
+
+    def _present(self, path: Path) -> Path:
+        """Return the file that a line means, whose name may be written in another form."""
+        if os.path.lexists(path):
+            return path
+        return self._names_in(path.parent).get(compared_name(path), path)
+
+    def _names_in(self, folder: Path) -> dict[str, Path]:
+        """Return the files of a folder by their names as they are compared."""
+        if folder not in self.by_folder:
+            self.by_folder[folder] = {compared_name(path): path for path in entries(folder)}
+        return self.by_folder[folder]
 
     def reject_unlisted(self, folder: Path, pattern: str) -> None:
         """Reject the images of a folder that no line names."""
-        for path in images(folder, pattern, self.gathered.others):
+        for path in images(folder, pattern, self.gathered):
             if path not in self.listed:
                 self.gathered.reject(path, f"{self.list_file} does not name it")

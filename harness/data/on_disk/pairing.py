@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import UsageError, did_you_mean
-from harness.data.images.read import SUFFIXES
+from harness.data.on_disk.names import (
+    compared,
+    compared_name,
+    compared_stem,
+    is_image,
+    is_utf8,
+    readable,
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,7 @@ class PairingRule:
 
     Attributes:
         name: what YAML and ``--pairing`` call it.
-        about: one line for a person.
+        about: one line to be shown.
         clean_stem: from a degraded file's stem to its clean file's; None where it does not fit.
         compares_suffix: whether both files must have the same suffix.
         one_each: whether every clean file has one degraded file in each group.
@@ -31,16 +38,24 @@ class PairingRule:
     one_each: bool = False
     short_name: str | None = None
 
+    @property
+    def flag(self) -> str:
+        """The flag that asks for the rule."""
+        kind, _, template = self.name.partition("template ")
+        return (
+            f"--pairing {self.short_name or self.name}" if kind else f"--pair-template '{template}'"
+        )
+
     def key(self, clean: Path) -> str:
         """Return what a clean file is looked up by."""
-        return clean.name if self.compares_suffix else clean.stem
+        return compared_name(clean) if self.compares_suffix else compared_stem(clean)
 
     def clean_key(self, degraded: Path) -> str | None:
         """Return the key of a degraded file's clean one, None where the rule does not fit."""
-        stem = self.clean_stem(degraded.stem)
+        stem = self.clean_stem(compared_stem(degraded))
         if stem is None:
             return None
-        return stem + degraded.suffix if self.compares_suffix else stem
+        return stem + degraded.suffix.lower() if self.compares_suffix else compared(stem)
 
 
 def _same(stem: str) -> str:
@@ -66,7 +81,9 @@ def _clean_of_rain(stem: str) -> str | None:
 
 
 _TABLE = (
-    PairingRule("same-name", "1.png and 1.png", _same, compares_suffix=True, one_each=True),
+    PairingRule(
+        "same-name", "1.png and 1.png, or 1.PNG", _same, compares_suffix=True, one_each=True
+    ),
     PairingRule(
         "same-stem",
         "the same name, suffixes aside: 1.jpg and 1.png",
@@ -115,24 +132,36 @@ class Pairing:
     clean_alone: tuple[Path, ...]
 
 
-def pair_folders(restored: Path, clean: Path, rule: str) -> Pairing:
-    """Pair the images of two folders (not of folders inside them) under the named rule.
+def find_rule(name: str) -> PairingRule:
+    """Return a rule of the table by one of its names.
+
+    Raises:
+        UsageError: there is none; the nearest is named.
+    """
+    if name not in RULES:
+        raise UsageError(f"--pairing {name} is no rule; {did_you_mean(name, RULES)}")
+    return RULES[name]
+
+
+def pair_folders(restored: Path, clean: Path, rule: str | PairingRule) -> Pairing:
+    """Pair the images of two folders (not of folders inside them) under a rule or a named one.
 
     A restored file may also have its clean file's own name.
 
     Raises:
-        UsageError: the rule is unknown, a folder is missing or holds no image, two files of one
-            folder share a name, or nothing pairs; then the rule that would pair most is named.
+        UsageError: the rule is unknown, a folder is missing or holds no image, a name is not
+            UTF-8, two files of one folder share a name, or nothing pairs; then the rule that would
+            pair most is named.
     """
-    if rule not in RULES:
-        raise UsageError(f"--pairing {rule} is no rule; {did_you_mean(rule, RULES)}")
+    chosen = find_rule(rule) if isinstance(rule, str) else rule
     restored_files = image_files(restored, "--restored")
     clean_files = image_files(clean, "--clean")
-    found = _paired(restored_files, clean_files, RULES[rule])
+    found = _paired(restored_files, clean_files, chosen)
     if not found.pairs:
         raise UsageError(
-            f"no image of {restored} pairs with one of {clean} under --pairing {rule} "
-            f"({RULES[rule].about}); {_hint(restored_files, clean_files)}"
+            f"no image of {restored} (such as {restored_files[0].name}) pairs with one of {clean} "
+            f"(such as {clean_files[0].name}) under {chosen.flag} ({chosen.about}); "
+            f"{_hint(restored_files, clean_files)}"
         )
     return found
 
@@ -143,7 +172,9 @@ def _hint(restored: Sequence[Path], clean: Sequence[Path]) -> str:
         count = len(_paired(restored, clean, rule).pairs)
         if count > most:
             best, most = name, count
-    return f"--pairing {best} would pair {most}" if most else "no rule pairs them; rename the files"
+    if most:
+        return f"--pairing {best} would pair {most}"
+    return "no rule pairs them; say how they are named, as in --pair-template '{name}x4_Model'"
 
 
 def _paired(restored: Sequence[Path], clean: Sequence[Path], rule: PairingRule) -> Pairing:
@@ -166,7 +197,7 @@ def _paired(restored: Sequence[Path], clean: Sequence[Path], rule: PairingRule) 
 def _check_distinct(paths: Sequence[Path]) -> None:
     first_of: dict[str, Path] = {}
     for path in paths:
-        first = first_of.setdefault(path.stem, path)
+        first = first_of.setdefault(compared_stem(path), path)
         if first is not path:
             raise UsageError(
                 f"{first.name} and {path.name} in {path.parent} claim the same partner; remove one"
@@ -184,12 +215,10 @@ def image_files(folder: Path, flag: str) -> list[Path]:
     found = [path for path in folder.iterdir() if is_image(path) and path.is_file()]
     if not found:
         raise UsageError(f"{flag} {folder} holds no image; name the folder that holds the files")
+    for path in found:
+        if not is_utf8(path.name):
+            raise UsageError(f"{flag}: the name of {readable(path)} is not UTF-8; rename the file")
     return sorted(found, key=lambda path: natural_key(path.name))
-
-
-def is_image(path: Path) -> bool:
-    """Return whether a file's name is that of an image, and not hidden."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_data_set
 from harness.config.run_specs import TestFiles
 from harness.config.settings import Setting, TestSource
-from harness.data.on_disk.found_set import FoundSet, PairFiles, group_pairs
+from harness.data.on_disk.absence import none_is_there, refuse_unpaired
+from harness.data.on_disk.found_set import FoundSet, PairFiles, expected_pairs, group_pairs
 from harness.data.on_disk.hashing import content_sha256
-from harness.data.on_disk.locate import DataRoots, find_set, how_to_name_a_root
+from harness.data.on_disk.locate import DataRoots, find_set
+from harness.data.on_disk.names import readable
+from harness.data.on_disk.sizes import SizeRule, check_sizes
 
 ColumnFiles = Mapping[str, Mapping[str, PairFiles]]
 """Column -> image -> its files."""
@@ -23,13 +26,15 @@ class FoundTests:
 
     Attributes:
         tests: what determines the images of each column.
-        files: where they lie.
+        files: where they are.
         absent: by column without images, the data set that would fill it.
+        expected: by column, the images of a complete data set, where this one has fewer.
     """
 
     tests: tuple[TestFiles, ...]
     files: ColumnFiles
     absent: Mapping[str, str]
+    expected: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
@@ -37,7 +42,7 @@ def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
 
     Raises:
         UsageError: the setting names no data sets, or none of them is there.
-        HarnessError: files of a set have no counterpart.
+        HarnessError: files of a set have no counterpart, or images are of the wrong size.
     """
     if not setting.test_sources:
         raise UsageError(
@@ -45,10 +50,17 @@ def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
             "synthetic version"
         )
     names = dict.fromkeys(source.set for source in setting.test_sources)
-    sets = {name: find_set(load_data_set(name), roots) for name in names}
+    sets = {name: _find(name, roots) for name in names}
+    multiple = setting.preprocessing.crop_multiple
+    rule = SizeRule(
+        least_px=multiple,
+        what=f"the {multiple} pixels that test images are cut to multiples of",
+        way_out="take them out, or choose another --crop-multiple",
+    )
     tests: list[TestFiles] = []
     files: dict[str, dict[str, PairFiles]] = {}
     absent: dict[str, str] = {}
+    expected: dict[str, int] = {}
     for source in setting.test_sources:
         found = sets[source.set]
         if found is None:
@@ -61,11 +73,23 @@ def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
             continue
         _check_degraded(setting, source, pairs)
         files[source.column] = {pair.image: pair for pair in pairs}
-        tests.append(_test_files(source, found, pairs))
+        test = _test_files(source, found, pairs)
+        check_sizes(source.set, pairs, test.sha256, rule)
+        tests.append(test)
+        whole = expected_pairs(found, source.group)
+        if whole is not None and len(pairs) < whole:
+            expected[source.column] = whole
     if not tests:
-        missing = ", ".join(dict.fromkeys(absent.values()))
-        raise UsageError(f"none of {missing} is there; {how_to_name_a_root()}")
-    return FoundTests(tuple(tests), files, absent)
+        raise UsageError(none_is_there(names, roots))
+    return FoundTests(tuple(tests), files, absent, expected)
+
+
+def _find(name: str, roots: DataRoots) -> FoundSet | None:
+    spec = load_data_set(name)
+    found = find_set(spec, roots)
+    if found is None:
+        refuse_unpaired(spec, roots)
+    return found
 
 
 def _check_degraded(setting: Setting, source: TestSource, pairs: tuple[PairFiles, ...]) -> None:
@@ -95,6 +119,6 @@ def check_paired(found: FoundSet) -> None:
         first = found.unpaired[0]
         raise HarnessError(
             f"{len(found.unpaired)} files of {found.spec.name} in {found.folder} have no "
-            f"counterpart, such as {first.path}: {first.reason}; look at them with: "
+            f"counterpart, such as {readable(first.path)}: {first.reason}; look at them with: "
             f"python -m harness data check {found.spec.name}"
         )

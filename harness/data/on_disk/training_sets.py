@@ -12,9 +12,11 @@ from harness.config.files import load_data_set
 from harness.config.run_specs import OnDiskTrainingData, TrainingFiles
 from harness.config.seeding import generator
 from harness.config.settings import Setting, Task, TrainingSource, degradation_versions
+from harness.data.on_disk.absence import none_is_there, refuse_unpaired
 from harness.data.on_disk.found_set import FoundSet, PairFiles, group_pairs
 from harness.data.on_disk.hashing import content_sha256
-from harness.data.on_disk.locate import DataRoots, find_set, how_to_name_a_root
+from harness.data.on_disk.locate import DataRoots, find_set
+from harness.data.on_disk.sizes import SizeRule, check_sizes
 from harness.data.on_disk.test_sets import check_paired
 from harness.data.parallel_map import OnProgress, no_progress
 
@@ -32,7 +34,7 @@ class FoundTraining:
 
     Attributes:
         data: what determines it.
-        files: where it lies.
+        files: where it is.
         absent: by family of tasks without any image, the data sets that would have them.
     """
 
@@ -63,7 +65,7 @@ def find_training(
 
     Args:
         setting: names a data set or several per family of tasks.
-        roots: where data sets lie.
+        roots: where data sets are.
         train_sets: by family, the data set to train on instead.
         on_progress: receives how many files have been hashed.
 
@@ -88,7 +90,7 @@ def find_training(
         missing: dict[str, None] = {}
         for names in absent.values():
             missing.update(dict.fromkeys(names))
-        raise UsageError(f"none of {', '.join(missing)} is there; {how_to_name_a_root()}")
+        raise UsageError(none_is_there(missing, roots))
     data = OnDiskTrainingData(
         tasks=tuple(task for task in setting.tasks if task.family not in absent),
         files=tuple(search.entries),
@@ -96,6 +98,24 @@ def find_training(
         degradation_versions=made_here(setting),
     )
     return FoundTraining(data, search.files, absent)
+
+
+def check_training_sizes(
+    found: FoundTraining, patch_px: int, on_progress: OnProgress = no_progress
+) -> None:
+    """Refuse training images that no patch fits in, and pairs of different sizes.
+
+    Raises:
+        HarnessError: names the files.
+    """
+    rule = SizeRule(
+        least_px=patch_px,
+        what=f"the patch of {patch_px} pixels",
+        way_out="take them out, or lower patch_px in the recipe",
+    )
+    for entry in found.data.files:
+        pairs = found.files[entry.set, entry.group]
+        check_sizes(entry.set, pairs, entry.sha256, rule, on_progress)
 
 
 def held_out(pairs: Sequence[PairFiles], set_name: str) -> list[PairFiles]:
@@ -163,7 +183,9 @@ class _Search:
                 "trained on; name a training set"
             )
         found = find_set(spec, self.roots)
-        if found is not None:
+        if found is None:
+            refuse_unpaired(spec, self.roots)
+        else:
             check_paired(found)
         return found
 

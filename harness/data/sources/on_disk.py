@@ -13,7 +13,12 @@ from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
 from harness.data.on_disk.overlap import overlap_note
 from harness.data.on_disk.test_sets import FoundTests, find_tests
-from harness.data.on_disk.training_sets import FoundTraining, find_training, made_here
+from harness.data.on_disk.training_sets import (
+    FoundTraining,
+    check_training_sizes,
+    find_training,
+    made_here,
+)
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.file_images import (
     PublishedNoiseImages,
@@ -30,7 +35,7 @@ class OnDiskSource:
     """Reads the data sets that a setting names, of those that are there.
 
     Attributes:
-        roots: where data sets lie.
+        roots: where data sets are.
         train_sets: by family of tasks, the set to train on instead of the setting's.
         on_progress: receives how many files have been hashed.
     """
@@ -45,6 +50,10 @@ class OnDiskSource:
     def training_data(self, setting: Setting) -> OnDiskTrainingData:
         """See :class:`DataSource`."""
         return self.found_training(setting).data
+
+    def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
+        """See :class:`DataSource`; sizes are read from the headers of files."""
+        check_training_sizes(self.found_training(setting), patch_px, self.on_progress)
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """See :class:`DataSource`; which images are scored is part of what a score is."""
@@ -66,6 +75,16 @@ class OnDiskSource:
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:
         """See :class:`DataSource`."""
         return self.found_tests(setting).absent
+
+    def expected_images(self, test: TestSet, setting: Setting) -> Mapping[str, int]:
+        """See :class:`DataSource`; a column of which less is scored on purpose is complete."""
+        found = self.found_tests(setting)
+        expected: dict[str, int] = {}
+        for column, images in test.images_by_column().items():
+            whole = found.expected.get(column)
+            if whole is not None and len(images) == len(found.files[column]):
+                expected[column] = whole
+        return expected
 
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:
         """See :class:`DataSource`."""

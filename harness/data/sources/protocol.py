@@ -52,7 +52,7 @@ class ValidationPairs(Protocol):
         ...
 
     def crops(self, task: Task) -> Float:
-        """Return 24 degraded crops of 64 pixels, for a classifier."""
+        """Return 24 degraded crops for a classifier: 64 pixels, or the shortest side there is."""
         ...
 
 
@@ -75,7 +75,7 @@ class TestPairs(Protocol):
 class DataSource(Protocol):
     """Where the images of a setting come from.
 
-    Nobody else asks whether images are synthetic or lie on a disk.
+    Nobody else asks whether images are synthetic or on a disk.
     """
 
     @property
@@ -87,12 +87,20 @@ class DataSource(Protocol):
         """Return what determines the training images of ``setting``."""
         ...
 
+    def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
+        """Refuse training images that a patch does not fit in, by name."""
+        ...
+
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """Return what determines the test images of ``setting``, as many as a recipe tests."""
         ...
 
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:
         """Return by column the data set that would fill it and is not there."""
+        ...
+
+    def expected_images(self, test: TestSet, setting: Setting) -> Mapping[str, int]:
+        """Return by column the images of a complete data set, where the one here has fewer."""
         ...
 
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:

@@ -27,7 +27,7 @@ from harness.data.sources.samples import Pair
 from harness.data.sources.stream import CropStream
 from harness.data.sources.validation import HeldOutPairs
 from harness.data.synthetic import dead_leaves
-from harness.data.synthetic.photographs import describe, load
+from harness.data.synthetic.photographs import describe, load, size_px
 
 SYNTHETIC = "synthetic"
 """The name of the data set that results on the embedded photographs carry."""
@@ -55,6 +55,26 @@ class SyntheticSource:
             degradation_versions=dict(sorted(versions.items())),
         )
 
+    def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
+        """See :class:`DataSource`.
+
+        Raises:
+            UsageError: a photograph or the canvas of dead-leaves images is smaller than a patch.
+        """
+        data = setting.synthetic
+        if data.dead_leaves_share > 0 and data.dead_leaves.canvas_px < patch_px:
+            raise UsageError(
+                f"dead-leaves images of {setting.name} have {data.dead_leaves.canvas_px} pixels a "
+                f"side, and the patch has {patch_px}; lower patch_px in the recipe"
+            )
+        for name in data.train:
+            height, width = size_px(name)
+            if min(height, width) < patch_px:
+                raise UsageError(
+                    f"photograph '{name}' of {setting.name} has {width}x{height} pixels, and the "
+                    f"patch {patch_px}; lower patch_px in the recipe"
+                )
+
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """See :class:`DataSource`."""
         names = amount.first(_images_of(setting).test)
@@ -71,6 +91,10 @@ class SyntheticSource:
 
     def absent_columns(self, setting: Setting) -> Mapping[str, str]:
         """See :class:`DataSource`; nothing is ever absent."""
+        return {}
+
+    def expected_images(self, test: TestSet, setting: Setting) -> Mapping[str, int]:
+        """See :class:`DataSource`; nothing is ever incomplete."""
         return {}
 
     def absent_families(self, setting: Setting) -> Mapping[str, tuple[str, ...]]:

@@ -45,19 +45,20 @@ class HeldOutPairs:
     def crops(self, task: Task) -> Float:
         """See :class:`ValidationPairs`."""
         originals = self.images.held_out(task)
+        side = min([_CROP_PX, *(min(original.clean.shape[:2]) for original in originals)])
         crops: list[Float] = []
         for number in range(_CROPS):
             rng = generator("validation-crop", task.name, number)
             original = originals[int(rng.integers(len(originals)))]
-            crops.append(self._crop(original, task, rng))
+            crops.append(self._crop(original, task, side, rng))
         return np.concatenate(crops)
 
-    def _crop(self, original: Original, task: Task, rng: np.random.Generator) -> Float:
+    def _crop(self, original: Original, task: Task, side: int, rng: np.random.Generator) -> Float:
         image = original.clean if original.degraded is None else original.degraded
         height, width = image.shape[:2]
-        top = int(rng.integers(height - _CROP_PX + 1))
-        left = int(rng.integers(width - _CROP_PX + 1))
-        crop = to_unit([image[top : top + _CROP_PX, left : left + _CROP_PX]])
+        top = int(rng.integers(height - side + 1))
+        left = int(rng.integers(width - side + 1))
+        crop = to_unit([image[top : top + side, left : left + side]])
         return self._degraded(crop, task, rng) if original.degraded is None else crop
 
     def _centre(self, image: Image8) -> Float:

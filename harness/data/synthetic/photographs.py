@@ -12,7 +12,7 @@ from harness.config.hashing import file_sha256
 from harness.config.photographs import CatalogueEntry, catalogue_entry
 from harness.config.run_specs import Photograph
 from harness.data.images.arrays import Image8
-from harness.data.images.read import read_image
+from harness.data.images.read import image_size, read_image
 
 
 def locate(entry: CatalogueEntry) -> Path:
@@ -27,9 +27,14 @@ def locate(entry: CatalogueEntry) -> Path:
         path = Path(folder) / entry.path
         if path.is_file():
             return path
+    if package is None:
+        raise HarnessError(
+            f"photograph '{entry.name}' is missing: its package is not installed; run "
+            f"pip install -e . for {entry.distribution}"
+        )
     raise HarnessError(
         f"photograph '{entry.name}' is missing: {entry.path} of {entry.distribution} is not "
-        f"installed; run pip install --force-reinstall --no-deps {entry.distribution}"
+        f"there; run pip install --force-reinstall --no-deps {entry.distribution}"
     )
 
 
@@ -49,6 +54,16 @@ def load(name: str) -> Image8:
     image = read_image(_path(name))
     image.flags.writeable = False
     return image
+
+
+def size_px(name: str) -> tuple[int, int]:
+    """Return height and width of a photograph, from its file's header.
+
+    Raises:
+        UsageError: the catalogue has no such photograph.
+        HarnessError: its file is missing or damaged.
+    """
+    return image_size(_path(name))
 
 
 def _path(name: str) -> Path:

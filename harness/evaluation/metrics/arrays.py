@@ -13,6 +13,10 @@ Image = NDArray[np.floating]
 Float64 = NDArray[np.float64]
 
 
+class ImageTooSmallError(HarnessError):
+    """A protocol or a metric cannot measure an image, because it has too few pixels."""
+
+
 def check_same_size(restored: Image, clean: Image) -> None:
     """Refuse two images whose sizes differ.
 

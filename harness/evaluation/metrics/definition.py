@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.config.errors import UsageError
+from harness.config.errors import HarnessError, UsageError, reason_of
 from harness.evaluation.metrics.arrays import Image
 
 MetricFunction = Callable[[Image, Image], float]
@@ -57,6 +57,23 @@ class Metric(MetricFacts):
 
     function: MetricFunction
     concurrent: bool = True
+
+    def measure(self, restored: Image, clean: Image) -> float:
+        """Return the value of the metric on two images.
+
+        Raises:
+            HarnessError: the function ends the process or returns no number.
+        """
+        try:
+            value = self.function(restored, clean)
+        except SystemExit as error:
+            raise HarnessError(f"metric {self.id} failed: {reason_of(error)}") from error
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise HarnessError(
+                f"metric {self.id} returned a {type(value).__name__} that is no number"
+            ) from error
 
 
 _defined: dict[str, Metric] = {}

@@ -4,7 +4,7 @@ Inputs of metrics are (H, W, 3) float RGB in [0, 1]. An id names all that the fo
 colour space (``rgb``, ``y601``), the window of SSIM (``uniform7``, ``gauss11``), and what departs
 from the rule (``population`` covariance, ``bgr`` order). What is done to the images before, such
 as rounding and borders, belongs to the protocol. The families that the field's repositories use
-stand in docs/protocols.md.
+are listed in docs/protocols.md.
 """
 
 from __future__ import annotations

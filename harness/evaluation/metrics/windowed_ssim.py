@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.config.errors import HarnessError
-from harness.evaluation.metrics.arrays import Float64, Image, check_same_size
+from harness.evaluation.metrics.arrays import (
+    Float64,
+    Image,
+    ImageTooSmallError,
+    check_same_size,
+)
 
 BAND_BYTES = 2**20
 """Bytes of one float64 map that are computed at once."""
@@ -47,12 +51,12 @@ def windowed_ssim(
         band_bytes: size of the bands of rows that are computed one after another.
 
     Raises:
-        HarnessError: sizes differ, or an image is smaller than the window.
+        HarnessError: sizes differ; ImageTooSmallError: an image is smaller than the window.
     """
     check_same_size(restored, clean)
     height, width = restored.shape[:2]
     if min(height, width) < len(weights):
-        raise HarnessError(
+        raise ImageTooSmallError(
             f"an image of {width}x{height} pixels is smaller than the SSIM window "
             f"of {len(weights)}; score larger images"
         )

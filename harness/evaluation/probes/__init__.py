@@ -1,1 +1,1 @@
-"""What prompts do: a summary beside every table, and an analysis on request."""
+"""What prompts do: a summary with every table, and an analysis on request."""

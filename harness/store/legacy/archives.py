@@ -6,11 +6,12 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from harness.config.errors import HarnessError, UsageError
-from harness.store.files import read_json
+from harness.store.files import read_json_object, read_text
 from harness.store.legacy.content import (
     LEGACY_RESULT_FIELDS,
     converted_analysis,
@@ -72,14 +73,19 @@ class LegacyArchive:
             UsageError: it does not have the columns of version 0.1.
         """
         lines: dict[tuple[str, str], list[dict[str, str]]] = {}
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+        reader = csv.DictReader(StringIO(read_text(path), newline=""))
+        try:
             if tuple(reader.fieldnames or ()) != LEGACY_RESULT_FIELDS:
                 raise UsageError(
                     f"{path} does not have the columns {', '.join(LEGACY_RESULT_FIELDS)}"
                 )
             for line in reader:
                 lines.setdefault((line["weights"], line["score"]), []).append(line)
+        except csv.Error as error:
+            raise UsageError(
+                f"{path}, line {reader.line_num}, is no row ({error}); restore the file from its "
+                "source"
+            ) from error
         return cls(path.parent, lines)
 
     def record_of(self, run: StoredRun) -> RunRecord | None:
@@ -92,7 +98,7 @@ class LegacyArchive:
         if lines is None:
             return None
         path = _only(self.folder / RUNS_FOLDER, f"*-{weights}.json")
-        content = {} if path is None else read_json(path)
+        content = {} if path is None else read_json_object(path)
         results = [converted_result(line, run) for line in lines]
         return RunRecord(results, _parts(content, run, score))
 
@@ -117,7 +123,7 @@ class LegacyOutput:
         for name in ("record", "probes", "full_probes"):
             path = found / f"{name}.json"
             if path.exists():
-                content[name] = read_json(path)
+                content[name] = read_json_object(path)
         if run.score is None:
             return RunRecord([], _parts(content, run, ""))
         score = legacy_score_id(run.score, weights)
@@ -143,7 +149,21 @@ class LegacyOutput:
 
 
 def _parts(content: Mapping[str, Any], run: StoredRun, score: str) -> dict[str, Any]:
-    """Return the JSON files of a run under their present names."""
+    """Return the JSON files of a run under their present names.
+
+    Raises:
+        HarnessError: a file does not hold what version 0.1 wrote.
+    """
+    try:
+        return _converted(content, run, score)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise HarnessError(
+            f"what version 0.1 stored of {run.method} seed {run.spec.seed} is damaged ({error}); "
+            "restore its JSON files from their source"
+        ) from error
+
+
+def _converted(content: Mapping[str, Any], run: StoredRun, score: str) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     if "record" in content:
         parts["provenance"] = converted_provenance(content["record"])

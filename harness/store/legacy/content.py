@@ -8,7 +8,7 @@ from typing import Any
 from harness.config.errors import HarnessError
 from harness.config.files import load_data_set
 from harness.config.run_specs import TestSet
-from harness.store.results import RESULT_FIELDS, Result
+from harness.store.results import RESULT_FIELDS, Result, parsed_result
 from harness.store.stored_run import StoredRun
 
 LEGACY_RESULT_FIELDS = tuple(
@@ -29,26 +29,29 @@ def converted_result(line: Mapping[str, Any], run: StoredRun) -> Result:
     """Return a row of version 0.1 as a result of ``run``.
 
     Raises:
-        HarnessError: the line does not have the fields of a row.
+        HarnessError: the line does not have the fields of a row, or a value that cannot be.
     """
     if set(line) != set(LEGACY_RESULT_FIELDS) or run.score_id is None:
         raise HarnessError("a line does not have the fields of a row of version 0.1")
     assert run.score is not None
-    return Result(
-        weights=run.weights_id,
-        score=run.score_id,
-        method=run.method,
-        seed=int(line["seed"]),
-        setting=line["setting"],
-        data_set=data_set_of(run.score.test, line["column"]),
-        column=line["column"],
-        image=line["image"],
-        metric=line["metric"],
-        preprocessing=line["preparation"],
-        protocol=line["protocol"],
-        value=float(line["value"]),
-        origin=line["origin"],
-    )
+    content = {
+        "weights": run.weights_id,
+        "score": run.score_id,
+        "method": run.method,
+        "setting": run.score.test.setting,
+        "data_set": data_set_of(run.score.test, line["column"]),
+        "column": line["column"],
+        "image": line["image"],
+        "metric": line["metric"],
+        "preprocessing": line["preparation"],
+        "protocol": line["protocol"],
+        "origin": line["origin"],
+    }
+    try:
+        numbers = {"seed": int(line["seed"]), "value": float(line["value"])}
+        return parsed_result({**content, **numbers})
+    except (TypeError, ValueError) as error:
+        raise HarnessError(f"a row of version 0.1 is damaged: it {error}") from error
 
 
 def data_set_of(test: TestSet, column: str) -> str:

@@ -6,18 +6,19 @@ from a state dict is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.method import Batch, BuildContext, OptionError
+from harness.method import Batch, BuildContext, OptionError, WeightsFile
 from methods.baselines.spandrel_checkpoint.architectures import (
     architecture_of,
     known_architectures,
 )
-from methods.baselines.spandrel_checkpoint.reading import read_state_dict, require_digest
+from methods.baselines.spandrel_checkpoint.reading import require_digest, require_kinds
 from methods.baselines.spandrel_checkpoint.spec import checkpoint_path
 from methods.baselines.spandrel_classes import ImageModelDescriptor
 
@@ -52,24 +53,39 @@ class SpandrelNetwork(nn.Module):
         raise NotImplementedError("a checkpoint that spandrel loaded is not trained")
 
 
+Read = Callable[[WeightsFile], Mapping[str, Tensor]]
+"""Reads a file of weights as tensors by name; :class:`~harness.method.BuildContext` has one."""
+
+# Names of a DnCNN begin with "model." themselves.
+_PREFIXES = (
+    *("_orig_mod.", "module.", "_forward_module.", "net.", "net_g.", "netG."),
+    *("generator.", "network."),
+)
+
+
 def load_spandrel(
-    path: Path, architecture: str | None = None, sha256: str | None = None
+    file: WeightsFile,
+    read: Read,
+    architecture: str | None = None,
+    sha256: str | None = None,
 ) -> SpandrelNetwork:
     """Load the network of a checkpoint.
 
     Args:
-        path: ``.safetensors``, or a file of ``torch.save``.
+        file: ``.safetensors``, or a file of ``torch.save``, and where in it the weights are.
+        read: reads it.
         architecture: spandrel's name of it; None recognises it by the names of the tensors.
         sha256: hexadecimal digest that the file must have; None accepts any.
 
     Raises:
-        OptionError: the file has another digest, holds anything but tensors, or holds no
-            network that maps one RGB image to one of the same size.
+        OptionError: the file has another digest, or holds no network that maps one RGB image to
+            one of the same size.
     """
+    path = file.path
     if sha256 is not None:
         require_digest(path, sha256)
     registry = known_architectures()
-    state = read_state_dict(path)
+    state = _without_prefixes(read(file))
     name = architecture_of(path, state, architecture, registry)
     try:
         descriptor = registry[name].architecture.load(dict(state))
@@ -79,7 +95,17 @@ def load_spandrel(
             f"{path} does not hold the tensors of a {name} ({type(error).__name__}: {reason})"
         ) from error
     _refuse_other_kinds(path, name, descriptor)
+    require_kinds(path, state, descriptor.model.state_dict())
     return SpandrelNetwork(descriptor)
+
+
+def _without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop prefixes of frameworks that all names have."""
+    plain = dict(state)
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in plain):
+            plain = {key.removeprefix(prefix): value for key, value in plain.items()}
+    return plain
 
 
 def _refuse_other_kinds(path: Path, name: str, descriptor: object) -> None:
@@ -103,4 +129,7 @@ def build(context: BuildContext) -> SpandrelNetwork:
         OptionError: no file is named, or it holds no network that can be run here.
     """
     options = context.options
-    return load_spandrel(checkpoint_path(options), options.architecture, options.sha256)
+    if context.read_weights is None:
+        raise OptionError("spandrel needs the engine to read its file")
+    file = WeightsFile(checkpoint_path(options), options.entry, options.prefix, options.ignore)
+    return load_spandrel(file, context.read_weights, options.architecture, options.sha256)

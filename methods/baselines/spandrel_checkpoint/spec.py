@@ -14,12 +14,19 @@ class CheckpointOptions:
 
     Attributes:
         checkpoint: path of the file.
+        entry: where in the file the weights are, such as ``params_ema``; None takes ``params``
+            before ``params_ema``, as for all checkpoints.
+        prefix: start of the names that are the network's, as ``generator.``.
+        ignore: names in the file that are not read, or patterns of them.
         architecture: spandrel's name of the architecture; None recognises it by its keys.
         sha256: hexadecimal digest of the file. Results are stored under the options, so
             without the digest a replaced file passes for the one that was scored.
     """
 
-    checkpoint: str | None = None
+    checkpoint: Path | None = None
+    entry: str | None = None
+    prefix: str | None = None
+    ignore: tuple[str, ...] = ()
     architecture: str | None = None
     sha256: str | None = None
 
@@ -41,7 +48,9 @@ def checkpoint_path(options: CheckpointOptions) -> Path:
     """
     if not options.checkpoint:
         raise OptionError("spandrel runs the network of a file; name it with checkpoint=FILE")
-    path = Path(options.checkpoint)
+    path = options.checkpoint
+    if path.is_dir():
+        raise OptionError(f"checkpoint={path} is a folder; name the file of weights in it")
     if not path.is_file():
         raise OptionError(f"checkpoint={path}: there is no such file")
     return path

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.method import CheckContext, MethodSpec, OptionError
-from methods.baselines.checks import require_at_least, require_blocks, require_drop_path
+from methods.baselines.checks import (
+    require_at_least,
+    require_blocks,
+    require_drop_path,
+    require_mlp_ratio,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,7 @@ def check_swinir(options: SwinIROptions, context: CheckContext) -> None:
     require_at_least(2, window=options.window)
     require_blocks(depths=options.depths)
     require_drop_path(options.drop_path)
+    require_mlp_ratio(options.mlp_ratio, options.dim)
     if options.dim % options.heads:
         raise OptionError(f"dim={options.dim} is no multiple of heads={options.heads}")
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.method import CheckContext, MethodSpec
-from methods.baselines.checks import require_at_least, require_blocks, require_drop_path
+from harness.method import CheckContext, MethodSpec, OptionError
+from methods.baselines.checks import (
+    require_at_least,
+    require_blocks,
+    require_drop_path,
+    require_mlp_ratio,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,13 @@ def check_uformer(options: UformerOptions, context: CheckContext) -> None:
     require_at_least(2, window=options.window)
     require_blocks(depths=options.depths)
     require_drop_path(options.drop_path)
+    require_mlp_ratio(options.mlp_ratio, options.dim)
+    encoder, decoder = sum(options.depths[:4]), sum(options.depths[5:])
+    if decoder > encoder:
+        raise OptionError(
+            f"depths={options.depths} has {decoder} decoder blocks and {encoder} encoder blocks; "
+            "the decoder takes its drop rates from the encoder, so it cannot have more"
+        )
 
 
 SPECS: tuple[MethodSpec, ...] = (

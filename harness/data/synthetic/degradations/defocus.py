@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.light import pixels, to_display, to_linear
 
@@ -23,7 +23,7 @@ class Defocus(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["defocus"]
-    radius_px: Range
+    radius_px: Annotated[Range, within(0, 200)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

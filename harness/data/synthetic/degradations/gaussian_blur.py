@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.light import pixels
 
@@ -29,8 +29,8 @@ class GaussianBlur(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["gaussian-blur"]
-    sigma_px: Range
-    kernel_px: tuple[Annotated[int, Field(ge=3)], ...] = Field(min_length=1)
+    sigma_px: Annotated[Range, within(0, 100)]
+    kernel_px: tuple[Annotated[int, Field(ge=3, le=999)], ...] = Field(min_length=1)
 
     @field_validator("kernel_px")
     @classmethod

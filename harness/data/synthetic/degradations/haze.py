@@ -7,13 +7,13 @@ farthest point is 1; ``airlight`` is grey with a tint of at most 0.02 per channe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.depth import depth_maps
 from harness.data.synthetic.draws import uniform
@@ -31,8 +31,8 @@ class Haze(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["haze"]
-    beta: Range
-    airlight: Range
+    beta: Annotated[Range, within(0, 100)]
+    airlight: Annotated[Range, within(0, 1)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 
 _BLOCK_PX = 16
@@ -29,7 +29,7 @@ class Jpeg(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["jpeg"]
-    quality: Range
+    quality: Annotated[Range, within(1, 100)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

@@ -9,14 +9,14 @@ into reflectance and illumination and darkens the illumination alone, then adds 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.draws import uniform
 from harness.data.synthetic.light import to_display, to_linear
@@ -43,12 +43,12 @@ class LowLight(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["low-light"]
-    gamma: Range = (1.0, 1.0)
-    exposure: Range = (1.0, 1.0)
-    illumination_px: int = Field(default=0, ge=0)
-    white_electrons: Range | None = None
-    read_electrons: Range = (0.0, 0.0)
-    noise_255: Range = (0.0, 0.0)
+    gamma: Annotated[Range, within(0.01, 100)] = (1.0, 1.0)
+    exposure: Annotated[Range, within(0, 10)] = (1.0, 1.0)
+    illumination_px: int = Field(default=0, ge=0, le=1000)
+    white_electrons: Annotated[Range, within(0.1, 1e7)] | None = None
+    read_electrons: Annotated[Range, within(0, 1e5)] = (0.0, 0.0)
+    noise_255: Annotated[Range, within(0, 1000)] = (0.0, 0.0)
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

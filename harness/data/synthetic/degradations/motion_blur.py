@@ -9,13 +9,13 @@ place and a crop shows one part of it. Things that move on their own are not mod
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.draws import uniform
 from harness.data.synthetic.light import pixels, to_display, to_linear
@@ -36,9 +36,9 @@ class MotionBlur(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["motion-blur"]
-    length_px: Range
-    bend_deg: Range
-    roll_deg: Range
+    length_px: Annotated[Range, within(0, 1000)]
+    bend_deg: Annotated[Range, within(-3600, 3600)]
+    roll_deg: Annotated[Range, within(-180, 180)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

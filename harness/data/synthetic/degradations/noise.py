@@ -7,14 +7,14 @@ clips to [0, 255] and casts to uint8, which truncates: the mean falls by half a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.degradation import Degradation
 from harness.config.preprocessing import NoiseRounding
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 
 
@@ -27,7 +27,7 @@ class Noise(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["noise"]
-    sigma_255: Range
+    sigma_255: Annotated[Range, within(0, 1000)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

@@ -7,12 +7,12 @@ all streaks of an image share direction, length and width, as in the benchmark's
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.draws import uniform
 
@@ -30,11 +30,11 @@ class Rain(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["rain"]
-    density: Range
-    length_px: Range
-    width_px: Range
-    angle_deg: Range
-    strength: Range
+    density: Annotated[Range, within(0, 1)]
+    length_px: Annotated[Range, within(0.1, 1000)]
+    width_px: Annotated[Range, within(0, 100)]
+    angle_deg: Annotated[Range, within(-360, 360)]
+    strength: Annotated[Range, within(0, 1)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

@@ -9,13 +9,13 @@ blur and shrinking hide.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.draws import uniform
 from harness.data.synthetic.light import pixels
@@ -36,10 +36,10 @@ class Raindrops(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["raindrops"]
-    coverage: Range
-    radius_px: Range
-    shrinking: Range
-    blur_px: Range
+    coverage: Annotated[Range, within(0, 1)]
+    radius_px: Annotated[Range, within(0.1, 500)]
+    shrinking: Annotated[Range, within(1, 100)]
+    blur_px: Annotated[Range, within(0, 100)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""

@@ -33,7 +33,7 @@ class Resample(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["resample"]
-    factor: int = Field(ge=2)
+    factor: int = Field(ge=2, le=64)
     kernel: Literal["point", "antialiased"]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.degradation import Degradation
-from harness.config.spec import Range
+from harness.config.spec import Range, within
 from harness.data.images.arrays import Float
 from harness.data.synthetic.draws import uniform
 
@@ -45,12 +45,12 @@ class Snow(Degradation):
 
     version: ClassVar[int] = 1
     kind: Literal["snow"]
-    density: Range
-    diameter_px: Range
-    opacity: Range
-    motion: Range
-    angle_deg: Range
-    veil: Range
+    density: Annotated[Range, within(0, 1)]
+    diameter_px: Annotated[Range, within(0.1, 500)]
+    opacity: Annotated[Range, within(0, 1)]
+    motion: Annotated[Range, within(0, 100)]
+    angle_deg: Annotated[Range, within(-360, 360)]
+    veil: Annotated[Range, within(0, 1)]
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
         """See :meth:`Degradation.apply`."""
