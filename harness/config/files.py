@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 
+_OOD_NAMES_OF_0_1 = {"unseen-noise": "ood-noise"}
+
+
 @functools.cache
 def photograph_catalogue() -> Mapping[str, CatalogueEntry]:
     """Return the embedded photographs by name."""
@@ -117,7 +120,8 @@ def load_ood_set(name: str) -> OODSet:
     Raises:
         UsageError: no such test set or file, or one that does not fit the schema.
     """
-    path = locate("out_of_distribution", name, flag="--test-set")
+    present = _OOD_NAMES_OF_0_1.get(name, name)
+    path = locate("out_of_distribution", present, flag="--test-set")
     found = parse(OODSet, read_yaml(path), str(path))
     _check_name("out_of_distribution", found.name, path)
     return found

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import re
-=======
 from collections.abc import Mapping, Sequence
->>>>>>> main
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,9 @@ from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipes import Recipe
 
-<<<<<<< HEAD
 _NO_NAME = re.compile(r"[^\w.+-]+")
 """What a recipe's name, which files are called by, does not take over from its file's name."""
-=======
+
 _TRAININGS = ("train", "auxiliary")
 _SECTIONS = (*_TRAININGS, "test", "runtime")
 
@@ -31,7 +27,6 @@ _SCHEDULE = {
     "lr_restart_steps": 1,
 }
 """What follows the length of a training unless it is set, with the least value of each."""
->>>>>>> main
 
 
 def _folder() -> Path:
@@ -56,7 +51,6 @@ def load_recipe(name: str, setting: str = "three-task") -> Recipe:
             one's own that is called like a recipe that ships.
     """
     path = _locate(name, setting)
-<<<<<<< HEAD
     recipe = _read(path, setting)
     if is_file_name(name) and path.stem in recipe_names():
         shipped = _locate(path.stem, setting)
@@ -69,17 +63,9 @@ def load_recipe(name: str, setting: str = "three-task") -> Recipe:
 
 
 def _read(path: Path, setting: str) -> Recipe:
-    content = _with_base(path, setting, seen=())
+    content = _merged(_layers(path, setting, seen=()))
     is_published = path.parent == _folder() / "paper"
     content["name"] = "paper" if is_published else _NO_NAME.sub("-", path.stem)
-    train, auxiliary = content.get("train"), content.get("auxiliary", {})
-    if isinstance(train, dict) and isinstance(auxiliary, dict):
-        content["auxiliary"] = {**train, **auxiliary}
-=======
-    layers = _layers(path, setting, seen=())
-    content = _merged(layers)
-    content["name"] = "paper" if path.parent == _folder() / "paper" else path.stem
->>>>>>> main
     return parse(Recipe, content, str(path))
 
 
@@ -105,17 +91,11 @@ def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, 
             raise UsageError(f"{path}: '{section}' must hold a mapping of keys to values")
     base = content.pop("base", None)
     if base is None:
-<<<<<<< HEAD
-        return content
+        return [content]
     if not isinstance(base, str):
         raise UsageError(f"{path}: 'base' must be the name or file of a recipe")
     base_path = _base_path(path, base, setting)
-    return _merged(_with_base(base_path, setting, (*seen, path)), content)
-=======
-        return [content]
-    base_path = _base_path(path, str(base), setting)
     return [*_layers(base_path, setting, (*seen, path)), content]
->>>>>>> main
 
 
 def _base_path(path: Path, base: str, setting: str) -> Path:

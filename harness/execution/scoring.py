@@ -12,7 +12,6 @@ import torch
 
 from harness.config.errors import Interrupted
 from harness.config.hashing import spec_hash
-from harness.config.run_specs import ScoreSpec
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.probes.observe import Observer

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType

@@ -61,7 +61,7 @@ class SyntheticSource:
         Raises:
             UsageError: a photograph or the canvas of dead-leaves images is smaller than a patch.
         """
-        data = setting.synthetic
+        data = _images_of(setting)
         if data.dead_leaves_share > 0 and data.dead_leaves.canvas_px < patch_px:
             raise UsageError(
                 f"dead-leaves images of {setting.name} have {data.dead_leaves.canvas_px} pixels a "
