@@ -9,6 +9,7 @@ from harness.config.parsing import parse
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.execution.progress import duration
 from harness.execution.status import assumption_note, estimated_s, run_status
+from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.planning.studies import Study, load_study
@@ -74,5 +75,6 @@ def load_studies(names: Sequence[str], request: RunRequest) -> list[Study]:
     Raises:
         UsageError: no such study, or a value that does not fit.
     """
+    use_own_files(request.include, request.plugins)
     unique = dict.fromkeys(names)
     return [load_study(name, request.setting, request.recipe) for name in unique]

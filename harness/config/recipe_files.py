@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.folders import is_file_name
 from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipes import Recipe
+
+_NO_NAME = re.compile(r"[^\w.+-]+")
+"""What a recipe's name, which files are called by, does not take over from its file's name."""
 
 _TRAININGS = ("train", "auxiliary")
 _SECTIONS = (*_TRAININGS, "test", "runtime")
@@ -42,20 +47,34 @@ def load_recipe(name: str, setting: str = "three-task") -> Recipe:
     that sets ``steps`` alone shortens or lengthens the learning rate schedule of its base with it.
 
     Raises:
-        UsageError: no such recipe, an unknown key, or values that contradict each other.
+        UsageError: no such recipe, an unknown key, values that contradict each other, or a file of
+            one's own that is called like a recipe that ships.
     """
     path = _locate(name, setting)
-    layers = _layers(path, setting, seen=())
-    content = _merged(layers)
-    content["name"] = "paper" if path.parent == _folder() / "paper" else path.stem
+    recipe = _read(path, setting)
+    if is_file_name(name) and path.stem in recipe_names():
+        shipped = _locate(path.stem, setting)
+        if path.resolve() != shipped and _read(shipped, setting) != recipe:
+            raise UsageError(
+                f"{path} is called like the recipe {path.stem}, which says something else; rename "
+                "the file"
+            )
+    return recipe
+
+
+def _read(path: Path, setting: str) -> Recipe:
+    content = _merged(_layers(path, setting, seen=()))
+    is_published = path.parent == _folder() / "paper"
+    content["name"] = "paper" if is_published else _NO_NAME.sub("-", path.stem)
     return parse(Recipe, content, str(path))
 
 
 def _locate(name: str, setting: str) -> Path:
-    if name.endswith((".yaml", ".yml")):
-        return Path(name)
+    if is_file_name(name):
+        return Path(name).expanduser()
     if name not in recipe_names():
-        raise UsageError(f"unknown recipe '{name}'; {did_you_mean(name, recipe_names())}")
+        near = did_you_mean(name, recipe_names())
+        raise UsageError(f"unknown recipe '{name}'; {near} (a file of your own ends in .yaml)")
     published = _folder() / "paper" / f"{setting}.yaml"
     if name == "paper" and published.is_file():
         return published
@@ -73,7 +92,9 @@ def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, 
     base = content.pop("base", None)
     if base is None:
         return [content]
-    base_path = _base_path(path, str(base), setting)
+    if not isinstance(base, str):
+        raise UsageError(f"{path}: 'base' must be the name or file of a recipe")
+    base_path = _base_path(path, base, setting)
     return [*_layers(base_path, setting, (*seen, path)), content]
 
 
@@ -81,6 +102,8 @@ def _base_path(path: Path, base: str, setting: str) -> Path:
     # What was published for one setting says only what differs from three-task's.
     if path.parent == _folder() / "paper":
         return _folder() / "paper.yaml"
+    if is_file_name(base):
+        return path.parent / _locate(base, setting)
     return _locate(base, setting)
 
 

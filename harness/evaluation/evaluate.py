@@ -32,6 +32,8 @@ _RESTORED_AT_ONCE_S = 5.0
 
 Name = tuple[str, str]
 """Column and image."""
+SpecAndValues = tuple[ScoreSpec, dict[str, float]]
+"""Under what an image was scored, and its values by metric id."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,23 @@ class Scoring:
         metrics: what is measured.
         done: (column, image, metric) of the results that are stored already.
         workers: threads that make and score pairs.
+        also: the same test set under further protocols; an image is restored once for all.
     """
 
     spec: ScoreSpec
     metrics: Sequence[Metric]
     done: Collection[tuple[str, str, str]] = ()
     workers: int = 1
+    also: tuple[Scoring, ...] = ()
+
+    @property
+    def all(self) -> tuple[Scoring, ...]:
+        """This one and those of further protocols."""
+        return (self, *self.also)
+
+    def is_missing(self, name: Name) -> bool:
+        """Return whether results of an image are not stored under any of the protocols."""
+        return any(scoring.missing_metrics(name) for scoring in self.all)
 
     def missing_metrics(self, name: Name) -> list[Metric]:
         """Return the metrics of an image whose results are not stored."""
@@ -107,7 +120,7 @@ def evaluate(
     """
     subject.method.eval()
     names = list(pairs.names())
-    missing = [name for name in names if scoring.missing_metrics(name)]
+    missing = [name for name in names if scoring.is_missing(name)]
     finished = len(names) - len(missing)
     guard = MemoryGuard.of(subject.device)
     with ThreadPoolExecutor(scoring.workers) as pool:
@@ -115,8 +128,12 @@ def evaluate(
             waiting = deque(pool.map(lambda name: pairs.make(*name), group))
             while waiting:
                 restored = _restore_some(subject, waiting, guard, stop)
-                for pair, values in _scored(restored, scoring, pool):
-                    yield _results(subject, scoring.spec, pairs.data_set(pair.column), pair, values)
+                for pair, scores in _scored(restored, scoring, pool):
+                    results: list[Result] = []
+                    data_set = pairs.data_set(pair.column)
+                    for spec, values in scores:
+                        results += _results(subject, spec, data_set, pair, values)
+                    yield results
                     finished += 1
                     on_progress(finished, len(names))
                 if stop():
@@ -146,16 +163,20 @@ def _restore(subject: Subject, task: str, degraded: Float) -> Float:
 
 def _scored(
     restored: Sequence[tuple[Pair, Float]], scoring: Scoring, pool: ThreadPoolExecutor
-) -> Iterator[tuple[Pair, dict[str, float]]]:
-    """Yield pairs with their values by metric id."""
-    pairs, images, clean, metrics = [], [], [], []
+) -> Iterator[tuple[Pair, list[SpecAndValues]]]:
+    """Yield pairs with their values by metric id, under each protocol."""
+    pairs, images, clean = [], [], []
     for pair, image in restored:
         pairs.append(pair)
         images.append(image)
         clean.append(pair.clean)
-        metrics.append(scoring.missing_metrics((pair.column, pair.image)))
-    values = score_pairs(images, clean, scoring.spec.protocol, metrics, pool)
-    yield from zip(pairs, values, strict=True)
+    scores: list[list[SpecAndValues]] = [[] for _ in pairs]
+    for part in scoring.all:
+        metrics = [part.missing_metrics((pair.column, pair.image)) for pair in pairs]
+        values = score_pairs(images, clean, part.spec.protocol, metrics, pool)
+        for of_pair, found in zip(scores, values, strict=True):
+            of_pair.append((part.spec, found))
+    yield from zip(pairs, scores, strict=True)
 
 
 def _results(

@@ -105,6 +105,17 @@ def _training_s(run: Run, plan: Plan) -> float:
 
 
 def _is_scored(run: Run, plan: Plan) -> bool:
+    for part in plan.by_protocol:
+        if not _has_all_values(part.run(run.id), part):
+            return False
+    if plan.out_of_distribution:
+        return True
+    if not run.folder.prompt_summary.exists():
+        return False
+    return not plan.probes or stored_analysis(run.folder, run.score_id) is not None
+
+
+def _has_all_values(run: Run, plan: Plan) -> bool:
     results = results_of(run.folder.results, run.score_id)
     stored = {(result.column, result.image, result.metric) for result in results}
     for column, images in plan.test.images_by_column().items():
@@ -112,8 +123,4 @@ def _is_scored(run: Run, plan: Plan) -> bool:
             wanted = {(column, image, metric) for metric in plan.metrics}
             if not wanted <= stored:
                 return False
-    if plan.out_of_distribution:
-        return True
-    if not run.folder.prompt_summary.exists():
-        return False
-    return not plan.probes or stored_analysis(run.folder, run.score_id) is not None
+    return True

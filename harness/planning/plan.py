@@ -28,6 +28,7 @@ from harness.planning.checkpoints import (
     require_weights,
 )
 from harness.planning.overrides import ScoredSetting, override
+from harness.planning.own_files import use_own_files
 from harness.planning.request import CheckpointRequest, RunRequest
 from harness.planning.run import Run
 from harness.planning.run_factory import RunFactory
@@ -37,7 +38,6 @@ from harness.registry import (
     auxiliary_method,
     catalogue,
     find,
-    use_plugins,
 )
 
 
@@ -56,6 +56,8 @@ class Plan:
         auxiliary: what is trained before them because they build on it.
         absent_columns: by column, the data set that would fill it and is not on this disk.
         absent_families: by family of tasks without training images, the sets that would have them.
+        others: the same runs scored under further protocols that the request names. Images are
+            restored once for all of them.
     """
 
     request: RunRequest
@@ -68,6 +70,12 @@ class Plan:
     auxiliary: tuple[Run, ...]
     absent_columns: Mapping[str, str] = field(default_factory=dict)
     absent_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    others: tuple[Plan, ...] = ()
+
+    @property
+    def by_protocol(self) -> tuple[Plan, ...]:
+        """This plan under each protocol that was asked for, the first one first."""
+        return (self, *self.others)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -133,9 +141,9 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         UsageError: an unknown name, options that contradict each other, or data that is missing.
         HarnessError: files of a data set do not fit together.
     """
-    use_plugins(request.plugins)
+    use_own_files(request.include, request.plugins)
     own = load_setting(request.setting)
-    recipe = load_recipe(request.recipe, request.setting)
+    recipe = load_recipe(request.recipe, own.name)
     if request.data.rehash:
         if not request.data.uses_files:
             raise UsageError("--rehash is about data sets on disk; add --data-root")
@@ -143,8 +151,17 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     source = open_source(
         request.data.root, request.data.on_disk, request.data.train_sets, on_progress
     )
-    scored = override(own, request.evaluation, request.data.uses_files)
     _check_probes(request)
+    plans = []
+    for scored in override(own, request.evaluation, request.data.uses_files):
+        plans.append(_plan_under(scored, own, request, recipe, source))
+    return replace(plans[0], others=tuple(plans[1:]))
+
+
+def _plan_under(
+    scored: ScoredSetting, own: Setting, request: RunRequest, recipe: Recipe, source: DataSource
+) -> Plan:
+    """Return the plan under one protocol."""
     _check_columns(request, scored.tested)
     trains = request.checkpoint is None
     plan = Plan(
@@ -152,7 +169,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         setting=scored.tested,
         recipe=recipe,
         source=source,
-        test=source.test_set(scored.tested, recipe.test),
+        test=source.test_set(scored.tested, recipe.test.with_limit(request.limit)),
         metrics=metric_ids([*scored.tested.protocol.metrics, *request.metrics]),
         runs=(),
         auxiliary=(),

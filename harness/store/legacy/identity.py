@@ -107,7 +107,8 @@ def _legacy_images(content: dict[str, Any]) -> dict[str, Any]:
     # One number stood for all kinds. A kind that has changed since has another version than any
     # of that time, and its results are not found.
     versions = found.pop("degradation_versions")
-    found["generator_version"] = max(versions.values(), default=1)
+    numbers = [version for version in versions.values() if isinstance(version, int)]
+    found["generator_version"] = max(numbers, default=1)
     for entry in found.get("files", []):
         entry["layout"] = _LAYOUT_NAMES.get(entry["layout"], entry["layout"])
     return found
