@@ -167,7 +167,7 @@ class BuildContext:
         tasks: task names in the order of the setting.
         required: trained, frozen modules of the spec's ``requires``, by name.
         host: builds the network of the spec's ``host`` from its options.
-        read_weights: reads any checkpoint as tensors by name; its errors name the file.
+        read_weights: reads a file of weights as tensors by name, by the rule for all checkpoints.
     """
 
     options: Any
