@@ -243,7 +243,6 @@ class Method(Protocol):
 
         ``tasks`` is given only to a method whose spec declares ``needs_task_labels``.
         """
-        ...
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return named, weighted loss terms whose sum is minimised.
@@ -287,11 +286,9 @@ class Prompted(Protocol):
 
         ``rng`` is given in training, for networks with noise of their own.
         """
-        ...
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return forced prompts where something other than the router chooses, else None."""
-        ...
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
