@@ -151,13 +151,7 @@ class StageShare:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What a method's options are checked against.
-
-    Attributes:
-        tasks: task names in the order of the setting.
-        micro_batch: samples that the losses see at once.
-        steps: optimisation steps of the training; None where nothing is trained.
-    """
+    """What options are checked against: tasks, size of a micro-batch, and steps if trained."""
 
     tasks: tuple[str, ...]
     micro_batch: int

@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.method import CheckContext, OptionError
-from methods.prompting.options import PromptOptions, steps_of
+from methods.prompting.options import PromptOptions
+from methods.prompting.schedule_checks import (
+    cpr_comes_into_force,
+    schedules_are_shares,
+    temperature_falls,
+)
 
 Rule = Callable[[PromptOptions, CheckContext], str | None]
 """Returns one sentence that names the option and what to set, or None where nothing is wrong."""
@@ -24,7 +29,6 @@ _NOT_NEGATIVE = (
     "cpr_margin",
     "cpr_margin_db",
 )
-_SHARES = ("router_temperature_decay", "cpr_start", "cpr_warmup")
 _POSITIVE = ("prompt_scale", "router_temperature", "router_temperature_start", "cpr_tau")
 _LARGEST_SCALE = 64
 _FOR_ROUTERS = ("load_balancing_weight", "outcome_weight", "teacher_weight", "shared_router")
@@ -129,50 +133,6 @@ def _decay_is_a_share(options: PromptOptions, context: CheckContext) -> str | No
     if 0 <= options.cpr_usage_decay < 1:
         return None
     return f"cpr_usage_decay={options.cpr_usage_decay} must lie in [0, 1)"
-
-
-def _schedules_are_shares(options: PromptOptions, context: CheckContext) -> str | None:
-    for name in _SHARES:
-        value = getattr(options, name)
-        if not 0 <= value <= 1:
-            return f"{name}={value} is a share of the training and must lie in [0, 1]"
-    return None
-
-
-def _cpr_comes_into_force(options: PromptOptions, context: CheckContext) -> str | None:
-    if not options.cpr_weight:
-        return None
-    start = options.cpr_start
-    if start == 1:
-        return "cpr_start=1.0 leaves CPR no step of the training; set a share below 1"
-    if start + options.cpr_warmup > 1:
-        return (
-            f"cpr_start={start} and cpr_warmup={options.cpr_warmup} add up to more than the "
-            "training, so that CPR never gets its weight; lower one of them"
-        )
-    if context.steps is None or steps_of(start, context.steps) < context.steps:
-        return None
-    return (
-        f"cpr_start={start} of {context.steps} training steps is none of them, so that CPR never "
-        "comes into force; lower cpr_start or train longer"
-    )
-
-
-def _temperature_falls(options: PromptOptions, context: CheckContext) -> str | None:
-    first, share = options.router_temperature_start, options.router_temperature_decay
-    if not share:
-        if first == PromptOptions().router_temperature_start:
-            return None
-        return (
-            f"router_temperature_start={first} never comes into force with "
-            "router_temperature_decay=0; set the share of the training in which it falls"
-        )
-    if context.steps is None or steps_of(share, context.steps):
-        return None
-    return (
-        f"router_temperature_decay={share} of {context.steps} training steps is none of them, so "
-        "that router_temperature_start never comes into force; raise the share or train longer"
-    )
 
 
 def _router_options_have_a_router(options: PromptOptions, context: CheckContext) -> str | None:
@@ -324,9 +284,9 @@ _RANGE_RULES: tuple[Rule, ...] = (
     _scales_are_positive,
     _scale_is_bounded,
     _decay_is_a_share,
-    _schedules_are_shares,
-    _cpr_comes_into_force,
-    _temperature_falls,
+    schedules_are_shares,
+    cpr_comes_into_force,
+    temperature_falls,
 )
 _ROUTER_RULES: tuple[Rule, ...] = (
     _router_options_have_a_router,
