@@ -143,7 +143,7 @@ def test_one_seed_has_no_spread_over_seeds() -> None:
     assert (natural_spread(1), natural_spread(2)) == ("images", "seeds and images")
 
 
-def test_photographs_of_other_columns_do_not_stand_in() -> None:
+def test_photographs_of_other_columns_are_no_substitute() -> None:
     """Real sets have their own images: a column keeps its number of them in every draw."""
     ours = [
         *rows(lambda s, c, p: 1.0, columns=["a"], photographs=3),

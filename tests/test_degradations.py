@@ -301,7 +301,7 @@ def test_noise_is_white_across_pixels_and_channels() -> None:
 
 
 @given(beta=st.floats(0.1, 3), depth=st.floats(0, 1), light=st.floats(0.5, 1))
-def test_haze_lies_between_scene_and_airlight(beta: float, depth: float, light: float) -> None:
+def test_haze_is_between_scene_and_airlight(beta: float, depth: float, light: float) -> None:
     scene = np.full((1, 3, 1, 1), 0.25, np.float32)
     hazy = scatter(
         scene,
@@ -499,7 +499,7 @@ def test_illumination_leaves_the_contrast_of_details() -> None:
 
 @settings(max_examples=15)
 @given(key=st.integers(0, 10**6))
-def test_snow_lies_between_the_scene_and_white(key: int) -> None:
+def test_snow_is_between_the_scene_and_white(key: int) -> None:
     clean = ramp() * np.float32(0.5)
     snowy = unrounded(clean, RANGES["snow"], [generator(key)])
     assert (snowy >= clean - 1e-6).all()

@@ -50,6 +50,19 @@ class SettingFlags:
         str | None,
         typer.Option(help="More columns of the table: parameters,train_time. Comma-separated."),
     ] = None
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns that the table shows and averages, by name: derain,dehaze; without it "
+            "all. What is scored stays the same."
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the table's files; without it one that follows from what it shows."
+        ),
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
@@ -68,6 +81,8 @@ class SettingFlags:
             "seeds": self.seeds,
             "metrics": self.metrics,
             "show": self.show,
+            "columns": self.columns,
+            "name": self.name,
             "out": self.out,
             "plugins": self.plugin or None,
         }

@@ -21,6 +21,12 @@ from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
 from harness.evaluation.metrics.registry import metric_ids
+from harness.planning.checkpoints import (
+    initial_weights,
+    method_of,
+    published_options,
+    require_weights,
+)
 from harness.planning.overrides import ScoredSetting, override
 from harness.planning.request import CheckpointRequest, RunRequest
 from harness.planning.run import Run
@@ -31,15 +37,8 @@ from harness.registry import (
     auxiliary_method,
     catalogue,
     find,
-    options_as_json,
-    resolve_options,
-    stored_options,
     use_plugins,
 )
-from harness.store.weights import stated_method
-
-_SPANDREL = "spandrel"
-_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,14 @@ class Plan:
     def columns(self) -> tuple[Column, ...]:
         """The columns of the table, with the draws that the recipe tests."""
         return self.test.columns
+
+    @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """The columns that are shown and averaged: those that were asked for, or all."""
+        chosen = self.request.columns
+        if not chosen:
+            return self.columns
+        return tuple(column for column in self.columns if column.name in chosen)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -138,6 +145,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     )
     scored = override(own, request.evaluation, request.data.uses_files)
     _check_probes(request)
+    _check_columns(request, scored.tested)
     trains = request.checkpoint is None
     plan = Plan(
         request=request,
@@ -157,7 +165,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         data=source.training_data(own) if trains else None,
         test=plan.test,
         out=request.out,
-        initial=_initial_weights(request),
+        initial=initial_weights(request),
     )
     if request.checkpoint is None:
         runs = _trained_runs(request, scored, factory)
@@ -219,30 +227,13 @@ def _is_plan(content: Any) -> bool:
     return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
 
 
-def _initial_weights(request: RunRequest) -> Path | None:
-    """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
-    if request.init_from is None:
-        return None
-    if request.checkpoint is not None:
-        raise UsageError(
-            "--init-from starts trainings, and weights of a checkpoint are not trained"
-        )
-    named = Path(request.init_from).expanduser()
-    for path in (named, named / _WEIGHTS, request.out / named / _WEIGHTS):
-        if path.is_file():
-            return path
-    runs = [path.parent.name for path in request.out.glob(f"*/{_WEIGHTS}")]
-    raise UsageError(
-        f"--init-from {request.init_from} is neither a file nor a run with weights in "
-        f"{request.out}; {did_you_mean(request.init_from, runs)}"
-    )
-
-
-def _require_weights(path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"checkpoint {path} is a folder; name the file of weights in it")
-    if not path.exists():
-        raise UsageError(f"checkpoint {path} does not exist; check the path")
+def _check_columns(request: RunRequest, tested: Setting) -> None:
+    known = [column.name for column in tested.columns]
+    for name in request.columns:
+        if name not in known:
+            raise UsageError(
+                f"--columns: {tested.name} has no column '{name}'; {did_you_mean(name, known)}"
+            )
 
 
 def _check_probes(request: RunRequest) -> None:
@@ -268,8 +259,8 @@ def _pretrained_runs(
     asked: CheckpointRequest, scored: ScoredSetting, factory: RunFactory
 ) -> list[Run]:
     for path in (asked.file, *asked.required.values()):
-        _require_weights(path)
-    method, options = _method_of(asked, factory)
+        require_weights(path)
+    method, options = method_of(asked, factory)
     _check_task_labels(method, scored)
     required = []
     for name in method.spec.requires:
@@ -279,54 +270,12 @@ def _pretrained_runs(
             )
         helper = auxiliary_method(name)
         checkpoint = WeightsFile(asked.required[name])
-        helper_options = _published_options(helper, factory)
+        helper_options = published_options(helper, factory)
         required.append(factory.pretrained_run(helper, helper_options, checkpoint, scored=False))
     runs = [factory.method_run(find(name), 0) for name in _always_shown()]
     checkpoint = WeightsFile(asked.file, asked.entry, asked.prefix, asked.ignore)
     runs.append(factory.pretrained_run(method, options, checkpoint, tuple(required)))
     return runs
-
-
-def _method_of(
-    asked: CheckpointRequest, factory: RunFactory
-) -> tuple[MethodChoice, Mapping[str, Any]]:
-    """Return the method of a checkpoint and its options, from the request or the file itself."""
-    if asked.method == _SPANDREL:
-        method = _spandrel(asked)
-        return method, _published_options(method, factory)
-    if asked.method is not None:
-        method = find(asked.method)
-        return method, _published_options(method, factory)
-    known = stated_method(asked.file)
-    if known is None:
-        raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    method = find(known.method)
-    return method, stored_options(method.spec, known.options, str(asked.file))
-
-
-def _spandrel(asked: CheckpointRequest) -> MethodChoice:
-    """Return the method of a network that spandrel recognises by its weights."""
-    overrides = {"checkpoint": str(asked.file)}
-    for name in ("architecture", "entry", "prefix"):
-        value = getattr(asked, name)
-        if value is not None:
-            overrides[name] = value
-    if asked.ignore:
-        overrides["ignore"] = ",".join(asked.ignore)
-    name = asked.architecture or asked.file.stem
-    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
-
-
-def _published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:
-    train = factory.recipe.train
-    options = resolve_options(
-        method,
-        factory.recipe.size,
-        factory.setting.task_names,
-        micro_batch=train.micro_batch or train.batch,
-        published=True,
-    )
-    return options_as_json(options)
 
 
 def _always_shown() -> list[str]:

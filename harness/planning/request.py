@@ -150,6 +150,8 @@ class RunRequest(Spec):
         init_from: weights that trainings start from: a file, or the id of a run in ``out``.
         probes: whether prompts are analysed at length.
         show: columns of the table that are not scores, such as ``parameters``.
+        columns: columns of the setting that tables show and average; empty takes all.
+        name: of the files of the tables; empty derives one from what they show.
         plugins: Python files with methods, metrics or degradations of one's own.
         out: folder for runs and tables.
     """
@@ -165,6 +167,8 @@ class RunRequest(Spec):
     init_from: str | None = None
     probes: bool = False
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    name: str = ""
     plugins: tuple[Path, ...] = ()
     out: Path = DEFAULT_OUT
 

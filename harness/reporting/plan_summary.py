@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,27 @@ def _method_row(runs: list[Run]) -> MethodRow:
         notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
     if runs[0].initial is not None:
         notes.append(f"training started from the weights in {runs[0].initial.name}")
-    notes += prompt_notes(stored_prompts(runs))
-    return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
+    notes += prompt_notes(stored_prompts(runs), len(runs))
+    is_reference = method.spec.role == "reference"
+    return MethodRow(
+        id=method.id,
+        label=method.label,
+        reference=is_reference,
+        notes=tuple(notes),
+        is_input=is_reference and not method.spec.trained,
+        runs=len(runs),
+    )
 
 
 def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
-    images = plan.test.images_by_column()
+    images = {}
+    left_out = []
+    of_columns = plan.test.images_by_column()
+    for column in plan.columns:
+        if column in plan.shown_columns:
+            images[column.name] = of_columns[column.name]
+        else:
+            left_out.append(column.label)
     is_synthetic = plan.source.name == "synthetic"
     return SummaryRequest(
         title=plan.setting.title,
@@ -118,16 +133,26 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         preprocessing=plan.setting.preprocessing.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
-        columns=plan.columns,
+        columns=plan.shown_columns,
         metrics=tuple(_facts(name, plan) for name in plan.metrics),
         methods=tuple(rows),
         seeds=plan.seeds,
         images=images,
         centre_px=plan.test.centre_px,
-        absent=plan.absent_columns,
-        expected=plan.source.expected_images(plan.test, plan.setting),
+        absent={name: data for name, data in plan.absent_columns.items() if name in images},
+        expected=_expected(plan, images),
         training=training_sentence(plan),
+        left_out=tuple(left_out),
     )
+
+
+def _expected(plan: Plan, images: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Return by shown column the images of a complete data set, where the one here has fewer."""
+    found = {}
+    for column, count in plan.source.expected_images(plan.test, plan.setting).items():
+        if column in images:
+            found[column] = count
+    return found
 
 
 def _data_sets(plan: Plan, images: dict[str, list[str]]) -> dict[str, str]:
