@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.config.errors import UsageError
+from harness.cli.flags import merged, named_values
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
@@ -327,31 +327,6 @@ def request_of(
     for group in groups:
         values = merged(values, group)
     return parse(RunRequest, values, where)
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with ``changes``; mappings are merged key by key."""
-    result = dict(values)
-    for key, value in changes.items():
-        known = result.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
-    return result
-
-
-def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
-    """Return the pairs of a repeatable flag such as ``NAME=FILE``.
-
-    Raises:
-        UsageError: a text has another form, or a name is given twice.
-    """
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in found:
-            raise UsageError(f"{flag} '{text}' is not {form}, each name once")
-        found[name] = value
-    return found
 
 
 def plan_of(request: RunRequest) -> Plan:
