@@ -1,7 +1,6 @@
 """The interface that a method satisfies, and the spec by which the registry knows it.
 
-This module imports no torch: the command line reads specs to plan and to print help, and a
-network is imported only when a run is computed.
+This module imports no torch: a network is imported only when a run is computed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
 
 _runtime_notes: dict[str, str] = {}
 
@@ -69,7 +67,7 @@ class MethodSpec:
         source: paper and repository that the implementation follows.
         build: ``module:function`` that takes a :class:`BuildContext` and returns a
             :class:`Method` that is also a ``torch.nn.Module``.
-        options: frozen dataclass of all options; one that names a file has the type ``Path``.
+        options: frozen dataclass type of all options, with defaults; files have the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
@@ -145,10 +143,17 @@ class StageShare:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What a method's options are checked against: the tasks and the size of a micro-batch."""
+    """What a method's options are checked against.
+
+    Attributes:
+        tasks: task names in the order of the setting.
+        micro_batch: samples that the losses see at once.
+        steps: optimisation steps of the training; None where nothing is trained.
+    """
 
     tasks: tuple[str, ...]
     micro_batch: int
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,7 @@ class Batch:
         clean: the same shape and range.
         tasks: N task names.
         step: index of the optimisation step, from 0.
+        steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
     """
@@ -187,6 +193,7 @@ class Batch:
     clean: Tensor
     tasks: tuple[str, ...]
     step: int
+    steps: int
     stage: str = ""
     second_view: Tensor | None = None
 
@@ -245,27 +252,21 @@ class Method(Protocol):
 
     def train(self, mode: bool = True) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def eval(self) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def parameters(self, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
         """See ``nn.Module``."""
-        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``nn.Module``."""
-        ...
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> Any:
         """See ``nn.Module``."""
-        ...
 
 
 @runtime_checkable

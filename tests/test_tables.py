@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import load_setting
+from harness.config.files import load_setting, setting_names
 from harness.config.settings import Setting
 from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan, make_plan
@@ -50,7 +50,7 @@ def request(setting: Setting, **changes: object) -> SummaryRequest:
         columns=setting.columns,
         metrics=(metric_facts("psnr_rgb"), metric_facts("ssim_rgb_uniform7")),
         methods=(
-            MethodRow("input", "Degraded input", reference=True),
+            MethodRow("input", "Degraded input", reference=True, is_input=True, runs=1),
             MethodRow("a", "A", reference=False),
             MethodRow("b", NASTY, reference=False, notes=("a note", "another_note")),
             MethodRow("c", "C", reference=False, notes=("a note",)),
@@ -218,7 +218,11 @@ def test_latex_has_marks_and_escapes(setting: Setting) -> None:
     assert r"\textbf{32.50}{\tiny$\pm$0.71}" in text
     assert r"\underline{31.50}{\tiny$\pm$0.71}" in text
     assert r"\multicolumn{3}{c}{Denoising}" in text
-    assert r"a\_\allowbreak{}b\%c\&d\#e \{f\}g\textbackslash{}h" in text
+    assert r"a\_b\%c\&d\#e " in text
+    assert r"\{f\}g\textbackslash{}h" in text
+    lines = text.splitlines()
+    first = next(place for place, line in enumerate(lines) if "Degraded &" in line)
+    assert lines[first + 1].strip().startswith("input & "), "PSNR and SSIM stand together"
 
 
 @given(text=st.text(max_size=60))
@@ -239,11 +243,57 @@ def test_escaping_leaves_no_special_character(text: str) -> None:
     assert "\n" not in rest
 
 
+def compiled(text: str, preamble: str, folder: Path) -> str:
+    """Return what pdflatex prints for a document; fails if it is none, or has too wide lines."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
+    document = (
+        f"{preamble}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\\end{{document}}\n"
+    )
+    (folder / "t.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, "a table is wider than its column or the page"
+    return done.stdout
+
+
+def has_class(name: str) -> bool:
+    """Return whether LaTeX has a document class."""
+    if shutil.which("kpsewhich") is None:
+        return False
+    return not subprocess.run(["kpsewhich", f"{name}.cls"], capture_output=True).returncode
+
+
+TWO_COLUMNS = r"\documentclass[10pt,twocolumn]{article}"
+IEEETRAN = r"\documentclass[10pt,conference]{IEEEtran}"
+
+
+@pytest.mark.parametrize("preamble", [TWO_COLUMNS, IEEETRAN], ids=["article", "IEEEtran"])
+def test_every_main_table_fits_its_column(preamble: str, tmp_path: Path) -> None:
+    if "IEEEtran" in preamble and not has_class("IEEEtran"):
+        pytest.skip("IEEEtran is not installed (Debian: texlive-publishers)")
+    texts = []
+    for name in setting_names():
+        setting = load_setting(name)
+        results = [dataclasses.replace(row, setting=name) for row in rows_for(setting)]
+        asked = dataclasses.replace(request(setting), setting=name, title=setting.title)
+        texts.append(latex(summarise(results, asked)))
+        one = [row for row in results if row.seed == 0]
+        methods = tuple(dataclasses.replace(row, runs=1) for row in asked.methods)
+        alone = dataclasses.replace(asked, seeds=(0,), methods=methods)
+        texts.append(latex(summarise(one, alone)))
+    compiled("".join(texts), preamble, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["three-task", "composite"])
 def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
     setting = load_setting(name)
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
     extra = dataclasses.replace(metric_facts("psnr_y601"), id="pyiqa:lpips", label="LPIPS_x")
     metrics = (*request(setting).metrics, extra)
     rows = rows_for(setting)
@@ -253,21 +303,7 @@ def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
         if r.metric == "psnr_rgb"
     ]
     table = summarise(rows, request(setting, metrics=metrics))
-    document = (
-        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
-        f"{latex(table)}\\end{{document}}\n"
-    )
-    (tmp_path / "t.tex").write_text(document)
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "t.pdf").stat().st_size > 1000
-    assert "Overfull" not in done.stdout, "the table is wider than the page"
+    compiled(latex(table), r"\documentclass{article}", tmp_path)
 
 
 # --- prompts ---------------------------------------------------------------------------
@@ -344,8 +380,10 @@ def test_a_table_is_text_data_frame_and_files(plan: Plan, tmp_path: Path) -> Non
     own = frame[(frame["method"] == "promptir") & (frame["column"] == "derain")]
     assert set(own["data_set"]) == {"synthetic"}
     assert float(own[own["metric"] == "psnr_rgb"]["mean"].iloc[0]) == 20.0
-    names = [path.name for path in table.write(tmp_path)]
-    assert names == ["three-task-smoke.csv", "three-task-smoke.md", "three-task-smoke.tex"]
+    paths = table.write(tmp_path)
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+    assert {path.stem for path in paths} == {table.stem}
+    assert table.stem.startswith("three-task-smoke-synthetic-")
 
 
 def test_extra_columns_are_shown_when_asked_for(plan: Plan) -> None:

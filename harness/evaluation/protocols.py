@@ -190,6 +190,8 @@ def _resized(image: Image, size: Size) -> Image:
 
     if _size(image) == size:
         return image
+    if not np.isfinite(image).all():
+        return np.full((*size, image.shape[2]), np.nan, image.dtype)  # 8 bits hold no NaN
     levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     resized = Pillow.fromarray(levels).resize((size[1], size[0]), Pillow.Resampling.LANCZOS)
     return np.asarray(resized).astype(image.dtype) / image.dtype.type(255)
