@@ -10,8 +10,11 @@ from types import ModuleType
 
 import pytest
 import typer
+import yaml
 
 from harness.cli import app
+from harness.config.parsing import parse
+from harness.planning.request import RunRequest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,6 +80,17 @@ def test_every_subcommand_and_flag_is_documented() -> None:
         assert name in text
         missing = [flag for flag in flags if flag not in text]
         assert not missing, name
+
+
+def test_requests_in_documents_are_requests() -> None:
+    found = 0
+    for path in DOCUMENTS:
+        for text in blocks(path, "yaml"):
+            content = yaml.safe_load(text)
+            if isinstance(content, dict) and {"methods", "recipe"} <= set(content):
+                parse(RunRequest, content, path.name)
+                found += 1
+    assert found >= 2
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -26,7 +26,7 @@ def plan(
 
     Args:
         request: a request that exists already; ``values`` replace its fields.
-        on_progress: hears how many files of data sets have been hashed, and how many there are.
+        on_progress: receives how many files of data sets have been hashed, and how many there are.
         values: fields of :class:`~harness.planning.request.RunRequest`. ``data_root`` is short
             for ``data={"root": ...}``.
 
