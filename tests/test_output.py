@@ -24,7 +24,7 @@ def child(
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), **environment},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), **environment},
     )
 
 
