@@ -12,6 +12,7 @@ from harness.execution.status import estimated_s, run_status
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.planning.studies import Study, load_study
+from harness.registry import use_plugins
 
 
 def plan(
@@ -73,5 +74,6 @@ def load_studies(names: Sequence[str], request: RunRequest) -> list[Study]:
     Raises:
         UsageError: no such study, or a value that does not fit.
     """
+    use_plugins(request.plugins)
     unique = dict.fromkeys(names)
     return [load_study(name, request.setting, request.recipe) for name in unique]
