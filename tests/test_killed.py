@@ -179,7 +179,7 @@ def pretrained(copy: Plan, out: Path) -> Plan:
     return plan_of([], out, recipe=str(copy.out / "recipe.yaml"), checkpoint={"file": source})
 
 
-def test_the_paper_table_stands_without_provenance(copy: Plan) -> None:
+def test_the_paper_table_needs_no_provenance(copy: Plan) -> None:
     plan = pretrained(copy, copy.out)
     assert not compute(plan)
     run = plan.runs[-1]

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.api import check_table_name
 from harness.config.errors import HarnessError, UsageError
-from harness.config.files import load_setting
+from harness.config.files import load_setting, setting_names
 from harness.config.settings import Setting
 from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan, make_plan
@@ -24,8 +25,9 @@ from harness.published.tables import AVERAGE
 from harness.reporting.benchmark_table import benchmark_table, benchmark_table_of
 from harness.reporting.columns import EXTRA_COLUMNS
 from harness.reporting.frames import results_frame
-from harness.reporting.prompt_report import RunPrompts, prompt_notes, report_of
+from harness.reporting.prompt_report import COLLAPSED_NOTE, RunPrompts, prompt_notes, report_of
 from harness.reporting.renderers.latex_text import escape
+from harness.reporting.renderers.latex_text import value as latex_value
 from harness.reporting.summary import (
     MethodRow,
     Summary,
@@ -33,7 +35,7 @@ from harness.reporting.summary import (
     summarise,
 )
 from harness.store.files import write_json
-from harness.store.results import RESULT_FIELDS, Result, append
+from harness.store.results import RESULT_FIELDS, Result, append, read
 
 NASTY = r"a_b%c&d#e {f}g\h ~i^j |k<l>$m"
 
@@ -50,7 +52,7 @@ def request(setting: Setting, **changes: object) -> SummaryRequest:
         columns=setting.columns,
         metrics=(metric_facts("psnr_rgb"), metric_facts("ssim_rgb_uniform7")),
         methods=(
-            MethodRow("input", "Degraded input", reference=True),
+            MethodRow("input", "Degraded input", reference=True, is_input=True, runs=1),
             MethodRow("a", "A", reference=False),
             MethodRow("b", NASTY, reference=False, notes=("a note", "another_note")),
             MethodRow("c", "C", reference=False, notes=("a note",)),
@@ -168,6 +170,113 @@ def test_equal_shown_digits_share_the_rank(setting: Setting) -> None:
     assert [e.rank if e else None for e in ranks] == [1, 1, None]
 
 
+def changed(results: list[Result], method: str, value: float, **where: object) -> list[Result]:
+    """Return the results with the PSNR of a method on image x#0 of seed 1 replaced."""
+    place = {"column": "derain", "image": "x#0", "metric": "psnr_rgb", "seed": 1, **where}
+    found = []
+    for row in results:
+        is_meant = row.method == method and all(getattr(row, k) == v for k, v in place.items())
+        found.append(dataclasses.replace(row, value=value) if is_meant else row)
+    return found
+
+
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_what_is_not_finite_is_never_ranked_or_averaged(
+    value: float, shown: str, setting: Setting
+) -> None:
+    found = summarise(changed(rows_for(setting), "b", value), request(setting))
+    entry = found.entry("b", "derain", "psnr_rgb")
+    assert entry is not None
+    assert str(entry.value) == shown
+    assert (entry.rank, entry.spread, entry.is_whole) == (None, None, False)
+    assert entry.not_finite == (f"x#0, seed 1 ({shown})",)
+    assert found.entry("b", AVERAGE, "psnr_rgb") is None, "an average of a part is none"
+    other = found.entry("a", "derain", "psnr_rgb")
+    assert other is not None
+    assert other.rank == 1, "the best of those that are finite"
+    table = benchmark_table_of(found)
+    note = f"not finite on 1 of 4 images: x#0, seed 1 ({shown})"
+    assert table.warnings == (f"{NASTY}, Derain, PSNR: {note}",)
+    for text in (table.to_text(), table.to_text(colour=True)):
+        assert note in " ".join(text.split())
+        assert f"{shown}*" not in text
+    assert f"**{shown}**" not in table.to_markdown()
+    assert rf"\textbf{{{shown}}}" not in table.to_latex()
+    assert f"b,derain,psnr_rgb,{shown}," in table.to_csv()
+
+
+def test_images_are_named_up_to_five(setting: Setting) -> None:
+    many = [f"i{n}#0" for n in range(9)]
+    results = []
+    for row in rows_for(setting):
+        if row.image == "x#0":
+            results += [dataclasses.replace(row, image=name, value=np.nan) for name in many]
+    asked = request(setting, images={c.name: many for c in setting.columns})
+    table = benchmark_table_of(summarise(results, asked))
+    assert "not finite on 18 of 18 images" in table.warnings[-1]
+    assert "and 13 more" in table.warnings[-1]
+
+
+def test_not_finite_results_are_stored_as_they_are(setting: Setting, tmp_path: Path) -> None:
+    results = rows_for(setting)[:3]
+    values = (np.nan, np.inf, -np.inf)
+    broken = [dataclasses.replace(r, value=float(v)) for r, v in zip(results, values, strict=True)]
+    append(tmp_path / "results.jsonl", broken)
+    assert [str(row.value) for row in read([tmp_path / "results.jsonl"])] == ["nan", "inf", "-inf"]
+
+
+def test_what_is_worse_than_the_degraded_input_is_not_marked(setting: Setting) -> None:
+    results = []
+    for row in rows_for(setting):
+        value = (
+            row.value + 11.5 if row.method == "input" and row.metric == "psnr_rgb" else row.value
+        )
+        results.append(dataclasses.replace(row, value=value))
+    found = summarise(results, request(setting))
+    ranks = [found.entry(m, "derain", "psnr_rgb") for m in "abc"]
+    assert [e.rank if e else None for e in ranks] == [None, 1, None]
+    assert found.entry("input", "derain", "psnr_rgb").value == 32.5  # type: ignore[union-attr]
+
+
+def test_a_method_with_one_of_two_seeds_is_incomplete(setting: Setting) -> None:
+    results = [row for row in rows_for(setting) if row.method != "b" or row.seed == 0]
+    entry = summarise(results, request(setting)).entry("b", "derain", "psnr_rgb")
+    assert entry is not None
+    assert (entry.scored, entry.expected, entry.rank) == (2, 4, None)
+
+
+def test_chosen_columns_are_shown_and_averaged(setting: Setting) -> None:
+    columns = tuple(c for c in setting.columns if c.name in ("derain", "dehaze"))
+    asked = request(
+        setting,
+        columns=columns,
+        images={c.name: ("x#0", "y#0") for c in columns},
+        left_out=("σ=15", "σ=25", "σ=50"),
+    )
+    results = changed(rows_for(setting), "a", 99.0, column="denoise15")
+    table = benchmark_table_of(summarise(results, asked))
+    average = table.summary.entry("a", AVERAGE, "psnr_rgb")
+    assert average is not None
+    assert average.value == pytest.approx(31.5), "other columns are in no average"
+    text = " ".join(table.to_text().split())
+    assert "mean of the columns shown, which were chosen; without σ=15, σ=25, σ=50" in text
+    part = request(setting, absent={"dehaze": "sots-outdoor"})
+    text = " ".join(benchmark_table_of(summarise([], part)).to_text().split())
+    assert "--columns denoise15,denoise25,denoise50,derain averages those" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_no_row_is_wider_than_the_terminal(width: int, setting: Setting) -> None:
+    table = benchmark_table_of(table_for(setting))
+    for colour in (False, True):
+        text = re.sub(r"\x1b\[[0-9]+m", "", table.to_text(colour, width))
+        assert max(map(len, text.splitlines())) <= max(width, 54)
+    heads = [x for x in table.to_text(width=width).splitlines() if "PSNR / SSIM" in x and "│" in x]
+    shown = " ".join(heads).replace("│", " ").split()
+    for column in setting.columns:
+        assert shown.count(column.label) == 1, "each column stands once"
+
+
 def test_two_protocols_are_never_mixed(setting: Setting) -> None:
     rows = rows_for(setting)
     rows[5] = dataclasses.replace(rows[5], protocol="other")
@@ -218,7 +327,11 @@ def test_latex_has_marks_and_escapes(setting: Setting) -> None:
     assert r"\textbf{32.50}{\tiny$\pm$0.71}" in text
     assert r"\underline{31.50}{\tiny$\pm$0.71}" in text
     assert r"\multicolumn{3}{c}{Denoising}" in text
-    assert r"a\_\allowbreak{}b\%c\&d\#e \{f\}g\textbackslash{}h" in text
+    assert r"a\_b\%c\&d\#e " in text
+    assert r"\{f\}g\textbackslash{}h" in text
+    lines = text.splitlines()
+    first = next(place for place, line in enumerate(lines) if "Degraded &" in line)
+    assert lines[first + 1].strip().startswith("input & "), "PSNR and SSIM stand together"
 
 
 @given(text=st.text(max_size=60))
@@ -239,11 +352,57 @@ def test_escaping_leaves_no_special_character(text: str) -> None:
     assert "\n" not in rest
 
 
+def compiled(text: str, preamble: str, folder: Path) -> str:
+    """Return what pdflatex prints for a document; fails if it is none, or has too wide lines."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
+    document = (
+        f"{preamble}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\\end{{document}}\n"
+    )
+    (folder / "t.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, "a table is wider than its column or the page"
+    return done.stdout
+
+
+def has_class(name: str) -> bool:
+    """Return whether LaTeX has a document class."""
+    if shutil.which("kpsewhich") is None:
+        return False
+    return not subprocess.run(["kpsewhich", f"{name}.cls"], capture_output=True).returncode
+
+
+TWO_COLUMNS = r"\documentclass[10pt,twocolumn]{article}"
+IEEETRAN = r"\documentclass[10pt,conference]{IEEEtran}"
+
+
+@pytest.mark.parametrize("preamble", [TWO_COLUMNS, IEEETRAN], ids=["article", "IEEEtran"])
+def test_every_main_table_fits_its_column(preamble: str, tmp_path: Path) -> None:
+    if "IEEEtran" in preamble and not has_class("IEEEtran"):
+        pytest.skip("IEEEtran is not installed (Debian: texlive-publishers)")
+    texts = []
+    for name in setting_names():
+        setting = load_setting(name)
+        results = [dataclasses.replace(row, setting=name) for row in rows_for(setting)]
+        asked = dataclasses.replace(request(setting), setting=name, title=setting.title)
+        texts.append(latex(summarise(results, asked)))
+        one = [row for row in results if row.seed == 0]
+        methods = tuple(dataclasses.replace(row, runs=1) for row in asked.methods)
+        alone = dataclasses.replace(asked, seeds=(0,), methods=methods)
+        texts.append(latex(summarise(one, alone)))
+    compiled("".join(texts), preamble, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["three-task", "composite"])
 def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
     setting = load_setting(name)
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
     extra = dataclasses.replace(metric_facts("psnr_y601"), id="pyiqa:lpips", label="LPIPS_x")
     metrics = (*request(setting).metrics, extra)
     rows = rows_for(setting)
@@ -253,21 +412,23 @@ def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
         if r.metric == "psnr_rgb"
     ]
     table = summarise(rows, request(setting, metrics=metrics))
-    document = (
-        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
-        f"{latex(table)}\\end{{document}}\n"
-    )
-    (tmp_path / "t.tex").write_text(document)
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "t.pdf").stat().st_size > 1000
-    assert "Overfull" not in done.stdout, "the table is wider than the page"
+    compiled(latex(table), r"\documentclass{article}", tmp_path)
+
+
+def test_latex_drops_columns_without_values_and_keeps_other_scripts(setting: Setting) -> None:
+    results = [row for row in rows_for(setting) if row.column != "dehaze"]
+    asked = request(setting, methods=(MethodRow("a", "去雾", False), MethodRow("c", "C", False)))
+    text = latex(summarise(results, asked))
+    assert "Dehaze" not in text.partition(r"\end{tabular}")[0]
+    assert "Average" not in text.partition("Images scored")[0], "all averages are missing"
+    assert "去雾" in text
+    assert "XeLaTeX" in text.splitlines()[1]
+    assert "XeLaTeX" not in latex(table_for(setting))
+
+
+def test_a_minus_is_a_minus() -> None:
+    assert latex_value("-0.12 [-0.30, +0.10]") == "$-$0.12 [$-$0.30, +0.10]"
+    assert latex_value("a-1") == "a-1"
 
 
 # --- prompts ---------------------------------------------------------------------------
@@ -289,6 +450,25 @@ def test_a_collapse_is_reported() -> None:
     report = report_of([run])
     assert "COLLAPSED" in report
     assert "+1.50 dB" in report
+
+
+def test_notes_of_some_seeds_say_which() -> None:
+    loads = {"level1": {"x": [1.0, 0.0], "y": [1.0, 0.0]}}
+    runs = [
+        RunPrompts(f"c seed {seed}", {"prompts": prompts(loads, collapsed)}, seed)
+        for seed, collapsed in ((0, False), (1, True), (2, False))
+    ]
+    assert prompt_notes(runs) == [f"seed 1 of 3: {COLLAPSED_NOTE}"]
+    assert prompt_notes(runs[1:2]) == [COLLAPSED_NOTE]
+    assert prompt_notes(runs[1:2], trainings=3) == [f"seed 1 of 3: {COLLAPSED_NOTE}"]
+
+
+def test_prompts_that_are_not_finite_are_reported_as_missing() -> None:
+    nan = float("nan")
+    content = prompts({"level1": {"x": [nan, nan], "y": [1.0, 0.0]}}, False)
+    text = report_of([RunPrompts("c", {"prompts": {**content, "prompt_swap_gap_db": nan}})])
+    assert "nan" not in text
+    assert "--" in text
 
 
 def test_a_weak_classifier_marks_the_row() -> None:
@@ -344,8 +524,41 @@ def test_a_table_is_text_data_frame_and_files(plan: Plan, tmp_path: Path) -> Non
     own = frame[(frame["method"] == "promptir") & (frame["column"] == "derain")]
     assert set(own["data_set"]) == {"synthetic"}
     assert float(own[own["metric"] == "psnr_rgb"]["mean"].iloc[0]) == 20.0
-    names = [path.name for path in table.write(tmp_path)]
-    assert names == ["three-task-smoke.csv", "three-task-smoke.md", "three-task-smoke.tex"]
+    paths = table.write(tmp_path)
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+    assert {path.stem for path in paths} == {table.stem}
+    assert table.stem.startswith("three-task-smoke-synthetic-")
+
+
+def test_tables_of_other_content_have_other_names(plan: Plan, tmp_path: Path) -> None:
+    stem = benchmark_table(plan).stem
+    same = make_plan(plan.request)
+    assert benchmark_table(same).stem == stem
+    for changes in ({"seeds": (0, 1)}, {"methods": ("spm",)}, {"columns": ("derain",)}):
+        other = make_plan(plan.request.model_copy(update=changes))
+        assert benchmark_table(other).stem != stem
+
+
+def test_a_named_table_is_never_replaced_by_another(plan: Plan, tmp_path: Path) -> None:
+    named = make_plan(plan.request.model_copy(update={"name": "../mine"}))
+    paths = benchmark_table(named).write(tmp_path)
+    assert {path.parent for path in paths} == {tmp_path}
+    assert benchmark_table(named).write(tmp_path) == paths, "its own files are renewed"
+    other = make_plan(named.request.model_copy(update={"columns": ("derain",)}))
+    with pytest.raises(UsageError, match=r"holds another table.*--name"):
+        benchmark_table(other).write(tmp_path)
+    assert "σ=15" in paths[1].read_text()
+    (named.out / "tables").mkdir()
+    paths = benchmark_table(named).write(named.out / "tables")
+    with pytest.raises(UsageError, match="holds another table"):
+        check_table_name(other)
+    check_table_name(named)
+
+
+def test_a_column_that_does_not_exist_is_refused(plan: Plan) -> None:
+    asked = plan.request.model_copy(update={"columns": ("derian",)})
+    with pytest.raises(UsageError, match="no column 'derian'; did you mean 'derain'"):
+        make_plan(asked)
 
 
 def test_extra_columns_are_shown_when_asked_for(plan: Plan) -> None:

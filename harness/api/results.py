@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.reporting import probe_tables
 from harness.reporting.plan_text import incomplete_sentence, training_sentence
+from harness.reporting.table_files import check_free, table_id, table_stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,11 +65,15 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
         UsageError: nothing is published of the setting, or by that source.
     """
     from harness.config.files import setting_names
+    from harness.config.folders import is_file_name
     from harness.reporting.paper_table import paper_table_of
 
     # Cited values can be shown of a setting that this installation cannot measure.
-    plan = make_plan(request) if request.setting in setting_names() else None
-    return paper_table_of(plan, request.setting, source, request.recipe)
+    use_own_files(request.include, request.plugins)
+    if is_file_name(request.setting) or request.setting in setting_names():
+        plan = make_plan(request)
+        return paper_table_of(plan, plan.setting.name, source)
+    return paper_table_of(None, request.setting, source)
 
 
 def training_notes(plan: Plan) -> list[str]:
@@ -80,7 +86,21 @@ def training_notes(plan: Plan) -> list[str]:
     return [note for note in notes if note]
 
 
-def probe_report(plan: Plan, folder: Path) -> tuple[str, list[Path]]:
-    """Write the prompt analyses of a plan to ``folder``; return their text and the files."""
+def probe_report(plan: Plan, folder: Path, width: int | None = None) -> tuple[str, list[Path]]:
+    """Write the prompt analyses of a plan to ``folder``; return their text and the files.
+
+    ``width`` is that of the terminal in characters; None sets no limit.
+    """
     paths = probe_tables.write(plan, folder)
-    return probe_tables.report(plan), paths
+    return probe_tables.report(plan, width), paths
+
+
+def check_table_name(plan: Plan) -> None:
+    """Refuse a name of the request under which another table is stored.
+
+    Raises:
+        UsageError: names the file.
+    """
+    if plan.request.name:
+        identity = table_id(plan)
+        check_free(plan.out / "tables", table_stem(plan, identity), identity)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -20,8 +19,10 @@ from harness.cli import (
     runs,
     score,
     table,
+    validate,
 )
 from harness.cli.flags import takes_groups
+from harness.cli.output import make_output_patient
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
 from harness.config.version import __version__
 
@@ -65,6 +66,7 @@ _SUBCOMMANDS = {
     "convert": convert.convert,
     "score": score.score,
     "audit": audit.audit,
+    "validate": validate.validate,
     "methods": methods.methods,
 }
 for _name, _function in _SUBCOMMANDS.items():
@@ -75,7 +77,7 @@ app.add_typer(runs.app, name="runs")
 
 def main() -> None:
     """Run the command line; an expected error is one sentence and an exit code."""
-    _replace_what_the_terminal_cannot_show()
+    make_output_patient()
     try:
         app()
     except HarnessError as error:
@@ -83,10 +85,6 @@ def main() -> None:
             raise
         print(f"harness: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
-        # The reader of our output went away; nothing is wrong.
-        sys.stderr.close()
-        raise SystemExit(0) from None
     except Exception as error:
         if _DEBUG:
             raise
@@ -99,10 +97,3 @@ def _sentence_on(error: Exception) -> str:
     if is_out_of_memory(error):
         return out_of_memory(error)
     return f"unexpected {reason_of(error)}; python -m harness --debug shows where"
-
-
-def _replace_what_the_terminal_cannot_show() -> None:
-    """Print ``?`` where a terminal's encoding lacks a character, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")

@@ -18,6 +18,7 @@ from harness.cli.options import (
     plan_of,
     request_of,
 )
+from harness.cli.output import print_warnings, print_written, terminal_width
 
 if TYPE_CHECKING:
     from harness.api import Plan, Study
@@ -69,8 +70,9 @@ def ablate(
         return
     outcomes = compute_missing(plan, asked_resources)
     failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
+    if not failed:
+        export_results(plan, archive.export)
     _show(studies, chosen, plan, failed)
-    export_results(plan, archive.export)
     raise_if_failed(outcomes, len(plan.runs))
 
 
@@ -84,10 +86,14 @@ def _show(flags: StudyFlags, chosen: list[Study], plan: Plan, failed: dict[str, 
     paths: list[Path] = []
     for study in chosen:
         tables += ablation_tables(study, plan, failed, spread)
+    warnings: list[str] = []
     for table in tables:
         paths += table.write(plan.out / "tables")
+        warnings += table.warnings
+    print_warnings(warnings)
     if flags.as_json:
         print(json.dumps([table.as_json() for table in tables], indent=2))
         return
-    print("\n\n".join(table.to_text() for table in tables))
-    print("\nwritten: " + ", ".join(str(path) for path in paths))
+    width = terminal_width()
+    print("\n\n".join(table.to_text(width=width) for table in tables))
+    print_written(paths)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.config.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -18,9 +19,18 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
 
     Raises:
         Interrupted: the user stopped it; the message says how to go on.
+        UsageError: the name of the request's table is that of another one.
     """
-    from harness.api import compute, describe, is_complete, legacy_note, training_notes
+    from harness.api import (
+        check_table_name,
+        compute,
+        describe,
+        is_complete,
+        legacy_note,
+        training_notes,
+    )
 
+    check_table_name(plan)
     if is_complete(plan):
         return []
     for note in (legacy_note(plan.out), *training_notes(plan)):
@@ -54,18 +64,22 @@ def export_results(plan: Plan, folder: Path | None) -> None:
 
 
 def show_table(plan: Plan) -> None:
-    """Write the files of the table, then print it with the prompt report."""
+    """Write the files of the table and of the probes, then print them with the prompt report."""
     from harness.api import probe_report, prompt_report, table
 
-    found = table(plan)
-    folder = plan.out / "tables"
-    paths = found.write(folder)
-    print(found.to_text(colour=sys.stdout.isatty()))
-    report = prompt_report(plan)
-    if report:
-        print(f"\n{report}")
+    found = list(map(table, plan.by_protocol))
+    folder, width = plan.out / "tables", terminal_width()
+    paths: list[Path] = []
+    texts = []
+    for one in found:
+        paths += one.write(folder)
+        texts.append(one.to_text(has_colours(), width))
+    texts.append(prompt_report(plan, width))
     if plan.probes:
-        text, more = probe_report(plan, folder)
+        text, more = probe_report(plan, folder, width)
         paths += more
-        print(f"\n{text}")
-    print("\nwritten: " + ", ".join(str(path) for path in paths))
+        texts.append(text)
+    for one in found:
+        print_warnings(one.warnings)
+    print("\n\n".join(filter(None, texts)))
+    print_written(paths)

@@ -38,6 +38,7 @@ def run(
         print(describe(plan))
         return
     outcomes = compute_missing(plan, asked_resources)
+    if not any(outcome.error for outcome in outcomes):
+        export_results(plan, archive.export)
     show_table(plan)
     raise_if_failed(outcomes, len(plan.runs))
-    export_results(plan, archive.export)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.cli.computing import show_table
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, plan_of, request_of
+from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 
 if TYPE_CHECKING:
     from harness.api import RunRequest
@@ -54,5 +54,6 @@ def _show_paper_table(request: RunRequest, source: str | None) -> None:
 
     found = paper_table(request, source)
     paths = found.write(request.out / "tables")
-    print(found.to_text(colour=sys.stdout.isatty()))
-    print("\nwritten: " + ", ".join(str(path) for path in paths))
+    print_warnings(found.warnings)
+    print(found.to_text(has_colours(), terminal_width()))
+    print_written(paths)

@@ -66,7 +66,7 @@ def score_under(
 ) -> dict[str, dict[str, float]]:
     """Score one pair under several protocols: protocol id to metric id to value.
 
-    Protocols that make the same two images of the pair share them, and a metric that stands in
+    Protocols that make the same two images of the pair share them, and a metric that is in
     several of those is computed once. May be called from several threads.
 
     Args:
@@ -190,6 +190,8 @@ def _resized(image: Image, size: Size) -> Image:
 
     if _size(image) == size:
         return image
+    if not np.isfinite(image).all():
+        return np.full((*size, image.shape[2]), np.nan, image.dtype)  # 8 bits hold no NaN
     levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     resized = Pillow.fromarray(levels).resize((size[1], size[0]), Pillow.Resampling.LANCZOS)
     return np.asarray(resized).astype(image.dtype) / image.dtype.type(255)

@@ -55,6 +55,22 @@ def to_batch(image: Float, device: torch.device) -> Tensor:
 
 
 def to_image(batch: Tensor) -> Float:
-    """Return the first image of a batch (N, 3, H, W) as (H, W, 3) float32."""
-    image: Float = batch[0].float().cpu().numpy().transpose(1, 2, 0)
+    """Return the first image of a batch (N, 3, H, W) as (H, W, 3) float32.
+
+    An image with a pixel that is not finite is NaN throughout, so that it has no score.
+    """
+    image: Float = _nan_if_not_finite(batch[:1].float())[0].cpu().numpy().transpose(1, 2, 0)
     return image
+
+
+def clamped(batch: Tensor) -> Tensor:
+    """Return restored images (N, 3, H, W) as float32 in [0, 1].
+
+    An image with a pixel that is not finite is NaN throughout: clamping would hide infinite ones.
+    """
+    return _nan_if_not_finite(batch.float()).clamp(0, 1)
+
+
+def _nan_if_not_finite(batch: Tensor) -> Tensor:
+    broken = ~torch.isfinite(batch).flatten(1).all(dim=1)
+    return batch.masked_fill(broken[:, None, None, None], torch.nan) if broken.any() else batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import torch
 from harness.config.settings import Task
 from harness.data.sources.protocol import ValidationPairs
 from harness.evaluation.metrics.psnr import psnr_rgb
-from harness.evaluation.restore import restore_batch
+from harness.evaluation.restore import clamped, restore_batch
 from harness.method import Method, TaskClassifier
 
 
@@ -20,7 +21,7 @@ class Outcome:
     """The outcome of one validation.
 
     Attributes:
-        score: mean over tasks; higher is better.
+        score: mean over tasks; higher is better. NaN or infinite where a task's value is.
         per_task: PSNR in dB, or the accuracy of a classifier in [0, 1].
         text: the score in a few words.
     """
@@ -56,6 +57,9 @@ class Validation:
                 per_task[task.name] = self._psnr_db(method, task, device)
         mean = float(np.mean(list(per_task.values())))
         text = f"accuracy {mean:.3f}" if is_classifier else f"validation {mean:.2f} dB"
+        broken = [name for name, value in per_task.items() if not math.isfinite(value)]
+        if broken:
+            text = f"validation not finite on {', '.join(broken)}"
         return Outcome(mean, per_task, text)
 
     def _psnr_db(self, method: Method, task: Task, device: torch.device) -> float:
@@ -63,12 +67,15 @@ class Validation:
         values = []
         for degraded, clean in self.source.pairs(task):
             restored = restore_batch(method, torch.from_numpy(degraded).to(device), labels)
-            output = restored[0].float().clamp(0, 1).cpu().numpy()
+            output = clamped(restored)[0].cpu().numpy()
             values.append(psnr_rgb(output, clean[0]))
         return float(np.mean(values))
 
     def _accuracy(self, method: TaskClassifier, task: Task, device: torch.device) -> float:
         crops = torch.from_numpy(self.source.crops(task)).to(device)
         with torch.no_grad():
-            predicted = method.classify(crops).argmax(dim=-1)
+            logits = method.classify(crops)
+        if not torch.isfinite(logits).all():
+            return math.nan
+        predicted = logits.argmax(dim=-1)
         return float((predicted == self.outputs.index(task.name)).float().mean())

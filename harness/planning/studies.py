@@ -27,8 +27,12 @@ from harness.registry import MethodChoice, find, options_as_json, resolve_option
 class ValueSpec(Spec):
     """A value of an axis: another method, other options, or both.
 
-    ``baseline`` is the label of the value of this axis that it is compared with; without it, that
-    is the study's base.
+    Attributes:
+        label: what tables call it.
+        method: the method, where it is another than the study's base.
+        options: options of the method that differ from the base's.
+        baseline: label of the value of this axis that it is compared with; without it, that is
+            the study's base.
     """
 
     label: str
@@ -38,7 +42,12 @@ class ValueSpec(Spec):
 
 
 class AxisSpec(Spec):
-    """Values in the order in which tables and figures show them."""
+    """Values in the order in which tables and figures show them.
+
+    Attributes:
+        label: heading of the axis.
+        values: two at least.
+    """
 
     label: str
     values: tuple[ValueSpec, ...] = Field(min_length=2)
@@ -59,11 +68,30 @@ class AxisSpec(Spec):
 
 
 class StudySpec(Spec):
-    """What a study's file holds."""
+    """What a study's file holds.
+
+    Attributes:
+        title: heading of its tables.
+        base: the method, with options, that values differ from.
+        axes: what is changed, by name, one thing at a time.
+        cross: two axes whose values are also combined, each with each.
+    """
 
     title: str
     base: str
     axes: dict[str, AxisSpec] = Field(min_length=1)
+    cross: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _crosses_two_axes(self) -> StudySpec:
+        if self.cross and len(set(self.cross)) != 2:
+            raise ValueError("cross names two axes, as 'cross: [a, b]'")
+        for name in self.cross:
+            if name not in self.axes:
+                raise ValueError(
+                    f"cross names '{name}', which is no axis; {did_you_mean(name, self.axes)}"
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,21 @@ class StudyAxis:
 
 
 @dataclass(frozen=True)
+class StudyCross:
+    """Two axes, every value of one with every value of the other.
+
+    Attributes:
+        first: the axis of the rows.
+        second: the axis of the columns.
+        methods: ids by row and column.
+    """
+
+    first: StudyAxis
+    second: StudyAxis
+    methods: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Study:
     """A study whose values have become methods."""
 
@@ -92,6 +135,7 @@ class Study:
     title: str
     base: str
     axes: tuple[StudyAxis, ...]
+    cross: StudyCross | None = None
 
     @property
     def methods(self) -> list[str]:
@@ -100,6 +144,9 @@ class Study:
         for axis in self.axes:
             for value in axis.values:
                 found += [value.baseline, value.method]
+        if self.cross is not None:
+            for row in self.cross.methods:
+                found += row
         return list(dict.fromkeys(found))
 
 
@@ -119,8 +166,9 @@ def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
     """
     path = _locate(name)
     spec = parse(StudySpec, read_yaml(path), str(path))
-    tasks = load_setting(setting_name).task_names
-    resolver = _Resolver(path, spec.base, tasks, load_recipe(recipe_name, setting_name))
+    setting = load_setting(setting_name)
+    recipe = load_recipe(recipe_name, setting.name)
+    resolver = _Resolver(path, spec.base, setting.task_names, recipe)
     base = resolver.method_id(ValueSpec(label="base"))
     axes = []
     for axis_name, axis in spec.axes.items():
@@ -130,7 +178,43 @@ def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
             baseline = base if value.baseline is None else ids[value.baseline]
             values.append(StudyValue(value.label, ids[value.label], baseline))
         axes.append(StudyAxis(axis_name, axis.label, tuple(values)))
-    return Study(path.stem, spec.title, base, tuple(axes))
+    cross = _crossed(spec, axes, resolver) if spec.cross else None
+    return Study(path.stem, spec.title, base, tuple(axes), cross)
+
+
+def _crossed(spec: StudySpec, axes: Sequence[StudyAxis], resolver: _Resolver) -> StudyCross:
+    """Return the two crossed axes with the methods that combine their values."""
+    by_name = {axis.name: axis for axis in axes}
+    first, second = spec.cross
+    rows = []
+    for one in spec.axes[first].values:
+        row = []
+        for other in spec.axes[second].values:
+            row.append(resolver.method_id(_combined(one, other, resolver.path)))
+        rows.append(tuple(row))
+    return StudyCross(by_name[first], by_name[second], tuple(rows))
+
+
+def _combined(one: ValueSpec, other: ValueSpec, path: Path) -> ValueSpec:
+    """Return the value that changes what both change.
+
+    Raises:
+        UsageError: both change the same.
+    """
+    label = f"{one.label} x {other.label}"
+    if one.method is not None and other.method is not None and one.method != other.method:
+        raise UsageError(
+            f"{path}, value '{label}': both axes name a method, {one.method} and {other.method}; "
+            "cross axes that change different things"
+        )
+    for name in one.options.keys() & other.options.keys():
+        if one.options[name] != other.options[name]:
+            raise UsageError(
+                f"{path}, value '{label}': both axes set {name}; cross axes that change different "
+                "things"
+            )
+    options = {**one.options, **other.options}
+    return ValueSpec(label=label, method=one.method or other.method, options=options)
 
 
 def methods_of(studies: Sequence[Study]) -> list[str]:
@@ -175,6 +259,7 @@ class _Resolver:
             self.recipe.size,
             self.tasks,
             micro_batch=train.micro_batch or train.batch,
+            steps=train.steps if method.spec.trained else None,
         )
         return options_as_json(options)
 

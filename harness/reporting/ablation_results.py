@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.planning.studies import Study, StudyAxis, StudyValue
 from harness.published.tables import AVERAGE
+from harness.reporting.benchmark_table import not_finite_sentences
 from harness.reporting.plan_summary import runs_by_method, summary_of
+from harness.reporting.prompt_report import is_known
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
-from harness.reporting.summary import Summary
+from harness.reporting.summary import Summary, SummaryRequest
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, results_of
 
@@ -28,6 +31,7 @@ class ValueResult:
         columns: difference in the first metric per column.
         prompt_swap_gap_db: mean over seeds, None without prompts.
         failed: why there is no number, empty if all is well.
+        not_finite: sentences on images whose values are not finite.
     """
 
     label: str
@@ -36,6 +40,7 @@ class ValueResult:
     columns: dict[str, float] = field(default_factory=dict)
     prompt_swap_gap_db: float | None = None
     failed: str = ""
+    not_finite: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,58 @@ class AxisResult:
         return False
 
 
+@dataclass(frozen=True)
+class CrossValue:
+    """One combination of two values as it came out in one metric; see :class:`ValueResult`."""
+
+    label: str
+    average: float | None
+    delta: Difference | None
+    failed: str = ""
+    not_finite: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CrossValues:
+    """The combinations of two axes in one metric, by row and column."""
+
+    metric: MetricFacts
+    rows: tuple[tuple[CrossValue, ...], ...]
+    spread: Spread
+    context: str
+
+
+def cross_values(
+    rows: Sequence[Sequence[StudyValue]],
+    plan: Plan,
+    failed: Mapping[str, str],
+    spread: Spread | None,
+) -> list[CrossValues]:
+    """Return the results of combined values, by metric; the arguments are as of axes."""
+    stored = _Stored.of(plan, failed, spread or natural_spread(len(plan.seeds)))
+    results = []
+    for row in rows:
+        results.append([_value(value, stored) for value in row])
+    found = []
+    for metric in stored.summary.request.metrics:
+        shown = []
+        for of_row in results:
+            shown.append(tuple(_in_metric(result, metric.id) for result in of_row))
+        context = _context(plan, stored.summary.request)
+        found.append(CrossValues(metric, tuple(shown), stored.spread, context))
+    return found
+
+
+def _in_metric(result: ValueResult, metric: str) -> CrossValue:
+    return CrossValue(
+        label=result.label,
+        average=result.averages[metric],
+        delta=result.deltas[metric],
+        failed=result.failed,
+        not_finite=result.not_finite,
+    )
+
+
 def axis_results(
     study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None
 ) -> list[AxisResult]:
@@ -86,12 +143,7 @@ def axis_results(
     """
     stored = _Stored.of(plan, failed, spread or natural_spread(len(plan.seeds)))
     request = stored.summary.request
-    seeds = ", ".join(map(str, plan.seeds))
-    context = (
-        f"Setting {plan.setting.name}, {request.images_are}; recipe {plan.recipe.name}; protocol "
-        f"{plan.setting.protocol.id}; seed{'s' if len(plan.seeds) > 1 else ''} {seeds}."
-    )
-    labels = tuple(column.label for column in plan.columns)
+    labels = tuple(column.label for column in request.columns)
     found = []
     for axis in study.axes:
         values = []
@@ -107,11 +159,23 @@ def axis_results(
                 metrics=request.metrics,
                 columns=labels,
                 values=tuple(values),
-                context=context,
+                context=_context(plan, request),
                 spread=stored.spread,
             )
         )
     return found
+
+
+def _context(plan: Plan, request: SummaryRequest) -> str:
+    """Return setting, recipe, seeds and images in one sentence."""
+    seeds = ", ".join(map(str, plan.seeds))
+    context = (
+        f"Setting {plan.setting.name}, {request.images_are}; recipe {plan.recipe.name}; protocol "
+        f"{plan.setting.protocol.id}; seed{'s' if len(plan.seeds) > 1 else ''} {seeds}."
+    )
+    if request.left_out:
+        context += f" Columns chosen, without {', '.join(request.left_out)}."
+    return context
 
 
 @dataclass(frozen=True)
@@ -148,7 +212,7 @@ def _value(value: StudyValue, stored: _Stored) -> ValueResult:
         entry = stored.summary.entry(value.method, AVERAGE, metric.id)
         averages[metric.id] = None if entry is None else entry.value
     runs = stored.runs[value.method]
-    reasons = [stored.failed[run.label] for run in runs if run.label in stored.failed]
+    reasons = _failures(runs, stored.failed)
     deltas: dict[str, Difference | None] = dict.fromkeys(averages)
     columns: dict[str, float] = {}
     # A part of the seeds or images gives another mean, not a worse estimate of this one.
@@ -157,8 +221,24 @@ def _value(value: StudyValue, stored: _Stored) -> ValueResult:
         deltas = _deltas(value, stored)
         columns = _column_differences(value, stored)
     return ValueResult(
-        value.label, averages, deltas, columns, _prompt_swap_gap_db(runs), "; ".join(reasons)
+        label=value.label,
+        averages=averages,
+        deltas=deltas,
+        columns=columns,
+        prompt_swap_gap_db=_prompt_swap_gap_db(runs),
+        failed="; ".join(reasons),
+        not_finite=tuple(not_finite_sentences(stored.summary, value.method)),
     )
+
+
+def _failures(runs: Sequence[Run], failed: Mapping[str, str]) -> list[str]:
+    """Return why runs failed; of several trainings, with the seed."""
+    reasons = []
+    for run in runs:
+        if run.label in failed:
+            seed = f"seed {run.train.seed}: " if len(runs) > 1 else ""
+            reasons.append(seed + failed[run.label])
+    return reasons
 
 
 def _is_complete(method: str, stored: _Stored) -> bool:
@@ -173,6 +253,12 @@ def _is_complete(method: str, stored: _Stored) -> bool:
     return True
 
 
+def _shown_results(method: str, stored: _Stored) -> list[Result]:
+    """Return a method's results in the columns that are shown."""
+    shown = {column.name for column in stored.summary.request.columns}
+    return [result for result in stored.results[method] if result.column in shown]
+
+
 def _deltas(value: StudyValue, stored: _Stored) -> dict[str, Difference | None]:
     """Return the paired differences by metric; none where a column's data are not on this disk."""
     found: dict[str, Difference | None] = {}
@@ -180,8 +266,8 @@ def _deltas(value: StudyValue, stored: _Stored) -> dict[str, Difference | None]:
         found[metric.id] = None
         if stored.summary.request.absent:
             continue
-        own, baseline = stored.results[value.method], stored.results[value.baseline]
-        paired = pair(own, baseline, metric.id)
+        own = _shown_results(value.method, stored)
+        paired = pair(own, _shown_results(value.baseline, stored), metric.id)
         if paired is not None:
             found[metric.id] = difference(paired, stored.spread)
     return found
@@ -197,7 +283,9 @@ def _column_differences(value: StudyValue, stored: _Stored) -> dict[str, float]:
         baseline = stored.summary.entry(value.baseline, column.name, metric)
         if column.name in request.absent or own is None or baseline is None:
             continue
-        found[column.label] = own.value - baseline.value
+        # A part of the images has another mean.
+        if own.is_whole and baseline.is_whole:
+            found[column.label] = own.value - baseline.value
     return found
 
 
@@ -213,11 +301,14 @@ def _baseline(study: Study, axis: StudyAxis) -> str:
 
 
 def _prompt_swap_gap_db(runs: Sequence[Run]) -> float | None:
+    """Return the mean over seeds; None if one has none, since a part of them has another."""
     import numpy as np
 
-    known = []
+    gaps_db: list[float] = []
     for run in runs:
-        prompts = stored_summary(run.folder).get("prompts", {})
-        if prompts.get("prompt_swap_gap_db") is not None:
-            known.append(prompts["prompt_swap_gap_db"])
-    return float(np.mean(known)) if known else None
+        prompts = stored_summary(run.folder).get("prompts") or {}
+        gap_db: Any = prompts.get("prompt_swap_gap_db")
+        if not is_known(gap_db):
+            return None
+        gaps_db.append(gap_db)
+    return float(np.mean(gaps_db)) if gaps_db else None

@@ -10,11 +10,12 @@ from typing import Any
 from harness.planning.plan import Plan
 from harness.planning.studies import Study
 from harness.reporting.ablation_results import AxisResult, ValueResult, axis_results
+from harness.reporting.cross_table import CrossTable, cross_tables
 from harness.reporting.figures import draw_ablation
 from harness.reporting.statistics import Difference, Spread
 from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
-from harness.store.files import file_name
 
 FIELDS = (
     *("study", "axis", "value", "metric", "average", "delta", "low", "high", "spread"),
@@ -38,7 +39,7 @@ class AblationTable(TableReport):
     def as_json(self) -> dict[str, Any]:
         """Return the numbers and the caption as JSON values."""
         content = asdict(self.result)
-        return {**content, "caption": self.table.caption}
+        return {**content, "caption": self.table.caption_with("")}
 
     def write(self, folder: Path) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
@@ -49,8 +50,8 @@ class AblationTable(TableReport):
 
 def ablation_tables(
     study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None = None
-) -> list[AblationTable]:
-    """Return a table per axis of ``study`` from what is stored of ``plan``.
+) -> list[AblationTable | CrossTable]:
+    """Return a table per axis of ``study``, and one per metric of its crossed axes.
 
     Args:
         study: what is compared.
@@ -58,39 +59,54 @@ def ablation_tables(
         failed: by a run's label, why it failed.
         spread: what intervals show, by default all that the number of seeds lets them.
     """
-    results = axis_results(study, plan, failed, spread)
-    return [ablation_table(result, plan.recipe.name) for result in results]
+    found: list[AblationTable | CrossTable] = []
+    for axis, result in zip(study.axes, axis_results(study, plan, failed, spread), strict=True):
+        content = [[value.label, value.method, value.baseline] for value in axis.values]
+        methods = {method for value in content for method in value[1:]}
+        runs = [run for run in plan.runs if run.method.id in methods]
+        identity = table_id(plan, runs, study=study.title, values=content, spread=result.spread)
+        stem = table_stem(plan, identity, f"ablation-{study.name}-{axis.name}")
+        found.append(ablation_table(result, stem, identity))
+    return [*found, *cross_tables(study, plan, failed, spread)]
 
 
-def ablation_table(result: AxisResult, recipe: str) -> AblationTable:
-    """Return the table of an axis."""
-    name = f"{result.study}-{result.axis}"
-    lines, failures = [], []
+def ablation_table(result: AxisResult, stem: str, identity: str = "") -> AblationTable:
+    """Return the table of an axis, whose files are called ``stem``."""
+    lines, remarks = [], []
+    warnings: list[str] = []
     for value in result.values:
         lines.append(_line(result, value))
         if value.failed:
-            failures.append(f"{value.label}: {value.failed}")
-    plain = plain_table(_heads(result), lines, _caption(result), f"ablation-{name}")
+            remarks.append(f"{value.label}: {value.failed}")
+        warnings += value.not_finite
+    plain = plain_table(
+        _heads(result), lines, _caption(result), f"ablation-{result.study}-{result.axis}"
+    )
     table = replace(
         plain,
+        details=_details(result),
         heading=f"{result.study}: {result.label}",
-        remarks=tuple(failures),
+        remarks=(*remarks, *warnings),
         fields=FIELDS,
         records=list(_records(result)),
     )
-    return AblationTable(table, file_name(f"ablation-{name}-{recipe}"), result)
+    return AblationTable(table, stem, result, identity=identity, warnings=tuple(warnings))
 
 
 def _caption(result: AxisResult) -> str:
-    """Return what the table shows, and what its intervals do and do not show."""
-    interval = "no interval"
+    """Return what stands in the table."""
+    return f"{result.title}. Differences to {result.baseline}, paired by image and seed."
+
+
+def _details(result: AxisResult) -> str:
+    """Return how numbers came about, and what intervals do and do not show."""
+    interval = "No interval"
     if result.has_intervals:
-        interval = f"in brackets the 95% bootstrap interval {_INTERVALS_OVER[result.spread]}"
+        interval = f"In brackets the 95% bootstrap interval {_INTERVALS_OVER[result.spread]}"
     return (
-        f"{result.title}. {result.context} Differences to {result.baseline}, paired by image and "
-        f"seed; {interval}. Columns: difference in {result.metrics[0].label}. Prompt-swap gap: "
-        "PSNR of an image under its own prompt minus that under a prompt of another kind of "
-        "degradation."
+        f"{result.context} {interval}. Columns: difference in {result.metrics[0].label}. "
+        "Prompt-swap gap: PSNR of an image under its own prompt minus that under a prompt of "
+        "another kind of degradation."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.evaluation.metrics import MetricFacts
@@ -26,16 +26,24 @@ from harness.reporting.table import (
     metric_panel,
     metric_title,
 )
+from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 
 FIELDS = (
     *("method", "column", "metric", "mean", "std_over_seeds", "seeds", "images_scored"),
     *("images_expected", "rank", "setting", "data_set", "recipe", "preprocessing", "protocol"),
+    "images_not_finite",
 )
 """Columns of the CSV file and of the data frame."""
 
 _NARROW_DECIMALS = 3
 """Papers of the field print SSIM with three decimals; full precision is in the CSV."""
+
+_LONGEST_CAPTION = 90
+"""Characters of a caption that fit two lines of a text column."""
+
+_MOST_NAMES = 5
+"""Images that a footnote names at most."""
 
 _METRICS_IN_A_CELL = 2
 """PSNR and SSIM share a cell; further metrics have a grid of their own."""
@@ -66,7 +74,12 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
         texts[column.heading] = {}
         for method, runs in runs_by_method(plan).items():
             texts[column.heading][method] = column.value(runs)
-    return benchmark_table_of(summary_of(plan), texts)
+    found = benchmark_table_of(summary_of(plan), texts)
+    identity = table_id(plan)
+    stem = table_stem(plan, identity)
+    if len(plan.request.evaluation.protocol) > 1:
+        stem = f"{stem}-{plan.setting.protocol.id}"
+    return replace(found, stem=stem, identity=identity)
 
 
 def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> BenchmarkTable:
@@ -86,10 +99,40 @@ def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> Benchmar
         panels=tuple(_panels(request.metrics)),
         parts=(Part("", (RowGroup("", tuple(rows)),)),),
         caption=_caption(request),
+        details=_details(request),
         fields=FIELDS,
         records=records,
     )
-    return BenchmarkTable(table, f"{request.setting}-{request.recipe}", summary)
+    stem = f"{request.setting}-{request.recipe}"
+    return BenchmarkTable(table, stem, summary, warnings=tuple(not_finite_sentences(summary)))
+
+
+def not_finite_sentences(summary: Summary, method: str | None = None) -> list[str]:
+    """Return one sentence for each value that is not finite, with the images that it is of.
+
+    ``method`` asks for those of one method.
+    """
+    labels = {column.name: column.label for column in summary.request.columns}
+    sentences = []
+    for row in summary.request.methods:
+        if method not in (None, row.id):
+            continue
+        for column, label in labels.items():
+            for metric in summary.request.metrics:
+                entry = summary.entry(row.id, column, metric.id)
+                if entry is not None and entry.not_finite:
+                    note = not_finite_note(entry)
+                    sentences.append(f"{row.label}, {label}, {metric.label}: {note}")
+    return sentences
+
+
+def not_finite_note(entry: Entry) -> str:
+    """Return which images have a value that is not finite."""
+    shown = list(entry.not_finite[:_MOST_NAMES])
+    more = len(entry.not_finite) - len(shown)
+    if more:
+        shown.append(f"and {more} more")
+    return f"not finite on {len(entry.not_finite)} of {entry.scored} images: {'; '.join(shown)}"
 
 
 def value_cell(entry: Entry, decimals: int) -> Cell:
@@ -97,6 +140,7 @@ def value_cell(entry: Entry, decimals: int) -> Cell:
     return Cell(
         text=_number(entry, decimals),
         rank=entry.rank,
+        notes=(not_finite_note(entry),) if entry.not_finite else (),
         spread=entry.spread,
         short_text=_number(entry, min(decimals, _NARROW_DECIMALS)),
     )
@@ -164,6 +208,7 @@ def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) ->
         "recipe": request.recipe,
         "preprocessing": request.preprocessing,
         "protocol": request.protocol,
+        "images_not_finite": len(entry.not_finite),
     }
 
 
@@ -175,8 +220,18 @@ def _data_set(request: SummaryRequest, column: str) -> str:
 
 
 def _caption(request: SummaryRequest) -> str:
-    """Return what the figures are, in a few sentences."""
+    """Return what the figures are, in at most two lines of a column."""
     metrics = " / ".join(map(metric_title, request.metrics))
+    figures = f"{metrics}, {request.images_are}."
+    caption = f"{request.title}. {figures}"
+    if len(caption) > _LONGEST_CAPTION:
+        # The details begin with the whole title.
+        return f"{request.title.partition(':')[0]}. {figures}"
+    return caption
+
+
+def _details(request: SummaryRequest) -> str:
+    """Return how the figures came about, in a few sentences."""
     counts = []
     for column in request.columns:
         scored, whole = len(request.images[column.name]), request.expected_images(column.name)
@@ -189,18 +244,28 @@ def _caption(request: SummaryRequest) -> str:
     trained = f"{request.training} " if request.training else ""
     missing = _absent(request)
     absent = f"Not there: {missing}. " if missing else ""
-    average = "mean of the columns"
-    if missing:
-        average = "none, for a part of the columns is no average"
-    elif request.expected:
-        average = "none, for some columns are incomplete"
+    is_short = not _caption(request).startswith(f"{request.title}. ")
+    title = f"{request.title}. " if is_short else ""
     return (
-        f"{request.title}. Setting {request.setting}, {request.images_are}; recipe "
-        f"{request.recipe}; {metrics}, protocol {request.protocol}, preprocessing "
-        f"{request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}. "
-        f"{trained}Images scored{cut}: {', '.join(counts)}. {absent}Average: {average}; "
-        f"{BEST_AND_SECOND}."
+        f"{title}{BEST_AND_SECOND}. Setting {request.setting}; recipe {request.recipe}; "
+        f"protocol {request.protocol}, preprocessing {request.preprocessing}; "
+        f"seed{'s' if several else ''} {seeds}{spread}. "
+        f"{trained}Images scored{cut}: {', '.join(counts)}. {absent}Average: {_average(request)}."
     )
+
+
+def _average(request: SummaryRequest) -> str:
+    """Return what the average is over."""
+    if request.absent:
+        present = [column.name for column in request.columns if column.name not in request.absent]
+        hint = f" (--columns {','.join(present)} averages those that are there)"
+        return "none, for a part of the columns is no average" + (hint if present else "")
+    if request.expected:
+        return "none, for some columns are incomplete"
+    if request.left_out:
+        left_out = ", ".join(request.left_out)
+        return f"mean of the columns shown, which were chosen; without {left_out}"
+    return "mean of the columns"
 
 
 def _absent(request: SummaryRequest) -> str:

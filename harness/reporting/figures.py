@@ -44,6 +44,38 @@ def draw_ablation(result: AxisResult, stem: Path) -> list[Path]:
     return _save(figure, stem, dpi=150)
 
 
+def draw_matrix(
+    values: Sequence[Sequence[float | None]],
+    labels: tuple[Sequence[str], Sequence[str]],
+    axis_labels: tuple[str, str],
+    heading: tuple[str, str],
+    stem: Path,
+) -> list[Path]:
+    """Draw a matrix of averages, and return the files.
+
+    Args:
+        values: by row and column, None where one is missing.
+        labels: of the rows and of the columns.
+        axis_labels: what runs down and what runs across.
+        heading: the title, and how numbers are written.
+        stem: path of the files without suffix.
+    """
+    import numpy as np
+
+    matrix = np.array(values, dtype=float)
+    known = matrix[np.isfinite(matrix)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    rows, columns = labels
+    figure = _figure(2.4 + 0.9 * len(columns), 1.8 + 0.5 * len(rows))
+    axes = figure.subplots()
+    # Equal values are one colour, not a division by nothing.
+    limits = (low, high if high > low else low + 1)
+    _draw_heat(axes, matrix, (rows, columns), _HeatMap(heading[0], limits, "Blues", heading[1]))
+    axes.set_ylabel(axis_labels[0])
+    axes.set_xlabel(axis_labels[1])
+    return _save(figure, stem, dpi=150)
+
+
 def draw_prompts(label: str, analysis: Mapping[str, Any], stem: Path) -> list[Path]:
     """Draw expert load per level, prompt swaps and both similarities; return the files."""
     import numpy as np
@@ -55,13 +87,13 @@ def draw_prompts(label: str, analysis: Mapping[str, Any], stem: Path) -> list[Pa
         place.set_axis_off()
     for place, level in zip(axes[0], levels, strict=True):
         load = analysis["routing"][level]["expert_load"]
-        values = np.array([load[column] for column in columns])
+        values = np.array([load[column] for column in columns], dtype=float)
         experts = list(map(str, range(values.shape[1])))
         heat = _HeatMap(f"expert load, {level}", (0, 1), "Blues", ".2f")
         _draw_heat(place, values, (columns, experts), heat)
-    psnr_db = np.array(analysis["prompt_swap"]["psnr_db"])
+    psnr_db = np.array(analysis["prompt_swap"]["psnr_db"], dtype=float)
     lost_db = psnr_db - np.diag(psnr_db)[:, None]
-    bound = max(1.0, float(np.abs(lost_db).max()))
+    bound = float(np.abs(lost_db).max(initial=1.0, where=np.isfinite(lost_db)))
     heat = _HeatMap("prompt swap: dB minus own", (-bound, bound), "RdBu", ".1f")
     _draw_heat(axes[1, 0], lost_db, (columns, columns), heat)
     for row, name, shown, limits, colours in (
@@ -141,7 +173,7 @@ def _draw_heat(
     place.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=7)
     place.set_yticks(range(len(rows)), rows, fontsize=7)
     for (row, column), value in np.ndenumerate(values):
-        if np.isnan(value):
+        if not np.isfinite(value):
             continue
         red, green, blue, _ = image.cmap(image.norm(value))
         ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.published.audit import audit
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedRow, CitedTable
 from harness.reporting.paper_row import PaperRow, PaperValue
-from harness.reporting.summary import best_and_second
+from harness.reporting.ranks import best_and_second
 
 QUOTED_NOTE = "quoted by the source from elsewhere"
 

@@ -86,10 +86,12 @@ def _value(own: Summary, method: str, column: str, metric: _SharedMetric) -> Pap
     entry = own.entry(method, column, metric.measured)
     if entry is None:
         return None
+    cell = value_cell(entry, metric.digits)
     return PaperValue(
-        text=value_cell(entry, metric.digits).text,
+        text=cell.text,
         exact=repr(entry.value),
         rank=entry.rank,
+        notes=cell.notes,
         spread=entry.spread,
         scored=entry.scored,
         expected=entry.expected,

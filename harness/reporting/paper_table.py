@@ -7,12 +7,14 @@ origin are never ranked among each other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.config.errors import UsageError
 from harness.planning.plan import Plan
 from harness.published.reading import load_published
 from harness.published.tables import AVERAGE, CitedColumn, CitedTable, tables_of
+from harness.reporting.benchmark_table import not_finite_sentences
 from harness.reporting.paper_cited import cited_rows
 from harness.reporting.paper_own import own_detail, own_rows
 from harness.reporting.paper_row import PaperRow
@@ -34,10 +36,14 @@ from harness.reporting.table import (
     Table,
     metric_panel,
 )
+from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 from harness.store.results import Origin
 
 NOTHING_MEASURED = "Nothing was measured here: all values are cited."
+
+IMAGES_OF = "Images of"
+"""Label of the row that says which data set the values below it are of."""
 
 VENUE, DELTA = "venue", "delta"
 """Keys of the columns in addition to those of values."""
@@ -45,6 +51,7 @@ VENUE, DELTA = "venue", "delta"
 FIELDS = (
     *("setting", "origin", "from", "type", "method", "venue", "column", "metric", "value"),
     *("std_over_seeds", "images_scored", "images_expected", "rank", "protocol", "notes"),
+    "data_set",
 )
 """Columns of the CSV file."""
 
@@ -59,6 +66,8 @@ class PaperPart:
         heading: over the rows.
         detail: what the values were measured on, in half a sentence.
         rows: in order.
+        data_sets: by column, the data set whose images these rows are of; empty for cited rows,
+            whose columns are named after theirs.
     """
 
     origin: Origin
@@ -66,6 +75,7 @@ class PaperPart:
     heading: str
     detail: str
     rows: Sequence[PaperRow]
+    data_sets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,34 +85,40 @@ class PaperTable(TableReport):
     parts: tuple[PaperPart, ...]
 
 
-def paper_table_of(
-    plan: Plan | None, setting: str, source: str | None = None, recipe: str = ""
-) -> PaperTable:
+def paper_table_of(plan: Plan | None, setting: str, source: str | None = None) -> PaperTable:
     """Return a published table of a setting, with what is stored of a plan below it.
 
     Args:
         plan: what was measured; None for a setting that this installation cannot measure.
         setting: name of the setting.
         source: whose table, as ``cpl``; by default that of the first source.
-        recipe: name in the files where there is no plan.
 
     Raises:
-        UsageError: nothing is published of the setting, or by that source.
+        UsageError: nothing is published of the setting, or by that source, or columns are chosen.
     """
+    if plan is not None and plan.request.columns:
+        raise UsageError(
+            "--columns chooses and averages columns of what was measured, and a published table "
+            "has its own; leave --columns or --style paper out"
+        )
     cited = tables_of(load_published(), setting, source)[0]
     measured = reevaluated = None
     if plan is not None:
-        recipe = plan.recipe.name
         measured = summary_of(plan) if is_anything_stored(plan) else None
         reevaluated = reevaluated_summary(plan)
-    return paper_table(cited, measured, reevaluated, recipe)
+    found = paper_table(cited, measured, reevaluated)
+    if plan is None:
+        return found
+    own = [] if reevaluated is None else [method.id for method in reevaluated.request.methods]
+    identity = table_id(plan, source=cited.source, table=cited.table, reevaluated=own)
+    stem = table_stem(plan, identity, f"paper-{cited.source}")
+    return replace(found, stem=stem, identity=identity)
 
 
 def paper_table(
     cited: CitedTable,
     measured: Summary | None = None,
     reevaluated: Summary | None = None,
-    recipe: str = "",
 ) -> PaperTable:
     """Lay out a published table, with what this project has of it below.
 
@@ -120,13 +136,17 @@ def paper_table(
         columns=tuple(_columns(columns, facts)),
         panels=(metric_panel(cited.metrics),),
         parts=tuple(map(_table_part, parts)),
-        caption=_caption(cited, parts, facts),
+        caption=_caption(cited, facts),
+        details=_details(cited, parts),
         remarks=tuple(_remarks(cited, own, facts)),
         fields=FIELDS,
         records=list(_records(cited, parts)),
     )
-    stem = "-".join(filter(None, [cited.setting, recipe, "paper", cited.source]))
-    return PaperTable(table, stem, parts)
+    warnings: list[str] = []
+    for summary in own:
+        warnings += not_finite_sentences(summary)
+    stem = f"{cited.setting}-paper-{cited.source}"
+    return PaperTable(table, stem, parts, warnings=tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -174,7 +194,8 @@ def _own_part(origin: Origin, own: Summary, cited: CitedTable) -> Iterator[Paper
     name = origin.capitalize()
     # The columns are named after the cited data sets, so the part says what its images are.
     heading = f"{name} on synthetic data" if own.request.is_synthetic else name
-    yield PaperPart(origin, name, heading, own_detail(own, origin), rows)
+    data_sets = own.request.data_sets
+    yield PaperPart(origin, name, heading, own_detail(own, origin), rows, data_sets)
 
 
 def _value_columns(cited: CitedTable, own: Sequence[Summary]) -> list[CitedColumn]:
@@ -208,6 +229,12 @@ def _heading(group: str, label: str) -> str:
 
 def _table_part(part: PaperPart) -> Part:
     by_type: dict[str, list[Row]] = {}
+    if part.data_sets:
+        cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(""), (AVERAGE, ""): Cell("")}
+        cells[DELTA, ""] = Cell("")
+        for column, data_set in part.data_sets.items():
+            cells[column, ""] = Cell(data_set)
+        by_type[""] = [Row(IMAGES_OF, cells, is_of_columns=True)]
     for row in part.rows:
         by_type.setdefault(row.type, []).append(_table_row(row, part.origin))
     groups = []
@@ -229,18 +256,20 @@ def _table_row(row: PaperRow, origin: Origin) -> Row:
     return Row(row.method, cells, row.notes)
 
 
-def _caption(cited: CitedTable, parts: Sequence[PaperPart], facts: _Facts) -> str:
-    """Return what the figures are."""
+def _caption(cited: CitedTable, facts: _Facts) -> str:
+    """Return what the figures are, in two lines."""
     metrics = []
     for metric in cited.metrics:
         metrics.append(f"{metric.label} in {metric.unit}" if metric.unit else metric.label)
-    details = [f"{part.name}: {part.detail}" for part in parts]
     ranked = " within each part" if facts.parts > 1 else ""
     missing = f"; {MISSING} where nothing is known" if facts.gaps else ""
-    return (
-        f"{cited.title}. {' / '.join(metrics)}. {'. '.join(details)}. How the cited values "
-        f"were scored: {cited.protocol}. {BEST_AND_SECOND}{ranked}{missing}."
-    )
+    return f"{cited.title}. {' / '.join(metrics)}. {BEST_AND_SECOND}{ranked}{missing}."
+
+
+def _details(cited: CitedTable, parts: Sequence[PaperPart]) -> str:
+    """Return where the figures are from, and how they were scored."""
+    details = [f"{part.name}: {part.detail}" for part in parts]
+    return f"{'. '.join(details)}. How the cited values were scored: {cited.protocol}."
 
 
 def _remarks(cited: CitedTable, own: Sequence[Summary], facts: _Facts) -> Iterator[str]:
@@ -280,6 +309,7 @@ def _records(cited: CitedTable, parts: Sequence[PaperPart]) -> Iterator[Mapping[
                     "images_expected": value.expected,
                     "rank": value.rank,
                     "notes": "; ".join([*row.notes, *value.notes]),
+                    "data_set": part.data_sets.get(column, ""),
                 }
             for metric, difference in row.delta.items():
                 column = "average minus cited"

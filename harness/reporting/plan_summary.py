@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,31 +103,65 @@ def _method_row(runs: list[Run]) -> MethodRow:
         notes.append(f"{_weights_note(provenance, checkpoint.path.name)}, evaluated again")
     if runs[0].initial is not None:
         notes.append(f"training started from the weights in {runs[0].initial.name}")
-    notes += prompt_notes(stored_prompts(runs))
-    return MethodRow(method.id, method.label, method.spec.role == "reference", tuple(notes))
+    notes += prompt_notes(stored_prompts(runs), len(runs))
+    is_reference = method.spec.role == "reference"
+    return MethodRow(
+        id=method.id,
+        label=method.label,
+        reference=is_reference,
+        notes=tuple(notes),
+        is_input=is_reference and not method.spec.trained,
+        runs=len(runs),
+    )
 
 
 def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
-    images = plan.test.images_by_column()
-    is_synthetic = plan.source.name == "synthetic"
+    images = {}
+    left_out = []
+    of_columns = plan.test.images_by_column()
+    for column in plan.columns:
+        if column in plan.shown_columns:
+            images[column.name] = of_columns[column.name]
+        else:
+            left_out.append(column.label)
     return SummaryRequest(
         title=plan.setting.title,
         setting=plan.setting.name,
-        images_are="synthetic data" if is_synthetic else "real images",
+        images_are=_images_are(plan),
         data_sets=_data_sets(plan, images),
         preprocessing=plan.setting.preprocessing.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
-        columns=plan.columns,
+        columns=plan.shown_columns,
         metrics=tuple(_facts(name, plan) for name in plan.metrics),
         methods=tuple(rows),
         seeds=plan.seeds,
         images=images,
         centre_px=plan.test.centre_px,
-        absent=plan.absent_columns,
-        expected=plan.source.expected_images(plan.test, plan.setting),
+        absent={name: data for name, data in plan.absent_columns.items() if name in images},
+        expected=_expected(plan, images),
         training=training_sentence(plan),
+        left_out=tuple(left_out),
     )
+
+
+def _images_are(plan: Plan) -> str:
+    """Return what was scored, and how much of it at most."""
+    amount = plan.recipe.test.with_limit(plan.request.limit)
+    if plan.source.name == "synthetic":
+        most = amount.limit
+        return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
+    most = amount.most_images
+    return "real images" if most is None else f"real images, the first {most} of each column"
+
+
+def _expected(plan: Plan, images: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Return by shown column the images of a complete data set, where the one here has fewer."""
+    found = {}
+    for column, count in plan.source.expected_images(plan.test, plan.setting).items():
+        if column in images:
+            found[column] = count
+    return found
 
 
 def _data_sets(plan: Plan, images: dict[str, list[str]]) -> dict[str, str]:

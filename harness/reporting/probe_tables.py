@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 from harness.planning.plan import Plan
 from harness.reporting.figures import draw_prompts
 from harness.reporting.renderers import latex_plain, markdown, terminal
-from harness.reporting.renderers.latex_text import NEEDS
+from harness.reporting.renderers.latex_text import header
 from harness.reporting.table import MISSING, Table, plain_table
+from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import write_texts
 from harness.store.files import file_name
 from harness.store.prompt_files import stored_analysis
@@ -32,6 +33,9 @@ _SUMMARY_HEADS = (
 _SHORT_SUMMARY_HEADS = (
     *("Method", "own", "swap gap", "NMI (kinds)", "NMI (tasks)", "load", "cos.", "CKA"),
 )
+_LONGEST_LABEL = 60
+"""Bytes of a run's label in the name of its figure."""
+
 _UNSELECTED_NOTE = "Prompts that no image selects, forced on all; they count nowhere above."
 
 
@@ -41,6 +45,7 @@ class AnalysedRun:
 
     label: str
     analysis: Mapping[str, Any]
+    weights_id: str = ""
 
 
 def analysed_runs(plan: Plan) -> list[AnalysedRun]:
@@ -49,14 +54,14 @@ def analysed_runs(plan: Plan) -> list[AnalysedRun]:
     for run in plan.runs:
         analysis = stored_analysis(run.folder, run.score_id)
         if analysis:
-            found.append(AnalysedRun(run.label, analysis))
+            found.append(AnalysedRun(run.label, analysis, run.weights_id))
     return found
 
 
-def report(plan: Plan) -> str:
+def report(plan: Plan, width: int | None = None) -> str:
     """Return summary and prompt swaps for a terminal; empty where nothing is analysed."""
     runs = analysed_runs(plan)
-    return report_of(runs) if runs else ""
+    return report_of(runs, width) if runs else ""
 
 
 def write(plan: Plan, folder: Path) -> list[Path]:
@@ -64,22 +69,22 @@ def write(plan: Plan, folder: Path) -> list[Path]:
     runs = analysed_runs(plan)
     if not runs:
         return []
-    stem = f"{plan.setting.name}-{plan.recipe.name}-probes"
+    stem = table_stem(plan, table_id(plan), "probes")
     paths = write_texts(folder, stem, {".md": markdown_of(runs), ".tex": latex_of(runs)})
     for run in runs:
-        name = file_name(run.label, longest=80)
+        # Long labels are cut, so the weights' id keeps two runs apart.
+        name = "-".join(filter(None, [file_name(run.label, _LONGEST_LABEL), run.weights_id]))
         paths += draw_prompts(run.label, run.analysis, folder / f"{stem}-{name}")
     return paths
 
 
-def report_of(runs: Sequence[AnalysedRun]) -> str:
+def report_of(runs: Sequence[AnalysedRun], width: int | None = None) -> str:
     """Return the summary and the prompt swaps of several runs for a terminal."""
-    parts = [terminal.body(_summary(runs)), fill(SUMMARY_NOTE, 96)]
+    parts = [terminal.body(_summary(runs), width=width), terminal.wrapped(SUMMARY_NOTE, width)]
     for run in runs:
-        parts.append(
-            f"{run.label}: PSNR in dB of the row's images under the prompts of the column's\n"
-            + terminal.body(_swaps(run.analysis))
-        )
+        title = f"{run.label}: PSNR in dB of the row's images under the prompts of the column's"
+        swaps = terminal.body(_swaps(run.analysis), width=width)
+        parts.append(f"{terminal.wrapped(title, width)}\n{swaps}")
     return "\n\n".join(parts)
 
 
@@ -97,9 +102,9 @@ def markdown_of(runs: Sequence[AnalysedRun]) -> str:
 def latex_of(runs: Sequence[AnalysedRun]) -> str:
     """Return the summary and each run's prompt swaps as ``table`` environments."""
     summary = replace(
-        _summary(runs, _SHORT_SUMMARY_HEADS), name="probes", caption=f"Probes. {SUMMARY_NOTE}"
+        _summary(runs, _SHORT_SUMMARY_HEADS), name="probes", caption="Probes.", details=SUMMARY_NOTE
     )
-    parts = [NEEDS, latex_plain.plain(summary)]
+    parts = [latex_plain.plain(summary)]
     for number, run in enumerate(runs):
         caption = (
             f"{run.label}: PSNR in dB of the row's images under the prompts that the column's "
@@ -107,7 +112,8 @@ def latex_of(runs: Sequence[AnalysedRun]) -> str:
         )
         swaps = replace(_swaps(run.analysis), name=f"prompt-swap-{number}", caption=caption)
         parts.append(latex_plain.plain(swaps))
-    return "\n\n".join(parts) + "\n"
+    text = "\n\n".join(parts) + "\n"
+    return f"{header(text)}\n\n{text}"
 
 
 def _sections(analysis: Mapping[str, Any]) -> Iterator[Table]:
@@ -151,7 +157,7 @@ def _summary_line(run: AnalysedRun) -> list[str]:
 def _with_chance(information: Sequence[Mapping[str, Any]], name: str) -> str:
     """Return a mean over levels, and in brackets that of shuffled tasks."""
     by_chance = _mean_of(information, f"{name}_by_chance")
-    return f"{_mean_of(information, name):.2f} ({by_chance:.2f})"
+    return f"{_number(_mean_of(information, name), 2)} ({_number(by_chance, 2)})"
 
 
 def _swaps(analysis: Mapping[str, Any]) -> Table:
@@ -218,13 +224,16 @@ def _out_of_distribution(analysis: Mapping[str, Any]) -> Table:
     return plain_table(heads, lines)
 
 
-def _most_used(shares: Sequence[float]) -> str:
-    expert = max(range(len(shares)), key=shares.__getitem__)
-    return f"{expert}: {100 * shares[expert]:.0f}%"
+def _most_used(shares: Sequence[float | None]) -> str:
+    known = [share for share in shares if share is not None]
+    if len(known) < len(shares):
+        return MISSING
+    expert = max(range(len(known)), key=known.__getitem__)
+    return f"{expert}: {100 * known[expert]:.0f}%"
 
 
-def _decimals(values: Sequence[float]) -> list[str]:
-    return list(map("{:.2f}".format, values))
+def _decimals(values: Sequence[float | None]) -> list[str]:
+    return [_number(value, 2) for value in values]
 
 
 def _mean_of(levels: Sequence[Mapping[str, Any]], key: str) -> float:
@@ -233,19 +242,16 @@ def _mean_of(levels: Sequence[Mapping[str, Any]], key: str) -> float:
 
 
 def _mean(values: Iterable[float | None]) -> float:
+    """Return the mean; NaN if one is unknown, since the mean of a part is another one."""
     import numpy as np
 
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else float("nan")
+    floats = np.array(list(values), dtype=float)
+    return float(floats.mean()) if len(floats) else float("nan")
 
 
 def _number(value: float | None, digits: int, unit: str = "") -> str:
-    if value is None or value != value:  # NaN alone differs from itself
-        return MISSING
-    return f"{value:.{digits}f}{unit}"
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}{unit}"
 
 
 def _signed(value: float | None, unit: str = "") -> str:
-    if value is None or value != value:  # NaN alone differs from itself
-        return MISSING
-    return f"{value:+.2f}{unit}"
+    return MISSING if value is None or not math.isfinite(value) else f"{value:+.2f}{unit}"

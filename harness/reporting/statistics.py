@@ -14,6 +14,7 @@ Percentile intervals: Efron and Tibshirani, An Introduction to the Bootstrap (19
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,9 +65,15 @@ def natural_spread(seeds: int) -> Spread:
 
 
 def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> Paired | None:
-    """Pair results by seed, column and image; None unless both have the same and all of them."""
+    """Pair results by seed, column and image.
+
+    None unless both have the same and all of them, and every value is finite: a difference of the
+    rest would be that of other images.
+    """
     values, others = _by_image(results, metric), _by_image(baseline, metric)
     if not values or values.keys() != others.keys():
+        return None
+    if not all(map(math.isfinite, [*values.values(), *others.values()])):
         return None
     axes = _Axes.of(values)
     seeds, columns, clean_images = axes.seeds, axes.columns, axes.clean_images

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from harness.config.errors import HarnessError
 from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
+from harness.reporting.ranks import best_and_second, without_worse
 from harness.store.results import Result
 
 if TYPE_CHECKING:
@@ -21,12 +23,23 @@ EntryKey = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method of a table; a ``reference`` is shown and never ranked; notes are footnotes."""
+    """One method of a table.
+
+    Attributes:
+        id: of the method with its options.
+        label: as tables show it.
+        reference: whether it is shown and never ranked.
+        notes: footnotes.
+        is_input: whether it is the degraded input, below which nothing is marked as good.
+        runs: how many of its runs are shown; None for one per seed.
+    """
 
     id: str
     label: str
     reference: bool
     notes: tuple[str, ...] = ()
+    is_input: bool = False
+    runs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class SummaryRequest:
         preprocessing: id of the preprocessing of all results.
         protocol: id of the protocol of all results.
         recipe: name of the recipe.
-        columns: of the table.
+        columns: that are shown and averaged.
         metrics: of the table.
         methods: rows of the table.
         seeds: that were asked for.
@@ -50,6 +63,7 @@ class SummaryRequest:
         absent: by column, the data set that would fill it and is not on this disk.
         expected: by column, the images of a complete data set, where the one here has fewer.
         training: a sentence on what was trained on; empty for synthetic data.
+        left_out: labels of the setting's columns that were not asked for.
     """
 
     title: str
@@ -67,6 +81,7 @@ class SummaryRequest:
     centre_px: int | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
     training: str = ""
+    left_out: tuple[str, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -76,7 +91,7 @@ class SummaryRequest:
         return [*names, AVERAGE]
 
     def expected_images(self, column: str) -> int:
-        """Return how many images a complete value of a column stands on."""
+        """Return how many images a complete value of a column is the mean of."""
         return self.expected.get(column, len(self.images[column]))
 
     @property
@@ -90,12 +105,13 @@ class Entry:
     """One value: mean over seeds of means over images.
 
     Attributes:
-        value: in the metric's unit.
+        value: in the metric's unit; infinite or NaN where an image's value is.
         spread: sample standard deviation over seeds, None with one seed.
         seeds: how many were scored.
         scored: results, over images and seeds.
         expected: results of a complete value.
         rank: 1 or 2 for the best and the second, else None.
+        not_finite: the images whose value is not finite, each with it, as ``cat#0 (inf)``.
     """
 
     value: float
@@ -104,11 +120,17 @@ class Entry:
     scored: int
     expected: int
     rank: int | None = None
+    not_finite: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every expected image was scored."""
         return self.scored == self.expected
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every expected image was scored with a finite value: others are not compared."""
+        return self.complete and math.isfinite(self.value)
 
 
 @dataclass(frozen=True)
@@ -136,7 +158,7 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
         return Summary(request, entries)
     by_value = dict(tuple(frame.groupby(["method", "column", "metric"])))
     for row in request.methods:
-        seeds = 1 if _is_untrained(frame, row.id) else len(request.seeds)
+        seeds = len(request.seeds) if row.runs is None else row.runs
         for metric in request.metrics:
             for column in request.columns:
                 part = by_value.get((row.id, column.name, metric.id))
@@ -208,12 +230,10 @@ def _check_one(key: str, found: set[str], expected: str) -> None:
         )
 
 
-def _is_untrained(frame: pd.DataFrame, method: str) -> bool:
-    """Return whether a method has one seed whatever was asked: there was nothing to train."""
-    return set(frame.loc[frame["method"] == method, "seed"]) == {0}
-
-
 def _entry(part: pd.DataFrame, expected: int) -> Entry:
+    infinite = [value for value in part["value"] if not math.isfinite(value)]
+    if infinite:
+        return _not_finite(part, expected)
     means = part.groupby("seed")["value"].mean()
     return Entry(
         value=float(means.mean()),
@@ -224,6 +244,30 @@ def _entry(part: pd.DataFrame, expected: int) -> Entry:
     )
 
 
+def _not_finite(part: pd.DataFrame, expected: int) -> Entry:
+    """Return the entry of results of which some are not finite: a mean of the rest is no mean."""
+    several = part["seed"].nunique() > 1
+    images = []
+    for seed, image, value in zip(part["seed"], part["image"], part["value"], strict=True):
+        if not math.isfinite(value):
+            where = f"{image}, seed {seed}" if several else image
+            images.append(f"{where} ({value})")
+    return Entry(
+        value=math.fsum(part["value"]) if _one_infinity(part["value"]) else math.nan,
+        spread=None,
+        seeds=part["seed"].nunique(),
+        scored=len(part),
+        expected=max(expected, len(part)),
+        not_finite=tuple(images),
+    )
+
+
+def _one_infinity(values: Iterable[float]) -> bool:
+    """Return whether all values that are not finite are the same infinity."""
+    found = {str(value) for value in values if not math.isfinite(value)}
+    return len(found) == 1 and "nan" not in found
+
+
 def _average(
     frame: pd.DataFrame,
     method: str,
@@ -231,15 +275,16 @@ def _average(
     entries: Mapping[EntryKey, Entry],
     request: SummaryRequest,
 ) -> Entry | None:
-    """Return the plain mean of the columns; absent if one is missing or incomplete."""
+    """Return the mean of the columns; absent if one is missing, incomplete or not finite."""
     scored = expected = 0
     for column in request.columns:
         part = entries.get((method, column.name, metric))
-        if part is None or not part.complete:
+        if part is None or not part.is_whole:
             return None
         scored += part.scored
         expected += part.expected
-    own = frame[(frame["method"] == method) & (frame["metric"] == metric)]
+    is_own = (frame["method"] == method) & (frame["metric"] == metric)
+    own = frame[is_own]
     per_seed = own.groupby(["seed", "column"])["value"].mean().groupby("seed").mean()
     return Entry(
         value=float(per_seed.mean()),
@@ -251,12 +296,21 @@ def _average(
 
 
 def _ranked(entries: Mapping[EntryKey, Entry], request: SummaryRequest) -> dict[EntryKey, Entry]:
-    """Return the entries with best and second marked in every column, among ranked methods."""
+    """Return the entries with best and second marked in every column, among ranked methods.
+
+    What is worse than the degraded input is not marked, even if nothing is better.
+    """
     found = dict(entries)
     for metric in request.metrics:
         for column in request.column_names:
             shown = _shown_values(entries, request, column, metric)
-            for method, rank in best_and_second(shown, metric.higher_is_better).items():
+            ranks = best_and_second(shown, metric.higher_is_better)
+            for row in request.methods:
+                of_input = entries.get((row.id, column, metric.id))
+                if row.is_input and of_input is not None and of_input.is_whole:
+                    limit = round(of_input.value, metric.decimals)
+                    ranks = without_worse(ranks, shown, limit, metric.higher_is_better)
+            for method, rank in ranks.items():
                 key = (method, column, metric.id)
                 found[key] = replace(entries[key], rank=rank)
     return found
@@ -269,23 +323,6 @@ def _shown_values(
     shown = {}
     for row in request.methods:
         entry = entries.get((row.id, column, metric.id))
-        if entry is not None and entry.complete and not row.reference:
+        if entry is not None and entry.is_whole and not row.reference:
             shown[row.id] = round(entry.value, metric.decimals)
     return shown
-
-
-def best_and_second(values: Mapping[str, float], higher_is_better: bool) -> dict[str, int]:
-    """Return the rank of the best (1) and the second (2) of several values.
-
-    Equal values share a rank, and two bests leave no second. One value alone has no rank.
-    """
-    if len(values) < 2:
-        return {}
-    order = sorted(set(values.values()), reverse=higher_is_better)
-    best_is_shared = list(values.values()).count(order[0]) > 1
-    ranks = {}
-    for name, value in values.items():
-        rank = order.index(value) + 1
-        if rank == 1 or (rank == 2 and not best_is_shared):
-            ranks[name] = rank
-    return ranks

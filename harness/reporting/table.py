@@ -78,11 +78,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One method or value; a cell that is absent is a missing value."""
+    """One method or value; a cell that is absent is a missing value.
+
+    Attributes:
+        label: at its left.
+        cells: its values.
+        notes: footnotes of the row.
+        is_of_columns: whether it says something of each column and nothing of a metric; its cells
+            have an empty metric.
+    """
 
     label: str
     cells: Mapping[CellKey, Cell]
     notes: tuple[str, ...] = ()
+    is_of_columns: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,8 @@ class Table:
         columns: from left to right, those of words first.
         panels: the metrics by the grid in which text shows them.
         parts: the rows.
-        caption: what the figures are; see :data:`BEST_AND_SECOND`.
+        caption: what the figures are, in two lines; see :data:`BEST_AND_SECOND`.
+        details: how they came about, in sentences; in LaTeX a note below the table.
         heading: title of a section that holds the table alone, or empty.
         remarks: sentences below the table.
         fields: columns of the CSV file.
@@ -160,6 +170,7 @@ class Table:
     panels: tuple[Panel, ...]
     parts: tuple[Part, ...]
     caption: str
+    details: str = ""
     heading: str = ""
     remarks: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -228,12 +239,26 @@ class Table:
             signs.append(MARKS[place] * (doubled + 1))
         return "".join(signs)
 
-    def caption_with(self, marking: str) -> str:
-        """Return the caption; ``marking`` says how best and second are marked."""
-        sentence_start = f". {BEST_AND_SECOND}"
-        capital = marking[:1].upper() + marking[1:]
-        text = self.caption.replace(sentence_start, f". {capital}")
-        return text.replace(BEST_AND_SECOND, marking)
+    def caption_with(self, marking: str, is_short: bool = False) -> str:
+        """Return the caption with the details behind it, unless it ``is_short``.
+
+        ``marking`` says how best and second are marked.
+        """
+        whole = self.caption if is_short else f"{self.caption} {self.details}".strip()
+        return _with_marking(whole, marking)
+
+    def details_with(self, marking: str) -> str:
+        """Return the details alone."""
+        return _with_marking(self.details, marking)
+
+
+def _with_marking(text: str, marking: str) -> str:
+    """Return a text that says how best and second are marked; a sentence begins with a capital."""
+    capital = marking[:1].upper() + marking[1:]
+    begins = text.startswith(BEST_AND_SECOND)
+    text = text.replace(BEST_AND_SECOND, capital, 1) if begins else text
+    text = text.replace(f". {BEST_AND_SECOND}", f". {capital}")
+    return text.replace(BEST_AND_SECOND, marking)
 
 
 def metric_title(metric: MetricHeading) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.reporting.renderers import csv, latex, markdown, terminal
 from harness.reporting.table import Table
+from harness.reporting.table_files import check_free, marked
 from harness.store.files import file_name, remove_leftovers, write_text
 
 if TYPE_CHECKING:
@@ -22,14 +23,21 @@ class TableReport:
     Attributes:
         table: the model that all forms are made from.
         stem: name of its files, without their suffixes.
+        identity: what tells it from other tables; empty where nobody asked for a name.
+        warnings: sentences on what a reader must know before using the numbers.
     """
 
     table: Table
     stem: str
+    identity: str = field(default="", kw_only=True)
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
-    def to_text(self, colour: bool = False) -> str:
-        """Return the table for a terminal; without colours best is ``*`` and second ``_``."""
-        return terminal.render(self.table, colour)
+    def to_text(self, colour: bool = False, width: int | None = None) -> str:
+        """Return the table for a terminal of ``width`` characters, None for one of any width.
+
+        Without colours best is ``*`` and second ``_``.
+        """
+        return terminal.render(self.table, colour, width)
 
     def to_markdown(self) -> str:
         """Return the table in GitHub-flavoured Markdown."""
@@ -54,8 +62,15 @@ class TableReport:
         return frame
 
     def write(self, folder: Path) -> list[Path]:
-        """Write the table to ``folder`` as CSV, Markdown and LaTeX, and return the paths."""
+        """Write the table to ``folder`` as CSV, Markdown and LaTeX, and return the paths.
+
+        Raises:
+            UsageError: another table is stored there under the name of this one.
+        """
         texts = {".csv": self.to_csv(), ".md": self.to_markdown(), ".tex": self.to_latex()}
+        if self.identity:
+            check_free(folder, self.stem, self.identity)
+            texts = marked(texts, self.identity)
         return write_texts(folder, self.stem, texts)
 
     def __str__(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from harness.config.errors import RunError
 from harness.config.recipes import Optimisation
 from harness.method import Method
 from harness.training.validation import ValidationOutcome, Validator
@@ -61,16 +63,33 @@ class ScoredWeights:
             outcome = validator.score(method, device)
             method.load_state_dict(own)
         self.validation = outcome.text
-        if self.best_score is None or outcome.score > self.best_score:
+        if self._is_best(outcome.score):
             self.best_score, self.best_step = outcome.score, step
             if self.optimisation.scored_checkpoint == "best-on-validation":
                 weights = copied(method) if self.ema is None else self.ema
                 self.best = {key: value.clone() for key, value in weights.items()}
         return outcome
 
+    def _is_best(self, score: float) -> bool:
+        """Return whether a score is the best so far; one that is not finite never is."""
+        if not math.isfinite(score):
+            return False
+        best = self.best_score
+        return best is None or not math.isfinite(best) or score > best
+
     def final(self, method: Method) -> Mapping[str, Tensor]:
-        """Return the weights to score after the last step."""
+        """Return the weights to score after the last step.
+
+        Raises:
+            RunError: the best are asked for, and no validation had a finite score.
+        """
         if self.optimisation.scored_checkpoint == "best-on-validation":
+            if self.best is None and self.validation:
+                raise RunError(
+                    f"no validation had a finite score ({self.validation} at the last), so there "
+                    "are no best weights; train with a lower learning rate, or score the last "
+                    "weights with 'scored_checkpoint: last' in the recipe"
+                )
             scored = self.best
         else:
             scored = self.ema

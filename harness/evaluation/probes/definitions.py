@@ -16,13 +16,19 @@ Float = NDArray[np.float64]
 COLLAPSED_LOAD = 0.9
 """Expert load above which one expert counts as serving a task alone."""
 
+NO_EXPERT = -1
+"""Stands for the most weighted expert where weights are not finite."""
+
 
 def normalised_mutual_information(experts: Sequence[int], tasks: Sequence[str]) -> float:
     """Return I(expert; task) / H(task) of paired decisions.
 
     In [0, 1]: 0 if the expert is independent of the task, 1 if the task follows from the expert.
     That several experts share a task costs nothing; 0 by definition if there is one task only.
+    NaN if an expert is :data:`NO_EXPERT`.
     """
+    if NO_EXPERT in experts:
+        return float("nan")
     task = np.unique(np.asarray(tasks), return_inverse=True)[1]
     expert = np.unique(np.asarray(experts), return_inverse=True)[1]
     joint = np.zeros((task.max() + 1, expert.max() + 1))
@@ -49,8 +55,13 @@ def chance_normalised_mutual_information(
 
 
 def relative_entropy(weights: ArrayLike) -> float:
-    """Return the entropy of shares (experts,) over its maximum: 0 one expert, 1 all alike."""
+    """Return the entropy of shares (experts,) over its maximum: 0 one expert, 1 all alike.
+
+    NaN where a share is not finite.
+    """
     shares = np.asarray(weights, dtype=float)
+    if not np.isfinite(shares).all():
+        return float("nan")
     if len(shares) < 2:
         return 0.0
     return float(_entropy(shares / shares.sum()) / np.log(len(shares)))
@@ -98,18 +109,26 @@ def prompt_swap_gaps_db(psnr_db: ArrayLike, families: Sequence[str]) -> list[flo
 
 
 def prompt_swap_gap_db(psnr_db: ArrayLike, families: Sequence[str]) -> float:
-    """Return the mean of :func:`prompt_swap_gaps_db`; 0 if no family has another."""
-    gaps = [gap for gap in prompt_swap_gaps_db(psnr_db, families) if not np.isnan(gap)]
-    return float(np.mean(gaps)) if gaps else 0.0
+    """Return the mean of :func:`prompt_swap_gaps_db`; 0 if no family has another.
+
+    NaN if a gap is not finite: the mean of the others would be that of other tasks.
+    """
+    if len(set(families)) < 2:
+        return 0.0
+    gaps = prompt_swap_gaps_db(psnr_db, families)
+    return float(np.mean(gaps)) if np.isfinite(gaps).all() else float("nan")
 
 
 def collapsed(expert_load: Mapping[str, Mapping[str, Sequence[float]]]) -> bool:
     """Return whether at every level one expert alone serves all tasks.
 
-    ``expert_load`` is level -> task -> share of the weight of each expert.
+    ``expert_load`` is level -> task -> share of the weight of each expert. Of shares that are not
+    finite nothing is known, so it is not said of them.
     """
     for tasks in expert_load.values():
-        shares = np.array(list(tasks.values()))
+        shares = np.array(list(tasks.values()), dtype=float)
+        if not np.isfinite(shares).all():
+            return False
         if len(set(shares.argmax(axis=1))) > 1 or shares.max(axis=1).min() < COLLAPSED_LOAD:
             return False
     return True

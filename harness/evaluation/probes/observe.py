@@ -12,7 +12,8 @@ from torch import Tensor
 
 from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
-from harness.evaluation.restore import to_batch
+from harness.evaluation.probes.definitions import NO_EXPERT
+from harness.evaluation.restore import clamped, to_batch
 from harness.method import Override, Prompted
 
 Float = NDArray[np.float64]
@@ -35,7 +36,9 @@ class Observed:
     chosen: int | None
 
     def expert(self, level: str) -> int:
-        """Return the prompt with the largest weight."""
+        """Return the prompt with the largest weight; ``NO_EXPERT`` if weights are not finite."""
+        if not torch.isfinite(self.weights[level]).all():
+            return NO_EXPERT
         return int(self.weights[level].argmax())
 
     def one_hot(self, prompt: int) -> dict[str, Tensor]:
@@ -136,5 +139,5 @@ class Observer:
 
 
 def _psnr_db(restored: Tensor, pair: Pair) -> float:
-    image = restored[0].float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
+    image = clamped(restored)[0].cpu().numpy().transpose(1, 2, 0)
     return psnr_rgb(image, pair.clean)

@@ -106,11 +106,11 @@ def _out_of_distribution(observer: Observer, test: TestSet) -> list[dict[str, An
 
 
 def _plain(value: Any) -> Any:
-    """Round floats, and turn NaN into None, throughout nested values."""
+    """Round floats, and turn what is not finite into None, throughout nested values."""
     if isinstance(value, dict):
         return {key: _plain(of_key) for key, of_key in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, float):
-        return None if np.isnan(value) else round(value, 5)
+        return round(value, 5) if np.isfinite(value) else None
     return value

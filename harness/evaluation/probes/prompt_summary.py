@@ -22,6 +22,7 @@ from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
 from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.pairs import summary_pair
+from harness.evaluation.restore import clamped
 
 _SIDE_PX = 128
 
@@ -115,7 +116,7 @@ def _stacked(pairs: Sequence[Pair]) -> Tensor:
 
 
 def _psnrs_db(restored: Tensor, pairs: Sequence[Pair]) -> list[float]:
-    images = restored.float().clamp(0, 1).cpu().numpy().transpose(0, 2, 3, 1)
+    images = clamped(restored).cpu().numpy().transpose(0, 2, 3, 1)
     return [psnr_rgb(image, pair.clean) for image, pair in zip(images, pairs, strict=True)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.reporting.renderers.folding import Sheet, folded
 from harness.reporting.table import MISSING, Cell, Column, Panel, Row, Table
 
 
@@ -18,6 +19,7 @@ class GridStyle:
         escape: returns words so that they are shown as they are.
         part: returns the heading of a part as shown.
         group: returns the heading of a group of rows as shown.
+        gap: characters between two columns.
     """
 
     lines: str
@@ -25,19 +27,34 @@ class GridStyle:
     escape: Callable[[str], str]
     part: Callable[[str], str]
     group: Callable[[str], str]
+    gap: int = 3
 
 
-def grid(table: Table, style: GridStyle) -> str:
-    """Return the grids of a table, one per panel, with an empty line between them."""
+def grid(table: Table, style: GridStyle, width: int | None = None) -> str:
+    """Return the grids of a table, one per panel, with an empty line between them.
+
+    A panel that is wider than ``width`` becomes several grids of fewer columns.
+    """
+    from tabulate import tabulate
+
     grids = []
     for panel in table.panels:
-        grids.append(_panel_grid(table, panel, style))
+        whole = _sheet(table, panel, style)
+        sheets = [whole] if width is None else folded(whole, width, style.gap)
+        for sheet in sheets:
+            grids.append(
+                tabulate(
+                    sheet.lines,
+                    headers=sheet.heads,
+                    tablefmt=style.lines,
+                    disable_numparse=True,
+                    colalign=sheet.alignment if sheet.lines else None,
+                )
+            )
     return "\n\n".join(grids)
 
 
-def _panel_grid(table: Table, panel: Panel, style: GridStyle) -> str:
-    from tabulate import tabulate
-
+def _sheet(table: Table, panel: Panel, style: GridStyle) -> Sheet:
     shown = [column for column in table.columns if _is_shown(column, panel, table)]
     heads = [style.escape(panel.heading)]
     for column in shown:
@@ -51,13 +68,7 @@ def _panel_grid(table: Table, panel: Panel, style: GridStyle) -> str:
                 lines.append(_heading_line(style.group(group.heading), len(shown)))
             for row in group.rows:
                 lines.append(_line(table, panel, row, shown, style))
-    return tabulate(
-        lines,
-        headers=heads,
-        tablefmt=style.lines,
-        disable_numparse=True,
-        colalign=_alignment(table, shown) if lines else None,
-    )
+    return Sheet(heads, lines, _alignment(table, shown))
 
 
 def _is_shown(column: Column, panel: Panel, table: Table) -> bool:
@@ -88,7 +99,7 @@ def _line(
 
 def _cells(row: Row, column: Column, panel: Panel) -> list[Cell | None]:
     """Return a row's values of a column, one for each metric of a panel."""
-    if not column.per_metric:
+    if not column.per_metric or row.is_of_columns:
         return [row.cells.get((column.key, ""))]
     cells = []
     for metric in panel.metrics:

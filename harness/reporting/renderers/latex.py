@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.reporting.renderers.latex_plain import plain
 from harness.reporting.renderers.latex_stacked import stacked
-from harness.reporting.renderers.latex_text import NEEDS
+from harness.reporting.renderers.latex_text import header
 from harness.reporting.renderers.latex_wide import wide
 from harness.reporting.table import Table
 
@@ -15,4 +15,5 @@ def render(table: Table) -> str:
         return stacked(table)
     if table.layout == "wide":
         return wide(table)
-    return f"{NEEDS}\n{plain(table)}\n"
+    text = plain(table)
+    return f"{header(text)}\n{text}\n"

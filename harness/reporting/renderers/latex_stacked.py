@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
+from harness.reporting.renderers.latex_layout import (
+    COLUMN_PT,
+    FOOTNOTE_PT,
+    blocks,
+    broken_label,
+    cell_width_pt,
+    known_columns,
+    width_pt,
+)
 from harness.reporting.renderers.latex_text import (
     MARKING,
-    NEEDS,
     centred,
     column_label,
     escape,
+    header,
     rule_below,
     with_spread,
 )
@@ -25,45 +35,72 @@ from harness.reporting.table import (
     grouped_columns,
 )
 
-_COLUMNS_SIDE_BY_SIDE = 7
+_LONGEST_LABEL = 12
+"""Characters of a method's name that stay on one line."""
 
 
 def stacked(table: Table) -> str:
     """Return a ``table`` environment; columns that do not fit side by side form several blocks."""
     # Spreads over seeds make cells wider, which the gaps between them pay for.
-    gap = 2 if table.has_spread else 3
+    gap_pt = 2 if table.has_spread else 3
+    layout = _Layout(table, gap_pt)
     lines = [
-        NEEDS,
         r"\begin{table}[tb]",
         r"  \centering",
-        rf"  \caption{{{escape(table.caption_with(MARKING))}}}",
+        rf"  \caption{{{escape(table.caption_with(MARKING, is_short=True))}}}",
         rf"  \label{{tab:{re.sub(r'[^a-zA-Z0-9-]+', '-', table.name)}}}",
         r"  \par\smallskip",
         r"  \footnotesize",
-        rf"  \setlength{{\tabcolsep}}{{{gap}pt}}",
+        rf"  \setlength{{\tabcolsep}}{{{gap_pt}pt}}",
     ]
-    for number, columns in enumerate(_blocks(table)):
+    for number, columns in enumerate(blocks(known_columns(table), layout.fits)):
         if number:
             lines.append(r"  \par\smallskip")
         lines += _block(table, columns)
-    if table.footnotes:
-        text = r" \\ ".join(map(escape, table.footnotes))
-        lines.append(rf"  \par\smallskip\parbox{{\linewidth}}{{\scriptsize {text}}}")
+    lines += _note(table)
     lines.append(r"\end{table}")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return f"{header(text)}\n{text}"
 
 
-def _blocks(table: Table) -> list[list[Column]]:
-    """Cut columns into parts of like size; trailing ones are in the last part."""
-    columns = grouped_columns(table.columns)
-    trailing = table.columns[len(columns) :]
-    count = max(1, -(-len(columns) // _COLUMNS_SIDE_BY_SIDE))
-    size = max(1, -(-len(columns) // count))
-    blocks = []
-    for start in range(0, max(1, len(columns)), size):
-        blocks.append(columns[start : start + size])
-    blocks[-1] += trailing
-    return blocks
+def _note(table: Table) -> list[str]:
+    """Return the details and the footnotes below the table."""
+    texts = [table.details_with(MARKING), *table.remarks, *table.footnotes]
+    shown = [escape(text) for text in texts if text]
+    if not shown:
+        return []
+    text = r" \\ ".join(shown)
+    return [rf"  \par\smallskip\parbox{{\linewidth}}{{\scriptsize\raggedright {text}}}"]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Answers whether columns fit side by side into a text column."""
+
+    table: Table
+    gap_pt: float
+
+    def fits(self, columns: Sequence[Column]) -> bool:
+        total = self._label_pt()
+        for name, members in groupby(columns, key=lambda column: column.group):
+            widths = [self._column_pt(column) + 2 * self.gap_pt for column in members]
+            total += max(sum(widths), width_pt(name, FOOTNOTE_PT) + 2 * self.gap_pt)
+        return total <= COLUMN_PT
+
+    def _label_pt(self) -> float:
+        widest = width_pt("Method", FOOTNOTE_PT)
+        for row in self.table.rows:
+            for line in _label_lines(self.table, row):
+                widest = max(widest, width_pt(line, FOOTNOTE_PT))
+        return widest
+
+    def _column_pt(self, column: Column) -> float:
+        widest = width_pt(column.label, FOOTNOTE_PT)
+        for row in self.table.rows:
+            for (key, _), cell in row.cells.items():
+                if key == column.key:
+                    widest = max(widest, cell_width_pt(cell, FOOTNOTE_PT))
+        return widest
 
 
 def _block(table: Table, columns: Sequence[Column]) -> list[str]:
@@ -96,38 +133,46 @@ def _heads(columns: Sequence[Column]) -> list[str]:
         rules.append(rule_below(place, count))
         place += count
     labels = map(column_label, columns)
-    return [
-        f"    & {' & '.join(groups)}{' &' * trailing} \\\\",
-        f"    {' '.join(rules)}",
-        f"    Method & {' & '.join(labels)} \\\\",
-    ]
+    lines = []
+    if groups:
+        lines.append(f"    & {' & '.join(groups)}{' &' * trailing} \\\\")
+        lines.append(f"    {' '.join(rules)}")
+    return [*lines, f"    Method & {' & '.join(labels)} \\\\"]
 
 
 def _panel_lines(table: Table, panel: Panel, columns: Sequence[Column]) -> list[str]:
+    """Return the lines of a panel; a name that is long goes on beside the further metrics."""
     rows = list(table.rows)
     lines = []
     for row in rows:
-        for metric in panel.metrics:
-            lines.append(_line(table, row, columns, panel, metric))
+        names = _label_lines(table, row)
+        for place in range(max(len(names), len(panel.metrics))):
+            name = escape(names[place]) if place < len(names) else ""
+            values = [""] * len(columns)
+            if place < len(panel.metrics):
+                values = _values(table, row, columns, panel, panel.metrics[place])
+            lines.append(f"    {name} & {' & '.join(values)} \\\\")
         if len(panel.metrics) > 1 and row is not rows[-1]:
             lines.append(r"    \addlinespace[2pt]")
     return lines
 
 
-def _line(
+def _label_lines(table: Table, row: Row) -> list[str]:
+    return broken_label(row.label + table.marks(row.notes), _LONGEST_LABEL)
+
+
+def _values(
     table: Table, row: Row, columns: Sequence[Column], panel: Panel, metric: MetricHeading
-) -> str:
-    is_first = metric is panel.metrics[0]
+) -> list[str]:
+    is_first = metric is panel.metrics[0] and panel == table.panels[0]
     texts = []
     for column in columns:
-        key = (column.key, metric.id if column.per_metric else "")
-        cell = row.cells.get(key)
-        if not column.per_metric and not (is_first and panel == table.panels[0]):
+        if not column.per_metric and not is_first:
             texts.append("")
+            continue
+        cell = row.cells.get((column.key, metric.id if column.per_metric else ""))
+        if cell is None:
+            texts.append(MISSING)
         else:
-            texts.append(MISSING if cell is None else with_spread(cell))
-    # Long names break after the signs between options instead of widening the table.
-    label = escape(row.label + table.marks(row.notes))
-    label = re.sub(r"([:=]|\\_)", r"\1\\allowbreak{}", label)
-    name = rf"\parbox[t]{{0.17\linewidth}}{{\raggedright {label}}}" if is_first else ""
-    return f"    {name} & {' & '.join(texts)} \\\\"
+            texts.append(with_spread(cell) + escape(table.marks(cell.notes)))
+    return texts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.reporting.table import Cell, Column
+import re
+
+from harness.reporting.table import MISSING, Cell, Column
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -18,9 +20,15 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "σ": r"$\sigma$",
+    "α": r"$\alpha$",
     "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "σ": r"$\sigma$",
+    "τ": r"$\tau$",
     "Δ": r"$\Delta$",
+    "−": "$-$",
     "×": r"$\times$",
     "±": r"$\pm$",
     "†": r"$^{\dagger}$",
@@ -41,8 +49,30 @@ MARKING = "best bold, second underlined"
 """How best and second are marked."""
 
 
+_NEEDS_OTHER = (
+    "% Holds characters that pdfLaTeX lacks: compile with XeLaTeX or LuaLaTeX, and a font that has "
+    "them,\n% as with \\usepackage{fontspec}\\setmainfont{Noto Serif CJK SC}."
+)
+_LAST_OF_PDFLATEX = 0x17F
+"""Code of the last letter that pdfLaTeX prints without further packages."""
+
+
+def header(text: str) -> str:
+    """Return the comments over a table whose source is ``text``: what it needs."""
+    needs_other = any(ord(character) > _LAST_OF_PDFLATEX for character in text)
+    return f"{NEEDS}\n{_NEEDS_OTHER}" if needs_other else NEEDS
+
+
+def value(text: str) -> str:
+    """Return figures as LaTeX, with minus signs instead of hyphens."""
+    if text == MISSING:
+        return text
+    parts = re.split(r"(?<![\w-])-(?=\d)", text)
+    return "$-$".join(map(escape, parts))
+
+
 def escape(text: str) -> str:
-    """Return ``text`` so that pdfLaTeX prints it; what it cannot print becomes ``?``."""
+    """Return ``text`` as LaTeX source; :func:`header` says what its characters need."""
     parts: list[str] = []
     for character in text:
         if character in SPECIAL:
@@ -50,21 +80,21 @@ def escape(text: str) -> str:
         elif character == "-" and parts and parts[-1] == "-":
             parts.append("{}-")  # two hyphens would become a dash
         else:
-            printable = character.isprintable() and ord(character) < 0x250
-            parts.append(character if printable else " " if character.isspace() else "?")
+            is_shown = character.isprintable() and not character.isspace()
+            parts.append(character if is_shown else " " if character.isspace() else "?")
     return "".join(parts)
 
 
 def ranked(text: str, rank: int | None) -> str:
     """Return a value, bold if it is the best and underlined if it is the second."""
     command = {1: r"\textbf", 2: r"\underline"}.get(rank or 0, "")
-    return rf"{command}{{{escape(text)}}}" if command else escape(text)
+    return rf"{command}{{{value(text)}}}" if command else value(text)
 
 
 def with_spread(cell: Cell) -> str:
     """Return a value marked by its rank; its spread stays small and plain."""
-    value, sign, spread = (cell.short_text or cell.text).partition("±")
-    shown = ranked(value, cell.rank)
+    number, sign, spread = (cell.short_text or cell.text).partition("±")
+    shown = ranked(number, cell.rank)
     return rf"{shown}{{\tiny$\pm${escape(spread)}}}" if sign else shown
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
+from harness.reporting.renderers.latex_layout import known_columns
 from harness.reporting.renderers.latex_text import (
     MARKING,
-    NEEDS,
     centred,
     column_label,
     escape,
+    header,
     ranked,
     rule_below,
 )
@@ -41,6 +43,8 @@ _NARROW_GAPS = 8
 
 def wide(table: Table) -> str:
     """Return a ``table*`` environment with a rule between its parts."""
+    columns = known_columns(table)
+    table = replace(table, columns=tuple(columns))
     count = len(table.metrics) * len(table.value_columns)
     label = re.sub(r"[^a-zA-Z0-9-]+", "-", table.name)
     sizes = [
@@ -50,10 +54,9 @@ def wide(table: Table) -> str:
         rf"  \setlength{{\tabcolsep}}{{{'2.5pt' if count > _NARROW_GAPS else '5pt'}}}",
     ]
     lines = [
-        NEEDS,
         r"\begin{table*}[tb]",
         r"  \centering",
-        rf"  \caption{{{_breakable(escape(table.caption_with(MARKING)))}}}",
+        rf"  \caption{{{_breakable(escape(table.caption_with(MARKING, is_short=True)))}}}",
         rf"  \label{{tab:{label}}}",
         r"  \par\smallskip",
         *sizes,
@@ -74,7 +77,8 @@ def wide(table: Table) -> str:
         if body is not bodies[0]:
             lines += [r"  \par\medskip"] if fits_one_page else continued
         lines += body
-    return "\n".join([*lines, *_below(table), r"\end{table*}"]) + "\n"
+    text = "\n".join([*lines, *_below(table), r"\end{table*}"]) + "\n"
+    return f"{header(text)}\n{text}"
 
 
 def _panels(table: Table, count: int) -> list[Sequence[MetricHeading]]:
@@ -84,7 +88,7 @@ def _panels(table: Table, count: int) -> list[Sequence[MetricHeading]]:
 
 
 def _below(table: Table) -> list[str]:
-    notes = [*table.remarks, *table.footnotes]
+    notes = list(filter(None, [table.details_with(MARKING), *table.remarks, *table.footnotes]))
     if not notes:
         return []
     sentences = []
@@ -112,6 +116,9 @@ def _tabular(table: Table, metrics: Sequence[MetricHeading]) -> list[str]:
                     lines.append(r"    \addlinespace[2pt]")
                 lines.append(rf"    {whole}{{\emph{{{escape(group.heading)}}}}} \\")
             for row in group.rows:
+                if row.is_of_columns:
+                    lines.append(_columns_line(table, row, len(metrics)))
+                    continue
                 lines.append(_line(table, row, metrics))
                 lines += _spread_line(table, row, metrics)
     return [*lines, r"    \bottomrule", r"  \end{tabular}"]
@@ -172,6 +179,20 @@ def _line(table: Table, row: Row, metrics: Sequence[MetricHeading]) -> str:
     return f"    {' & '.join(texts)} \\\\"
 
 
+def _columns_line(table: Table, row: Row, each: int) -> str:
+    """Return a line that says something of each column; the same of all is said once."""
+    texts = [rf"\emph{{{escape(row.label)}}}", *[""] * len(table.text_columns)]
+    columns = grouped_columns(table.value_columns)
+    shown = [row.cells.get((column.key, ""), Cell("")).text for column in columns]
+    if len(set(shown)) == 1:
+        texts.append(centred(rf"\emph{{{escape(shown[0])}}}", each * len(columns)))
+    else:
+        texts += [centred(rf"{{\tiny {escape(text)}}}", each) for text in shown]
+    trailing = len(table.value_columns) - len(columns)
+    texts += [""] * (each * trailing)
+    return f"    {' & '.join(texts)} \\\\"
+
+
 def _name(label: str) -> str:
     if len(label) <= _LONGEST_NAME:
         return escape(label)
@@ -187,9 +208,9 @@ def _value(table: Table, column: Column, cell: Cell | None) -> str:
         return MISSING
     if column.is_signed:
         return f"${cell.text}$" if cell.text else ""
-    value, _, spread = cell.text.partition("±")
-    value += "".join(spread.partition(" ")[1:])
-    shown = ranked(value, cell.rank)
+    number, _, spread = cell.text.partition("±")
+    number += "".join(spread.partition(" ")[1:])
+    shown = ranked(number, cell.rank)
     return shown + (rf"\rlap{{{escape(table.marks(cell.notes))}}}" if cell.notes else "")
 
 
