@@ -1,12 +1,11 @@
-"""Every flag that several subcommands share, declared once, and the request that they make.
+"""Every flag that several subcommands share, declared once.
 
-A flag that is not given leaves the value of ``--config``, and that leaves the subcommand's default.
+:func:`harness.cli.requests.request_of` makes a request of them. A flag that is not given leaves the
+value of ``--config``, and that leaves the subcommand's default.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,7 +17,7 @@ from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
 if TYPE_CHECKING:
-    from harness.api import Plan, Resources, RunRequest
+    from harness.api import Resources
 
 Plugins = Annotated[
     list[Path] | None,
@@ -302,43 +301,6 @@ class ArchiveFlags:
     ] = None
 
 
-def request_of(
-    defaults: Mapping[str, Any], config: Path | None, *groups: Mapping[str, Any]
-) -> RunRequest:
-    """Return the request of a command line.
-
-    Args:
-        defaults: the subcommand's own.
-        config: file of ``--config``.
-        groups: values of the flags that were given.
-
-    Raises:
-        UsageError: an unknown key in the file, or a value that does not fit; names where.
-    """
-    from harness.api import RunRequest
-    from harness.config.parsing import parse, read_yaml
-
-    values = dict(defaults)
-    where = "the command line"
-    if config is not None:
-        content = read_yaml(config)
-        parse(RunRequest, content, str(config))
-        values = merged(values, content)
-    for group in groups:
-        values = merged(values, group)
-    return parse(RunRequest, values, where)
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with ``changes``; mappings are merged key by key."""
-    result = dict(values)
-    for key, value in changes.items():
-        known = result.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
-    return result
-
-
 def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
     """Return the pairs of a repeatable flag such as ``NAME=FILE``.
 
@@ -352,15 +314,3 @@ def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
             raise UsageError(f"{flag} '{text}' is not {form}, each name once")
         found[name] = value
     return found
-
-
-def plan_of(request: RunRequest) -> Plan:
-    """Return the plan of a request; hashing many files is logged."""
-    from harness.api import plan
-
-    return plan(request, on_progress=_log_hashing)
-
-
-def _log_hashing(done: int, total: int) -> None:
-    if total >= 1000 and (done % 500 == 0 or done == total):
-        print(f"hashed {done} of {total} files, once", file=sys.stderr, flush=True)
