@@ -165,7 +165,7 @@ class BuildContext:
         tasks: task names in the order of the setting.
         required: trained, frozen modules of the spec's ``requires``, by name.
         host: builds the network of the spec's ``host`` from its options.
-        read_weights: reads any checkpoint as tensors by name; its errors name the file.
+        read_weights: reads a file of weights as tensors by name, by the rule for all checkpoints.
     """
 
     options: Any
@@ -241,7 +241,6 @@ class Method(Protocol):
 
         ``tasks`` is given only to a method whose spec declares ``needs_task_labels``.
         """
-        ...
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return named, weighted loss terms whose sum is minimised.
@@ -285,11 +284,9 @@ class Prompted(Protocol):
 
         ``rng`` is given in training, for networks with noise of their own.
         """
-        ...
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return forced prompts where something other than the router chooses, else None."""
-        ...
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""

@@ -23,10 +23,11 @@ from harness.planning.studies import load_study, methods_of, study_names
 from harness.registry import catalogue
 from harness.reporting.ablation_results import AxisResult, ValueResult
 from harness.reporting.ablation_table import AblationTable, ablation_table, ablation_tables
+from harness.reporting.cross_table import CrossTable
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
 from harness.store.archive import export_runs, import_runs, read_archive
 from harness.store.files import write_json
-from harness.store.results import Result, append
+from harness.store.results import Result, append, read
 from harness.store.stored_run import StoredRun
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
@@ -63,9 +64,15 @@ def rows(
 
 
 def planned(
-    out: Path, methods: Sequence[str], seeds: tuple[int, ...] = (0, 1), recipe: str = "smoke"
+    out: Path,
+    methods: Sequence[str],
+    seeds: tuple[int, ...] = (0, 1),
+    recipe: str = "smoke",
+    columns: tuple[str, ...] = (),
 ) -> Plan:
-    return make_plan(RunRequest(methods=tuple(methods), recipe=recipe, seeds=seeds, out=out))
+    return make_plan(
+        RunRequest(methods=tuple(methods), recipe=recipe, seeds=seeds, out=out, columns=columns)
+    )
 
 
 def number(photograph: str) -> int:
@@ -159,6 +166,15 @@ def test_photographs_of_other_columns_are_no_substitute() -> None:
     assert sorted(len(group) for group in paired.groups) == [3, 3]
     found = difference(paired, "images")
     assert (found.low, found.high) == pytest.approx((2, 2))
+
+
+def test_values_that_are_not_finite_are_not_paired() -> None:
+    """A bootstrap over the rest would be one of other images."""
+    full = rows(lambda s, c, p: 1.0)
+    for value in (float("nan"), float("inf")):
+        broken = [replace(full[0], value=value), *full[1:]]
+        assert pair(broken, full, "psnr") is None
+        assert pair(full, broken, "psnr") is None
 
 
 def test_what_is_not_the_same_is_not_paired() -> None:
@@ -269,7 +285,7 @@ def table(**changes: object) -> AblationTable:
         "spread": "seeds and images",
         **changes,
     }
-    return ablation_table(AxisResult(**facts), "mini")  # type: ignore[arg-type]
+    return ablation_table(AxisResult(**facts), "stem")  # type: ignore[arg-type]
 
 
 def test_tables_show_differences_failures_and_what_intervals_are_over(tmp_path: Path) -> None:
@@ -278,7 +294,7 @@ def test_tables_show_differences_failures_and_what_intervals_are_over(tmp_path: 
         assert "3: RunError: not finite" in text
         assert "failed" in text
         assert "over seeds and images" in " ".join(text.split())
-    assert "not over seeds" in table(spread="images").table.caption
+    assert "not over seeds" in table(spread="images").table.details
     assert r"$\Delta$ PSNR" in table().to_latex()
     lines = list(csv.DictReader(io.StringIO(table().to_csv())))
     assert [line["delta"] for line in lines] == ["", "0.5", ""]
@@ -288,7 +304,7 @@ def test_tables_show_differences_failures_and_what_intervals_are_over(tmp_path: 
     assert all(path.stat().st_size > 2000 for path in figures)
     content = json.loads(json.dumps(table().as_json()))
     assert [value["label"] for value in content["values"]] == ["1", "2", "3"]
-    assert content["caption"] == table().table.caption
+    assert content["caption"] == f"{table().table.caption} {table().table.details}"
 
 
 # --- results as files --------------------------------------------------------------------
@@ -365,13 +381,103 @@ def test_columns_without_data_leave_the_others_their_differences(tmp_path: Path)
     assert set(part.result.values[1].columns) == set(whole.result.values[1].columns) - {"Dehaze"}
 
 
+def crossed(folder: Path, cross: str = "[k, n]", second: str = "cpr_count: 2") -> Path:
+    """Write a study of two axes that are crossed."""
+    path = folder / "crossed.yaml"
+    path.write_text(
+        "title: Two things\nbase: cpl\n"
+        f"cross: {cross}\n"
+        "axes:\n"
+        "  k: {label: k, values: [{label: '1', options: {top_k: 1}}, "
+        "{label: '2', options: {top_k: 2}}]}\n"
+        "  n: {label: n, values: [{label: '1', options: {cpr_count: 1}}, "
+        f"{{label: '2', options: {{{second}}}}}]}}\n"
+    )
+    return path
+
+
+def test_crossed_axes_are_a_matrix_with_a_figure(tmp_path: Path) -> None:
+    study = load_study(str(crossed(tmp_path)), "three-task", "smoke")
+    assert study.cross is not None
+    assert study.cross.methods[0][0] == "cpl"
+    assert len(set(study.methods)) == 4, "values at the base share its runs"
+    plan = stored(tmp_path / "out", study.methods)
+    tables = ablation_tables(study, plan, {})
+    assert [type(table).__name__ for table in tables[:2]] == ["AblationTable"] * 2
+    matrices = [table for table in tables if isinstance(table, CrossTable)]
+    assert [table.result.metric.id for table in matrices] == list(plan.metrics)
+    values = matrices[0].result.values
+    assert values[0][0].delta is None
+    assert values[1][1].delta is not None
+    assert values[1][1].average == 27.5, "the mean of two seeds"
+    paths = matrices[0].write(tmp_path / "tables")
+    assert {path.suffix for path in paths} == {".csv", ".md", ".tex", ".png", ".pdf"}
+    lines = list(csv.DictReader(io.StringIO(matrices[0].to_csv())))
+    assert len(lines) == 4
+    assert json.loads(json.dumps(matrices[0].as_json()))["rows"] == ["1", "2"]
+    for text in (matrices[0].to_text(), matrices[0].to_latex()):
+        assert "k / n" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"cross": "[k, m]"}, "cross names 'm', which is no axis"),
+        ({"cross": "[k]"}, "cross names two axes"),
+        ({"second": "top_k: 3"}, "both axes set top_k"),
+    ],
+)
+def test_what_cannot_be_crossed_is_refused(
+    changes: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=named):
+        load_study(str(crossed(tmp_path, **changes)), "three-task", "smoke")
+
+
+def test_chosen_columns_are_those_that_are_compared(tmp_path: Path) -> None:
+    stored(tmp_path, ["promptir", "cpl"])
+    plan = planned(tmp_path, ["promptir", "cpl"], columns=("derain", "denoise15"))
+    absent = replace(plan, absent_columns={"dehaze": "sots-outdoor"})
+    study = tmp_path / "two.yaml"
+    study.write_text(
+        "title: T\nbase: promptir\naxes: {m: {label: m, values: "
+        "[{label: a, method: promptir}, {label: b, method: cpl}]}}\n"
+    )
+    (found,) = ablation_tables(load_study(str(study), "three-task", "smoke"), absent, {})
+    assert found.result.values[1].deltas["psnr_rgb"] is not None
+    assert set(found.result.values[1].columns) == {"Derain", "σ=15"}
+    assert "Columns chosen, without σ=25, σ=50, Dehaze" in found.to_text().replace("\n", " ")
+
+
+def test_a_value_that_is_not_finite_has_no_difference_and_names_its_image(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["promptir", "cpl"])
+    run = next(run for run in plan.runs if run.method.id == "cpl" and run.train.seed == 1)
+    results = read([run.folder.results])
+    run.folder.results.unlink()
+    broken = replace(results[0], value=float("nan"))
+    append(run.folder.results, [broken, *results[1:]])
+    study = tmp_path / "two.yaml"
+    study.write_text(
+        "title: T\nbase: promptir\naxes: {m: {label: m, values: "
+        "[{label: a, method: promptir}, {label: b, method: cpl}]}}\n"
+    )
+    (found,) = ablation_tables(load_study(str(study), "three-task", "smoke"), plan, {})
+    value = found.result.values[1]
+    assert value.averages["psnr_rgb"] is None
+    assert value.deltas["psnr_rgb"] is None
+    assert value.deltas["ssim_rgb_uniform7"] is not None
+    assert broken.image in found.warnings[0]
+    assert "seed 1 (nan)" in found.to_text()
+    assert found.write(tmp_path / "tables")
+
+
 def test_a_failed_run_says_why_in_its_row(tmp_path: Path) -> None:
     plan = stored(tmp_path, ["spm"])
     study = load_study(write_study(tmp_path), "three-task", "smoke")
     plan = planned(tmp_path, study.methods)
     (found,) = ablation_tables(study, plan, {"spm:top_k=2 seed 0": "not finite"})
-    assert [value.failed for value in found.result.values] == ["", "not finite"]
-    assert "2: not finite" in found.to_text()
+    assert [value.failed for value in found.result.values] == ["", "seed 0: not finite"]
+    assert "2: seed 0: not finite" in found.to_text()
 
 
 def test_a_folder_of_archives_is_searched(tmp_path: Path) -> None:

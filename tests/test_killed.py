@@ -55,8 +55,8 @@ test: {images: 1, draws: 1, centre_px: 64}
 WORKER = Worker("cpu", 1)
 
 
-class KilledError(BaseException):
-    """Ends everything, as SIGKILL does: nothing that handles exceptions runs on."""
+class KilledError(KeyboardInterrupt):
+    """Ends everything, as SIGKILL does: what handles the errors of a run lets it through."""
 
 
 def small_plan(out: Path, method: str = "promptir") -> Plan:

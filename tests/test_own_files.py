@@ -401,8 +401,8 @@ def test_several_protocols_score_each_restored_image_once(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base: smoke\ntrain: null\n", r"line 2: 'train': must be a mapping"),
-        ("base: smoke\nauxiliary: 5\n", r"line 2: 'auxiliary': must be a mapping"),
+        ("base: smoke\ntrain: null\n", r"'train' must hold a mapping"),
+        ("base: smoke\nauxiliary: 5\n", r"'auxiliary' must hold a mapping"),
         ("base: 5\n", "'base' must be the name or file of a recipe"),
         ("base: smoke\ntest: {imags: 2}\n", r"line 2: unknown key 'test.imags'; did you mean"),
         ("steps: 5\nbase: smoke\n", r"did you mean 'train.steps'"),

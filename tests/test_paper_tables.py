@@ -243,18 +243,19 @@ def test_marks_are_doubled_when_signs_run_out() -> None:
 def test_terminal_golden() -> None:
     rows = tuple(r for r in cited().rows if r.metric == "psnr" and r.method != NASTY)
     table = paper_table(cited(rows=rows), own(("one", 24.8765, 1)))
-    assert table.to_text().splitlines()[:11] == [
-        "┌────────────────────────────┬─────────┬─────────────┬─────────┬───────────┬───────┐",
-        "│ PSNR                       │ Venue   │   Group σ=1 │      LB │   Average │     Δ │",
-        "├────────────────────────────┼─────────┼─────────────┼─────────┼───────────┼───────┤",
-        "│ CITED                      │         │             │         │           │       │",
-        "│ General:                   │         │             │         │           │       │",
-        "│ One                        │         │      30.00_ │ 20.00_† │    25.00_ │       │",
-        "│ All-in-One:                │         │             │         │           │       │",
-        "│ Two‡                       │ V'25    │      31.00* │  22.00* │   27.00*§ │       │",
-        "│ MEASURED ON SYNTHETIC DATA │         │             │         │           │       │",
-        "│ Own one                    │         │      25.88* │  23.88* │    24.88* │ -0.12 │",
-        "└────────────────────────────┴─────────┴─────────────┴─────────┴───────────┴───────┘",
+    assert table.to_text().splitlines()[:12] == [
+        "┌────────────────────────────┬─────────┬─────────────┬───────────┬───────────┬───────┐",
+        "│ PSNR                       │ Venue   │   Group σ=1 │        LB │   Average │     Δ │",
+        "├────────────────────────────┼─────────┼─────────────┼───────────┼───────────┼───────┤",
+        "│ CITED                      │         │             │           │           │       │",
+        "│ General:                   │         │             │           │           │       │",
+        "│ One                        │         │      30.00_ │   20.00_† │    25.00_ │       │",
+        "│ All-in-One:                │         │             │           │           │       │",
+        "│ Two‡                       │ V'25    │      31.00* │    22.00* │   27.00*§ │       │",
+        "│ MEASURED ON SYNTHETIC DATA │         │             │           │           │       │",
+        "│ Images of                  │         │   synthetic │ synthetic │           │       │",
+        "│ Own one                    │         │      25.88* │    23.88* │    24.88* │ -0.12 │",
+        "└────────────────────────────┴─────────┴─────────────┴───────────┴───────────┴───────┘",
     ]
     assert "\x1b[1m31.00\x1b[0m" in table.to_text(True)
 
@@ -407,13 +408,13 @@ def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
 def test_cited_tables_print_without_anything_measured(
     setting: str, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    table = paper_table_of(None, setting, recipe="mini")
+    table = paper_table_of(None, setting)
     assert NOTHING_MEASURED in table.to_text()
     text = re.sub(r"\s+", " ", table.to_text())
     for word in words:
         assert word in text
     assert {path.suffix for path in table.write(tmp_path)} == {".csv", ".md", ".tex"}
-    assert list(tmp_path.glob(f"{setting}-mini-paper-*.csv"))
+    assert list(tmp_path.glob(f"{setting}-paper-*.csv"))
 
 
 def stored(plan: Plan, method: str, origin: str, value: float, weights: str) -> list[Result]:
@@ -475,7 +476,37 @@ def test_stored_results_stand_below_the_cited_ones(tmp_path: Path) -> None:
         if (x["column"], x["metric"]) == ("average minus cited", "psnr")
     ]
     assert deltas == [("re-evaluated", "+0.10"), ("re-evaluated", "-1.06"), ("measured", "-1.81")]
-    assert table.stem == "three-task-smoke-paper-cpl"
+    assert table.stem.startswith("three-task-smoke-synthetic-paper-cpl-")
+    chosen = plan.request.model_copy(update={"columns": ("derain",)})
+    with pytest.raises(UsageError, match="--columns"):
+        paper_table_of(dataclasses.replace(plan, request=chosen), "three-task")
+
+
+def test_a_recipe_given_as_a_path_stays_out_of_file_names(tmp_path: Path) -> None:
+    recipe = tmp_path / "deep/quick.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text("base: smoke\n")
+    plan = planned(tmp_path / "out", str(recipe))
+    paths = paper_table_of(plan, "three-task").write(tmp_path / "tables")
+    assert {path.parent for path in paths} == {tmp_path / "tables"}
+    assert all(path.name.startswith("three-task-quick-synthetic-paper-cpl-") for path in paths)
+
+
+def test_the_measured_part_says_of_each_column_what_its_images_are() -> None:
+    real = own(
+        ("one", 24.0, None),
+        images_are="real images",
+        data_sets={"a": "CBSD68", "b": "Rain100L"},
+    )
+    table = paper_table(cited(), real)
+    for text in (table.to_text(), table.to_markdown(), table.to_latex()):
+        assert "Images of" in text
+        assert "CBSD68" in text
+        assert "Rain100L" in text
+    lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
+    measured = {x["column"]: x["data_set"] for x in lines if x["origin"] == "measured"}
+    assert (measured["a"], measured["b"]) == ("CBSD68", "Rain100L")
+    assert "Images of" not in paper_table(cited()).to_text()
 
 
 def test_unknown_settings_and_sources_name_the_way_out() -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.api import check_table_name
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_setting, setting_names
 from harness.config.settings import Setting
@@ -24,8 +25,9 @@ from harness.published.tables import AVERAGE
 from harness.reporting.benchmark_table import benchmark_table, benchmark_table_of
 from harness.reporting.columns import EXTRA_COLUMNS
 from harness.reporting.frames import results_frame
-from harness.reporting.prompt_report import RunPrompts, prompt_notes, report_of
+from harness.reporting.prompt_report import COLLAPSED_NOTE, RunPrompts, prompt_notes, report_of
 from harness.reporting.renderers.latex_text import escape
+from harness.reporting.renderers.latex_text import value as latex_value
 from harness.reporting.summary import (
     MethodRow,
     Summary,
@@ -33,7 +35,7 @@ from harness.reporting.summary import (
     summarise,
 )
 from harness.store.files import write_json
-from harness.store.results import RESULT_FIELDS, Result, append
+from harness.store.results import RESULT_FIELDS, Result, append, read
 
 NASTY = r"a_b%c&d#e {f}g\h ~i^j |k<l>$m"
 
@@ -166,6 +168,113 @@ def test_equal_shown_digits_share_the_rank(setting: Setting) -> None:
     table = summarise(rows, request(setting))
     ranks = [table.entry(m, "derain", "psnr_rgb") for m in "abc"]
     assert [e.rank if e else None for e in ranks] == [1, 1, None]
+
+
+def changed(results: list[Result], method: str, value: float, **where: object) -> list[Result]:
+    """Return the results with the PSNR of a method on image x#0 of seed 1 replaced."""
+    place = {"column": "derain", "image": "x#0", "metric": "psnr_rgb", "seed": 1, **where}
+    found = []
+    for row in results:
+        is_meant = row.method == method and all(getattr(row, k) == v for k, v in place.items())
+        found.append(dataclasses.replace(row, value=value) if is_meant else row)
+    return found
+
+
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_what_is_not_finite_is_never_ranked_or_averaged(
+    value: float, shown: str, setting: Setting
+) -> None:
+    found = summarise(changed(rows_for(setting), "b", value), request(setting))
+    entry = found.entry("b", "derain", "psnr_rgb")
+    assert entry is not None
+    assert str(entry.value) == shown
+    assert (entry.rank, entry.spread, entry.is_whole) == (None, None, False)
+    assert entry.not_finite == (f"x#0, seed 1 ({shown})",)
+    assert found.entry("b", AVERAGE, "psnr_rgb") is None, "an average of a part is none"
+    other = found.entry("a", "derain", "psnr_rgb")
+    assert other is not None
+    assert other.rank == 1, "the best of those that are finite"
+    table = benchmark_table_of(found)
+    note = f"not finite on 1 of 4 images: x#0, seed 1 ({shown})"
+    assert table.warnings == (f"{NASTY}, Derain, PSNR: {note}",)
+    for text in (table.to_text(), table.to_text(colour=True)):
+        assert note in " ".join(text.split())
+        assert f"{shown}*" not in text
+    assert f"**{shown}**" not in table.to_markdown()
+    assert rf"\textbf{{{shown}}}" not in table.to_latex()
+    assert f"b,derain,psnr_rgb,{shown}," in table.to_csv()
+
+
+def test_images_are_named_up_to_five(setting: Setting) -> None:
+    many = [f"i{n}#0" for n in range(9)]
+    results = []
+    for row in rows_for(setting):
+        if row.image == "x#0":
+            results += [dataclasses.replace(row, image=name, value=np.nan) for name in many]
+    asked = request(setting, images={c.name: many for c in setting.columns})
+    table = benchmark_table_of(summarise(results, asked))
+    assert "not finite on 18 of 18 images" in table.warnings[-1]
+    assert "and 13 more" in table.warnings[-1]
+
+
+def test_not_finite_results_are_stored_as_they_are(setting: Setting, tmp_path: Path) -> None:
+    results = rows_for(setting)[:3]
+    values = (np.nan, np.inf, -np.inf)
+    broken = [dataclasses.replace(r, value=float(v)) for r, v in zip(results, values, strict=True)]
+    append(tmp_path / "results.jsonl", broken)
+    assert [str(row.value) for row in read([tmp_path / "results.jsonl"])] == ["nan", "inf", "-inf"]
+
+
+def test_what_is_worse_than_the_degraded_input_is_not_marked(setting: Setting) -> None:
+    results = []
+    for row in rows_for(setting):
+        value = (
+            row.value + 11.5 if row.method == "input" and row.metric == "psnr_rgb" else row.value
+        )
+        results.append(dataclasses.replace(row, value=value))
+    found = summarise(results, request(setting))
+    ranks = [found.entry(m, "derain", "psnr_rgb") for m in "abc"]
+    assert [e.rank if e else None for e in ranks] == [None, 1, None]
+    assert found.entry("input", "derain", "psnr_rgb").value == 32.5  # type: ignore[union-attr]
+
+
+def test_a_method_with_one_of_two_seeds_is_incomplete(setting: Setting) -> None:
+    results = [row for row in rows_for(setting) if row.method != "b" or row.seed == 0]
+    entry = summarise(results, request(setting)).entry("b", "derain", "psnr_rgb")
+    assert entry is not None
+    assert (entry.scored, entry.expected, entry.rank) == (2, 4, None)
+
+
+def test_chosen_columns_are_shown_and_averaged(setting: Setting) -> None:
+    columns = tuple(c for c in setting.columns if c.name in ("derain", "dehaze"))
+    asked = request(
+        setting,
+        columns=columns,
+        images={c.name: ("x#0", "y#0") for c in columns},
+        left_out=("σ=15", "σ=25", "σ=50"),
+    )
+    results = changed(rows_for(setting), "a", 99.0, column="denoise15")
+    table = benchmark_table_of(summarise(results, asked))
+    average = table.summary.entry("a", AVERAGE, "psnr_rgb")
+    assert average is not None
+    assert average.value == pytest.approx(31.5), "other columns are in no average"
+    text = " ".join(table.to_text().split())
+    assert "mean of the columns shown, which were chosen; without σ=15, σ=25, σ=50" in text
+    part = request(setting, absent={"dehaze": "sots-outdoor"})
+    text = " ".join(benchmark_table_of(summarise([], part)).to_text().split())
+    assert "--columns denoise15,denoise25,denoise50,derain averages those" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_no_row_is_wider_than_the_terminal(width: int, setting: Setting) -> None:
+    table = benchmark_table_of(table_for(setting))
+    for colour in (False, True):
+        text = re.sub(r"\x1b\[[0-9]+m", "", table.to_text(colour, width))
+        assert max(map(len, text.splitlines())) <= max(width, 54)
+    heads = [x for x in table.to_text(width=width).splitlines() if "PSNR / SSIM" in x and "│" in x]
+    shown = " ".join(heads).replace("│", " ").split()
+    for column in setting.columns:
+        assert shown.count(column.label) == 1, "each column stands once"
 
 
 def test_two_protocols_are_never_mixed(setting: Setting) -> None:
@@ -306,6 +415,22 @@ def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
     compiled(latex(table), r"\documentclass{article}", tmp_path)
 
 
+def test_latex_drops_columns_without_values_and_keeps_other_scripts(setting: Setting) -> None:
+    results = [row for row in rows_for(setting) if row.column != "dehaze"]
+    asked = request(setting, methods=(MethodRow("a", "去雾", False), MethodRow("c", "C", False)))
+    text = latex(summarise(results, asked))
+    assert "Dehaze" not in text.partition(r"\end{tabular}")[0]
+    assert "Average" not in text.partition("Images scored")[0], "all averages are missing"
+    assert "去雾" in text
+    assert "XeLaTeX" in text.splitlines()[1]
+    assert "XeLaTeX" not in latex(table_for(setting))
+
+
+def test_a_minus_is_a_minus() -> None:
+    assert latex_value("-0.12 [-0.30, +0.10]") == "$-$0.12 [$-$0.30, +0.10]"
+    assert latex_value("a-1") == "a-1"
+
+
 # --- prompts ---------------------------------------------------------------------------
 
 
@@ -325,6 +450,25 @@ def test_a_collapse_is_reported() -> None:
     report = report_of([run])
     assert "COLLAPSED" in report
     assert "+1.50 dB" in report
+
+
+def test_notes_of_some_seeds_say_which() -> None:
+    loads = {"level1": {"x": [1.0, 0.0], "y": [1.0, 0.0]}}
+    runs = [
+        RunPrompts(f"c seed {seed}", {"prompts": prompts(loads, collapsed)}, seed)
+        for seed, collapsed in ((0, False), (1, True), (2, False))
+    ]
+    assert prompt_notes(runs) == [f"seed 1 of 3: {COLLAPSED_NOTE}"]
+    assert prompt_notes(runs[1:2]) == [COLLAPSED_NOTE]
+    assert prompt_notes(runs[1:2], trainings=3) == [f"seed 1 of 3: {COLLAPSED_NOTE}"]
+
+
+def test_prompts_that_are_not_finite_are_reported_as_missing() -> None:
+    nan = float("nan")
+    content = prompts({"level1": {"x": [nan, nan], "y": [1.0, 0.0]}}, False)
+    text = report_of([RunPrompts("c", {"prompts": {**content, "prompt_swap_gap_db": nan}})])
+    assert "nan" not in text
+    assert "--" in text
 
 
 def test_a_weak_classifier_marks_the_row() -> None:
@@ -384,6 +528,37 @@ def test_a_table_is_text_data_frame_and_files(plan: Plan, tmp_path: Path) -> Non
     assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
     assert {path.stem for path in paths} == {table.stem}
     assert table.stem.startswith("three-task-smoke-synthetic-")
+
+
+def test_tables_of_other_content_have_other_names(plan: Plan, tmp_path: Path) -> None:
+    stem = benchmark_table(plan).stem
+    same = make_plan(plan.request)
+    assert benchmark_table(same).stem == stem
+    for changes in ({"seeds": (0, 1)}, {"methods": ("spm",)}, {"columns": ("derain",)}):
+        other = make_plan(plan.request.model_copy(update=changes))
+        assert benchmark_table(other).stem != stem
+
+
+def test_a_named_table_is_never_replaced_by_another(plan: Plan, tmp_path: Path) -> None:
+    named = make_plan(plan.request.model_copy(update={"name": "../mine"}))
+    paths = benchmark_table(named).write(tmp_path)
+    assert {path.parent for path in paths} == {tmp_path}
+    assert benchmark_table(named).write(tmp_path) == paths, "its own files are renewed"
+    other = make_plan(named.request.model_copy(update={"columns": ("derain",)}))
+    with pytest.raises(UsageError, match=r"holds another table.*--name"):
+        benchmark_table(other).write(tmp_path)
+    assert "σ=15" in paths[1].read_text()
+    (named.out / "tables").mkdir()
+    paths = benchmark_table(named).write(named.out / "tables")
+    with pytest.raises(UsageError, match="holds another table"):
+        check_table_name(other)
+    check_table_name(named)
+
+
+def test_a_column_that_does_not_exist_is_refused(plan: Plan) -> None:
+    asked = plan.request.model_copy(update={"columns": ("derian",)})
+    with pytest.raises(UsageError, match="no column 'derian'; did you mean 'derain'"):
+        make_plan(asked)
 
 
 def test_extra_columns_are_shown_when_asked_for(plan: Plan) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.output import terminal_width
+
 
 def audit(
     setting: Annotated[
@@ -19,6 +21,6 @@ def audit(
     from harness.api import audit_report
 
     report = audit_report(setting)
-    print(report.to_text())
+    print(report.to_text(terminal_width()))
     if strict and not report.all_agree:
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.config.errors import UsageError
+from harness.cli.flags import named_values
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
@@ -299,18 +299,3 @@ class ArchiveFlags:
         Path | None,
         typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
     ] = None
-
-
-def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
-    """Return the pairs of a repeatable flag such as ``NAME=FILE``.
-
-    Raises:
-        UsageError: a text has another form, or a name is given twice.
-    """
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in found:
-            raise UsageError(f"{flag} '{text}' is not {form}, each name once")
-        found[name] = value
-    return found

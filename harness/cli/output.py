@@ -6,8 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +46,18 @@ def make_output_patient() -> None:
 def _patient(stream: Any) -> Any:
     if stream is None:  # it was closed before we began
         return Path(os.devnull).open("w", encoding="utf-8")
-    if not isinstance(stream, TextIOWrapper) or isinstance(stream, _Patient):
+    if type(stream) is not TextIOWrapper:  # a test or a notebook catches what is printed
         return stream
     try:
-        stream.fileno()
+        number = stream.fileno()
+        stream.flush()
     except (OSError, ValueError):
         return stream
-    with suppress(OSError):
-        stream.flush()
-    line_buffering, encoding = stream.line_buffering, stream.encoding
     return _Patient(
-        stream.detach(), encoding=encoding, errors="replace", line_buffering=line_buffering
+        BufferedWriter(FileIO(number, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
     )
 
 

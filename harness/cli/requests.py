@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.flags import merged
+
 if TYPE_CHECKING:
     from harness.api import Plan, RunRequest
 
@@ -36,16 +38,6 @@ def request_of(
     for group in groups:
         values = merged(values, group)
     return parse(RunRequest, values, where)
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with ``changes``; mappings are merged key by key."""
-    result = dict(values)
-    for key, value in changes.items():
-        known = result.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
-    return result
 
 
 def plan_of(request: RunRequest) -> Plan:

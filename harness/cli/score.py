@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.output import print_warnings
+
 if TYPE_CHECKING:
     from harness.api import FolderScores
 
@@ -66,3 +68,4 @@ def score(
 def _print_unpaired(scores: FolderScores) -> None:
     for sentence in [*scores.unpaired_sentences(), *scores.too_small_sentences()]:
         print(sentence, file=sys.stderr)
+    print_warnings(scores.not_finite_sentences())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from harness.store.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_MISSING = "--"
+"""Stands where there is no number."""
 
 COLUMNS = ("restored", "clean", "protocol", "metric", "value")
 """Columns of :meth:`FolderScores.to_dataframe`."""
@@ -83,8 +87,13 @@ class FolderScores:
         return [file.values[protocol][metric] for file in scored]
 
     def mean(self, protocol: str, metric: str) -> float:
-        """Return the mean over files of one metric: decibels are averaged, never errors."""
-        return float(np.mean(self.values(protocol, metric)))
+        """Return the mean over files of one metric: decibels are averaged, never errors.
+
+        NaN if a value is not finite: PSNR of an identical pair is infinite, and the mean of the
+        other files would be that of other images.
+        """
+        values = np.asarray(self.values(protocol, metric))
+        return float(values.mean()) if np.isfinite(values).all() else math.nan
 
     def rows(self) -> Iterator[tuple[str, str, str, str, float]]:
         """Yield names of both files, ids of protocol and metric, and the value."""
@@ -123,6 +132,7 @@ class FolderScores:
         ]
         for named in self.protocols:
             lines.append(f"{named.name} is {named.protocol.id}: {named.title}")
+        lines += self.not_finite_sentences()
         if any(named.protocol.quantise == "none" for named in self.protocols):
             lines.append("Files hold 8 bits; code that scores floats has slightly other values.")
         return "\n".join(lines)
@@ -153,28 +163,47 @@ class FolderScores:
                 )
         return sentences
 
+    def not_finite_sentences(self) -> list[str]:
+        """Return one sentence for each metric that is not finite on some files, and names them."""
+        sentences = []
+        for named in self.protocols:
+            for full_id in named.protocol.metrics:
+                names = []
+                for file in self.files:
+                    value = file.values.get(named.protocol.id, {}).get(full_id, 0.0)
+                    if not math.isfinite(value):
+                        names.append(f"{file.restored.name} ({value})")
+                if names:
+                    sentences.append(
+                        f"{self.metrics[full_id].label} of {named.name} is not finite on "
+                        f"{len(names)} of {len(self.files)} images, so it has no mean: "
+                        f"{shortened(names)}"
+                    )
+        return sentences
+
     def _table(self) -> str:
         from tabulate import tabulate
 
-        heads, means, lowest, highest = [""], ["mean"], ["lowest"], ["highest"]
+        lines = []
         for named in self.protocols:
-            first_line = named.name
+            name = named.name
             for full_id in named.protocol.metrics:
                 facts = self.metrics[full_id]
                 label = f"{facts.label} [{facts.unit}]" if facts.unit else facts.label
-                heads.append(f"{first_line}\n{label}")
-                first_line = ""
                 values = self.values(named.protocol.id, full_id)
-                if not values:
-                    for line in (means, lowest, highest):
-                        line.append("--")
-                    continue
-                means.append(f"{np.mean(values):.{facts.decimals}f}")
-                lowest.append(f"{min(values):.{facts.decimals}f}")
-                highest.append(f"{max(values):.{facts.decimals}f}")
-        align = ["left", *["right"] * (len(heads) - 1)]
-        lines = [means, lowest, highest]
+                lines.append([name, label, *_statistics(values, facts.decimals)])
+                name = ""
+        heads = ["protocol", "metric", "mean", "lowest", "highest"]
+        align = ["left", "left", "right", "right", "right"]
         return tabulate(lines, headers=heads, disable_numparse=True, colalign=align)
+
+
+def _statistics(values: Sequence[float], decimals: int) -> list[str]:
+    """Return mean, lowest and highest value as shown; no mean where one is not finite."""
+    if not values:
+        return [_MISSING] * 3
+    mean = f"{np.mean(values):.{decimals}f}" if np.isfinite(values).all() else _MISSING
+    return [mean, f"{np.min(values):.{decimals}f}", f"{np.max(values):.{decimals}f}"]
 
 
 def shortened(names: Sequence[str], separator: str = ", ", most: int = 10) -> str:

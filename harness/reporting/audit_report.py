@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.published.audit import RULE, Audit, Contradiction, Discrepancy, audit
 from harness.published.reading import load_published
 from harness.published.tables import tables_of
+from harness.reporting.renderers.folding import Sheet, folded
 
 _HEADS = (*("table", "method", "metric", "printed", "recomputed", "difference", "over", "remark"),)
-_COLUMN_WIDTHS = (None, None, None, None, None, None, 24, 44)
+_OVER_WIDTH, _REMARK_WIDTH = 24, 44
+_GAP = 2
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,19 @@ class AuditReport:
         """Whether every average follows from its values and no two tables contradict."""
         return not self.found.discrepancies and not self.found.contradictions
 
-    def to_text(self) -> str:
-        """Return what was recomputed, and a table of what does not agree."""
-        return "\n".join(self._lines())
+    def to_text(self, width: int | None = None) -> str:
+        """Return what was recomputed, and a table of what does not agree.
 
-    def _lines(self) -> Iterator[str]:
+        ``width`` is that of the terminal in characters; None sets no limit.
+        """
+        if width is None:
+            return "\n".join(self._lines(None))
+        parts = []
+        for part in self._lines(width):
+            parts.append(part if "\n" in part else textwrap.fill(part, width))
+        return "\n".join(parts)
+
+    def _lines(self, width: int | None) -> Iterator[str]:
         found = self.found
         count = len(found.discrepancies)
         yield (
@@ -37,7 +48,7 @@ class AuditReport:
             f"{count} of them {'does' if count == 1 else 'do'} not agree. Rule: {RULE}."
         )
         if found.discrepancies:
-            yield _listed(found.discrepancies)
+            yield _listed(found.discrepancies, width)
         if found.repeated:
             yield (
                 f"{found.repeated} values are printed in two tables of a setting; "
@@ -67,7 +78,7 @@ def _contradiction(pair: Contradiction) -> str:
     )
 
 
-def _listed(discrepancies: Sequence[Discrepancy]) -> str:
+def _listed(discrepancies: Sequence[Discrepancy], width: int | None) -> str:
     from tabulate import tabulate
 
     lines = []
@@ -80,14 +91,20 @@ def _listed(discrepancies: Sequence[Discrepancy]) -> str:
                 str(item.row.value),
                 str(item.recomputed),
                 f"{item.difference:+}",
-                item.over,
-                item.remark,
+                textwrap.fill(item.over, _OVER_WIDTH),
+                textwrap.fill(item.remark, _REMARK_WIDTH),
             ]
         )
-    return tabulate(
-        lines,
-        headers=_HEADS,
-        disable_numparse=True,
-        maxcolwidths=list(_COLUMN_WIDTHS),
-        colalign=["left", "left", "left", "right", "right", "right", "left", "left"],
-    )
+    alignment = ["left", "left", "left", "right", "right", "right", "left", "left"]
+    whole = Sheet(_HEADS, lines, alignment)
+    grids = []
+    for sheet in [whole] if width is None else folded(whole, width, _GAP):
+        grids.append(
+            tabulate(
+                sheet.lines,
+                headers=sheet.heads,
+                disable_numparse=True,
+                colalign=sheet.alignment,
+            )
+        )
+    return "\n\n".join(grids)

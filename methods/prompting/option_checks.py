@@ -48,8 +48,7 @@ def check_chooser(options: PromptOptions, able: str) -> None:
 
     Args:
         options: those of prompts.
-        able: the chooser that the method's spec provides for (a classifier that is trained before,
-            or labels that are passed).
+        able: the chooser that the method's spec provides for.
 
     Raises:
         OptionError: it is not.

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 _NARROWEST_LABEL = 12
 """Characters that a row's label keeps however narrow the terminal is."""
 
+_HEAD_PADDING = 2
+"""Characters that tabulate adds to the head of a column."""
+
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -68,7 +71,10 @@ def shown_width(text: str) -> int:
 
 
 def _widest(sheet: Sheet, column: int) -> int:
-    return max(shown_width(line[column]) for line in (sheet.heads, *sheet.lines))
+    widths = [shown_width(sheet.heads[column]) + _HEAD_PADDING]
+    for line in sheet.lines:
+        widths.append(shown_width(line[column]))
+    return max(widths)
 
 
 def _with_short_labels(sheet: Sheet, longest: int) -> Sheet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.reporting.table import Cell, Column
+from harness.reporting.table import MISSING, Cell, Column
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -65,6 +65,8 @@ def header(text: str) -> str:
 
 def value(text: str) -> str:
     """Return figures as LaTeX, with minus signs instead of hyphens."""
+    if text == MISSING:
+        return text
     parts = re.split(r"(?<![\w-])-(?=\d)", text)
     return "$-$".join(map(escape, parts))
 
