@@ -1,7 +1,6 @@
 """The interface that a method satisfies, and the spec by which the registry knows it.
 
-This module imports no torch: the command line reads specs to plan and to print help, and a
-network is imported only when a run is computed.
+This module imports no torch: a network is imported only when a run is computed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
 
 _runtime_notes: dict[str, str] = {}
 
@@ -44,10 +42,9 @@ class WeightsFile:
 
     Attributes:
         path: the file.
-        entry: name of the dictionary in it that holds the weights, with dots where it lies in
-            others (``model.state_dict``); None looks where training frameworks put them.
-        prefix: start of the names that belong to the network, which is dropped; all other names
-            are ignored. None reads all names.
+        entry: name of the dictionary that holds the weights, with dots where it is inside others
+            (``model.state_dict``); None looks where training frameworks put them.
+        prefix: reads only names with this start, and drops it; None reads all names.
         ignore: names that are not read: in full, the part before a dot, or patterns with ``*``.
     """
 
@@ -70,8 +67,7 @@ class MethodSpec:
         source: paper and repository that the implementation follows.
         build: ``module:function`` that takes a :class:`BuildContext` and returns a
             :class:`Method` that is also a ``torch.nn.Module``.
-        options: frozen dataclass type of all options, with defaults; by default there are none.
-            An option that names a file has the type ``Path``.
+        options: frozen dataclass type of all options, with defaults; files have the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
@@ -84,13 +80,10 @@ class MethodSpec:
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
         insertion_points: names of the points where prompts can be inserted, from the deepest up,
             as in its network's ``insertion_channels``; empty where the network is not split.
-        adapter: makes the spec of a network with this method's prompts from the network's own
-            spec; None where the method cannot be added to another network.
+        adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
-        published: option values under which the authors' checkpoints are to be run, where
-            they differ from the defaults.
-        views: degraded crops that a training sample has; 2 where a contrastive loss
-            compares crops of one image.
+        published: option values of the authors' checkpoints that differ from the defaults.
+        views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         cost: factor on it for the options of a run, as JSON values; None for 1 whatever they are.
@@ -98,8 +91,7 @@ class MethodSpec:
         macs: its multiply-accumulates for one image of 256x256; 0 if not known.
         licence: licence of the authors' code and weights, as their repository states it.
         needs_file: whether it is built from a file that an option names, and never without.
-        needs_package: importable package, beyond those that this project depends on, without
-            which it cannot be built.
+        needs_package: importable package that it needs and this project does not depend on.
         install: the command that brings ``needs_package``.
         source_file: file of a plug-in; its bytes are part of what a run is. The registry sets it.
     """
@@ -151,10 +143,17 @@ class StageShare:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What a method's options are checked against: the tasks and the size of a micro-batch."""
+    """What a method's options are checked against.
+
+    Attributes:
+        tasks: task names in the order of the setting.
+        micro_batch: samples that the losses see at once.
+        steps: optimisation steps of the training; None where nothing is trained.
+    """
 
     tasks: tuple[str, ...]
     micro_batch: int
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -166,8 +165,7 @@ class BuildContext:
         tasks: task names in the order of the setting.
         required: trained, frozen modules of the spec's ``requires``, by name.
         host: builds the network of the spec's ``host`` from its options.
-        read_weights: reads a file of weights, as tensors by name, by the rules that hold for all
-            checkpoints; it raises an error that names the file if it cannot.
+        read_weights: reads a file of weights as tensors by name, by the rule for all checkpoints.
     """
 
     options: Any
@@ -186,6 +184,7 @@ class Batch:
         clean: the same shape and range.
         tasks: N task names.
         step: index of the optimisation step, from 0.
+        steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
     """
@@ -194,6 +193,7 @@ class Batch:
     clean: Tensor
     tasks: tuple[str, ...]
     step: int
+    steps: int
     stage: str = ""
     second_view: Tensor | None = None
 
@@ -241,7 +241,6 @@ class Method(Protocol):
 
         ``tasks`` is given only to a method whose spec declares ``needs_task_labels``.
         """
-        ...
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return named, weighted loss terms whose sum is minimised.
@@ -252,27 +251,21 @@ class Method(Protocol):
 
     def train(self, mode: bool = True) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def eval(self) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """See ``nn.Module``."""
-        ...
 
     def parameters(self, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
         """See ``nn.Module``."""
-        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``nn.Module``."""
-        ...
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> Any:
         """See ``nn.Module``."""
-        ...
 
 
 @runtime_checkable
@@ -291,11 +284,9 @@ class Prompted(Protocol):
 
         ``rng`` is given in training, for networks with noise of their own.
         """
-        ...
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return forced prompts where something other than the router chooses, else None."""
-        ...
 
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""

@@ -261,7 +261,7 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Extend (N, C, H, W) at the bottom and right to multiples of ``multiple``.
 
-    The padding reflects the image where it is large enough, and repeats its border elsewhere.
+    The padding reflects the image where it is large enough, and repeats its border otherwise.
     """
     height, width = image.shape[-2:]
     return pad_to(image, height + -height % multiple, width + -width % multiple)
@@ -270,7 +270,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 def pad_to(image: Tensor, height: int, width: int) -> Tensor:
     """Extend (N, C, H, W) at the bottom and right to ``height`` and ``width``.
 
-    The padding reflects the image where it is large enough, and repeats its border elsewhere.
+    The padding reflects the image where it is large enough, and repeats its border otherwise.
     """
     bottom, right = height - image.shape[-2], width - image.shape[-1]
     if not bottom and not right:

@@ -40,7 +40,7 @@ PER_LEVEL = {
     "cpr_negatives": "unselected",
     "cpr_form": "margin",
     "cpr_weight": "0.1",
-    "cpr_start_step": "0",
+    "cpr_start": "0",
 }
 
 
@@ -54,12 +54,12 @@ def build_tiny(name: str, seed: int = 0, **overrides: str) -> Any:
     return instantiate(spec, BuildContext(options, TASKS, required))
 
 
-def batch(side: int = 32, seed: int = 1, step: int = 0) -> Batch:
+def batch(side: int = 32, seed: int = 1, step: int = 0, steps: int = 100) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     clean = torch.rand(len(TASKS), 3, side, side, generator=generator)
     noise = 0.1 * torch.randn(clean.shape, generator=generator)
     degraded = (clean + noise).clamp(0, 1)
-    return Batch(degraded, clean, TASKS, step, second_view=degraded.flip(-1))
+    return Batch(degraded, clean, TASKS, step, steps, second_view=degraded.flip(-1))
 
 
 def restore(spec: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -> Tensor:

@@ -440,7 +440,7 @@ RAIN = ("rain-1.png", "norain-1.png")
         ("Rain100L_old", "released"),
     ],
 )
-def test_a_set_is_found_where_and_as_it_lies(tmp_path: Path, place: str, layout: str) -> None:
+def test_a_set_is_found_where_and_as_it_is(tmp_path: Path, place: str, layout: str) -> None:
     names = {
         "two-folders": ("rain/norain-1.png", "norain/norain-1.png"),
         "promptir": ("input/1.png", "target/1.png"),

@@ -10,11 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.config.errors import RunError
 from harness.config.run_specs import ScoreSpec
 from harness.data.sources.samples import Pair
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
+from harness.evaluation.memory import MemoryGuard, free_bytes
 from harness.evaluation.metrics import Metric, resolve_metrics
-from harness.evaluation.restore import restore_image
+from harness.evaluation.restore import restore_image, to_batch
+from harness.execution.progress import PlainProgress
 from tests.plans import plan_of
 
 PSNR = resolve_metrics(["psnr_rgb"])
@@ -117,3 +120,58 @@ def test_an_image_is_restored_as_it_is() -> None:
     restored = restore_image(Darker(), image, CPU)  # type: ignore[arg-type]
     assert restored.dtype == np.float32
     np.testing.assert_allclose(restored, image - 0.1, atol=1e-7)
+
+
+def test_a_stop_is_asked_after_each_image_and_loses_none(spec: ScoreSpec) -> None:
+    method = Darker()
+
+    def stop() -> bool:
+        return len(method.labels) >= 3
+
+    found = list(evaluate(subject(method), Noisy(), scoring(spec, PSNR, workers=2), stop=stop))
+    assert len(method.labels) == 3, "no image is restored after the stop"
+    assert [r.image for (r,) in found] == ["0", "1", "2"], "what is restored is scored"
+
+
+def test_slow_images_are_handed_out_one_by_one(
+    spec: ScoreSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evaluation.evaluate._RESTORED_AT_ONCE_S", 0.0)
+    method = Darker()
+    results = evaluate(subject(method), Noisy(), scoring(spec, PSNR, workers=4))
+    next(results)
+    assert len(method.labels) == 1
+
+
+def test_an_image_that_does_not_fit_into_memory_is_refused_by_name() -> None:
+    image = np.zeros((1000, 2000, 3), np.float32)
+    network = torch.nn.Conv2d(3, 50, 3, padding=1)
+
+    def restore(crop: np.ndarray) -> object:
+        with torch.no_grad():
+            return network(to_batch(crop, CPU)).relu()
+
+    guard = MemoryGuard(CPU, free_bytes=lambda: 10**9)
+    with pytest.raises(RunError, match=r"a.png .* 2000x1000 pixels .* 1.1 GB .*centre_px"):
+        guard.check(image, "a.png", restore)
+    # Input, 50 channels and their positive part, in float32.
+    assert guard.bytes_per_px == pytest.approx(4 * (3 + 50 + 50), rel=0.2)
+    MemoryGuard(CPU, free_bytes=lambda: 10**10).check(image, "a.png", restore)
+    MemoryGuard(CPU, free_bytes=lambda: None).check(image, "a.png", restore)
+    guard.check(image[:500, :500], "a.png", restore)
+    assert free_bytes(CPU) is None or free_bytes(CPU) > 0
+
+
+def test_progress_in_a_file_has_lines_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("harness.execution.progress.time.monotonic", lambda: now[0])
+    progress = PlainProgress("cpl seed 0")
+    for done in range(1, 11):
+        now[0] += 10
+        progress.images("scored", done, 10)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "[cpl seed 0] scored 3/10 images  1m10s left"
+    assert lines[-1] == "[cpl seed 0] scored 10 images"
+    assert len(lines) == 5

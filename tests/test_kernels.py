@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -279,6 +281,45 @@ def test_a_failing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     found = native.kernels.__wrapped__()
     assert found.library is None
     assert "false failed" in found.reason
+
+
+@needs_kernels
+def test_a_cache_that_cannot_be_written_has_a_fallback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "a file where the cache should be"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found = native.kernels.__wrapped__()
+    assert found.reason == "compiled"
+    said = capsys.readouterr().err
+    assert "could not be built or loaded" in said
+    assert f"compiled kernels are in {native.fallback_folder()} instead" in said
+
+
+def test_kernels_that_are_off_say_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.delenv(native.SWITCH, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    monkeypatch.setattr(native, "fallback_folder", lambda: blocked)
+    assert native.kernels.__wrapped__().library is None
+    assert "changes the last digits of results" in capsys.readouterr().err
+    monkeypatch.setenv(native.SWITCH, "off")
+    assert native.kernels.__wrapped__().library is None
+    assert not capsys.readouterr().err
+
+
+def test_without_a_home_there_is_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(cls: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(homeless))
+    assert native.cache_folder() == native.fallback_folder()
 
 
 @pytest.mark.cuda

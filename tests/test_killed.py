@@ -55,8 +55,8 @@ test: {images: 1, draws: 1, centre_px: 64}
 WORKER = Worker("cpu", 1)
 
 
-class KilledError(BaseException):
-    """Ends everything, as SIGKILL does: nothing that handles exceptions runs on."""
+class KilledError(KeyboardInterrupt):
+    """Ends everything, as SIGKILL does: what handles the errors of a run lets it through."""
 
 
 def small_plan(out: Path, method: str = "promptir") -> Plan:
@@ -179,7 +179,7 @@ def pretrained(copy: Plan, out: Path) -> Plan:
     return plan_of([], out, recipe=str(copy.out / "recipe.yaml"), checkpoint={"file": source})
 
 
-def test_the_paper_table_stands_without_provenance(copy: Plan) -> None:
+def test_the_paper_table_needs_no_provenance(copy: Plan) -> None:
     plan = pretrained(copy, copy.out)
     assert not compute(plan)
     run = plan.runs[-1]

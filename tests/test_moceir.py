@@ -332,7 +332,9 @@ def test_a_step_moves_the_high_pass_as_the_published_training_does() -> None:
 def test_copies_and_batches_of_one_train() -> None:
     network = copy.deepcopy(build_tiny("moceir")).train()
     whole = batch(side=24)
-    one = Batch(degraded=whole.degraded[:1], clean=whole.clean[:1], tasks=TASKS[:1], step=0)
+    one = Batch(
+        degraded=whole.degraded[:1], clean=whole.clean[:1], tasks=TASKS[:1], step=0, steps=1
+    )
     terms = network.losses(one, rng())
     assert all(bool(term.isfinite()) for term in terms.values())
 

@@ -64,9 +64,11 @@ def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache" / "images"))
 
 
-def plan_on_disk(root: Path, method: str = "promptir", **evaluation: object) -> Plan:
+def plan_on_disk(
+    root: Path, method: str = "promptir", recipe: str = "smoke", **evaluation: object
+) -> Plan:
     data = {"root": root, "train_sets": {"denoise": "raintrainl"}}
-    return plan_of([method], data=data, evaluation=evaluation)
+    return plan_of([method], recipe=recipe, data=data, evaluation=evaluation)
 
 
 def found(setting: Setting, root: Path) -> FoundTraining:
@@ -346,7 +348,7 @@ def test_rain100l_reads_what_the_field_reads(
     if not (SHARED / "Rain100L").is_dir():
         pytest.skip("the images are not on this machine")
 
-    plan = plan_on_disk(SHARED, **changes)
+    plan = plan_on_disk(SHARED, recipe="mini", **changes)
     score = plan.runs[0].score
     assert score is not None
     source = plan.source.pairs(score.test)

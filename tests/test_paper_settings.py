@@ -124,7 +124,7 @@ def test_best_and_second_among_cited_rows(
     assert ranked == {1: best, 2: second}
 
 
-def test_measured_rows_stand_apart_and_change_no_cited_rank() -> None:
+def test_measured_rows_are_separate_and_change_no_cited_rank() -> None:
     cited = cited_of("three-task")
     alone = paper_table(cited)
     # Far better than any cited value: still no rank among them, and theirs stay.

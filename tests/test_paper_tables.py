@@ -1,4 +1,4 @@
-"""Tables as papers lay them out: cited rows, own rows apart, ranks, differences, notes, LaTeX."""
+"""Tables as papers lay them out: cited rows, own rows, ranks, differences, notes, LaTeX."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def test_latex_puts_spreads_below_and_keeps_counts_of_images() -> None:
     assert r"{\tiny$\pm$0.25}" in text
 
 
-def test_latex_shows_metrics_apart_when_they_do_not_fit() -> None:
+def test_latex_separates_metrics_that_do_not_fit_together() -> None:
     table = next(t for t in load_published() if t.source == "onerestore")
     text = paper_table(table).to_latex()
     assert text.count(r"\begin{tabular}") == 2

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.config.errors import UsageError
 from harness.method import CheckContext, OptionError, Routing
 from methods.prompting.contrastive import PromptContrast
 from methods.prompting.expert_load import ExpertLoad
@@ -17,9 +18,10 @@ from methods.prompting.load_balancing import load_balancing_loss, selection_prob
 from methods.prompting.negatives import Negatives, draw_negatives
 from methods.prompting.pooling import pooling
 from methods.prompting.prompt_module import PromptModule, exploring
-from methods.prompting.routing import temperature
+from methods.prompting.routing import Exploration, temperature
 from methods.promptir.spec import PromptIROptions, check_promptir
 from tests.networks import PER_LEVEL, TASKS, batch, build_tiny
+from tests.plans import plan_of
 
 VGG16_FILE = Path(__file__).parents[2] / "shared/weights/vgg16_features_to_relu3_3.safetensors"
 
@@ -362,7 +364,7 @@ def test_a_bias_moves_towards_prompts_that_are_selected_less_often() -> None:
     assert len(first) == 1
     seen = set()
     for step in range(30):
-        with exploring(module, step, torch.Generator()):
+        with exploring(module, Exploration(step, 100, torch.Generator())):
             seen |= set(module.route(x).weights.argmax(-1).tolist())
     assert len(seen) == 5
     before = module.load_bias.clone()
@@ -376,15 +378,15 @@ def test_noise_and_temperature_are_for_training_alone() -> None:
         router_noise=1.0,
         router_temperature=0.5,
         router_temperature_start=8.0,
-        router_temperature_steps=100,
+        router_temperature_decay=0.5,
     )
     module, x = PromptModule(8, 8, 4, asked), torch.randn(4, 8, 4, 4)
     assert [temperature(asked, None), temperature(asked, None)] == [0.5, 0.5]
     plain = module.route(x).probabilities
-    with exploring(module, 0, torch.Generator().manual_seed(1)) as _:
+    with exploring(module, Exploration(0, 200, torch.Generator().manual_seed(1))):
         assert temperature(asked, module.exploring) == 8
         noisy = module.route(x).probabilities
-    with exploring(module, 50, torch.Generator().manual_seed(1)):
+    with exploring(module, Exploration(50, 200, torch.Generator().manual_seed(1))):
         assert temperature(asked, module.exploring) == pytest.approx(2)
         assert not torch.equal(noisy, module.route(x).probabilities)
     assert torch.equal(plain, module.route(x).probabilities)
@@ -400,15 +402,33 @@ def test_prompts_are_inserted_at_the_levels_of_the_option() -> None:
     assert method.prompt1.residual is not None
 
 
-def test_cpr_begins_at_its_start_step() -> None:
-    method = build_tiny("cpl", **{**PER_LEVEL, "cpr_start_step": "5"}).train()
+def test_cpr_begins_at_its_share_of_the_training() -> None:
+    method = build_tiny("cpl", **{**PER_LEVEL, "cpr_start": "0.05"}).train()
     names = [set(method.losses(batch(step=s), torch.Generator().manual_seed(0))) for s in (4, 5)]
     assert "cpr" not in names[0]
     assert "cpr" in names[1]
 
 
+def test_schedules_follow_the_length_of_the_training() -> None:
+    method = build_tiny("cpl").train()
+    began = []
+    for steps in (12, 60, 400, 600):
+        for step in range(steps):
+            if method.prompting._contrasts(batch(step=step, steps=steps)):
+                began.append(step)
+                break
+    assert began == [1, 6, 40, 60]
+
+
+def test_a_part_that_never_comes_into_force_is_refused_in_the_plan(tmp_path: Path) -> None:
+    recipe = tmp_path / "short.yaml"
+    recipe.write_text("base: smoke\nsummary: x\ntrain: {steps: 2, warmup_steps: 0}\n")
+    with pytest.raises(UsageError, match=r"cpr_start=0.8 of 2 training steps is none"):
+        plan_of(["cpl:cpr_start=0.8"], tmp_path, recipe=str(recipe))
+
+
 def test_warm_up_grows_linearly() -> None:
-    method = build_tiny("cpl", **PER_LEVEL, cpr_warmup_steps="10").train()
+    method = build_tiny("cpl", **PER_LEVEL, cpr_warmup="0.1").train()
     values = [
         float(method.losses(batch(step=s), torch.Generator().manual_seed(0))["cpr"].detach())
         for s in (0, 4, 9, 99)
@@ -441,13 +461,22 @@ REFUSED = [
     ({"load_balancing_weight": 0.1, "load_balancing": "bias"}, "set top_k"),
     ({"cpr_weight": 0.1, "cpr_to_router": True, "cpr_negatives": "running-mean"}, "cpr_to_router"),
     ({"cpr_weight": 0.1, "cpr_negatives": "in-use"}, "selects all 5"),
+    ({"cpr_start": 60.0}, r"cpr_start=60.0 is a share .* must lie in \[0, 1\]"),
+    ({"cpr_weight": 0.1, "cpr_start": 1.0}, "leaves CPR no step"),
+    ({"cpr_weight": 0.1, "cpr_start": 0.9}, "cpr_start=0.9 of 4 training steps is none"),
+    ({"cpr_weight": 0.1, "cpr_start": 0.5, "cpr_warmup": 0.6}, "never gets its weight"),
+    ({"router_temperature_start": 8.0}, "router_temperature_decay=0"),
+    (
+        {"router_temperature_start": 8.0, "router_temperature_decay": 0.1},
+        "router_temperature_decay=0.1 of 4 training steps is none",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("values", "named"), REFUSED, ids=lambda v: str(v)[:50])
 def test_contradictions_are_refused_by_name(values: dict[str, object], named: str) -> None:
     with pytest.raises(OptionError, match=named):
-        check_promptir(PromptIROptions(**values), CheckContext(TASKS, 5))  # type: ignore[arg-type]
+        check_promptir(PromptIROptions(**values), CheckContext(TASKS, 5, 4))  # type: ignore[arg-type]
 
 
 def test_other_task_needs_a_batch() -> None:

@@ -169,7 +169,7 @@ def test_damage_is_named_with_its_place(
     assert str(copy) in str(error.value)
 
 
-def test_a_value_that_stands_twice_is_refused(copy: Path) -> None:
+def test_a_value_that_is_given_twice_is_refused(copy: Path) -> None:
     lines = (copy / "mioir.csv").read_text(encoding="utf-8").splitlines()
     (copy / "mioir.csv").write_text("\n".join([*lines, lines[-1]]) + "\n", encoding="utf-8")
     with pytest.raises(HarnessError, match=r"line 98: performance, SwinIR-S\+AP.*value already"):

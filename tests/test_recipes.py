@@ -13,7 +13,7 @@ from harness.config.errors import UsageError
 from harness.config.files import load_setting, setting_names
 from harness.config.hashing import spec_hash
 from harness.config.recipe_files import load_recipe
-from harness.config.recipes import Optimisation
+from harness.config.recipes import Optimisation, Recipe
 from harness.config.run_specs import SyntheticTrainingData, stage_at
 from harness.evaluation.validation import Validation
 from harness.execution.networks import build
@@ -159,6 +159,15 @@ def quick(folder: Path) -> str:
     return str(path)
 
 
+SCHEDULE = (
+    "warmup_steps",
+    "decay_steps",
+    "lr_hold_steps",
+    "lr_constant_steps",
+    "lr_restart_steps",
+)
+
+
 @pytest.mark.parametrize("setting", GOLDEN)
 def test_two_steps_of_the_published_recipe_run(setting: str, tmp_path: Path) -> None:
     plan = plan_of(["restormer"], tmp_path, setting=setting, recipe=quick(tmp_path))
@@ -167,7 +176,8 @@ def test_two_steps_of_the_published_recipe_run(setting: str, tmp_path: Path) -> 
     assert spec.optimisation is not None
     assert isinstance(spec.data, SyntheticTrainingData)
     published = load_recipe("paper", setting).train
-    assert spec.optimisation == published.model_copy(update=SHORT)
+    schedule = {name: getattr(spec.optimisation, name) for name in SCHEDULE}
+    assert spec.optimisation == published.model_copy(update={**SHORT, **schedule})
     method = build(run.method.spec, spec, {})
     before = [p.detach().clone() for p in method.parameters()]
     run.folder.path.mkdir(parents=True)
@@ -208,3 +218,46 @@ def test_a_recipe_of_ones_own_builds_on_that_of_its_setting(tmp_path: Path) -> N
     assert load_recipe(path, "three-task").train.batch == 32
     assert load_recipe(path, "a-setting-of-my-own").train.batch == 32
     assert load_recipe(path, "seven-task").name == "two-steps"
+
+
+def recipe_with(folder: Path, text: str) -> Recipe:
+    path = folder / "mine.yaml"
+    path.write_text(f"summary: x\n{text}\n")
+    return load_recipe(str(path))
+
+
+def test_a_schedule_follows_the_length_unless_it_is_set(tmp_path: Path) -> None:
+    longer = recipe_with(tmp_path, "base: smoke\ntrain: {steps: 200}")
+    assert (longer.train.decay_steps, longer.train.warmup_steps) == (200, 33)
+    rate = [learning_rate(longer.train, step) for step in (33, 100, 199)]
+    assert rate[0] == longer.train.lr
+    assert rate[1] > longer.train.lr / 2 > rate[2]
+    # The training of auxiliary networks has a length of its own, which did not change.
+    assert longer.auxiliary == load_recipe("smoke").auxiliary
+    both = recipe_with(tmp_path, "base: mini\nauxiliary: {steps: 30}\ntrain: {decay_steps: 900}")
+    assert (both.auxiliary.decay_steps, both.auxiliary.warmup_steps) == (30, 2)
+    assert (both.train.decay_steps, both.train.warmup_steps) == (900, 20)
+    paper = recipe_with(tmp_path, "base: paper\ntrain: {steps: 1200}").train
+    assert (paper.warmup_steps, paper.decay_steps, paper.lr_hold_steps) == (150, 1500, 10)
+
+
+def test_a_length_is_followed_through_several_bases(tmp_path: Path) -> None:
+    first = tmp_path / "first.yaml"
+    first.write_text("base: mini\nsummary: x\ntrain: {steps: 1200, warmup_steps: 10}\n")
+    second = recipe_with(tmp_path, f"base: {first}\ntrain: {{steps: 300}}")
+    assert (second.train.decay_steps, second.train.warmup_steps) == (300, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("train: {steps: 200, decay_steps: 12}", r"train: decay_steps 12 .* training of 200 steps"),
+        ("train: {steps: 20, warmup_steps: 20}", r"train: warmup_steps 20 .* none of the 20"),
+        ("auxiliary: {decay_steps: 3}", r"auxiliary: decay_steps 3 .* training of 20 steps"),
+        ("train: null", r"mine.yaml: 'train' must hold a mapping"),
+        ("train: {steps: many}", r"train.steps"),
+    ],
+)
+def test_a_schedule_that_does_not_fit_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        recipe_with(tmp_path, f"base: smoke\n{text}")

@@ -63,7 +63,7 @@ def three_degradations() -> Batch:
     veil = torch.full((10, 3, 32, 32), 0.3)
     streaks = torch.zeros(10, 3, 32, 32)
     streaks[..., ::8] = 0.5
-    return Batch(clean + torch.cat([noise, veil, streaks]), clean, ("any",) * 30, 0)
+    return Batch(clean + torch.cat([noise, veil, streaks]), clean, ("any",) * 30, 0, 100)
 
 
 def test_a_teacher_router_groups_degradations_without_task_labels() -> None:

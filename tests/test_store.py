@@ -135,9 +135,13 @@ def test_runs_of_version_0_1_are_recognised(
 
 def test_options_are_renamed_back_and_others_stay() -> None:
     options = {"load_balancing": "share", "routing_gradient": "selected", "dim": 16}
-    assert legacy_options(options) == {"balance": "share", "routing_gradient": "kept", "dim": 16}
+    assert legacy_options(options, 400) == {
+        "balance": "share",
+        "routing_gradient": "kept",
+        "dim": 16,
+    }
     old = {"balance": "share", "routing_gradient": "kept", "dim": 16}
-    assert legacy_options(old) == old
+    assert legacy_options(old, 400) == old
 
 
 def legacy_row(run: StoredRun, column: str, value: float) -> dict[str, object]:

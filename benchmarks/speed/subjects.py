@@ -19,7 +19,7 @@ from harness.registry import MethodChoice, catalogue, instantiate, resolve_optio
 ALWAYS_PUSHING = {
     "method": "cpl",
     "cpr_negatives": "other-task",
-    "cpr_start_step": "0",
+    "cpr_start": "0",
     "cpr_form": "margin",
     "cpr_margin": "1",
 }
@@ -64,7 +64,7 @@ def _training(network: Any, batch: int, side: int, precision: str, fused: bool) 
     network.train()
     clean = _images(batch, side, side)
     noisy = (clean + 0.1 * torch.randn(clean.shape)).clamp(0, 1)
-    samples = Batch(noisy, clean, tuple(TASKS[i % len(TASKS)] for i in range(batch)), step=0)
+    samples = Batch(noisy, clean, tuple(TASKS[i % len(TASKS)] for i in range(batch)), 0, 1)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-4, fused=fused)
     rng = torch.Generator()
 

@@ -25,6 +25,7 @@ from harness.execution.convert import Conversion, convert_checkpoint
 from harness.execution.execute import RunOutcome, raise_if_failed
 from harness.execution.listing import StoredRunInfo, remove_runs, stored_runs
 from harness.execution.status import is_complete
+from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, load_plan, store_plan
 from harness.planning.request import (
     CheckpointRequest,
@@ -35,6 +36,7 @@ from harness.planning.request import (
     split_names,
 )
 from harness.planning.studies import Study, methods_of
+from harness.planning.validate import validate_file
 from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
 from harness.reporting.ablation_table import ablation_tables
 from harness.reporting.audit_report import audit_report
@@ -93,5 +95,7 @@ __all__ = [
     "stored_runs",
     "table",
     "training_notes",
+    "use_own_files",
     "use_plugins",
+    "validate_file",
 ]

@@ -8,11 +8,11 @@ from typing import Any
 from harness.config.parsing import parse
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.execution.progress import duration
-from harness.execution.status import estimated_s, run_status
+from harness.execution.status import assumption_note, estimated_s, run_status
+from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.planning.studies import Study, load_study
-from harness.registry import use_plugins
 
 
 def plan(
@@ -26,7 +26,7 @@ def plan(
 
     Args:
         request: a request that exists already; ``values`` replace its fields.
-        on_progress: hears how many files of data sets have been hashed, and how many there are.
+        on_progress: receives how many files of data sets have been hashed, and how many there are.
         values: fields of :class:`~harness.planning.request.RunRequest`. ``data_root`` is short
             for ``data={"root": ...}``.
 
@@ -64,7 +64,8 @@ def describe(plan: Plan) -> str:
     text = tabulate(lines, headers=["method", "seed", "status", "expected", "run"])
     return (
         f"{text}\nsetting {plan.setting.name} ({plan.source.name}), recipe {plan.recipe.name}: "
-        f"about {duration(total_s)} on {plan.recipe.runtime.expected_on}"
+        f"about {duration(total_s)}, assuming {plan.recipe.runtime.expected_on}"
+        f"{assumption_note(plan)}"
     )
 
 
@@ -74,6 +75,6 @@ def load_studies(names: Sequence[str], request: RunRequest) -> list[Study]:
     Raises:
         UsageError: no such study, or a value that does not fit.
     """
-    use_plugins(request.plugins)
+    use_own_files(request.include, request.plugins)
     unique = dict.fromkeys(names)
     return [load_study(name, request.setting, request.recipe) for name in unique]

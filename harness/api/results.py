@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.reporting import probe_tables
@@ -64,12 +65,15 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
         UsageError: nothing is published of the setting, or by that source.
     """
     from harness.config.files import setting_names
+    from harness.config.folders import is_file_name
     from harness.reporting.paper_table import paper_table_of
 
     # Cited values can be shown of a setting that this installation cannot measure.
-    plan = make_plan(request) if request.setting in setting_names() else None
-    name = request.setting if plan is None else plan.setting.name
-    return paper_table_of(plan, name, source)
+    use_own_files(request.include, request.plugins)
+    if is_file_name(request.setting) or request.setting in setting_names():
+        plan = make_plan(request)
+        return paper_table_of(plan, plan.setting.name, source)
+    return paper_table_of(None, request.setting, source)
 
 
 def training_notes(plan: Plan) -> list[str]:

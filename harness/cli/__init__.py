@@ -19,6 +19,7 @@ from harness.cli import (
     runs,
     score,
     table,
+    validate,
 )
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
@@ -65,6 +66,7 @@ _SUBCOMMANDS = {
     "convert": convert.convert,
     "score": score.score,
     "audit": audit.audit,
+    "validate": validate.validate,
     "methods": methods.methods,
 }
 for _name, _function in _SUBCOMMANDS.items():

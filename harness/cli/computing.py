@@ -67,14 +67,19 @@ def show_table(plan: Plan) -> None:
     """Write the files of the table and of the probes, then print them with the prompt report."""
     from harness.api import probe_report, prompt_report, table
 
-    found = table(plan)
+    found = list(map(table, plan.by_protocol))
     folder, width = plan.out / "tables", terminal_width()
-    paths = found.write(folder)
-    texts = [found.to_text(has_colours(), width), prompt_report(plan, width)]
+    paths: list[Path] = []
+    texts = []
+    for one in found:
+        paths += one.write(folder)
+        texts.append(one.to_text(has_colours(), width))
+    texts.append(prompt_report(plan, width))
     if plan.probes:
         text, more = probe_report(plan, folder, width)
         paths += more
         texts.append(text)
-    print_warnings(found.warnings)
+    for one in found:
+        print_warnings(one.warnings)
     print("\n\n".join(filter(None, texts)))
     print_written(paths)

@@ -43,6 +43,8 @@ def print_settings() -> None:
     problems: dict[str, None] = {}
     for name in setting_names():
         setting = load_setting(name)
+        if setting.synthetic is None:
+            continue
         lines, missing = _photograph_lines(setting.synthetic)
         problems.update(dict.fromkeys(missing))
         state = "not ready" if missing else "ready"

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.computing import compute_missing, show_table
+from harness.cli.flags import named_values
 from harness.cli.options import (
     DataFlags,
     DryRun,
     EvaluationFlags,
     ResourceFlags,
     SettingFlags,
-    named_values,
     plan_of,
     request_of,
 )

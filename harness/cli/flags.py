@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
+
+from harness.config.errors import UsageError
 
 
 def takes_groups(function: Any) -> Callable[..., None]:
@@ -57,3 +59,28 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default is dataclasses.MISSING:
         return inspect.Parameter.empty
     return field.default
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with ``changes``; mappings are merged key by key."""
+    result = dict(values)
+    for key, value in changes.items():
+        known = result.get(key)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
+    return result
+
+
+def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
+    """Return the pairs of a repeatable flag such as ``NAME=FILE``.
+
+    Raises:
+        UsageError: a text has another form, or a name is given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in found:
+            raise UsageError(f"{flag} '{text}' is not {form}, each name once")
+        found[name] = value
+    return found

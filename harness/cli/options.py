@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.config.errors import UsageError
+from harness.cli.flags import merged, named_values
+from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 Plugins = Annotated[
     list[Path] | None,
     typer.Option(help="Python file with methods, metrics or degradations of your own; repeatable."),
+]
+Includes = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder with settings/, sets/, protocols/, out_of_distribution/ (YAML) and "
+        "degradations/ (Python) of your own; repeatable."
+    ),
 ]
 SettingName = Annotated[str, typer.Option("--setting", help="Benchmark setting.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
@@ -32,12 +40,15 @@ class SettingFlags:
     """On what, how long and how often methods are trained and scored."""
 
     setting: Annotated[
-        str | None, typer.Option(help="Benchmark setting.", show_default="three-task")
+        str | None,
+        typer.Option(
+            help="Benchmark setting, or a YAML file of your own.", show_default="three-task"
+        ),
     ] = None
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="mini, smoke, ablation, paper, or a YAML file of your own; mini unless said "
+            help=f"{', '.join(recipe_names())}, or a YAML file of your own; mini unless said "
             "otherwise above."
         ),
     ] = None
@@ -67,7 +78,12 @@ class SettingFlags:
         Path | None,
         typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
     ] = None
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Score at most so many images of each column, the first ones."),
+    ] = None
     plugin: Plugins = None
+    include: Includes = None
     config: Annotated[
         Path | None,
         typer.Option(help="YAML file with the request; flags replace what it says."),
@@ -84,7 +100,9 @@ class SettingFlags:
             "columns": self.columns,
             "name": self.name,
             "out": self.out,
+            "limit": self.limit,
             "plugins": self.plugin or None,
+            "include": self.include or None,
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -168,11 +186,19 @@ class EvaluationFlags:
     """What changes in how the setting is scored."""
 
     protocol: Annotated[
-        str | None, typer.Option(help="Score by this protocol, not the setting's own.")
+        str | None,
+        typer.Option(
+            help="Score by this protocol, not the setting's own: a name, or a YAML file of your "
+            "own. Several, comma-separated, score each restored image under all of them."
+        ),
     ] = None
     crop_multiple: Annotated[
         int | None,
-        typer.Option(min=1, help="Crop test images to multiples of this; 1 leaves them whole."),
+        typer.Option(
+            min=1,
+            help="Crop test images to multiples of this, before restoring and when they are "
+            "scored; 1 leaves them whole.",
+        ),
     ] = None
     noise_rounding: Annotated[
         str | None, typer.Option(help="truncate, round, none (floats), unclipped.")
@@ -301,31 +327,6 @@ def request_of(
     for group in groups:
         values = merged(values, group)
     return parse(RunRequest, values, where)
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with ``changes``; mappings are merged key by key."""
-    result = dict(values)
-    for key, value in changes.items():
-        known = result.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
-    return result
-
-
-def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
-    """Return the pairs of a repeatable flag such as ``NAME=FILE``.
-
-    Raises:
-        UsageError: a text has another form, or a name is given twice.
-    """
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in found:
-            raise UsageError(f"{flag} '{text}' is not {form}, each name once")
-        found[name] = value
-    return found
 
 
 def plan_of(request: RunRequest) -> Plan:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.config.spec import Spec
+from harness.config.spec import Name, Spec
 
 GROUP = "{group}"
 ANY_GROUP = "*"
@@ -32,7 +32,12 @@ Pairing = Literal[
 
 
 class Expected(Spec):
-    """Counts of a complete data set; None where no source states one."""
+    """Counts of a complete data set; None where no source states one.
+
+    Attributes:
+        pairs: pairs of a degraded and a clean file.
+        clean: distinct clean files.
+    """
 
     pairs: int | None = Field(default=None, ge=1)
     clean: int | None = Field(default=None, ge=1)
@@ -120,19 +125,30 @@ PSNR_TOLERANCE_DB = 0.02
 class DataSetSpec(Spec):
     """One data set, or one split of it that is tested or trained on.
 
-    ``folders`` are paths below a data root where people keep it, besides a folder of the set's
-    name; letters may be large or small. ``label`` is the name in results and tables.
+    Attributes:
+        name: what settings call it; its file is called so.
+        label: name in results and tables.
+        title: the same in full.
+        homepage: where it can be had.
+        licence: under which terms, in a few words.
+        split: whether it is trained or tested on.
+        about: one or two sentences.
+        folders: paths below a data root where people keep it, besides a folder of the set's name;
+            letters may be large or small.
+        expected: how many files a complete set has.
+        layouts: the ways in which its folders may lie; the one that fits best is taken.
+        variants: releases that differ in content.
     """
 
-    name: str
+    name: Name
     label: str
-    title: str
-    homepage: str
-    licence: str
+    title: str = ""
+    homepage: str = ""
+    licence: str = ""
     split: Literal["train", "test"]
-    about: str
-    folders: tuple[str, ...]
-    expected: Expected
+    about: str = ""
+    folders: tuple[str, ...] = ()
+    expected: Expected = Expected()
     layouts: tuple[Layout, ...] = Field(min_length=1)
     variants: tuple[Variant, ...] = ()
 

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from harness.config.errors import did_you_mean
+from harness.config.hashing import file_sha256
 from harness.config.parsing import explain
+from harness.config.python_files import import_python_file
 from harness.config.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Version = int | str
+"""A number, or, of a file of one's own, a number and a hash of the file."""
 
 BUILT_IN = "harness.data.synthetic.degradations"
 """The package whose modules are the built-in kinds: ``low-light`` is ``low_light.py``."""
@@ -55,14 +62,28 @@ class Degradation(Spec):
         """
         raise NotImplementedError(f"degradation '{self.kind}' does not implement apply")
 
-    def versions(self) -> dict[str, int]:
-        """Return the version of every kind that this degradation uses, by kind."""
-        return {self.kind: type(self).version}
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Let other processes import the file that a class of one's own comes from."""
+        if type(self) not in _source_sha256:
+            return super().__reduce__()
+        source = Path(str(sys.modules[type(self).__module__].__file__))
+        return _restored, (self.model_dump(mode="json"), source)
+
+    def versions(self) -> dict[str, Version]:
+        """Return the version of every kind that this degradation uses, by kind.
+
+        That of a file of one's own holds a hash of the file, so that an edited file is another run.
+        """
+        version: Version = type(self).version
+        source = _source_sha256.get(type(self))
+        return {self.kind: version if source is None else f"{version}-{source[:16]}"}
 
 
 Kind = TypeVar("Kind", bound=type[Degradation])
 
 _registered: dict[str, type[Degradation]] = {}
+_source_sha256: dict[type[Degradation], str] = {}
+"""Hashes of the files that registered classes come from."""
 
 
 def degradation(cls: Kind) -> Kind:
@@ -72,11 +93,33 @@ def degradation(cls: Kind) -> Kind:
         ValueError: the kind is taken.
     """
     kind = _kind_of(cls)
-    taken = kind in built_in_kinds() or _registered.get(kind, cls) is not cls
-    if taken:
+    source = _hash_of_source(cls)
+    known = _registered.get(kind, cls)
+    is_same = known is cls or (source is not None and _source_sha256.get(known) == source)
+    if kind in built_in_kinds() or not is_same:
         raise ValueError(f"a degradation of kind '{kind}' exists already; choose another name")
     _registered[kind] = cls
+    if source is not None:
+        _source_sha256[cls] = source
     return cls
+
+
+def _restored(content: dict[str, Any], source: Path) -> Degradation:
+    """Return a degradation of a file of one's own in another process."""
+    if content["kind"] not in _registered:
+        import_python_file(source)
+    return degradation_class(content["kind"]).model_validate(content)
+
+
+def registered_kinds() -> dict[str, type[Degradation]]:
+    """Return the classes of files of one's own, by kind."""
+    return dict(_registered)
+
+
+def _hash_of_source(cls: type[Degradation]) -> str | None:
+    """Return the hash of the file of a class, None where it has none, as in a notebook."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return None if file is None else file_sha256(Path(file))
 
 
 def built_in_kinds() -> list[str]:

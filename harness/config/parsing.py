@@ -66,7 +66,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
         problem = " ".join(str(error.problem or error).split())
         raise UsageError(f"{where} is not valid YAML: {problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise UsageError(f"{path} nests too deeply to be read; no file of a person does") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"{path} is not valid YAML: {problem}") from error
     if not isinstance(content, dict):
@@ -83,7 +85,7 @@ def parse(model: type[S], content: Any, where: str) -> S:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        line = _line_of(where, _first(error)["loc"])
+        line = _line_of(where, _location(error))
         raise UsageError(f"{where}{line}: {explain(model, error)}") from error
 
 
@@ -100,12 +102,25 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"key '{where}' is missing"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        return f"'{where}': '{first['input']}' is unknown; {did_you_mean(first['input'], known)}"
+    if first["type"] == "model_type":
+        message = "must be a mapping of keys to values"
     return f"'{where}': {message[0].lower()}{message[1:]}" if keys else message
 
 
 def _first(error: ValidationError) -> Any:
     # A misspelt key is missing as well; the misspelling says more.
     return min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+
+
+def _location(error: ValidationError) -> tuple[str | int, ...]:
+    """Return where the first problem is, also inside a value with a schema of its own."""
+    first = _first(error)
+    location: tuple[str | int, ...] = tuple(first["loc"])
+    inner = getattr(first.get("ctx", {}).get("error"), "__cause__", None)
+    return location + _location(inner) if isinstance(inner, ValidationError) else location
 
 
 def _line_of(where: str, location: Sequence[str | int]) -> str:
@@ -115,7 +130,7 @@ def _line_of(where: str, location: Sequence[str | int]) -> str:
         return ""
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return ""
     line = None
     for part in location:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.config.spec import Spec
+from harness.config.spec import Name, Spec
 
 NoiseRounding = Literal["truncate", "round", "none", "unclipped"]
 """How noise meets the range of 8-bit images: cut to it and then truncated, rounded or left as
@@ -16,15 +16,18 @@ floats, or not even cut, as denoisers of additive noise alone are scored (KAIR).
 class Preprocessing(Spec):
     """How a pair is made; never how it is scored.
 
-    ``noise_rounding`` is how noisy images become 8-bit: the published three-task code casts,
-    which truncates. Haze and rain are rounded, as images saved to a file are.
-
-    ``noise_stream`` says where noise on test images comes from: ``keyed`` by image and level, or
-    ``published``, one NumPy stream seeded with 0 that passes through the folder once per level
-    (:mod:`harness.data.on_disk.published_noise`). The second exists for images on disk alone.
+    Attributes:
+        id: names the rule; results carry it, and noise is drawn by it.
+        crop_multiple: images are cut to multiples of this about their centre; 1 leaves them whole.
+        noise_rounding: how noisy images become 8-bit: cut to the range and truncated (as the
+            published three-task code casts), rounded, or left as floats, or not even cut. Other
+            degradations are rounded, as images saved to a file are.
+        noise_stream: where noise on test images comes from: ``keyed`` by image and level, or
+            ``published``, one NumPy stream seeded with 0 that passes through the folder once per
+            level (:mod:`harness.data.on_disk.published_noise`), for images on disk alone.
     """
 
-    id: str
+    id: Name
     crop_multiple: int = Field(ge=1)
     noise_rounding: NoiseRounding
     noise_stream: Literal["keyed", "published"] = "keyed"

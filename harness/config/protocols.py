@@ -6,14 +6,17 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.config.spec import Spec
+from harness.config.spec import Name, Spec
 
 
 class Resize(Spec):
     """Both images are resized before scoring: the long side to at most ``long_side_px``.
 
-    Then each side is rounded up to a multiple of ``multiple``; Pillow's Lanczos filter on 8-bit
-    values (WeatherDiffusion, datasets/allweather.py).
+    Pillow's Lanczos filter on 8-bit values (WeatherDiffusion, datasets/allweather.py).
+
+    Attributes:
+        long_side_px: the long side after resizing, at most.
+        multiple: each side is then rounded up to a multiple of this.
     """
 
     long_side_px: int = Field(ge=1)
@@ -23,15 +26,24 @@ class Resize(Spec):
 class Protocol(Spec):
     """What is done to a restored image and the clean one before metrics compare them.
 
-    In this order: ``resize``; both are cut to multiples of ``crop_multiple``, and ``crop_at``
-    names the part that is kept; the restored one is clamped to [0, 1] (``clamp``) and made 8-bit
-    (``quantise``; the words ``true`` and ``false`` stand for round and none); ``border_px`` are
-    removed on each side of both. Colour space, window and peak belong to a metric's id, so that
-    one protocol can hold metrics of several.
+    The rules are applied in the order resize, crop, clamp, quantise, border. Colour space, window
+    and peak belong to a metric's id, so that one protocol can hold metrics of several.
+
+    Attributes:
+        id: names the rule; results carry it, so no other rule may have it.
+        metrics: ids of the metrics that tables show.
+        resize: both images are resized; None leaves their size.
+        crop_multiple: both are cut to multiples of this; 1 leaves them whole.
+        crop_at: the part of the image that is left by the cut.
+        clamp: whether the restored image is clamped to [0, 1].
+        quantise: how the restored image becomes 8-bit: not at all, rounded as most code saves it,
+            or truncated by a cast as some does, which is darker by half a grey level; ``true``
+            and ``false`` stand for round and none.
+        border_px: pixels that are removed on each side of both images.
     """
 
-    id: str
-    metrics: tuple[str, ...]
+    id: Name
+    metrics: tuple[str, ...] = Field(min_length=1)
     resize: Resize | None = None
     crop_multiple: int = Field(default=1, ge=1)
     crop_at: Literal["centre", "top-left", "bottom-right"] = "centre"
@@ -54,21 +66,21 @@ class Protocol(Spec):
 
 
 class NamedProtocol(Spec):
-    """A protocol as published code applies it; its file is called ``name``.yaml.
+    """A protocol as published code applies it; a file that ships is called ``name``.yaml.
 
     Attributes:
         name: what flags and settings call it. The protocol's id names the rule, which files of
             several names may share.
-        title: one line to be shown.
-        family: the metric family of docs/protocols.md.
+        title: one line for a person.
+        family: the metric family of docs/protocols.md, or empty.
         sources: repositories and files that it follows.
         notes: what the published evaluation does besides.
         protocol: the rule itself.
     """
 
-    name: str
-    title: str
-    family: str
-    sources: tuple[str, ...]
+    name: Name
+    title: str = ""
+    family: str = ""
+    sources: tuple[str, ...] = ()
     notes: str = ""
     protocol: Protocol

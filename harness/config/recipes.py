@@ -23,6 +23,27 @@ class Optimisation(Spec):
     cosine the rate may stay at ``lr`` for ``lr_constant_steps``; with ``lr_restart_steps`` there is
     one cosine after another of that length instead, as in BasicSR.
 
+    Attributes:
+        steps: of the training.
+        batch: samples of a step, over all micro-batches.
+        micro_batch: samples that are computed at once, to save memory; None takes the batch.
+        patch_px: side of the training crops, a multiple of 16.
+        lr: highest learning rate.
+        lr_min: learning rate at the end of the cosine.
+        warmup_steps: steps in which the learning rate rises.
+        decay_steps: step at which the cosine ends.
+        lr_hold_steps: the learning rate changes every so many steps.
+        betas: of AdamW.
+        weight_decay: of AdamW.
+        grad_clip_norm: gradients are scaled to at most this norm; None leaves them.
+        ema_decay: of the moving average of the weights that is scored; None scores the weights.
+        precision: of the computation in training.
+        augmentation: the symmetries of the square that crops are turned by.
+        task_sampling: tasks in turn (``balanced``), or drawn by their shares.
+        validate_every_steps: how often validation images are scored.
+        scored_checkpoint: which weights are scored on the test set.
+        lr_constant_steps: steps at the highest learning rate before the cosine.
+        lr_restart_steps: length of each cosine where one follows another; None has one cosine.
     """
 
     added_later: ClassVar = ("lr_constant_steps", "lr_restart_steps")
@@ -48,6 +69,20 @@ class Optimisation(Spec):
     lr_constant_steps: int = Field(default=0, ge=0)
     lr_restart_steps: int | None = Field(default=None, ge=1)
 
+    def schedule_problem(self) -> str | None:
+        """Return why the learning rate does not fit the steps, or None where it does."""
+        if self.warmup_steps >= self.steps:
+            return (
+                f"warmup_steps {self.warmup_steps} leaves none of the {self.steps} steps at the "
+                f"full learning rate; set warmup_steps below {self.steps}"
+            )
+        if self.lr_restart_steps is None and self.decay_steps < self.steps:
+            return (
+                f"decay_steps {self.decay_steps} ends the learning rate schedule before the "
+                f"training of {self.steps} steps does; set decay_steps to {self.steps} or more"
+            )
+        return None
+
     @model_validator(mode="after")
     def _consistent(self) -> Optimisation:
         if self.lr_min > self.lr:
@@ -69,24 +104,53 @@ class Optimisation(Spec):
 class TestAmount(Spec):
     """How much of a test set is scored: all of it unless a recipe is for trials.
 
+    What is left out is part of no score: the images that are scored are part of its identity.
+
     Attributes:
-        images: of each synthetic column; None takes all.
+        images: clean images of each column, the first ones, embedded or on disk; None takes all.
         centre_px: side of the centre that is scored of each image, in pixels; None: the whole.
-        draws: degradations of each image at most.
+        photograph_centre_px: the same for the embedded photographs where ``centre_px`` is None.
+        draws: degradations of each embedded photograph at most.
+        limit: images of each column at most, all degradations counted; ``--limit`` sets it.
     """
 
     __test__ = False  # pytest would take the name for a test class
 
     images: int | None = Field(default=None, ge=1)
     centre_px: int | None = Field(default=None, ge=32)
+    photograph_centre_px: int | None = Field(default=None, ge=32)
     draws: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
 
-    def columns(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        """Return the columns of a setting with at most the draws that are tested."""
-        if self.draws is None:
-            return columns
-        most = self.draws
-        return tuple(c.model_copy(update={"draws": min(c.draws, most)}) for c in columns)
+    @property
+    def photograph_side_px(self) -> int | None:
+        """Side of the centre that is scored of embedded photographs; None: the whole."""
+        return self.photograph_centre_px if self.centre_px is None else self.centre_px
+
+    @property
+    def most_images(self) -> int | None:
+        """The number of clean images of a column at most; None takes all."""
+        given = [number for number in (self.images, self.limit) if number is not None]
+        return min(given, default=None)
+
+    def with_limit(self, limit: int | None) -> TestAmount:
+        """Return the amount with at most ``limit`` images of each column."""
+        given = [number for number in (self.limit, limit) if number is not None]
+        return self.model_copy(update={"limit": min(given, default=None)})
+
+    def first(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the images of a column that are tested."""
+        return names[: self.most_images]
+
+    def columns(self, columns: tuple[Column, ...], images: int = 1) -> tuple[Column, ...]:
+        """Return the columns of a setting with the draws that are tested of ``images`` each."""
+        found = []
+        for column in columns:
+            draws = column.draws if self.draws is None else min(column.draws, self.draws)
+            if self.limit is not None:
+                draws = max(1, min(draws, self.limit // max(1, images)))
+            found.append(column.model_copy(update={"draws": draws}))
+        return tuple(found)
 
 
 class Runtime(Spec):
@@ -123,3 +187,11 @@ class Recipe(Spec):
     auxiliary: Optimisation
     test: TestAmount
     runtime: Runtime
+
+    @model_validator(mode="after")
+    def _schedules_last(self) -> Recipe:
+        for name, training in (("train", self.train), ("auxiliary", self.auxiliary)):
+            problem = training.schedule_problem()
+            if problem is not None:
+                raise ValueError(f"{name}: {problem}")
+        return self

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, JsonValue
 
+from harness.config.degradation import Version
 from harness.config.preprocessing import Preprocessing
 from harness.config.protocols import Protocol
 from harness.config.recipes import Optimisation
@@ -34,7 +35,7 @@ class SyntheticTrainingData(Spec):
     dead_leaves_share: float
     dead_leaves: DeadLeavesSpec
     preprocessing: Preprocessing
-    degradation_versions: dict[str, int]
+    degradation_versions: dict[str, Version]
 
 
 class TrainingFiles(Spec):
@@ -64,7 +65,7 @@ class OnDiskTrainingData(Spec):
     tasks: tuple[Task, ...]
     files: tuple[TrainingFiles, ...]
     preprocessing: Preprocessing
-    degradation_versions: dict[str, int]
+    degradation_versions: dict[str, Version]
 
 
 class Stage(Spec):
@@ -156,7 +157,7 @@ class TestSet(Spec):
     files: tuple[TestFiles, ...] = ()
     centre_px: int | None
     preprocessing: Preprocessing
-    degradation_versions: dict[str, int]
+    degradation_versions: dict[str, Version]
 
     def images_by_column(self) -> dict[str, list[str]]:
         """Return by column the names of the images that a complete column has."""

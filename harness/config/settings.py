@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from harness.config.degradation import AnyDegradation
+from harness.config.degradation import AnyDegradation, Version
 from harness.config.preprocessing import Preprocessing
 from harness.config.protocols import Protocol
-from harness.config.spec import Range, Spec, within
+from harness.config.spec import Name, Range, Spec, within
 
 
 class Task(Spec):
@@ -19,40 +19,61 @@ class Task(Spec):
     Attributes:
         name: unique in its setting.
         family: groups tasks of one kind of degradation, such as three levels of noise.
-        degradation: how a clean image is degraded synthetically.
+        degradation: how a clean image is degraded synthetically; ``given`` where degraded images
+            come with the files.
         share: how often recipes draw the task that sample by shares; relative.
     """
 
-    name: str
+    name: Name
     family: str
     degradation: AnyDegradation
     share: float = Field(default=1, gt=0, le=1e12)
 
 
-def degradation_versions(tasks: Iterable[Task]) -> dict[str, int]:
+def degradation_versions(tasks: Iterable[Task]) -> dict[str, Version]:
     """Return the version of every kind of degradation that ``tasks`` use, by kind."""
-    versions: dict[str, int] = {}
+    versions: dict[str, Version] = {}
     for task in tasks:
         versions |= task.degradation.versions()
     return dict(sorted(versions.items()))
 
 
 class Column(Spec):
-    """One column of the table: test images of one task, ``draws`` degradations of each."""
+    """One column of the table: test images of one task, ``draws`` degradations of each.
 
-    name: str
+    Attributes:
+        name: unique in its setting; what results carry.
+        task: the task whose images it shows.
+        label: heading in the terminal and in Markdown; the name where it is left out.
+        latex_label: heading in LaTeX; the label, escaped, where it is left out.
+        group: heading over several columns; empty for none.
+        draws: degradations of each embedded image, which differ by their random draws.
+    """
+
+    name: Name
     task: str
-    label: str
-    latex_label: str
-    group: str
-    draws: int = Field(ge=1, le=10_000)
+    label: str = ""
+    latex_label: str | None = None
+    group: str = ""
+    draws: int = Field(default=1, ge=1, le=10_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labelled(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "label" not in content and "name" in content:
+            return {**content, "label": content["name"]}
+        return content
 
 
 class DeadLeavesSpec(Spec):
     """Dead-leaves images: occluding shapes whose radii follow ``r ** -exponent``.
 
-    ``radius_px`` bounds the radii, ``canvas_px`` is the side of one generated image and
-    ``crops_per_canvas`` says how many training samples share it.
+    Attributes:
+        canvas_px: side of one generated image.
+        crops_per_canvas: how many training samples share it.
+        radius_px: smallest and largest radius.
+        exponent: of the power law; larger means smaller shapes.
+        textured: share of shapes that are filled with texture of the training images.
     """
 
     canvas_px: int = Field(ge=32, le=16_384)
@@ -81,7 +102,13 @@ class SyntheticData(Spec):
 
 
 class TestSource(Spec):
-    """The data set on disk that fills a column, or one group of its folders."""
+    """The data set on disk that fills a column, or one group of its folders.
+
+    Attributes:
+        column: the column.
+        set: name of the data set.
+        group: the one group of the set's folders that is used; None uses all.
+    """
 
     column: str
     set: str
@@ -134,26 +161,28 @@ class Setting(Spec):
         version: raised when the setting changes.
         title: heading of its tables.
         sources: papers and repositories that define it.
-        average: how the last column follows from the others.
+        average: how the last column follows from the others: the plain mean of the columns.
         tasks: degradations that are trained, in the order of classifier outputs.
         sequence: families of tasks in the order of sequential learning; empty takes the tasks'.
         columns: of the table.
-        synthetic: images of the synthetic version.
+        synthetic: images of the synthetic version, or the name of a setting that ships whose
+            images are meant; None where there is none, and images are read from disk alone.
         test_sources: data sets on disk that fill the columns.
         training_sources: data sets on disk that are trained on.
-        preprocessing: how test and training pairs are made.
-        protocol: how restored images are scored.
+        preprocessing: how test and training pairs are made, or the name of a setting that ships
+            whose rule is meant.
+        protocol: how restored images are scored: the rule, the name of a protocol, or its file.
     """
 
-    name: str
-    version: int
+    name: Name
+    version: int = 1
     title: str
-    sources: tuple[str, ...]
-    average: Literal["mean-of-columns"]
+    sources: tuple[str, ...] = ()
+    average: Literal["mean-of-columns"] = "mean-of-columns"
     tasks: tuple[Task, ...]
     sequence: tuple[str, ...] = ()
-    columns: tuple[Column, ...]
-    synthetic: SyntheticData
+    columns: tuple[Column, ...] = Field(min_length=1)
+    synthetic: SyntheticData | None = None
     test_sources: tuple[TestSource, ...] = ()
     training_sources: tuple[TrainingSource, ...] = ()
     preprocessing: Preprocessing
@@ -173,6 +202,8 @@ class Setting(Spec):
             raise ValueError(
                 f"'sequence' must name each family once: {', '.join(sorted(families))}"
             )
+        if self.synthetic is None:
+            return self
         split = (*self.synthetic.train, *self.synthetic.validation, *self.synthetic.test)
         if len(set(split)) != len(split):
             raise ValueError("an image is named in two splits or twice in one")
@@ -197,17 +228,27 @@ class OODSet(Spec):
     """An out-of-distribution test set: other degradations, other strengths, other images.
 
     Methods are trained on a setting and scored on these columns instead of its own, under its
-    preprocessing and protocol. A task with the name of one of the setting's tasks counts as that
-    one for methods that need task labels. ``synthetic`` says whether the setting's embedded
-    images can be degraded so; without it, data sets on disk are needed.
+    preprocessing and protocol.
+
+    Attributes:
+        name: on the command line, and in tables.
+        version: raised when the test set changes.
+        title: heading of its tables.
+        sources: papers and repositories that define it.
+        tasks: its degradations; one with the name of one of the setting's tasks counts as that one
+            for methods that need task labels.
+        columns: of the table.
+        test_sources: data sets on disk that fill the columns.
+        synthetic: whether the setting's embedded images can be degraded so; without it, data sets
+            on disk are needed.
     """
 
-    name: str
-    version: int
+    name: Name
+    version: int = 1
     title: str
-    sources: tuple[str, ...]
-    tasks: tuple[Task, ...]
-    columns: tuple[Column, ...]
+    sources: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    columns: tuple[Column, ...] = Field(min_length=1)
     test_sources: tuple[TestSource, ...] = ()
     synthetic: bool = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -21,6 +22,8 @@ def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
 
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """Closed interval a parameter is drawn from uniformly; equal ends mean a fixed value."""
+
+_NAME = re.compile(r"\w[\w.+-]*")
 
 
 def within(low: float, high: float) -> AfterValidator:
@@ -58,3 +61,16 @@ class Spec(BaseModel):
             if values.get(key) == fields[key].default:
                 values.pop(key, None)
         return values
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            f"'{value}' is no name: it becomes part of file names, so use letters, digits and . _ "
+            "+ - alone, a letter or digit first"
+        )
+    return value
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""A name that results carry and files are called by; never a path."""

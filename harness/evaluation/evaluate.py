@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec
+from harness.data.images.arrays import Float
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
+from harness.evaluation.memory import MemoryGuard
 from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
@@ -22,8 +27,13 @@ from harness.store.results import Origin, Result
 _PAIRS_PER_WORKER = 4
 """Pairs in memory for each worker."""
 
+_RESTORED_AT_ONCE_S = 5.0
+"""After so many seconds, what was restored is scored and handed out."""
+
 Name = tuple[str, str]
 """Column and image."""
+SpecAndValues = tuple[ScoreSpec, dict[str, float]]
+"""Under what an image was scored, and its values by metric id."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,23 @@ class Scoring:
         metrics: what is measured.
         done: (column, image, metric) of the results that are stored already.
         workers: threads that make and score pairs.
+        also: the same test set under further protocols; an image is restored once for all.
     """
 
     spec: ScoreSpec
     metrics: Sequence[Metric]
     done: Collection[tuple[str, str, str]] = ()
     workers: int = 1
+    also: tuple[Scoring, ...] = ()
+
+    @property
+    def all(self) -> tuple[Scoring, ...]:
+        """This one and those of further protocols."""
+        return (self, *self.also)
+
+    def is_missing(self, name: Name) -> bool:
+        """Return whether results of an image are not stored under any of the protocols."""
+        return any(scoring.missing_metrics(name) for scoring in self.all)
 
     def missing_metrics(self, name: Name) -> list[Metric]:
         """Return the metrics of an image whose results are not stored."""
@@ -69,8 +90,17 @@ class Scoring:
         return [metric for metric in self.metrics if (column, image, metric.id) not in self.done]
 
 
+def never_stop() -> bool:
+    """Answer that nobody asked to stop."""
+    return False
+
+
 def evaluate(
-    subject: Subject, pairs: TestPairs, scoring: Scoring, on_progress: OnProgress = no_progress
+    subject: Subject,
+    pairs: TestPairs,
+    scoring: Scoring,
+    on_progress: OnProgress = no_progress,
+    stop: Callable[[], bool] = never_stop,
 ) -> Iterator[list[Result]]:
     """Yield the results of one image at a time, of those metrics that are not stored.
 
@@ -82,36 +112,71 @@ def evaluate(
         pairs: makes the test pairs of the score's test set.
         scoring: metrics, protocol and what is done already.
         on_progress: receives how many images are done, of how many.
+        stop: asked after each image that is restored. If it answers yes, what is restored is
+            scored and yielded, and no more.
+
+    Raises:
+        RunError: an image is too large for the memory.
     """
     subject.method.eval()
     names = list(pairs.names())
-    missing = [name for name in names if scoring.missing_metrics(name)]
+    missing = [name for name in names if scoring.is_missing(name)]
     finished = len(names) - len(missing)
+    guard = MemoryGuard.of(subject.device)
     with ThreadPoolExecutor(scoring.workers) as pool:
         for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers):
-            for pair, values in _score_group(subject, pairs, scoring, group, pool):
-                yield _results(subject, scoring.spec, pairs.data_set(pair.column), pair, values)
-                finished += 1
-                on_progress(finished, len(names))
+            waiting = deque(pool.map(lambda name: pairs.make(*name), group))
+            while waiting:
+                restored = _restore_some(subject, waiting, guard, stop)
+                for pair, scores in _scored(restored, scoring, pool):
+                    results: list[Result] = []
+                    data_set = pairs.data_set(pair.column)
+                    for spec, values in scores:
+                        results += _results(subject, spec, data_set, pair, values)
+                    yield results
+                    finished += 1
+                    on_progress(finished, len(names))
+                if stop():
+                    return
 
 
-def _score_group(
-    subject: Subject,
-    source: TestPairs,
-    scoring: Scoring,
-    names: Sequence[Name],
-    pool: ThreadPoolExecutor,
-) -> Iterator[tuple[Pair, dict[str, float]]]:
-    """Yield pairs with their values by metric id."""
-    pairs = list(pool.map(lambda name: source.make(*name), names))
-    restored, clean, metrics = [], [], []
-    for pair, name in zip(pairs, names, strict=True):
-        label = pair.task if subject.needs_task_labels else None
-        restored.append(restore_image(subject.method, pair.degraded, subject.device, label))
+def _restore_some(
+    subject: Subject, waiting: deque[Pair], guard: MemoryGuard, stop: Callable[[], bool]
+) -> list[tuple[Pair, Float]]:
+    """Restore at least one of the waiting pairs, and more while that takes but seconds."""
+    began = time.monotonic()
+    restored = []
+    while waiting:
+        pair = waiting.popleft()
+        restore = partial(_restore, subject, pair.task)
+        guard.check(pair.degraded, f"{pair.image} ({pair.column})", restore)
+        restored.append((pair, restore(pair.degraded)))
+        if stop() or time.monotonic() - began > _RESTORED_AT_ONCE_S:
+            break
+    return restored
+
+
+def _restore(subject: Subject, task: str, degraded: Float) -> Float:
+    label = task if subject.needs_task_labels else None
+    return restore_image(subject.method, degraded, subject.device, label)
+
+
+def _scored(
+    restored: Sequence[tuple[Pair, Float]], scoring: Scoring, pool: ThreadPoolExecutor
+) -> Iterator[tuple[Pair, list[SpecAndValues]]]:
+    """Yield pairs with their values by metric id, under each protocol."""
+    pairs, images, clean = [], [], []
+    for pair, image in restored:
+        pairs.append(pair)
+        images.append(image)
         clean.append(pair.clean)
-        metrics.append(scoring.missing_metrics(name))
-    values = score_pairs(restored, clean, scoring.spec.protocol, metrics, pool)
-    yield from zip(pairs, values, strict=True)
+    scores: list[list[SpecAndValues]] = [[] for _ in pairs]
+    for part in scoring.all:
+        metrics = [part.missing_metrics((pair.column, pair.image)) for pair in pairs]
+        values = score_pairs(images, clean, part.spec.protocol, metrics, pool)
+        for of_pair, found in zip(scores, values, strict=True):
+            of_pair.append((part.spec, found))
+    yield from zip(pairs, scores, strict=True)
 
 
 def _results(

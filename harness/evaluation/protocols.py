@@ -66,7 +66,7 @@ def score_under(
 ) -> dict[str, dict[str, float]]:
     """Score one pair under several protocols: protocol id to metric id to value.
 
-    Protocols that make the same two images of the pair share them, and a metric that stands in
+    Protocols that make the same two images of the pair share them, and a metric that is in
     several of those is computed once. May be called from several threads.
 
     Args:

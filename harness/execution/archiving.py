@@ -28,7 +28,10 @@ def export_runs(plan: Plan, folder: Path) -> int:
     Raises:
         UsageError: nothing is stored.
     """
-    return archive.export_runs([_stored(run) for run in plan.runs], folder)
+    stored: list[StoredRun] = []
+    for part in plan.by_protocol:
+        stored += map(_stored, part.runs)
+    return archive.export_runs(stored, folder)
 
 
 def legacy_note(out: Path) -> str:

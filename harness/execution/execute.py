@@ -93,14 +93,10 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
         return RunOutcome(run.label, held=True)
     except HarnessError as error:
         return RunOutcome(run.label, error=str(error))
-    except OSError as error:
-        is_disk = error.errno in _DISK_ERRORS
-        sentence = not_written(Path(error.filename or run.folder.path), error)
-        return RunOutcome(run.label, error=sentence if is_disk else _unexpected(run, error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a defect in one method must not cost the others
-        return RunOutcome(run.label, error=_unexpected(run, error))
+        return RunOutcome(run.label, error=_sentence(run, error))
     finally:
         progress.close()
     with contextlib.suppress(OSError):
@@ -171,6 +167,13 @@ def _complete_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress
         raise UsageError(f"{run.label} has nothing to train on; name a checkpoint or a data set")
     else:
         train_run(run, plan, worker, stop, progress)
+
+
+def _sentence(run: Run, error: BaseException) -> str:
+    """Return the sentence on an error that no code foresaw; a full disk has one of its own."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return not_written(Path(error.filename or run.folder.path), error)
+    return _unexpected(run, error)
 
 
 def _unexpected(run: Run, error: BaseException) -> str:

@@ -20,7 +20,7 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
 
     Args:
         run: what is held.
-        progress: hears, once, that the lock is waited for.
+        progress: logs, once, that the lock is waited for.
         stop: asked while waiting.
         wait: whether to wait while another process has the lock.
 

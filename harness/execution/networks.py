@@ -78,7 +78,7 @@ def initial_network(run: Run, on_read: OnRead = ignore_files) -> Method:
 def trained_network(run: Run, on_read: OnRead = ignore_files) -> Method:
     """Return the run's network with the weights in its folder.
 
-    ``on_read`` hears of a file that an option names.
+    ``on_read`` receives a line on each file that an option names.
     """
     network = initial_network(run, on_read)
     if run.method.spec.trained:

@@ -14,4 +14,5 @@ def check_plan(plan: Plan) -> None:
         HarnessError: names the folder or the metric, and the way out.
     """
     check_writable(plan.out)
-    resolve_metrics(plan.metrics)
+    for part in plan.by_protocol:
+        resolve_metrics(part.metrics)

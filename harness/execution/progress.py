@@ -39,26 +39,40 @@ class PlainProgress:
     _began: float = field(default_factory=time.monotonic)
     _first: int | None = None
     _last_s: float = 0.0
+    _what: str = "trained"
 
     def step(self, done: int, total: int, loss: float, validation: str) -> None:
         """Print step, loss, validation and time left."""
-        now = time.monotonic()
-        if self._first is None:
-            # One step gives no rate; the first line comes after the first interval.
-            self._first, self._began, self._last_s = done, now, now
-        if now - self._last_s < self.every_s and done < total:
+        if not self._is_due("trained", done) and done < total:
             return
-        self._last_s = now
-        rate = (now - self._began) / max(1, done - self._first)
         self.log(
-            f"step {done}/{total}  loss {loss:.4f}  {validation}  "
-            f"{duration(rate * (total - done))} left"
+            f"step {done}/{total}  loss {loss:.4f}  {validation}  {self._left(done, total)} left"
         )
 
     def images(self, what: str, done: int, total: int) -> None:
-        """Print when it is done with all images."""
+        """Print how many are done and the time left, and when all are."""
+        is_due = self._is_due(what, done)
         if done == total:
             self.log(f"{what} {total} images")
+        elif is_due:
+            self.log(f"{what} {done}/{total} images  {self._left(done, total)} left")
+
+    def _is_due(self, what: str, done: int) -> bool:
+        """Return whether the last line is long enough ago; ``what`` is done since it changed."""
+        now = time.monotonic()
+        if self._first is None or what != self._what:
+            # One step tells no rate; the first line comes after the first interval.
+            self._what, self._first = what, done
+            self._began = self._last_s = now
+        if now - self._last_s < self.every_s:
+            return False
+        self._last_s = now
+        return True
+
+    def _left(self, done: int, total: int) -> str:
+        """Return the time left at the rate so far."""
+        rate = (time.monotonic() - self._began) / max(1, done - (self._first or 0))
+        return duration(rate * (total - done))
 
     def log(self, text: str) -> None:
         """Print one line to standard error, where it cannot mix with a table."""

@@ -17,13 +17,9 @@ from harness.method import runtime_notes
 
 def provenance(worker: Worker) -> dict[str, Any]:
     """Return what a number was made with, as JSON values."""
-    import resource
-
     versions = {"harness": __version__, "python": platform.python_version()}
     for name in ("torch", "numpy"):
         versions[name] = importlib.import_module(name).__version__
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "versions": versions,
         "computed_with": runtime_notes(),
@@ -32,8 +28,19 @@ def provenance(worker: Worker) -> dict[str, Any]:
         "device": worker.device,
         "threads": worker.threads,
         "jobs": worker.jobs,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "peak_bytes": peak_bytes(),
     }
+
+
+def peak_bytes() -> int | None:
+    """Return the most memory that this process had; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _git_commit() -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
 from harness.config.errors import Interrupted
-from harness.config.run_specs import ScoreSpec
+from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.probes.observe import Observer
@@ -56,21 +57,30 @@ def score_run(
         origin="measured" if run.checkpoint is None else "re-evaluated",
     )
     use_plugins(())  # a worker process has not imported the files that define metrics
-    metrics = resolve_metrics(plan.metrics)
     began = time.monotonic()
-    stored = results_of(run.folder.results, run.score_id)
-    done = {(result.column, result.image, result.metric) for result in stored}
-    scoring = Scoring(run.score, metrics, done, worker.threads)
+    scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
+    scoring = replace(scoring, also=tuple(others))
     pairs = plan.source.pairs(run.score.test)
-    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored")):
+    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored"), stop):
         append(run.folder.results, results)
-        if stop():
-            raise Interrupted(f"{run.label} stopped while it was scored")
+    _check_stop(run, stop)
+    metrics: list[Metric] = []
+    for part in scoring.all:
+        metrics += part.metrics
     summary = _summary(run, plan, subject, metrics)
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
     if plan.probes:
-        _analyse(run, plan, subject, run.score, progress)
+        _analyse(run, plan, subject, stop, progress)
+
+
+def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
+    """Return how a run is scored under the protocol of ``plan``, and what is stored of it."""
+    score = plan.run(run.id).score
+    assert score is not None
+    stored = results_of(run.folder.results, spec_hash(score))
+    done = {(result.column, result.image, result.metric) for result in stored}
+    return Scoring(score, resolve_metrics(plan.metrics), done, worker.threads)
 
 
 def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> dict[str, Any]:
@@ -91,13 +101,27 @@ def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> d
     return summary
 
 
-def _analyse(run: Run, plan: Plan, subject: Subject, score: ScoreSpec, progress: Progress) -> None:
-    if run.score_id is None or stored_analysis(run.folder, run.score_id) is not None:
+def _check_stop(run: Run, stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Interrupted(f"{run.label} stopped while it was scored")
+
+
+def _analyse(
+    run: Run, plan: Plan, subject: Subject, stop: Callable[[], bool], progress: Progress
+) -> None:
+    score = run.score
+    if score is None or run.score_id is None:
+        return
+    if stored_analysis(run.folder, run.score_id) is not None:
         return
     analysis: dict[str, Any] = {}
     if isinstance(subject.method, Prompted):
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        on_progress = partial(progress.images, "probed")
+
+        def on_progress(done: int, total: int) -> None:
+            progress.images("probed", done, total)
+            _check_stop(run, stop)
+
         pairs = plan.source.pairs(score.test)
         analysis = analyse_prompts(observer, pairs, score.test, on_progress)
     store_analysis(run.folder, run.score_id, analysis)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from harness.config.errors import HarnessError, reason_of
@@ -37,14 +41,19 @@ def missing_batches(plan: Plan) -> list[list[Run]]:
     """Return what of ``plan`` is not stored, in batches to be computed one after the other.
 
     The runs of a batch need none of each other, so that they may be computed side by side. The
-    first batch holds the auxiliary runs that runs of the second need.
+    first batch holds the auxiliary runs that other runs need, the second those whose weights come
+    from files: where a file is refused, the others need not be scored.
     """
     scored = _missing(plan.runs, plan)
     needed: set[str] = set()
     for run in scored:
         needed |= {required.weights_id for required in run.requires}
     auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
-    return [auxiliary, scored]
+    pretrained: list[Run] = []
+    others: list[Run] = []
+    for run in scored:
+        (others if run.checkpoint is None else pretrained).append(run)
+    return [auxiliary, pretrained, others]
 
 
 def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
@@ -61,6 +70,22 @@ def estimated_s(run: Run, plan: Plan) -> float:
         images = sum(len(names) for names in plan.test.images_by_column().values())
     training_s = _training_s(run, plan) if status in ("missing", "unfinished") else 0.0
     return training_s + _SCORE_S * images
+
+
+def assumption_note(plan: Plan) -> str:
+    """Return what to add to an expected time that assumes a GPU, where no GPU is to be seen."""
+    if "GPU" not in plan.recipe.runtime.expected_on or has_gpu():
+        return ""
+    return "; this machine shows no GPU, and a CPU takes many times as long"
+
+
+def has_gpu() -> bool:
+    """Return whether a GPU is to be seen; asking torch would take seconds."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists():
+        return True
+    return shutil.which("nvidia-smi") is not None
 
 
 def _training_s(run: Run, plan: Plan) -> float:
@@ -80,6 +105,17 @@ def _training_s(run: Run, plan: Plan) -> float:
 
 
 def _is_scored(run: Run, plan: Plan) -> bool:
+    for part in plan.by_protocol:
+        if not _has_all_values(part.run(run.id), part):
+            return False
+    if plan.out_of_distribution:
+        return True
+    if not run.folder.prompt_summary.exists():
+        return False
+    return not plan.probes or stored_analysis(run.folder, run.score_id) is not None
+
+
+def _has_all_values(run: Run, plan: Plan) -> bool:
     results = results_of(run.folder.results, run.score_id)
     stored = {(result.column, result.image, result.metric) for result in results}
     for column, images in plan.test.images_by_column().items():
@@ -87,8 +123,4 @@ def _is_scored(run: Run, plan: Plan) -> bool:
             wanted = {(column, image, metric) for metric in plan.metrics}
             if not wanted <= stored:
                 return False
-    if plan.out_of_distribution:
-        return True
-    if not run.folder.prompt_summary.exists():
-        return False
-    return not plan.probes or stored_analysis(run.folder, run.score_id) is not None
+    return True

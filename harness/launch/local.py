@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-from harness.execution.children import follow_parent
+from harness.execution.children import follow_parent, signals_held
 from harness.execution.execute import Control, RunOutcome, execute
 from harness.execution.process import Worker
 from harness.execution.status import missing_batches
@@ -29,6 +29,8 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
         for runs in missing_batches(plan):
             outcomes += _Batch(plan, worker, stop_file).compute(runs)
             if any(outcome.interrupted for outcome in outcomes):
+                break
+            if plan.request.checkpoint is not None and any(o.error for o in outcomes):
                 break
     return outcomes
 
@@ -59,9 +61,12 @@ class _Batch:
             return []
         jobs = min(self.worker.jobs, len(runs))
         backend = "loky" if jobs > 1 else "sequential"
-        tasks = [delayed(_execute)(self, run, wait, jobs > 1) for run in runs]
+        parent = os.getpid() if jobs > 1 else None
+        tasks = [delayed(_execute)(self, run, wait, parent) for run in runs]
         try:
-            return list(Parallel(n_jobs=jobs, backend=backend)(tasks))
+            with signals_held(forked=False):  # the workers begin here
+                ended = Parallel(n_jobs=jobs, backend=backend, return_as="generator")(tasks)
+            return list(ended)
         except TerminatedWorkerError as error:
             raise HarnessError(
                 "a worker was killed, most likely for lack of memory; run the same command again "
@@ -69,8 +74,8 @@ class _Batch:
             ) from error
 
 
-def _execute(batch: _Batch, run: Run, wait: bool, in_worker: bool) -> RunOutcome:
-    if in_worker:
-        follow_parent()
-    control = Control(stop=batch.stop_file.exists, live=not in_worker, wait=wait)
+def _execute(batch: _Batch, run: Run, wait: bool, parent: int | None) -> RunOutcome:
+    if parent is not None:
+        follow_parent(parent)
+    control = Control(stop=batch.stop_file.exists, live=parent is None, wait=wait)
     return execute(run, batch.plan, batch.worker, control)

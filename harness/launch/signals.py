@@ -19,6 +19,7 @@ def stop_on_signals(stop_file: Path) -> Iterator[None]:
     terminal sends Ctrl-C to them as well. Killed workers end with their parent.
     """
     owner = os.getpid()
+    stop_file.unlink(missing_ok=True)  # of a process with this id that was killed
 
     def ask(number: int, frame: Any) -> None:
         if os.getpid() != owner:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.config.errors import UsageError
-from harness.config.files import load_ood_set, load_protocol
+from harness.config.files import load_ood_set, load_protocols
 from harness.config.preprocessing import Preprocessing
+from harness.config.protocols import Protocol
 from harness.config.settings import Setting
 from harness.planning.request import EvaluationOverrides
 
@@ -26,17 +27,35 @@ class ScoredSetting:
     tested: Setting
 
 
-def override(setting: Setting, changes: EvaluationOverrides, on_disk: bool) -> ScoredSetting:
-    """Apply ``changes`` to ``setting``; another preprocessing gets an id of its own.
+def override(
+    setting: Setting, changes: EvaluationOverrides, on_disk: bool
+) -> tuple[ScoredSetting, ...]:
+    """Apply ``changes`` to ``setting``, once for each protocol that is named.
+
+    Another preprocessing, or a protocol that cuts otherwise, gets an id of its own.
 
     Raises:
         UsageError: an unknown protocol or test set, or a change that the images do not allow.
     """
-    update: dict[str, Any] = {"preprocessing": _preprocessing(setting, changes, on_disk)}
-    if changes.protocol is not None:
-        update["protocol"] = load_protocol(changes.protocol).protocol
-    rules = setting.model_copy(update=update)
-    return ScoredSetting(rules, _tested(rules, changes.test_set, on_disk))
+    preprocessing = _preprocessing(setting, changes, on_disk)
+    protocols = [setting.protocol]
+    if changes.protocol:
+        protocols = [named.protocol for named in load_protocols(changes.protocol)]
+    scored = []
+    for protocol in protocols:
+        update = {"preprocessing": preprocessing, "protocol": _cut_alike(protocol, changes)}
+        rules = setting.model_copy(update=update)
+        scored.append(ScoredSetting(rules, _tested(rules, changes.test_set, on_disk)))
+    return tuple(scored)
+
+
+def _cut_alike(protocol: Protocol, changes: EvaluationOverrides) -> Protocol:
+    """Return a protocol that cuts no more than ``--crop-multiple`` says."""
+    multiple = changes.crop_multiple
+    if multiple is None or multiple % protocol.crop_multiple == 0:
+        return protocol
+    identifier = f"{protocol.id}-cropped-to-{multiple}"
+    return protocol.model_copy(update={"crop_multiple": multiple, "id": identifier})
 
 
 def _preprocessing(setting: Setting, changes: EvaluationOverrides, on_disk: bool) -> Preprocessing:

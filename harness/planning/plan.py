@@ -21,7 +21,14 @@ from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
 from harness.evaluation.metrics.registry import metric_ids
+from harness.planning.checkpoints import (
+    initial_weights,
+    method_of,
+    published_options,
+    require_weights,
+)
 from harness.planning.overrides import ScoredSetting, override
+from harness.planning.own_files import use_own_files
 from harness.planning.request import CheckpointRequest, RunRequest
 from harness.planning.run import Run
 from harness.planning.run_factory import RunFactory
@@ -31,15 +38,7 @@ from harness.registry import (
     auxiliary_method,
     catalogue,
     find,
-    options_as_json,
-    resolve_options,
-    stored_options,
-    use_plugins,
 )
-from harness.store.weights import stated_method
-
-_SPANDREL = "spandrel"
-_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class Plan:
         auxiliary: what is trained before them because they build on it.
         absent_columns: by column, the data set that would fill it and is not on this disk.
         absent_families: by family of tasks without training images, the sets that would have them.
+        others: the same runs scored under further protocols that the request names. Images are
+            restored once for all of them.
     """
 
     request: RunRequest
@@ -69,6 +70,12 @@ class Plan:
     auxiliary: tuple[Run, ...]
     absent_columns: Mapping[str, str] = field(default_factory=dict)
     absent_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    others: tuple[Plan, ...] = ()
+
+    @property
+    def by_protocol(self) -> tuple[Plan, ...]:
+        """This plan under each protocol that was asked for, the first one first."""
+        return (self, *self.others)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -134,9 +141,9 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         UsageError: an unknown name, options that contradict each other, or data that is missing.
         HarnessError: files of a data set do not fit together.
     """
-    use_plugins(request.plugins)
+    use_own_files(request.include, request.plugins)
     own = load_setting(request.setting)
-    recipe = load_recipe(request.recipe, request.setting)
+    recipe = load_recipe(request.recipe, own.name)
     if request.data.rehash:
         if not request.data.uses_files:
             raise UsageError("--rehash is about data sets on disk; add --data-root")
@@ -144,8 +151,17 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     source = open_source(
         request.data.root, request.data.on_disk, request.data.train_sets, on_progress
     )
-    scored = override(own, request.evaluation, request.data.uses_files)
     _check_probes(request)
+    plans = []
+    for scored in override(own, request.evaluation, request.data.uses_files):
+        plans.append(_plan_under(scored, own, request, recipe, source))
+    return replace(plans[0], others=tuple(plans[1:]))
+
+
+def _plan_under(
+    scored: ScoredSetting, own: Setting, request: RunRequest, recipe: Recipe, source: DataSource
+) -> Plan:
+    """Return the plan under one protocol."""
     _check_columns(request, scored.tested)
     trains = request.checkpoint is None
     plan = Plan(
@@ -153,7 +169,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         setting=scored.tested,
         recipe=recipe,
         source=source,
-        test=source.test_set(scored.tested, recipe.test),
+        test=source.test_set(scored.tested, recipe.test.with_limit(request.limit)),
         metrics=metric_ids([*scored.tested.protocol.metrics, *request.metrics]),
         runs=(),
         auxiliary=(),
@@ -166,7 +182,7 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         data=source.training_data(own) if trains else None,
         test=plan.test,
         out=request.out,
-        initial=_initial_weights(request),
+        initial=initial_weights(request),
     )
     if request.checkpoint is None:
         runs = _trained_runs(request, scored, factory)
@@ -228,25 +244,6 @@ def _is_plan(content: Any) -> bool:
     return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
 
 
-def _initial_weights(request: RunRequest) -> Path | None:
-    """Return the file of ``--init-from``: a file, or the weights of a run in the output folder."""
-    if request.init_from is None:
-        return None
-    if request.checkpoint is not None:
-        raise UsageError(
-            "--init-from starts trainings, and weights of a checkpoint are not trained"
-        )
-    named = Path(request.init_from).expanduser()
-    for path in (named, named / _WEIGHTS, request.out / named / _WEIGHTS):
-        if path.is_file():
-            return path
-    runs = [path.parent.name for path in request.out.glob(f"*/{_WEIGHTS}")]
-    raise UsageError(
-        f"--init-from {request.init_from} is neither a file nor a run with weights in "
-        f"{request.out}; {did_you_mean(request.init_from, runs)}"
-    )
-
-
 def _check_columns(request: RunRequest, tested: Setting) -> None:
     known = [column.name for column in tested.columns]
     for name in request.columns:
@@ -254,13 +251,6 @@ def _check_columns(request: RunRequest, tested: Setting) -> None:
             raise UsageError(
                 f"--columns: {tested.name} has no column '{name}'; {did_you_mean(name, known)}"
             )
-
-
-def _require_weights(path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"checkpoint {path} is a folder; name the file of weights in it")
-    if not path.exists():
-        raise UsageError(f"checkpoint {path} does not exist; check the path")
 
 
 def _check_probes(request: RunRequest) -> None:
@@ -286,8 +276,8 @@ def _pretrained_runs(
     asked: CheckpointRequest, scored: ScoredSetting, factory: RunFactory
 ) -> list[Run]:
     for path in (asked.file, *asked.required.values()):
-        _require_weights(path)
-    method, options = _method_of(asked, factory)
+        require_weights(path)
+    method, options = method_of(asked, factory)
     _check_task_labels(method, scored)
     required = []
     for name in method.spec.requires:
@@ -297,54 +287,12 @@ def _pretrained_runs(
             )
         helper = auxiliary_method(name)
         checkpoint = WeightsFile(asked.required[name])
-        helper_options = _published_options(helper, factory)
+        helper_options = published_options(helper, factory)
         required.append(factory.pretrained_run(helper, helper_options, checkpoint, scored=False))
     runs = [factory.method_run(find(name), 0) for name in _always_shown()]
     checkpoint = WeightsFile(asked.file, asked.entry, asked.prefix, asked.ignore)
     runs.append(factory.pretrained_run(method, options, checkpoint, tuple(required)))
     return runs
-
-
-def _method_of(
-    asked: CheckpointRequest, factory: RunFactory
-) -> tuple[MethodChoice, Mapping[str, Any]]:
-    """Return the method of a checkpoint and its options, from the request or the file itself."""
-    if asked.method == _SPANDREL:
-        method = _spandrel(asked)
-        return method, _published_options(method, factory)
-    if asked.method is not None:
-        method = find(asked.method)
-        return method, _published_options(method, factory)
-    known = stated_method(asked.file)
-    if known is None:
-        raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    method = find(known.method)
-    return method, stored_options(method.spec, known.options, str(asked.file))
-
-
-def _spandrel(asked: CheckpointRequest) -> MethodChoice:
-    """Return the method of a network that spandrel recognises by its weights."""
-    overrides = {"checkpoint": str(asked.file)}
-    for name in ("architecture", "entry", "prefix"):
-        value = getattr(asked, name)
-        if value is not None:
-            overrides[name] = value
-    if asked.ignore:
-        overrides["ignore"] = ",".join(asked.ignore)
-    name = asked.architecture or asked.file.stem
-    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
-
-
-def _published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:
-    train = factory.recipe.train
-    options = resolve_options(
-        method,
-        factory.recipe.size,
-        factory.setting.task_names,
-        micro_batch=train.micro_batch or train.batch,
-        published=True,
-    )
-    return options_as_json(options)
 
 
 def _always_shown() -> list[str]:

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
 from harness.config.quoting import split_outside_quotes, with_commas
 from harness.config.spec import Spec
+
+MOST_SEEDS = 1000
+"""Seeds of one request at most; more are a slip of the hand."""
+_LARGEST_SEED = 2**63 - 1
+_MOST_DIGITS = 30
 
 DEFAULT_OUT = Path("results/runs")
 
@@ -31,12 +36,22 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not _is_number(first) or (dash and not _is_number(last)):
             raise UsageError(f"--seeds '{text}' is not like 0,1,2 or 0-4")
+        count = int(last or first) - int(first) + 1
+        if count > MOST_SEEDS or int(last or first) > _LARGEST_SEED:
+            raise UsageError(
+                f"--seeds '{text}' asks for more than {MOST_SEEDS} seeds, or one above "
+                f"{_LARGEST_SEED}; name fewer, such as 0-4"
+            )
         seeds += range(int(first), int(last or first) + 1)
     if not seeds or len(set(seeds)) != len(seeds):
         raise UsageError(f"--seeds '{text}' names no seed, or one twice")
     return tuple(seeds)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -61,7 +76,18 @@ def split_methods(text: str) -> tuple[str, ...]:
 
 
 def _seeds(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a seed is a whole number, such as 0")
     return parse_seeds(str(value)) if isinstance(value, str | int) else value
+
+
+def _checked_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse lists that a person cannot mean."""
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError("no seed is named, or one twice")
+    if min(seeds) < 0 or max(seeds) > _LARGEST_SEED or len(seeds) > MOST_SEEDS:
+        raise ValueError(f"seeds lie between 0 and {_LARGEST_SEED}, at most {MOST_SEEDS} of them")
+    return seeds
 
 
 def _methods(value: Any) -> Any:
@@ -70,6 +96,15 @@ def _methods(value: Any) -> Any:
 
 def _names(value: Any) -> Any:
     return split_names(value) if isinstance(value, str) else value
+
+
+def _protocols(value: Any) -> Any:
+    """Read one protocol or several; a file may have a comma in its name."""
+    if value is None:
+        return ()
+    if isinstance(value, str) and Path(value).is_file():
+        return (value,)
+    return _names(value)
 
 
 class DataRequest(Spec):
@@ -99,15 +134,18 @@ class EvaluationOverrides(Spec):
 
     Attributes:
         noise_rounding: how noisy test images become 8-bit.
-        crop_multiple: test images are cropped to multiples of this; 1 leaves them whole.
-        protocol: name of the protocol to score by.
+        crop_multiple: test images are cropped to multiples of this, before restoring and when they
+            are scored; 1 leaves them whole.
+        protocol: protocols to score by, by name or YAML file; empty takes the setting's own. Each
+            restored image is scored under all of them.
         noise_stream: ``keyed`` by image, or ``published``: one stream in the folder's order.
-        test_set: an out-of-distribution test set that is scored instead of the setting's own.
+        test_set: an out-of-distribution test set, by name or YAML file, that is scored instead of
+            the setting's own columns.
     """
 
     noise_rounding: NoiseRounding | None = None
     crop_multiple: int | None = Field(default=None, ge=1)
-    protocol: str | None = None
+    protocol: Annotated[tuple[str, ...], BeforeValidator(_protocols)] = ()
     noise_stream: Literal["keyed", "published"] = "keyed"
     test_set: str | None = None
 
@@ -140,7 +178,7 @@ class RunRequest(Spec):
 
     Attributes:
         methods: references such as ``cpl`` or ``cpl:top_k=2``.
-        setting: name of the benchmark setting.
+        setting: name of the benchmark setting, or a YAML file.
         recipe: name of a recipe, or a YAML file.
         seeds: of the trainings.
         metrics: metrics in addition to those of the protocol, by id or by pyiqa's name.
@@ -148,6 +186,9 @@ class RunRequest(Spec):
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
         init_from: weights that trainings start from: a file, or the id of a run in ``out``.
+        limit: images of each column that are scored at most; None scores what the recipe tests.
+        include: folders with data sets, protocols, settings, test sets and degradations of one's
+            own.
         probes: whether prompts are analysed at length.
         show: columns of the table that are not scores, such as ``parameters``.
         columns: columns of the setting that tables show and average; empty takes all.
@@ -159,12 +200,16 @@ class RunRequest(Spec):
     methods: Annotated[tuple[str, ...], BeforeValidator(_methods)] = ("cpl", "promptir")
     setting: str = "three-task"
     recipe: str = "mini"
-    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (0,)
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds), AfterValidator(_checked_seeds)] = (
+        0,
+    )
     metrics: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     data: DataRequest = Field(default_factory=DataRequest)
     evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
     checkpoint: CheckpointRequest | None = None
     init_from: str | None = None
+    limit: int | None = Field(default=None, ge=1)
+    include: tuple[Path, ...] = ()
     probes: bool = False
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()

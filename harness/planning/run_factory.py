@@ -99,10 +99,14 @@ class RunFactory:
         required: tuple[Run, ...],
     ) -> TrainSpec:
         micro_batch = optimisation.micro_batch or optimisation.batch
-        options = resolve_options(
-            method, self.recipe.size, self.setting.task_names, micro_batch=micro_batch
-        )
         trained = method.spec.trained and self.data is not None
+        options = resolve_options(
+            method,
+            self.recipe.size,
+            self.setting.task_names,
+            micro_batch=micro_batch,
+            steps=optimisation.steps if trained else None,
+        )
         stages: tuple[Stage, ...] = ()
         if trained and self.data is not None:
             names = tuple(task.name for task in self.data.tasks)

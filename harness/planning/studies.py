@@ -27,8 +27,12 @@ from harness.registry import MethodChoice, find, options_as_json, resolve_option
 class ValueSpec(Spec):
     """A value of an axis: another method, other options, or both.
 
-    ``baseline`` is the label of the value of this axis that it is compared with; without it, that
-    is the study's base.
+    Attributes:
+        label: what tables call it.
+        method: the method, where it is another than the study's base.
+        options: options of the method that differ from the base's.
+        baseline: label of the value of this axis that it is compared with; without it, that is
+            the study's base.
     """
 
     label: str
@@ -38,7 +42,12 @@ class ValueSpec(Spec):
 
 
 class AxisSpec(Spec):
-    """Values in the order in which tables and figures show them."""
+    """Values in the order in which tables and figures show them.
+
+    Attributes:
+        label: heading of the axis.
+        values: two at least.
+    """
 
     label: str
     values: tuple[ValueSpec, ...] = Field(min_length=2)
@@ -63,8 +72,8 @@ class StudySpec(Spec):
 
     Attributes:
         title: heading of its tables.
-        base: the method that values differ from.
-        axes: what is changed, one thing at a time.
+        base: the method, with options, that values differ from.
+        axes: what is changed, by name, one thing at a time.
         cross: two axes whose values are also combined, each with each.
     """
 
@@ -157,8 +166,9 @@ def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
     """
     path = _locate(name)
     spec = parse(StudySpec, read_yaml(path), str(path))
-    tasks = load_setting(setting_name).task_names
-    resolver = _Resolver(path, spec.base, tasks, load_recipe(recipe_name, setting_name))
+    setting = load_setting(setting_name)
+    recipe = load_recipe(recipe_name, setting.name)
+    resolver = _Resolver(path, spec.base, setting.task_names, recipe)
     base = resolver.method_id(ValueSpec(label="base"))
     axes = []
     for axis_name, axis in spec.axes.items():
@@ -249,6 +259,7 @@ class _Resolver:
             self.recipe.size,
             self.tasks,
             micro_batch=train.micro_batch or train.batch,
+            steps=train.steps if method.spec.trained else None,
         )
         return options_as_json(options)
 

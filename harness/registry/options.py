@@ -22,6 +22,7 @@ def resolve_options(
     *,
     micro_batch: int,
     published: bool = False,
+    steps: int | None = None,
 ) -> Any:
     """Return the options of ``method`` at a recipe's size, checked against the setting.
 
@@ -35,11 +36,12 @@ def resolve_options(
         tasks: task names of the setting, in its order.
         micro_batch: samples that the losses see at once.
         published: whether the authors' checkpoints are to be run.
+        steps: optimisation steps of the training; None where nothing is trained.
 
     Raises:
         UsageError: unknown option or size, wrong type, or a contradiction, each by name.
     """
-    spec, context = method.spec, CheckContext(tasks, micro_batch)
+    spec, context = method.spec, CheckContext(tasks, micro_batch, steps)
     _check_names(method, size)
     try:
         values = _default_values(spec, size, context, published)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import importlib.util
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from harness.config.errors import UsageError, reason_of
+from harness.config.python_files import import_python_file
 from harness.method import MethodSpec
 
 PLUGINS_VARIABLE = "HARNESS_PLUGINS"
@@ -68,7 +66,7 @@ def load_plugins(listed: str) -> tuple[dict[Path, ModuleType], dict[Path, str]]:
     failed: dict[Path, str] = {}
     for path in listed_files(listed):
         try:
-            modules[path] = _import_file(path)
+            modules[path] = import_python_file(path)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plug-in may fail in any way
@@ -109,22 +107,3 @@ def uses_harness(module: ModuleType) -> bool:
         if str(getattr(value, "__module__", "")).startswith("harness."):
             return True
     return False
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a file under a name that no other module has, whatever else is installed."""
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"harness_plugin_{digest}_{path.stem}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError("not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

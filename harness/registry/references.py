@@ -74,12 +74,7 @@ def find(reference: str) -> MethodChoice:
         raise UsageError(
             f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
         )
-    try:
-        spec = method_spec(name)
-    except UsageError as error:
-        if "/" in reference or "\\" in reference:
-            raise UsageError(f"{error}; {_COMMA_HINT}") from error
-        raise
+    spec = _spec_of_reference(name, reference)
     if spec.role == "auxiliary":
         raise _auxiliary_error(name, spec)
     if at and not spec.trained:
@@ -87,6 +82,16 @@ def find(reference: str) -> MethodChoice:
     overrides = _overrides(settings, reference)
     identifier = _joined(spec.name + at + way, overrides)
     return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=bool(at))
+
+
+def _spec_of_reference(name: str, reference: str) -> MethodSpec:
+    """Return the spec of a name; where the reference holds a path, an error explains commas."""
+    try:
+        return method_spec(name)
+    except UsageError as error:
+        if "/" in reference or "\\" in reference:
+            raise UsageError(f"{error}; {_COMMA_HINT}") from error
+        raise
 
 
 def auxiliary_method(name: str) -> MethodChoice:

@@ -124,11 +124,10 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
             images[column.name] = of_columns[column.name]
         else:
             left_out.append(column.label)
-    is_synthetic = plan.source.name == "synthetic"
     return SummaryRequest(
         title=plan.setting.title,
         setting=plan.setting.name,
-        images_are="synthetic data" if is_synthetic else "real images",
+        images_are=_images_are(plan),
         data_sets=_data_sets(plan, images),
         preprocessing=plan.setting.preprocessing.id,
         protocol=plan.setting.protocol.id,
@@ -144,6 +143,16 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         training=training_sentence(plan),
         left_out=tuple(left_out),
     )
+
+
+def _images_are(plan: Plan) -> str:
+    """Return what was scored, and how much of it at most."""
+    amount = plan.recipe.test.with_limit(plan.request.limit)
+    if plan.source.name == "synthetic":
+        most = amount.limit
+        return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
+    most = amount.most_images
+    return "real images" if most is None else f"real images, the first {most} of each column"
 
 
 def _expected(plan: Plan, images: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -91,7 +91,7 @@ class SummaryRequest:
         return [*names, AVERAGE]
 
     def expected_images(self, column: str) -> int:
-        """Return how many images a complete value of a column stands on."""
+        """Return how many images a complete value of a column is the mean of."""
         return self.expected.get(column, len(self.images[column]))
 
     @property

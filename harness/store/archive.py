@@ -47,13 +47,15 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
     by_weights: dict[str, list[Result]] = {}
     for result in read_archive(folder):
         by_weights.setdefault(result.weights, []).append(result)
+    fresh: dict[str, list[Result]] = {}
     for run in scored:
-        by_weights[run.weights_id] = run.results()
+        fresh.setdefault(run.weights_id, []).extend(run.results())
+    by_weights |= fresh
     results = list(chain.from_iterable(by_weights.values()))
     write_text(folder / RESULTS_FILE, _as_csv(results))
     for run in scored:
         write_json(_run_file(folder, run), _content(run))
-    return len(scored)
+    return len(fresh)
 
 
 def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:

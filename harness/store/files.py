@@ -1,7 +1,7 @@
 """Files that a kill or a full disk never leaves half written, and the names that they may have.
 
-A file is written under a temporary name beside its place, flushed, then renamed. The temporary name
-says which process of which machine writes, so that what a killed one left can be removed.
+A file is written under a temporary name next to its target, flushed, then renamed. The temporary
+name says which process of which machine writes, so that what a killed one left can be removed.
 """
 
 from __future__ import annotations

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+import warnings
+from collections.abc import Generator, Iterator
+from functools import partial
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
+from harness.config.errors import HarnessError
 from harness.data.sources.protocol import TrainingStream
 from harness.data.sources.samples import Samples
+from harness.training.child_process import follow_parent, signals_held
+
+_DEAD_WORKER = "DataLoader worker (pid"
+"""How torch begins the message on a worker that is gone."""
 
 
-class _Steps(Dataset[Samples]):
-    """The batches of a stream from step ``first`` on, by index."""
+class _Steps(Dataset[Samples | HarnessError]):
+    """The batches of a stream from step ``first`` on, by index.
+
+    An expected error is an item as well: raised in a worker, torch would add its traceback.
+    """
 
     def __init__(self, stream: TrainingStream, first: int) -> None:
         self.stream, self.first = stream, first
@@ -20,16 +32,65 @@ class _Steps(Dataset[Samples]):
     def __len__(self) -> int:
         return self.stream.train.steps - self.first
 
-    def __getitem__(self, index: int) -> Samples:
-        return self.stream.batch(self.first + index)
+    def __getitem__(self, index: int) -> Samples | HarnessError:
+        try:
+            return self.stream.batch(self.first + index)
+        except HarnessError as error:
+            return error
 
 
-def batches(stream: TrainingStream, first: int, loader_workers: int) -> Iterator[Samples]:
-    """Yield batches from step ``first`` on, in order, whatever the number of workers."""
-    loader = DataLoader(
-        _Steps(stream, first), batch_size=None, num_workers=loader_workers, collate_fn=_unchanged
-    )
-    yield from loader
+def batches(
+    stream: TrainingStream, first: int, loader_workers: int
+) -> Generator[Samples, None, None]:
+    """Yield batches from step ``first`` on, in order, whatever the number of workers.
+
+    Raises:
+        HarnessError: a batch cannot be made.
+        RuntimeError: a worker is gone; see :func:`is_dead_worker`.
+    """
+    for item in _items(stream, first, loader_workers):
+        if isinstance(item, HarnessError):
+            raise item
+        yield item
+
+
+def is_dead_worker(error: RuntimeError) -> bool:
+    """Return whether torch raised ``error`` because a loader worker is gone.
+
+    It does so wherever the training is at that moment, in the middle of a step as well.
+    """
+    return str(error).startswith(_DEAD_WORKER)
+
+
+def _items(
+    stream: TrainingStream, first: int, loader_workers: int
+) -> Iterator[Samples | HarnessError]:
+    method = _start_method()
+    with warnings.catch_warnings():
+        # torch advises on the number of workers, which is the person's to choose.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            _Steps(stream, first),
+            batch_size=None,
+            num_workers=loader_workers,
+            collate_fn=_unchanged,
+            worker_init_fn=partial(_begin_worker, os.getpid()),
+            multiprocessing_context=method if loader_workers else None,
+        )
+        with signals_held(forked=method == "fork" or not loader_workers):
+            items = iter(loader)
+    yield from items
+
+
+def _start_method() -> str:
+    """Return how workers begin: the system's own way where this process has one of joblib's."""
+    known = multiprocessing.get_all_start_methods()
+    current = multiprocessing.get_start_method()
+    return current if current in known else known[0]
+
+
+def _begin_worker(parent: int, number: int) -> None:
+    follow_parent(parent)
 
 
 def _unchanged(samples: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from harness.data.sources.samples import Samples
 from harness.method import Method
 from harness.store.files import append_lines, write_json
 from harness.store.run_folder import RunFolder
-from harness.training.batches import batches
+from harness.training.batches import batches, is_dead_worker
 from harness.training.checkpoint import (
     TrainingState,
     check_state,
@@ -87,7 +88,8 @@ def train(
         What is known of the training: wall time, steps, the scored step, validation scores.
 
     Raises:
-        RunError: the loss is not finite; the last good checkpoint stays.
+        RunError: the loss is not finite, or a loader worker is gone; the last good checkpoint
+            stays.
         Interrupted: ``stop`` answered yes; a checkpoint of the last step is written.
     """
     training = _Training(method, job, progress)
@@ -98,10 +100,22 @@ def train(
             "this processor has no bf16 arithmetic, and emulates it several times slower "
             "than fp32; use precision: fp32 in the recipe"
         )
-    steps = training.optimisation.steps
-    for samples in batches(job.stream, training.step, job.machine.loader_workers):
+    try:
+        with closing(batches(job.stream, training.step, job.machine.loader_workers)) as made:
+            _take_steps(training, made, stop)
+    except RuntimeError as error:
+        if not is_dead_worker(error):
+            raise
+        raise RunError(training.without_worker()) from error
+    return training.finish()
+
+
+def _take_steps(training: _Training, made: Iterator[Samples], stop: Callable[[], bool]) -> None:
+    """Take the steps that are left, and save a checkpoint every few steps and at a stop."""
+    job, steps = training.job, training.optimisation.steps
+    for samples in made:
         loss = training.advance(samples)
-        progress.step(training.step, steps, loss, training.scored.validation)
+        training.progress.step(training.step, steps, loss, training.scored.validation)
         if training.step == steps:
             break
         if stop():
@@ -109,7 +123,6 @@ def train(
             raise Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
         if training.step % job.runtime.checkpoint_every_steps == 0:
             training.save()
-    return training.finish()
 
 
 class _Training:
@@ -125,11 +138,13 @@ class _Training:
         self.optimiser = Optimiser(method, job.spec, self.optimisation, self.device, progress.log)
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
+        self.within_step = False
         self.wall_s = 0.0
         self.began = time.monotonic()
 
     def advance(self, samples: Samples) -> float:
         """Take one step, validate where it is time to, and return the loss."""
+        self.within_step = True
         try:
             loss = self.optimiser.step(samples)
         except NotFiniteError as error:
@@ -139,7 +154,20 @@ class _Training:
         every = self.optimisation.validate_every_steps
         if self.step % every == 0 or self.step == self.optimisation.steps:
             self._validate()
+        self.within_step = False
         return loss
+
+    def without_worker(self) -> str:
+        """Save what is whole now that a loader worker is gone, and return a sentence on it."""
+        if not self.within_step:
+            self.save()
+        checkpoint = self.job.folder.checkpoint
+        where = "its last checkpoint" if checkpoint.exists() else "the start"
+        return (
+            f"{self.job.spec.method}: a worker that makes batches was killed at step "
+            f"{self.step + 1}, most likely for lack of memory; run the same command again, with "
+            f"fewer --workers, and it goes on from {where}"
+        )
 
     def save(self) -> None:
         """Write a checkpoint."""

@@ -137,6 +137,7 @@ class Optimiser:
             clean=self._tensor(samples.clean[selected]),
             tasks=samples.tasks[selected],
             step=samples.step,
+            steps=self.optimisation.steps,
             stage=stage,
             second_view=second_view,
         )

@@ -39,7 +39,7 @@ class Pretrained:
             nothing else.
         state: the weights, under the file's own names.
         metadata: text that a safetensors file carries.
-        others: names of other dictionaries of weights beside ``entry``.
+        others: names of other dictionaries of weights in addition to ``entry``.
         ignored: names of what the entry holds and what was not read.
     """
 
@@ -109,7 +109,7 @@ def read_weights(
 
     Args:
         file: the checkpoint.
-        on_read: hears what was read.
+        on_read: receives what was read.
 
     Raises:
         HarnessError: as :func:`read_pretrained`, or values are not finite.

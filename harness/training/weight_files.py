@@ -1,6 +1,6 @@
 """Formats of files of weights: safetensors, and what ``torch.save`` wrote.
 
-Formats are told apart by content, not by suffix. Nothing is ever unpickled: PyTorch files are read
+Formats are recognised by content, not by suffix. Nothing is ever unpickled: PyTorch files are read
 with ``weights_only``, which builds tensors and plain values, and a file that needs more is refused.
 """
 

@@ -1,7 +1,7 @@
 """Depth-wise 3x3 convolution on channels-last maps, alone or followed by Restormer's gate.
 
 Both are torch operators, so that ``torch.compile`` does not trace into them. On a CPU with a
-compiler they run the kernels of ``depthwise.cpp``; elsewhere ``plain`` computes the same from
+compiler they run the kernels of ``depthwise.cpp``; otherwise ``plain`` computes the same from
 torch's own operators.
 """
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import getpass
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,20 +45,42 @@ class Kernels:
 
 @functools.cache
 def kernels() -> Kernels:
-    """Return the kernels; the environment variable HARNESS_KERNELS=off turns them off."""
+    """Return the kernels; the environment variable HARNESS_KERNELS=off turns them off.
+
+    Without them the last digits of results differ, so one line on standard error says why they
+    are off.
+    """
     found = _load()
     note_runtime("depthwise kernels", found.reason)
+    if found.library is None and not _is_switched_off():
+        _warn(
+            f"compiled kernels are off, which is slower and changes the last digits of results: "
+            f"{found.reason}"
+        )
     return found
 
 
 def _load() -> Kernels:
-    if os.environ.get(SWITCH, "on") == "off":
+    if _is_switched_off():
         return Kernels(None, f"{SWITCH}=off")
     compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
     if compiler is None:
         return Kernels(None, "no C++ compiler (c++ or g++) was found")
+    reasons = []
+    for folder in (cache_folder(), fallback_folder()):
+        found = _load_from(folder, compiler)
+        if found.library is not None:
+            if reasons:
+                _warn(f"{reasons[0]}; compiled kernels are in {folder} instead")
+            return found
+        reasons.append(found.reason)
+    return Kernels(None, reasons[0])
+
+
+def _load_from(folder: Path, compiler: str) -> Kernels:
     try:
-        return Kernels(ctypes.CDLL(str(_built(compiler))), "compiled")
+        _make_private(folder)
+        return Kernels(ctypes.CDLL(str(_built(compiler, folder))), "compiled")
     except subprocess.CalledProcessError as error:
         first = error.stderr.strip().splitlines()[:1]
         return Kernels(None, f"{compiler} failed: {''.join(first)}")
@@ -64,18 +88,35 @@ def _load() -> Kernels:
         return Kernels(None, f"the kernels could not be built or loaded: {error}")
 
 
-def _built(compiler: str) -> Path:
+def _is_switched_off() -> bool:
+    return os.environ.get(SWITCH, "on") == "off"
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _make_private(folder: Path) -> None:
+    """Make ``folder``, and refuse one that another user could put libraries into.
+
+    Raises:
+        OSError: it cannot be made, or belongs to another user.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid") and folder.stat().st_uid not in (os.getuid(), 0):
+        raise PermissionError(f"{folder} belongs to another user")
+
+
+def _built(compiler: str, folder: Path) -> Path:
     """Return the shared object of this source, compiler and processor; compile it if new."""
     version = subprocess.run(
         [compiler, "--version"], capture_output=True, text=True, check=True
     ).stdout
     identity = "\n".join([_SOURCE.read_text("utf-8"), *_FLAGS, version, _processor()])
     name = f"depthwise-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
-    folder = cache_folder()
     target = folder / name
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         unit, shared = Path(scratch, "unit.o"), Path(scratch, name)
         _call(compiler, *_FLAGS, "-fopenmp", "-fPIC", "-c", str(_SOURCE), "-o", str(unit))
@@ -87,15 +128,20 @@ def _built(compiler: str) -> Path:
 def cache_folder() -> Path:
     """Return the folder of compiled kernels, under XDG_CACHE_HOME or ~/.cache.
 
-    Raises:
-        OSError: there is neither.
+    Without a home folder it is the one that serves where the other cannot be written.
     """
     base = os.environ.get("XDG_CACHE_HOME")
     try:
-        cache = Path(base) if base else Path.home() / ".cache"
-    except RuntimeError as error:  # HOME is not set, and the system does not know the user
-        raise OSError("no home folder is known; set XDG_CACHE_HOME") from error
-    return cache / "restoration-harness" / "kernels"
+        root = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError:  # no HOME
+        return fallback_folder()
+    return root / "restoration-harness" / "kernels"
+
+
+def fallback_folder() -> Path:
+    """Return this user's folder of compiled kernels among temporary files."""
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    return Path(tempfile.gettempdir()) / f"restoration-harness-kernels-{user}"
 
 
 def _call(*command: str) -> None:

@@ -18,10 +18,11 @@ from harness.method import Batch, Decoded, Override, Routing
 from methods.prompting.contrastive import PromptContrast, frozen
 from methods.prompting.expert_load import ExpertLoad
 from methods.prompting.negatives import Negatives, draw_negatives
-from methods.prompting.options import PromptOptions
+from methods.prompting.options import PromptOptions, steps_of
 from methods.prompting.outcome import candidate_probabilities, outcome_loss
 from methods.prompting.prompt_module import PromptModule, exploring
 from methods.prompting.routers import SharedRouter
+from methods.prompting.routing import Exploration
 from methods.prompting.teacher import TeacherRouter, teacher_loss
 
 
@@ -126,7 +127,7 @@ class Prompting(nn.Module):
             terms |= self._teacher_terms(passed.teacher, passed.students)
         if self.expert_load is not None:
             self.expert_load.update(decoded.routing, batch.tasks)
-        if not self._contrasts(batch.step) and not self.options.outcome_weight:
+        if not self._contrasts(batch) and not self.options.outcome_weight:
             return terms
         negatives = draw_negatives(
             decoded.routing, batch.tasks, self.options, self.expert_load, rng
@@ -135,9 +136,10 @@ class Prompting(nn.Module):
             return {**terms, "cpr": decoded.restored.new_zeros(())}
         return {**terms, **self._negative_terms(network, batch, passed, negatives)}
 
-    def _contrasts(self, step: int) -> bool:
-        """Return whether CPR is part of the loss at ``step``."""
-        return self.contrast is not None and step >= self.options.cpr_start_step
+    def _contrasts(self, batch: Batch) -> bool:
+        """Return whether CPR is part of the loss at the step of ``batch``."""
+        start = steps_of(self.options.cpr_start, batch.steps)
+        return self.contrast is not None and batch.step >= start
 
     def _forward_pass(self, network: Any, batch: Batch, rng: torch.Generator) -> _ForwardPass:
         """Decode a batch under the prompts that training uses."""
@@ -146,7 +148,7 @@ class Prompting(nn.Module):
         teacher = self.teacher(batch.degraded, batch.clean) if self.teacher is not None else None
         if teacher is not None and self.options.teacher_choice:
             override = dict.fromkeys(self.levels, teacher.weights)
-        with exploring(network, batch.step, rng):
+        with exploring(network, Exploration(batch.step, batch.steps, rng)):
             decoded = network.decode(features, override)
             students = decoded.routing
             if self.router is not None and self.options.teacher_choice:
@@ -169,7 +171,7 @@ class Prompting(nn.Module):
     ) -> dict[str, Tensor]:
         """Decode under the negatives and return CPR and the outcome loss, weighted."""
         options = self.options
-        contrast = self.contrast if self._contrasts(batch.step) else None
+        contrast = self.contrast if self._contrasts(batch) else None
         count = len(negatives.weights)
         # All negatives in one pass, which takes a narrow network less time than one by one.
         features = passed.features.repeat(count)
@@ -185,15 +187,16 @@ class Prompting(nn.Module):
             terms["outcome"] = options.outcome_weight * outcome
         if contrast is not None:
             cpr = contrast.compare(output, batch.clean, images, negatives.weights, network)
-            terms["cpr"] = self._cpr_weight(batch.step) * cpr
+            terms["cpr"] = self._cpr_weight(batch) * cpr
         return terms
 
-    def _cpr_weight(self, step: int) -> float:
-        """Return the weight of CPR at ``step``, which grows linearly over its warm-up."""
+    def _cpr_weight(self, batch: Batch) -> float:
+        """Return the weight of CPR at the step of ``batch``: it grows linearly over its warm-up."""
         options = self.options
-        if not options.cpr_warmup_steps:
+        warmup = steps_of(options.cpr_warmup, batch.steps)
+        if not warmup:
             return options.cpr_weight
-        done = (step - options.cpr_start_step + 1) / options.cpr_warmup_steps
+        done = (batch.step - steps_of(options.cpr_start, batch.steps) + 1) / warmup
         return options.cpr_weight * min(1.0, done)
 
     def _decode_negatives(

@@ -5,17 +5,13 @@ Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from harness.method import CheckContext, OptionError
-from methods.prompting.options import PromptOptions
-
-Rule = Callable[[PromptOptions, CheckContext], str | None]
-"""Returns one sentence that names the option and what to set, or None where nothing is wrong."""
+from methods.prompting.negative_checks import NEGATIVE_RULES, UNSELECTED_RULES
+from methods.prompting.options import PromptOptions, steps_of
+from methods.prompting.rules import Rule, check_rules
 
 _NOT_NEGATIVE = (
     "router_hidden",
-    "router_temperature_steps",
     "router_noise",
     "outcome_weight",
     "teacher_weight",
@@ -24,9 +20,8 @@ _NOT_NEGATIVE = (
     "cpr_push",
     "cpr_margin",
     "cpr_margin_db",
-    "cpr_start_step",
-    "cpr_warmup_steps",
 )
+_SHARES = ("router_temperature_decay", "cpr_start", "cpr_warmup")
 _POSITIVE = ("prompt_scale", "router_temperature", "router_temperature_start", "cpr_tau")
 _LARGEST_SCALE = 64
 _FOR_ROUTERS = ("load_balancing_weight", "outcome_weight", "teacher_weight", "shared_router")
@@ -38,14 +33,14 @@ def check_prompts(options: PromptOptions, context: CheckContext) -> None:
     Raises:
         OptionError: they do not; the text names the option and what to set.
     """
-    _check(_PROMPT_RULES, options, context)
-    _check(_RANGE_RULES, options, context)
-    _check(_ROUTER_RULES, options, context)
+    check_rules(_PROMPT_RULES, options, context)
+    check_rules(_RANGE_RULES, options, context)
+    check_rules(_ROUTER_RULES, options, context)
     if not options.needs_negatives:
         return
-    _check(_NEGATIVE_RULES, options, context)
+    check_rules(NEGATIVE_RULES, options, context)
     if options.cpr_negatives in ("unselected", "mixture", "in-use"):
-        _check(_UNSELECTED_RULES, options, context)
+        check_rules(UNSELECTED_RULES, options, context)
 
 
 def check_chooser(options: PromptOptions, able: str) -> None:
@@ -53,8 +48,7 @@ def check_chooser(options: PromptOptions, able: str) -> None:
 
     Args:
         options: those of prompts.
-        able: the chooser that the method's spec provides for (a classifier that is trained before,
-            or labels that are passed).
+        able: the chooser that the method's spec provides for.
 
     Raises:
         OptionError: it is not.
@@ -65,13 +59,6 @@ def check_chooser(options: PromptOptions, able: str) -> None:
     raise OptionError(
         f"chooser={options.chooser} is what the method '{method}' is for; use it, or chooser={able}"
     )
-
-
-def _check(rules: Sequence[Rule], options: PromptOptions, context: CheckContext) -> None:
-    for rule in rules:
-        problem = rule(options, context)
-        if problem is not None:
-            raise OptionError(problem)
 
 
 def _at_least_two_prompts(options: PromptOptions, context: CheckContext) -> str | None:
@@ -131,6 +118,50 @@ def _decay_is_a_share(options: PromptOptions, context: CheckContext) -> str | No
     if 0 <= options.cpr_usage_decay < 1:
         return None
     return f"cpr_usage_decay={options.cpr_usage_decay} must lie in [0, 1)"
+
+
+def _schedules_are_shares(options: PromptOptions, context: CheckContext) -> str | None:
+    for name in _SHARES:
+        value = getattr(options, name)
+        if not 0 <= value <= 1:
+            return f"{name}={value} is a share of the training and must lie in [0, 1]"
+    return None
+
+
+def _cpr_comes_into_force(options: PromptOptions, context: CheckContext) -> str | None:
+    if not options.cpr_weight:
+        return None
+    start = options.cpr_start
+    if start == 1:
+        return "cpr_start=1.0 leaves CPR no step of the training; set a share below 1"
+    if start + options.cpr_warmup > 1:
+        return (
+            f"cpr_start={start} and cpr_warmup={options.cpr_warmup} add up to more than the "
+            "training, so that CPR never gets its weight; lower one of them"
+        )
+    if context.steps is None or steps_of(start, context.steps) < context.steps:
+        return None
+    return (
+        f"cpr_start={start} of {context.steps} training steps is none of them, so that CPR never "
+        "comes into force; lower cpr_start or train longer"
+    )
+
+
+def _temperature_falls(options: PromptOptions, context: CheckContext) -> str | None:
+    first, share = options.router_temperature_start, options.router_temperature_decay
+    if not share:
+        if first == PromptOptions().router_temperature_start:
+            return None
+        return (
+            f"router_temperature_start={first} never comes into force with "
+            "router_temperature_decay=0; set the share of the training in which it falls"
+        )
+    if context.steps is None or steps_of(share, context.steps):
+        return None
+    return (
+        f"router_temperature_decay={share} of {context.steps} training steps is none of them, so "
+        "that router_temperature_start never comes into force; raise the share or train longer"
+    )
 
 
 def _router_options_have_a_router(options: PromptOptions, context: CheckContext) -> str | None:
@@ -206,71 +237,6 @@ def _bias_has_top_k(options: PromptOptions, context: CheckContext) -> str | None
     return "load_balancing=bias changes a selection, and a dense router makes none; set top_k"
 
 
-def _at_least_one_negative(options: PromptOptions, context: CheckContext) -> str | None:
-    if options.cpr_count >= 1:
-        return None
-    return "cpr_count must be at least 1; cpr_weight=0 turns CPR off"
-
-
-def _router_learns_from_another_sample(options: PromptOptions, context: CheckContext) -> str | None:
-    if not options.cpr_to_router or options.cpr_negatives == "other-task":
-        return None
-    return (
-        "cpr_to_router trains by another sample's routing, and "
-        f"cpr_negatives={options.cpr_negatives} is none; use cpr_negatives=other-task"
-    )
-
-
-def _negatives_have_another_task(options: PromptOptions, context: CheckContext) -> str | None:
-    kind = options.cpr_negatives
-    if kind in ("unselected", "mixture") or len(context.tasks) >= 2:
-        return None
-    return f"cpr_negatives={kind} needs a setting of at least two tasks"
-
-
-def _negatives_have_another_sample(options: PromptOptions, context: CheckContext) -> str | None:
-    if options.cpr_negatives != "other-task" or context.micro_batch >= 2:
-        return None
-    return (
-        "cpr_negatives=other-task takes the routing of another sample, and a micro-batch "
-        "of 1 has none"
-    )
-
-
-def _negatives_have_a_router(options: PromptOptions, context: CheckContext) -> str | None:
-    if options.chooser == "router":
-        return None
-    return (
-        f"cpr_negatives={options.cpr_negatives} is defined by a router's choice, and "
-        f"chooser={options.chooser} has none; use cpr_negatives=other-task"
-    )
-
-
-def _some_prompts_are_unselected(options: PromptOptions, context: CheckContext) -> str | None:
-    if options.selected < options.prompts:
-        return None
-    return (
-        f"cpr_negatives={options.cpr_negatives} needs prompts that are not selected, and this "
-        f"router selects all {options.prompts}; set top_k or use cpr_negatives=other-task"
-    )
-
-
-def _a_mixture_is_one_negative(options: PromptOptions, context: CheckContext) -> str | None:
-    if options.cpr_negatives != "mixture" or options.cpr_count == 1:
-        return None
-    return "cpr_negatives=mixture is one negative; set cpr_count=1"
-
-
-def _unselected_prompts_are_enough(options: PromptOptions, context: CheckContext) -> str | None:
-    unselected = options.prompts - options.selected
-    if options.cpr_negatives != "unselected" or options.cpr_count <= unselected:
-        return None
-    return (
-        f"cpr_count={options.cpr_count} is more than the {unselected} prompts that "
-        f"prompts={options.prompts} and top_k={options.selected} leave unselected"
-    )
-
-
 _PROMPT_RULES: tuple[Rule, ...] = (
     _at_least_two_prompts,
     _patch_is_a_multiple_of_8,
@@ -282,6 +248,9 @@ _RANGE_RULES: tuple[Rule, ...] = (
     _scales_are_positive,
     _scale_is_bounded,
     _decay_is_a_share,
+    _schedules_are_shares,
+    _cpr_comes_into_force,
+    _temperature_falls,
 )
 _ROUTER_RULES: tuple[Rule, ...] = (
     _router_options_have_a_router,
@@ -291,16 +260,4 @@ _ROUTER_RULES: tuple[Rule, ...] = (
     _teacher_is_balanced,
     _importance_load_has_noise_and_top_k,
     _bias_has_top_k,
-)
-_NEGATIVE_RULES: tuple[Rule, ...] = (
-    _at_least_one_negative,
-    _router_learns_from_another_sample,
-    _negatives_have_another_task,
-    _negatives_have_another_sample,
-)
-_UNSELECTED_RULES: tuple[Rule, ...] = (
-    _negatives_have_a_router,
-    _some_prompts_are_unselected,
-    _a_mixture_is_one_negative,
-    _unselected_prompts_are_enough,
 )

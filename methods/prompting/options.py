@@ -43,8 +43,9 @@ class PromptOptions:
         router_hidden: width of a shared router's hidden layer; 0 makes it linear.
         router_temperature: softmax temperature at test and at the end of training.
         router_temperature_start: softmax temperature at the first step, if
-            ``router_temperature_steps`` is not 0; it falls geometrically.
-        router_temperature_steps: steps until ``router_temperature`` is reached.
+            ``router_temperature_decay`` is not 0; it falls geometrically.
+        router_temperature_decay: share of the training after which ``router_temperature`` is
+            reached.
         router_noise: standard deviation of Gaussian noise on the router's logits in training.
         routing_gradient: ``selected`` (through the weights of the selected prompts) or
             ``straight-through`` (through all probabilities).
@@ -80,8 +81,8 @@ class PromptOptions:
             it starts from, ``prompts`` the prompts alone, ``detached`` nothing.
         cpr_to_router: whether a negative that is another sample's routing trains the router too.
         cpr_usage_decay: decay per step of each task's mean routing.
-        cpr_start_step: first step with CPR.
-        cpr_warmup_steps: steps over which the weight then grows linearly from zero.
+        cpr_start: share of the training before the first step with CPR.
+        cpr_warmup: share of the training over which the weight then grows linearly from zero.
     """
 
     prompts: int = 5
@@ -98,7 +99,7 @@ class PromptOptions:
     router_hidden: int = 0
     router_temperature: float = 1.0
     router_temperature_start: float = 1.0
-    router_temperature_steps: int = 0
+    router_temperature_decay: float = 0.0
     router_noise: float = 0.0
     routing_gradient: Literal["selected", "straight-through"] = "selected"
     outcome_weight: float = 0.0
@@ -121,8 +122,8 @@ class PromptOptions:
     cpr_gradient: Literal["full", "prompts", "detached"] = "full"
     cpr_to_router: bool = False
     cpr_usage_decay: float = 0.95
-    cpr_start_step: int = 0
-    cpr_warmup_steps: int = 0
+    cpr_start: float = 0.0
+    cpr_warmup: float = 0.0
 
     @property
     def selected(self) -> int:
@@ -155,6 +156,11 @@ class PromptOptions:
                     f"{', '.join(levels)}"
                 )
         return tuple(level for level in levels if level in names)
+
+
+def steps_of(share: float, steps: int) -> int:
+    """Return how many of ``steps`` a share of a training is, rounded to the nearest."""
+    return round(share * steps)
 
 
 def prompt_per_task(context: CheckContext) -> dict[str, Any]:

@@ -81,14 +81,14 @@ def _initial_prompts(dim: int, side: int, options: PromptOptions) -> Tensor:
 
 
 @contextmanager
-def exploring(network: nn.Module, step: int, rng: torch.Generator) -> Iterator[None]:
-    """Make the routers of ``network`` explore meanwhile, as in training at ``step``."""
+def exploring(network: nn.Module, exploration: Exploration) -> Iterator[None]:
+    """Make the routers of ``network`` explore meanwhile, as in training."""
     routers = []
     for module in network.modules():
         if isinstance(module, PromptModule | SharedRouter):
             routers.append(module)
     for router in routers:
-        router.exploring = Exploration(step, rng)
+        router.exploring = exploration
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.method import Routing
 from methods.prompting.load_balancing import load_balancing_loss, selection_probability
-from methods.prompting.options import PromptOptions
+from methods.prompting.options import PromptOptions, steps_of
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,24 @@ class Exploration:
 
     Attributes:
         step: the optimisation step, on which the temperature depends.
+        steps: optimisation steps of the whole training.
         rng: the source of noise.
     """
 
     step: int
+    steps: int
     rng: torch.Generator
 
 
 def temperature(options: PromptOptions, exploring: Exploration | None) -> float:
     """Return the softmax temperature: in training it falls geometrically to its last value."""
-    last, steps = options.router_temperature, options.router_temperature_steps
-    if exploring is None or exploring.step >= steps:
+    last, first = options.router_temperature, options.router_temperature_start
+    if exploring is None:
         return last
-    first = options.router_temperature_start
-    return float(first * (last / first) ** (exploring.step / steps))
+    falling = steps_of(options.router_temperature_decay, exploring.steps)
+    if exploring.step >= falling:
+        return last
+    return float(first * (last / first) ** (exploring.step / falling))
 
 
 def select_top_k(scores: Tensor, probabilities: Tensor, options: PromptOptions) -> Tensor:

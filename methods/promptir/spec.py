@@ -128,7 +128,7 @@ _CONTRAST = {
     "cpr_weight": 0.002,
     "cpr_form": "margin-db",
     "cpr_margin_db": 5.0,
-    "cpr_start_step": 60,
+    "cpr_start": 0.1,
 }
 
 
@@ -181,7 +181,7 @@ SPECS: tuple[MethodSpec, ...] = (
     ),
     _promptir(
         "spm",
-        "PromptIR+SPM",
+        "SPM",
         summary="sparse prompt module: the router selects its top-k prompts",
         prompting="sparse: top-1 of the softmax",
         objective="L1 + load balancing + teacher",
@@ -193,7 +193,7 @@ SPECS: tuple[MethodSpec, ...] = (
     ),
     _promptir(
         "cpr",
-        "PromptIR+CPR",
+        "CPR",
         summary="adaptive prompts with contrastive prompt regularisation",
         prompting="adaptive: softmax over all prompts",
         objective="L1 + CPR",

@@ -71,6 +71,7 @@ def find_tests(setting: Setting, roots: DataRoots) -> FoundTests:
         if not pairs:
             absent[source.column] = f"{source.set}, group {source.group}"
             continue
+        _check_degraded(setting, source, pairs)
         files[source.column] = {pair.image: pair for pair in pairs}
         test = _test_files(source, found, pairs)
         check_sizes(source.set, pairs, test.sha256, rule)
@@ -89,6 +90,17 @@ def _find(name: str, roots: DataRoots) -> FoundSet | None:
     if found is None:
         refuse_unpaired(spec, roots)
     return found
+
+
+def _check_degraded(setting: Setting, source: TestSource, pairs: tuple[PairFiles, ...]) -> None:
+    """Raise :class:`UsageError` where a column needs degraded files that its set does not have."""
+    task = next(column.task for column in setting.columns if column.name == source.column)
+    kind = setting.task(task).degradation.kind
+    if kind != "noise" and any(pair.degraded is None for pair in pairs):
+        raise UsageError(
+            f"{source.set} holds clean images alone, and column {source.column} ({kind}) needs "
+            "pairs; only noise is added to images on disk"
+        )
 
 
 def _test_files(source: TestSource, found: FoundSet, pairs: tuple[PairFiles, ...]) -> TestFiles:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.config.degradation import Version
 from harness.config.errors import UsageError, did_you_mean
 from harness.config.files import load_data_set
 from harness.config.run_specs import OnDiskTrainingData, TrainingFiles
@@ -42,7 +43,7 @@ class FoundTraining:
     absent: Mapping[str, tuple[str, ...]]
 
 
-def made_here(setting: Setting) -> dict[str, int]:
+def made_here(setting: Setting) -> dict[str, Version]:
     """Return the versions of the degradations that are added to files of ``setting``: noise."""
     return degradation_versions(task for task in setting.tasks if is_noise(task))
 

@@ -131,7 +131,7 @@ def _size(image: Image8) -> str:
 class PublishedNoiseImages:
     """Files to test on, with noise of one stream that passes through each folder in order.
 
-    The noise of an image depends on all images before it; see
+    The noise of an image depends on all images before it, whether these are scored or not; see
     :mod:`harness.data.on_disk.published_noise`.
     """
 
@@ -175,8 +175,8 @@ class PublishedNoiseImages:
             degradation = self.images.task(entry.column).degradation
             if isinstance(degradation, Noise):
                 column_of[degradation.sigma_255[0]] = entry.column
-        names = entries[0].images
         files = self.images.files[entries[0].column]
+        names = list(files)
         clean = [self._cut(read_image(files[name].clean)) for name in names]
         drawn: dict[tuple[str, str], Image8] = {}
         for noisy in published_noise(clean, self._levels_255()):
@@ -193,5 +193,4 @@ class PublishedNoiseImages:
         return levels
 
     def _cut(self, image: Image8) -> Image8:
-        test = self.images.test
-        return centre_crop(image, test.preprocessing.crop_multiple, test.centre_px)
+        return centre_crop(image, self.images.test.preprocessing.crop_multiple, None)

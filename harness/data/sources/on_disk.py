@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config.recipes import TestAmount
-from harness.config.run_specs import OnDiskTrainingData, TestSet, TrainSpec
+from harness.config.run_specs import OnDiskTrainingData, TestFiles, TestSet, TrainSpec
 from harness.config.settings import Setting
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
@@ -56,15 +56,18 @@ class OnDiskSource:
         check_training_sizes(self.found_training(setting), patch_px, self.on_progress)
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
-        """See :class:`DataSource`; images on disk are scored whole."""
+        """See :class:`DataSource`; which images are scored is part of what a score is."""
+        files: list[TestFiles] = []
+        for entry in self.found_tests(setting).tests:
+            files.append(entry.model_copy(update={"images": amount.first(entry.images)}))
         return TestSet(
             setting=setting.name,
             setting_version=setting.version,
             columns=amount.columns(setting.columns),
             tasks=setting.tasks,
             photographs=(),
-            files=self.found_tests(setting).tests,
-            centre_px=None,
+            files=tuple(files),
+            centre_px=amount.centre_px,
             preprocessing=setting.preprocessing,
             degradation_versions=made_here(setting),
         )
@@ -114,7 +117,7 @@ class OnDiskSource:
 
     def pairs(self, test: TestSet) -> ImagePairs:
         """See :class:`DataSource`."""
-        found = next(found for found in self._tests.values() if found.tests == test.files)
+        found = self._tests[test.setting]
         images = TestFileImages(test, found.files)
         if test.preprocessing.noise_stream == "published":
             return ImagePairs(PublishedNoiseImages(images), test)

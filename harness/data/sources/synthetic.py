@@ -12,7 +12,14 @@ from harness.config.errors import UsageError
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import SyntheticTrainingData, TestSet, TrainSpec
 from harness.config.seeding import generator
-from harness.config.settings import Column, DeadLeavesSpec, Setting, Task, degradation_versions
+from harness.config.settings import (
+    Column,
+    DeadLeavesSpec,
+    Setting,
+    SyntheticData,
+    Task,
+    degradation_versions,
+)
 from harness.data.images.arrays import Image8
 from harness.data.sources.originals import Original
 from harness.data.sources.pairs import ImagePairs
@@ -36,7 +43,7 @@ class SyntheticSource:
 
     def training_data(self, setting: Setting) -> SyntheticTrainingData:
         """See :class:`DataSource`."""
-        data = setting.synthetic
+        data = _images_of(setting)
         versions = {**degradation_versions(setting.tasks), "dead-leaves": dead_leaves.VERSION}
         return SyntheticTrainingData(
             tasks=setting.tasks,
@@ -54,7 +61,7 @@ class SyntheticSource:
         Raises:
             UsageError: a photograph or the canvas of dead-leaves images is smaller than a patch.
         """
-        data = setting.synthetic
+        data = _images_of(setting)
         if data.dead_leaves_share > 0 and data.dead_leaves.canvas_px < patch_px:
             raise UsageError(
                 f"dead-leaves images of {setting.name} have {data.dead_leaves.canvas_px} pixels a "
@@ -70,14 +77,14 @@ class SyntheticSource:
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
         """See :class:`DataSource`."""
-        names = setting.synthetic.test[: amount.images]
+        names = amount.first(_images_of(setting).test)
         return TestSet(
             setting=setting.name,
             setting_version=setting.version,
-            columns=amount.columns(setting.columns),
+            columns=amount.columns(setting.columns, len(names)),
             tasks=setting.tasks,
             photographs=tuple(map(describe, names)),
-            centre_px=amount.centre_px,
+            centre_px=amount.photograph_side_px,
             preprocessing=setting.preprocessing,
             degradation_versions=degradation_versions(setting.tasks),
         )
@@ -139,6 +146,26 @@ class TrainingPhotographs:
     def held_out(self, task: Task) -> list[Original]:
         """See :class:`TrainingImages`."""
         return [_photograph(photograph.name) for photograph in self.data.validation]
+
+
+def _images_of(setting: Setting) -> SyntheticData:
+    """Return the embedded images of a setting.
+
+    Raises:
+        UsageError: it has no synthetic version.
+    """
+    if setting.synthetic is None:
+        raise UsageError(
+            f"setting {setting.name} has no synthetic version; add --data-root, or the key "
+            "'synthetic' to its file"
+        )
+    for task in setting.tasks:
+        if task.degradation.kind == "given":
+            raise UsageError(
+                f"task {task.name} of setting {setting.name} has degraded images from files alone; "
+                "add --data-root"
+            )
+    return setting.synthetic
 
 
 def _photograph(name: str) -> Original:

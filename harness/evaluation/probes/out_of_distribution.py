@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Literal
 
-from harness.config.files import load_setting, setting_names
+from harness.config.files import load_setting, shipped_setting_names
 from harness.config.settings import Task
 from harness.data.synthetic.degradations.composed import Composed
 from harness.data.synthetic.degradations.noise import Noise
@@ -61,7 +61,7 @@ def _tasks_of_other_settings(tasks: Sequence[Task]) -> Iterator[Task]:
     kinds: set[str] = set()
     for task in tasks:
         kinds |= _kinds(task)
-    for name in setting_names():
+    for name in shipped_setting_names():
         for task in load_setting(name).tasks:
             if task.degradation.kind != "composed" and not kinds & _kinds(task):
                 kinds |= _kinds(task)

@@ -26,6 +26,16 @@ OPTION_NAMES = {
 OPTION_VALUES = {("routing_gradient", "selected"): "kept"}
 """Values of options by (present name, present value), with the value of version 0.1."""
 
+_SHARES = {
+    "cpr_start": "cpr_start_step",
+    "cpr_warmup": "cpr_warmup_steps",
+    "router_temperature_decay": "router_temperature_steps",
+}
+"""Options that are shares of a training, with the name under which version 0.1 counted steps."""
+
+_STEPS_OF_DEFAULTS = 600
+"""Steps of the training for which the defaults of version 0.1 were counted: the recipe mini's."""
+
 _SPEC_NAMES = {"optimisation": "train", "checkpoint_sha256": "source_sha256"}
 _STAGE_NAMES = {"decay_steps": "horizon_steps"}
 _DATA_NAMES = {
@@ -50,7 +60,8 @@ def legacy_weights_id(spec: TrainSpec, requires: Mapping[str, str]) -> str:
     ``requires`` maps the name of each method that it builds on to the id of version 0.1.
     """
     content = _renamed(spec.model_dump(mode="json"), _SPEC_NAMES)
-    content["options"] = legacy_options(content["options"])
+    steps = _STEPS_OF_DEFAULTS if spec.optimisation is None else spec.optimisation.steps
+    content["options"] = legacy_options(content["options"], steps)
     content["stages"] = [_renamed(stage, _STAGE_NAMES) for stage in content["stages"]]
     if content["train"] is not None:
         content["train"] = _renamed(content["train"], _STAGE_NAMES)
@@ -73,11 +84,17 @@ def legacy_score_id(score: ScoreSpec, legacy_weights_id: str) -> str:
     return _hash(content)
 
 
-def legacy_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a method's options under their names of version 0.1; unknown ones stay."""
+def legacy_options(options: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """Return a method's options under their names of version 0.1; unknown ones stay.
+
+    Shares of a training become numbers of its ``steps``.
+    """
     found = {}
     for name, value in options.items():
         old_value = value
+        if name in _SHARES:
+            found[_SHARES[name]] = round(value * steps)
+            continue
         if isinstance(value, str):
             old_value = OPTION_VALUES.get((name, value), value)
         found[OPTION_NAMES.get(name, name)] = old_value
@@ -90,7 +107,8 @@ def _legacy_images(content: dict[str, Any]) -> dict[str, Any]:
     # One number stood for all kinds. A kind that has changed since has another version than any
     # of that time, and its results are not found.
     versions = found.pop("degradation_versions")
-    found["generator_version"] = max(versions.values(), default=1)
+    numbers = [version for version in versions.values() if isinstance(version, int)]
+    found["generator_version"] = max(numbers, default=1)
     for entry in found.get("files", []):
         entry["layout"] = _LAYOUT_NAMES.get(entry["layout"], entry["layout"])
     return found

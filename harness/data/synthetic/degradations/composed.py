@@ -8,12 +8,16 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from harness.config.degradation import AnyDegradation, Degradation
+from harness.config.degradation import AnyDegradation, Degradation, Version
 from harness.data.images.arrays import Float
 
 
 class Composed(Degradation):
-    """Degradations in the order of ``parts``; values become 8-bit only at the end."""
+    """Degradations in the order of ``parts``; values become 8-bit only at the end.
+
+    Attributes:
+        parts: the degradations, none of them composed itself.
+    """
 
     version: ClassVar[int] = 1
     kind: Literal["composed"]
@@ -24,6 +28,8 @@ class Composed(Degradation):
     def _are_single(cls, parts: tuple[Degradation, ...]) -> tuple[Degradation, ...]:
         if any(isinstance(part, Composed) for part in parts):
             raise ValueError("a part of a composed degradation cannot be composed itself")
+        if any(part.kind == "given" for part in parts):
+            raise ValueError("what comes with files cannot be a part of a composed degradation")
         return parts
 
     def apply(self, clean: Float, rngs: Sequence[np.random.Generator]) -> Float:
@@ -33,9 +39,9 @@ class Composed(Degradation):
             degraded = part.apply(degraded, rngs)
         return degraded
 
-    def versions(self) -> dict[str, int]:
+    def versions(self) -> dict[str, Version]:
         """See :meth:`Degradation.versions`."""
-        found: dict[str, int] = {self.kind: self.version}
+        found: dict[str, Version] = {self.kind: self.version}
         for part in self.parts:
             found |= part.versions()
         return found

@@ -1,0 +1,157 @@
+"""The memory that restoring an image takes, estimated before it is restored.
+
+An image that does not fit would have the system swap for minutes and then end the process. What a
+network needs grows with the pixels of its input, so it is measured on two small crops.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC2701 - its documented place
+
+from harness.config.errors import RunError
+from harness.data.images.arrays import Float
+
+_ALWAYS_FITS_PX = 2**20
+"""Images of fewer pixels are not asked about."""
+
+_CROPS_PX = (256, 512)  # networks have other paths for smaller images
+_METRICS_BYTES_PER_PX = 150
+"""Images and what PSNR and SSIM need in float64, measured."""
+
+_SHARES = {"cpu": 0.5, "cuda": 0.9}
+"""Share of the free memory that one image may take; the rest is other programs'."""
+
+Restore = Callable[[Float], object]
+"""Restores one image (H, W, 3)."""
+
+
+@dataclass
+class MemoryGuard:
+    """Refuses images whose restoration does not fit into memory.
+
+    Attributes:
+        device: where the method computes.
+        free_bytes: returns the memory that is free; None where it is not known.
+        bytes_per_px: what the method needs for each pixel; measured when it is first asked for.
+    """
+
+    device: torch.device
+    free_bytes: Callable[[], int | None]
+    bytes_per_px: float | None = None
+
+    @classmethod
+    def of(cls, device: torch.device) -> MemoryGuard:
+        """Return the guard of a device's memory."""
+        return cls(device, lambda: free_bytes(device))
+
+    def check(self, image: Float, name: str, restore: Restore) -> None:
+        """Refuse ``image`` if restoring it takes too much.
+
+        Raises:
+            RunError: names the image, its size, what it takes and the way out.
+        """
+        height, width = image.shape[:2]
+        free = self.free_bytes() if height * width >= _ALWAYS_FITS_PX else None
+        if free is None:
+            return
+        if self.bytes_per_px is None:
+            self.bytes_per_px = bytes_per_px(image, restore)
+        needed = (self.bytes_per_px + _METRICS_BYTES_PER_PX) * height * width
+        if needed <= _SHARES.get(self.device.type, 1.0) * free:
+            return
+        raise RunError(
+            f"image {name} has {width}x{height} pixels and takes about {needed / 1e9:.1f} GB to "
+            f"restore, too much where {free / 1e9:.1f} GB are free; test the centre of each image "
+            "alone, with test.centre_px in a recipe of your own (--recipe FILE), or use another "
+            "--device"
+        )
+
+
+def bytes_per_px(image: Float, restore: Restore) -> float:
+    """Return the bytes by which the tensors of a restoration grow with each pixel."""
+    peaks: list[int] = []
+    for side in _CROPS_PX:
+        with _LiveTensors() as live:
+            restore(image[:side, :side])
+        peaks.append(live.peak)
+    small, large = _CROPS_PX
+    grown: float = (peaks[1] - peaks[0]) / (large**2 - small**2)
+    return max(0.0, grown)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return the free memory of a device, or None where it is not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    found = [_available(Path("/proc/meminfo")), _left_in_container(Path("/sys/fs/cgroup"))]
+    known = [value for value in found if value is not None]
+    return min(known, default=None)
+
+
+def _available(path: Path) -> int | None:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return None
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _left_in_container(folder: Path) -> int | None:
+    """Return what a container's limit leaves; files in the cache count as free."""
+    try:
+        limit = int((folder / "memory.max").read_text())
+        used = int((folder / "memory.current").read_text())
+        lines = (folder / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):  # no container, or no limit
+        return None
+    for line in lines:
+        if line.startswith("inactive_file "):
+            used -= int(line.split()[1])
+    return max(0, limit - used)
+
+
+class _LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the tensors that exist at once."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for tensor in found if isinstance(found, list | tuple) else [found]:
+            if isinstance(tensor, Tensor):
+                self._count(tensor)
+        return found
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = id(storage), storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size
