@@ -285,7 +285,7 @@ def test_reports_show_what_was_found(test_set: TestSet, tmp_path: Path) -> None:
         assert part in written
     assert "prompt 2" in written
     typeset = latex_of(runs)
-    assert typeset.count(r"\begin{table}") == typeset.count(r"\end{table}") == 3
+    assert typeset.count(r"\begin{table") == typeset.count(r"\end{table") == 3
     paths = draw_prompts(runs[0].label, runs[0].analysis, tmp_path / "a")
     assert {path.name for path in paths} == {"a.png", "a.pdf"}
     assert all(path.stat().st_size > 5000 for path in paths)

@@ -102,7 +102,7 @@ def _text(row: Row, column: Column) -> str:
 
 def _note(table: Table) -> list[str]:
     texts = [table.details_with(MARKING), *table.remarks]
-    shown = " ".join(escape(text) for text in texts if text)
+    shown = r" \\ ".join(escape(text) for text in texts if text)
     if not shown:
         return []
     return [rf"  \par\smallskip\parbox{{\linewidth}}{{\scriptsize\raggedright {shown}}}"]
