@@ -55,10 +55,12 @@ def table_stem(plan: Plan, identity: str, kind: str = "") -> str:
         identity: of the table.
         kind: of the table, as ``paper-cpl``; empty for the table of a run.
     """
-    if plan.request.name:
-        return file_name("-".join(filter(None, [plan.request.name, kind])))
+    several = len(plan.request.evaluation.protocol) > 1
+    protocol = plan.setting.protocol.id if several else ""
     source = plan.source.name.replace(" ", "-")
-    parts = [plan.setting.name, plan.recipe.name, source, kind, identity]
+    parts = [plan.setting.name, plan.recipe.name, source, protocol, kind, identity]
+    if plan.request.name:
+        parts = [plan.request.name, protocol, kind]
     return file_name("-".join(filter(None, parts)))
 
 
