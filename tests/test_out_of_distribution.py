@@ -138,7 +138,7 @@ def test_run_trains_once_and_keeps_the_prompt_summary(tmp_path: Path) -> None:
 
     other = run("--test-set", "ood-noise")
     assert "σ=35" in other
-    assert "three-task+ood-noise-smoke.csv" in other
+    assert "three-task+ood-noise-smoke-synthetic-" in other
     assert "Prompts" not in other
     weights = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")}
     own = run()
