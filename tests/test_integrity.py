@@ -29,7 +29,7 @@ from harness.store.files import write_json
 from harness.store.prompt_files import stored_analysis, stored_summary
 from harness.store.results import Result, append, read
 from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
-from harness.training.pretrained import read_pretrained
+from harness.training.weight_files import read_weight_file
 from tests.plans import plan_of
 
 RECIPE = """
@@ -156,7 +156,7 @@ def test_a_flipped_bit_in_weights_is_refused(share: float, copy: tuple[Plan, Run
     with pytest.raises(HarnessError, match="delete the file to train the run again"):
         trained_network(run)
     with pytest.raises(HarnessError, match="fetch it again"):
-        read_pretrained(run.folder.weights)
+        read_weight_file(run.folder.weights)
     run.folder.results.unlink()
     assert "delete the file" in execute(run, plan, Worker("cpu", 1)).error
     run.folder.weights.unlink()
@@ -166,10 +166,10 @@ def test_a_flipped_bit_in_weights_is_refused(share: float, copy: tuple[Plan, Run
 def test_a_flipped_bit_in_a_file_of_torch_save_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save({"params": {"weight": torch.ones(64, 64)}}, path)
-    assert read_pretrained(path).state["weight"].sum() == 64 * 64
+    assert read_weight_file(path)[0]["params"]["weight"].sum() == 64 * 64
     flipped(path, path.stat().st_size // 2)
     with pytest.raises(HarnessError, match=r"model.pth cannot be read .*fetch it again"):
-        read_pretrained(path)
+        read_weight_file(path)
 
 
 def test_a_pretrained_file_that_changed_after_the_plan_is_refused(
@@ -365,7 +365,7 @@ def test_options_in_metadata_that_do_not_parse_are_named(options: str, tmp_path:
     path = tmp_path / "author.safetensors"
     metadata = {"method": "restormer", "options": options}
     save_file({"weight": np.ones(3, dtype=np.float32)}, path, metadata)
-    with pytest.raises(HarnessError, match=r"options in its metadata are no JSON object"):
+    with pytest.raises(HarnessError, match=r"states options .*name the method with --method"):
         make_plan(RunRequest.model_validate({"checkpoint": {"file": path}, "recipe": "smoke"}))
 
 

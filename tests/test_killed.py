@@ -188,7 +188,7 @@ def test_the_paper_table_needs_no_provenance(copy: Plan) -> None:
     run.folder.provenance.unlink()
     summary = reevaluated_summary(plan)
     assert summary is not None
-    assert summary.request.methods[0].notes == ()
+    assert summary.request.methods[0].notes == ("weights of a file",)
     assert run.method.label.split(":")[0] in paper_table_of(plan, "three-task").to_text()
 
 

@@ -15,10 +15,9 @@ from harness.cli.options import (
     DryRun,
     ResourceFlags,
     SettingFlags,
-    plan_of,
-    request_of,
 )
 from harness.cli.output import print_warnings, print_written, terminal_width
+from harness.cli.requests import plan_of, request_of
 
 if TYPE_CHECKING:
     from harness.api import Plan, Study

@@ -16,9 +16,8 @@ from harness.cli.options import (
     EvaluationFlags,
     ResourceFlags,
     SettingFlags,
-    plan_of,
-    request_of,
 )
+from harness.cli.requests import plan_of, request_of
 
 
 @dataclass(frozen=True)

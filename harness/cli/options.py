@@ -1,24 +1,23 @@
-"""Every flag that several subcommands share, declared once, and the request that they make.
+"""Every flag that several subcommands share, declared once.
 
-A flag that is not given leaves the value of ``--config``, and that leaves the subcommand's default.
+:func:`harness.cli.requests.request_of` makes a request of them. A flag that is not given leaves the
+value of ``--config``, and that leaves the subcommand's default.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.cli.flags import merged, named_values
+from harness.cli.flags import named_values
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
 if TYPE_CHECKING:
-    from harness.api import Plan, Resources, RunRequest
+    from harness.api import Resources
 
 Plugins = Annotated[
     list[Path] | None,
@@ -300,42 +299,3 @@ class ArchiveFlags:
         Path | None,
         typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
     ] = None
-
-
-def request_of(
-    defaults: Mapping[str, Any], config: Path | None, *groups: Mapping[str, Any]
-) -> RunRequest:
-    """Return the request of a command line.
-
-    Args:
-        defaults: the subcommand's own.
-        config: file of ``--config``.
-        groups: values of the flags that were given.
-
-    Raises:
-        UsageError: an unknown key in the file, or a value that does not fit; names where.
-    """
-    from harness.api import RunRequest
-    from harness.config.parsing import parse, read_yaml
-
-    values = dict(defaults)
-    where = "the command line"
-    if config is not None:
-        content = read_yaml(config)
-        parse(RunRequest, content, str(config))
-        values = merged(values, content)
-    for group in groups:
-        values = merged(values, group)
-    return parse(RunRequest, values, where)
-
-
-def plan_of(request: RunRequest) -> Plan:
-    """Return the plan of a request; hashing many files is logged."""
-    from harness.api import plan
-
-    return plan(request, on_progress=_log_hashing)
-
-
-def _log_hashing(done: int, total: int) -> None:
-    if total >= 1000 and (done % 500 == 0 or done == total):
-        print(f"hashed {done} of {total} files, once", file=sys.stderr, flush=True)

@@ -12,9 +12,8 @@ from harness.cli.options import (
     EvaluationFlags,
     RequestFlags,
     ResourceFlags,
-    plan_of,
-    request_of,
 )
+from harness.cli.requests import plan_of, request_of
 
 
 def plan(

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli.computing import show_table
-from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, plan_of, request_of
+from harness.cli.options import (
+    DataFlags,
+    EvaluationFlags,
+    RequestFlags,
+)
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
+from harness.cli.requests import plan_of, request_of
 
 if TYPE_CHECKING:
     from harness.api import RunRequest

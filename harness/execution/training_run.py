@@ -16,9 +16,7 @@ from harness.execution.provenance import provenance
 from harness.method import WeightsFile
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.store.checked_zip import check_zip
 from harness.store.files import write_json
-from harness.store.weights import check_content
 from harness.training.checkpoint import save_weights
 from harness.training.loop import Job, Machine, train
 from harness.training.pretrained import Pretrained, load_pretrained, read_pretrained
@@ -92,10 +90,6 @@ def import_checkpoint(run: Run, checkpoint: WeightsFile, progress: Progress) -> 
         HarnessError: the file is damaged or has changed since the plan was made, or its names or
             shapes are not the network's.
     """
-    if checkpoint.path.suffix == ".safetensors":
-        check_content(checkpoint.path, "fetch it again")
-    else:
-        check_zip(checkpoint.path, "fetch it again")
     trained = run.method.spec.trained
     read: list[Pretrained] = []
     network = initial_network(run, read.append)
