@@ -141,9 +141,9 @@ def _line(result: AxisResult, value: ValueResult) -> list[str]:
         texts.append(_delta(value.deltas.get(metric.id), metric.decimals))
     for label in result.columns:
         known = value.columns.get(label)
-        texts.append(MISSING if known is None else f"{known:+.2f}")
+        texts.append(MISSING if known is None else f"{known:+z.2f}")
     gap_db = value.prompt_swap_gap_db
-    texts.append(MISSING if gap_db is None else f"{gap_db:+.2f} dB")
+    texts.append(MISSING if gap_db is None else f"{gap_db:+z.2f} dB")
     return texts
 
 

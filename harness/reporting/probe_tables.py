@@ -254,4 +254,4 @@ def _number(value: float | None, digits: int, unit: str = "") -> str:
 
 
 def _signed(value: float | None, unit: str = "") -> str:
-    return MISSING if value is None or not math.isfinite(value) else f"{value:+.2f}{unit}"
+    return MISSING if value is None or not math.isfinite(value) else f"{value:+z.2f}{unit}"

@@ -102,7 +102,11 @@ def report_of(runs: Sequence[RunPrompts], width: int | None = None) -> str:
             lines.append(_line(run.label, run.prompts))
     if not lines:
         return ""
-    table = plain_table(["Prompts", "prompt-swap gap", *first["tasks"], ""], lines)
+    heads = ["Prompts", "prompt-swap gap", *first["tasks"]]
+    if any(line[-1] for line in lines):
+        heads.append("Note")
+    # Texts beyond the heads are empty notes.
+    table = plain_table(heads, [line[: len(heads)] for line in lines])
     levels = ", ".join(first["expert_load"])
     legend = [
         f"Most used expert per task at {levels}, with its share of the weight in percent.",
@@ -118,7 +122,7 @@ def report_of(runs: Sequence[RunPrompts], width: int | None = None) -> str:
 
 def _line(label: str, prompts: Mapping[str, Any]) -> list[str]:
     gap_db = prompts["prompt_swap_gap_db"]
-    line = [label, f"{gap_db:+.2f} dB" if is_known(gap_db) else MISSING]
+    line = [label, f"{gap_db:+z.2f} dB" if is_known(gap_db) else MISSING]
     for task in prompts["tasks"]:
         line.append(_route(prompts["expert_load"], task))
     return [*line, "COLLAPSED" if prompts["collapsed"] else ""]
