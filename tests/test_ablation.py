@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from harness.api import check_study_names
 from harness.config.errors import UsageError
 from harness.evaluation.metrics import metric_facts
 from harness.execution.status import run_status
@@ -417,6 +418,19 @@ def test_crossed_axes_are_a_matrix_with_a_figure(tmp_path: Path) -> None:
     assert json.loads(json.dumps(matrices[0].as_json()))["rows"] == ["1", "2"]
     for text in (matrices[0].to_text(), matrices[0].to_latex()):
         assert "k / n" in text
+
+
+def test_a_named_study_is_never_replaced_by_another(tmp_path: Path) -> None:
+    study = load_study(str(crossed(tmp_path)), "three-task", "smoke")
+    plan = stored(tmp_path / "out", study.methods)
+    named = replace(plan, request=plan.request.model_copy(update={"name": "mine"}))
+    check_study_names([study], named)
+    for table in ablation_tables(study, named, {}):
+        table.write(named.out / "tables")
+    check_study_names([study], named)
+    with pytest.raises(UsageError, match="holds another table"):
+        check_study_names([replace(study, title="Another")], named)
+    check_study_names([replace(study, title="Another")], plan)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from harness.reporting.summary import (
     SummaryRequest,
     summarise,
 )
+from harness.reporting.table_files import table_stem
 from harness.store.files import write_json
 from harness.store.results import RESULT_FIELDS, Result, append, read
 
@@ -537,6 +538,19 @@ def test_tables_of_other_content_have_other_names(plan: Plan, tmp_path: Path) ->
     for changes in ({"seeds": (0, 1)}, {"methods": ("spm",)}, {"columns": ("derain",)}):
         other = make_plan(plan.request.model_copy(update=changes))
         assert benchmark_table(other).stem != stem
+
+
+def test_long_names_still_differ(plan: Plan) -> None:
+    """What a file system cuts off is never the part that tells two tables apart."""
+    long = "a" * 300
+    setting = plan.setting.model_copy(update={"name": long})
+    one = dataclasses.replace(plan, setting=setting)
+    stems = {table_stem(one, "11111111"), table_stem(one, "22222222")}
+    assert len(stems) == 2
+    named = dataclasses.replace(plan, request=plan.request.model_copy(update={"name": "b" * 300}))
+    stems |= {table_stem(named, "1", "ablation-k"), table_stem(named, "1", "ablation-n")}
+    assert len(stems) == 4
+    assert all(len(stem.encode()) <= 160 for stem in stems)
 
 
 def test_a_named_table_is_never_replaced_by_another(plan: Plan, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ The command line calls the functions of this package and nothing else.
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
+    check_study_names,
     check_table_name,
     load_results,
     paper_table,
@@ -61,6 +62,7 @@ __all__ = [
     "audit_report",
     "catalogue",
     "check_resources",
+    "check_study_names",
     "check_table_name",
     "compute",
     "convert_checkpoint",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
+from harness.planning.studies import Study
 from harness.reporting import probe_tables
+from harness.reporting.ablation_table import ablation_files
 from harness.reporting.plan_text import incomplete_sentence, training_sentence
+from harness.reporting.statistics import Spread
 from harness.reporting.table_files import check_free, table_id, table_stem
 
 if TYPE_CHECKING:
@@ -96,11 +100,22 @@ def probe_report(plan: Plan, folder: Path, width: int | None = None) -> tuple[st
 
 
 def check_table_name(plan: Plan) -> None:
-    """Refuse a name of the request under which another table is stored.
+    """Refuse a name of the request under which another table of runs is stored.
 
     Raises:
         UsageError: names the file.
     """
-    if plan.request.name:
-        identity = table_id(plan)
-        check_free(plan.out / "tables", table_stem(plan, identity), identity)
+    for part in plan.by_protocol:
+        identity = table_id(part)
+        check_free(plan.out / "tables", table_stem(part, identity), identity)
+
+
+def check_study_names(studies: Sequence[Study], plan: Plan, spread: Spread | None = None) -> None:
+    """Refuse a name of the request under which another ablation is stored.
+
+    Raises:
+        UsageError: names the file.
+    """
+    for study in studies:
+        for stem, identity in ablation_files(study, plan, spread):
+            check_free(plan.out / "tables", stem, identity)

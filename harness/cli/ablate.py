@@ -40,6 +40,11 @@ class StudyFlags:
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False
 
+    @property
+    def shown_spread(self) -> Literal["images", "seeds", "seeds and images"] | None:
+        """What intervals are over; None for all that the seeds let them show."""
+        return "seeds and images" if self.spread == "both" else self.spread
+
 
 def ablate(
     studies: StudyFlags,
@@ -54,7 +59,13 @@ def ablate(
     The recipe is ablation if none is named, and runs are computed side by side, one per core. Runs
     that studies share, or that ``run`` has computed, are computed once.
     """
-    from harness.api import describe, load_studies, methods_of, raise_if_failed
+    from harness.api import (
+        check_study_names,
+        describe,
+        load_studies,
+        methods_of,
+        raise_if_failed,
+    )
     from harness.config.errors import UsageError
 
     asked = request_of({"recipe": "ablation"}, request.config, request.values(), data.values())
@@ -62,6 +73,7 @@ def ablate(
     plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")
+    check_study_names(chosen, plan, studies.shown_spread)
     import_results(plan, archive.import_)
     asked_resources = resources.resources(jobs=0)
     if dry_run:
@@ -80,11 +92,10 @@ def _show(flags: StudyFlags, chosen: list[Study], plan: Plan, failed: dict[str, 
 
     from harness.api import ablation_tables
 
-    spread = "seeds and images" if flags.spread == "both" else flags.spread
     tables = []
     paths: list[Path] = []
     for study in chosen:
-        tables += ablation_tables(study, plan, failed, spread)
+        tables += ablation_tables(study, plan, failed, flags.shown_spread)
     warnings: list[str] = []
     for table in tables:
         paths += table.write(plan.out / "tables")

@@ -19,18 +19,9 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
 
     Raises:
         Interrupted: the user stopped it; the message says how to go on.
-        UsageError: the name of the request's table is that of another one.
     """
-    from harness.api import (
-        check_table_name,
-        compute,
-        describe,
-        is_complete,
-        legacy_note,
-        training_notes,
-    )
+    from harness.api import compute, describe, is_complete, legacy_note, training_notes
 
-    check_table_name(plan)
     if is_complete(plan):
         return []
     for note in (legacy_note(plan.out), *training_notes(plan)):

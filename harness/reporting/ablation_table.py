@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.planning.plan import Plan
-from harness.planning.studies import Study
+from harness.planning.studies import Study, StudyAxis
 from harness.reporting.ablation_results import AxisResult, ValueResult, axis_results
-from harness.reporting.cross_table import CrossTable, cross_tables
+from harness.reporting.cross_table import CrossTable, cross_files, cross_tables
 from harness.reporting.figures import draw_ablation
-from harness.reporting.statistics import Difference, Spread
+from harness.reporting.statistics import Difference, Spread, natural_spread
 from harness.reporting.table import MISSING, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
@@ -61,13 +61,25 @@ def ablation_tables(
     """
     found: list[AblationTable | CrossTable] = []
     for axis, result in zip(study.axes, axis_results(study, plan, failed, spread), strict=True):
-        content = [[value.label, value.method, value.baseline] for value in axis.values]
-        methods = {method for value in content for method in value[1:]}
-        runs = [run for run in plan.runs if run.method.id in methods]
-        identity = table_id(plan, runs, study=study.title, values=content, spread=result.spread)
-        stem = table_stem(plan, identity, f"ablation-{study.name}-{axis.name}")
-        found.append(ablation_table(result, stem, identity))
+        found.append(ablation_table(result, *_axis_file(study, axis, plan, spread)))
     return [*found, *cross_tables(study, plan, failed, spread)]
+
+
+def ablation_files(study: Study, plan: Plan, spread: Spread | None = None) -> list[tuple[str, str]]:
+    """Return the stem and the identity of each table of a study, before anything is computed."""
+    found = [_axis_file(study, axis, plan, spread) for axis in study.axes]
+    return [*found, *cross_files(study, plan, spread)]
+
+
+def _axis_file(study: Study, axis: StudyAxis, plan: Plan, spread: Spread | None) -> tuple[str, str]:
+    content = [[value.label, value.method, value.baseline] for value in axis.values]
+    methods: set[str] = set()
+    for value in axis.values:
+        methods |= {value.method, value.baseline}
+    runs = [run for run in plan.runs if run.method.id in methods]
+    shown = spread or natural_spread(len(plan.seeds))
+    identity = table_id(plan, runs, study=study.title, values=content, spread=shown)
+    return table_stem(plan, identity, f"ablation-{study.name}-{axis.name}"), identity
 
 
 def ablation_table(result: AxisResult, stem: str, identity: str = "") -> AblationTable:

@@ -76,10 +76,7 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
             texts[column.heading][method] = column.value(runs)
     found = benchmark_table_of(summary_of(plan), texts)
     identity = table_id(plan)
-    stem = table_stem(plan, identity)
-    if len(plan.request.evaluation.protocol) > 1:
-        stem = f"{stem}-{plan.setting.protocol.id}"
-    return replace(found, stem=stem, identity=identity)
+    return replace(found, stem=table_stem(plan, identity), identity=identity)
 
 
 def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> BenchmarkTable:

@@ -12,7 +12,7 @@ from harness.planning.plan import Plan
 from harness.planning.studies import Study, StudyCross, StudyValue
 from harness.reporting.ablation_results import CrossValue, cross_values
 from harness.reporting.figures import draw_matrix
-from harness.reporting.statistics import Spread
+from harness.reporting.statistics import Spread, natural_spread
 from harness.reporting.table import MISSING, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
@@ -88,10 +88,9 @@ def cross_tables(
         return []
     cross = study.cross
     found = []
-    methods = {study.base}.union(*cross.methods)
-    runs = [run for run in plan.runs if run.method.id in methods]
+    files = cross_files(study, plan, spread)
     by_metric = cross_values(_as_values(study, cross), plan, failed, spread)
-    for values in by_metric:
+    for values, (stem, identity) in zip(by_metric, files, strict=True):
         result = CrossResult(
             study=study.name,
             title=study.title,
@@ -105,11 +104,23 @@ def cross_tables(
             spread=values.spread,
             context=values.context,
         )
-        identity = table_id(
-            plan, runs, study=study.title, cross=cross.methods, spread=values.spread
-        )
-        kind = f"ablation-{study.name}-{'-x-'.join(result.axes)}-{values.metric.id}"
-        found.append(cross_table(result, table_stem(plan, identity, kind), identity))
+        found.append(cross_table(result, stem, identity))
+    return found
+
+
+def cross_files(study: Study, plan: Plan, spread: Spread | None = None) -> list[tuple[str, str]]:
+    """Return the stem and the identity of the matrix of each metric; none without crossed axes."""
+    cross = study.cross
+    if cross is None:
+        return []
+    methods = {study.base}.union(*cross.methods)
+    runs = [run for run in plan.runs if run.method.id in methods]
+    shown = spread or natural_spread(len(plan.seeds))
+    identity = table_id(plan, runs, study=study.title, cross=cross.methods, spread=shown)
+    found = []
+    for metric in plan.metrics:
+        kind = f"ablation-{study.name}-{cross.first.name}-x-{cross.second.name}-{metric}"
+        found.append((table_stem(plan, identity, kind), identity))
     return found
 
 

@@ -18,6 +18,9 @@ from harness.planning.run import Run
 from harness.store.files import file_name
 
 _DIGITS = 8
+_LONGEST_NAME, _LONGEST_END = 150, 110
+"""Bytes of a name, and of its last part."""
+
 _MARKED = (".md", ".tex")
 """Suffixes of the files that say which table they hold."""
 
@@ -55,11 +58,17 @@ def table_stem(plan: Plan, identity: str, kind: str = "") -> str:
         identity: of the table.
         kind: of the table, as ``paper-cpl``; empty for the table of a run.
     """
-    if plan.request.name:
-        return file_name("-".join(filter(None, [plan.request.name, kind])))
+    several = len(plan.request.evaluation.protocol) > 1
+    protocol = plan.setting.protocol.id if several else ""
     source = plan.source.name.replace(" ", "-")
-    parts = [plan.setting.name, plan.recipe.name, source, kind, identity]
-    return file_name("-".join(filter(None, parts)))
+    if plan.request.name:
+        words, end = [plan.request.name], [protocol, kind]
+    else:
+        words, end = [plan.setting.name, plan.recipe.name, source, protocol, kind], [identity]
+    # What is cut off a long name is never what tells two tables apart.
+    last = file_name("-".join(filter(None, end)), _LONGEST_END) if any(end) else ""
+    first = file_name("-".join(filter(None, words)), _LONGEST_NAME - len(last.encode()))
+    return f"{first}-{last}" if last else first
 
 
 def check_free(folder: Path, stem: str, identity: str) -> None:
