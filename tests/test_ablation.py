@@ -25,6 +25,7 @@ from harness.registry import catalogue
 from harness.reporting.ablation_results import AxisResult, ValueResult
 from harness.reporting.ablation_table import AblationTable, ablation_table, ablation_tables
 from harness.reporting.cross_table import CrossTable
+from harness.reporting.plan_summary import summary_of
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
 from harness.store.archive import export_runs, import_runs, read_archive
 from harness.store.files import write_json
@@ -483,6 +484,31 @@ def test_a_value_that_is_not_finite_has_no_difference_and_names_its_image(tmp_pa
     assert broken.image in found.warnings[0]
     assert "seed 1 (nan)" in found.to_text()
     assert found.write(tmp_path / "tables")
+
+
+def test_what_made_no_difference_is_said(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["promptir", "cpl"])
+    for seed in plan.seeds:
+        own, other = (
+            next(run for run in plan.runs if run.method.id == name and run.train.seed == seed)
+            for name in ("cpl", "promptir")
+        )
+        same = [
+            replace(result, method=own.method.id, score=own.score_id)
+            for result in read([other.folder.results])
+        ]
+        own.folder.results.unlink()
+        append(own.folder.results, same)
+    study = tmp_path / "two.yaml"
+    study.write_text(
+        "title: T\nbase: promptir\naxes: {m: {label: m, values: "
+        "[{label: a, method: promptir}, {label: b, method: cpl}]}}\n"
+    )
+    (found,) = ablation_tables(load_study(str(study), "three-task", "smoke"), plan, {})
+    assert found.warnings[0].startswith("b: same values as m = a on every image")
+    rows = {row.id: row for row in summary_of(plan).request.methods}
+    assert rows["cpl"].notes[-1].startswith("same values as PromptIR on every image")
+    assert not any("same values" in note for note in rows["promptir"].notes)
 
 
 def test_a_failed_run_says_why_in_its_row(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from harness.published.tables import AVERAGE
 from harness.reporting.benchmark_table import not_finite_sentences
 from harness.reporting.plan_summary import runs_by_method, summary_of
 from harness.reporting.prompt_report import is_known
+from harness.reporting.same_values import have_same_values
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
 from harness.reporting.summary import Summary, SummaryRequest
 from harness.store.prompt_files import stored_summary
@@ -32,6 +33,7 @@ class ValueResult:
         prompt_swap_gap_db: mean over seeds, None without prompts.
         failed: why there is no number, empty if all is well.
         not_finite: sentences on images whose values are not finite.
+        same_as_baseline: whether every image has the value that it has with the baseline.
     """
 
     label: str
@@ -41,6 +43,7 @@ class ValueResult:
     prompt_swap_gap_db: float | None = None
     failed: str = ""
     not_finite: tuple[str, ...] = ()
+    same_as_baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,11 +218,14 @@ def _value(value: StudyValue, stored: _Stored) -> ValueResult:
     reasons = _failures(runs, stored.failed)
     deltas: dict[str, Difference | None] = dict.fromkeys(averages)
     columns: dict[str, float] = {}
+    same_as_baseline = False
     # A part of the seeds or images gives another mean, not a worse estimate of this one.
     is_compared = value.method != value.baseline and not reasons
     if is_compared and _is_complete(value.method, stored):
         deltas = _deltas(value, stored)
         columns = _column_differences(value, stored)
+        own, others = stored.results[value.method], stored.results[value.baseline]
+        same_as_baseline = have_same_values(own, others)
     return ValueResult(
         label=value.label,
         averages=averages,
@@ -228,6 +234,7 @@ def _value(value: StudyValue, stored: _Stored) -> ValueResult:
         prompt_swap_gap_db=_prompt_swap_gap_db(runs),
         failed="; ".join(reasons),
         not_finite=tuple(not_finite_sentences(stored.summary, value.method)),
+        same_as_baseline=same_as_baseline,
     )
 
 

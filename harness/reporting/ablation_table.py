@@ -12,6 +12,7 @@ from harness.planning.studies import Study, StudyAxis
 from harness.reporting.ablation_results import AxisResult, ValueResult, axis_results
 from harness.reporting.cross_table import CrossTable, cross_files, cross_tables
 from harness.reporting.figures import draw_ablation
+from harness.reporting.same_values import REMARK
 from harness.reporting.statistics import Difference, Spread, natural_spread
 from harness.reporting.table import MISSING, plain_table
 from harness.reporting.table_files import table_id, table_stem
@@ -91,6 +92,8 @@ def ablation_table(result: AxisResult, stem: str, identity: str = "") -> Ablatio
         if value.failed:
             remarks.append(f"{value.label}: {value.failed}")
         warnings += value.not_finite
+        if value.same_as_baseline:
+            warnings.append(f"{value.label}: same values as {result.baseline} {REMARK}")
     plain = plain_table(
         _heads(result), lines, _caption(result), f"ablation-{result.study}-{result.axis}"
     )
@@ -150,10 +153,10 @@ def _line(result: AxisResult, value: ValueResult) -> list[str]:
 def _delta(delta: Difference | None, decimals: int) -> str:
     if delta is None:
         return MISSING
-    text = f"{delta.mean:+.{decimals}f}"
+    text = f"{delta.mean:+z.{decimals}f}"
     if delta.low is None or delta.high is None:
         return text
-    return f"{text} [{delta.low:+.{decimals}f}, {delta.high:+.{decimals}f}]"
+    return f"{text} [{delta.low:+z.{decimals}f}, {delta.high:+z.{decimals}f}]"
 
 
 def _records(result: AxisResult) -> Iterator[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
+from harness.reporting.same_values import REMARK, earlier_with_same_values
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, read, results_of
@@ -28,11 +30,18 @@ def summary_of(plan: Plan) -> Summary:
         HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
     """
-    results: list[Result] = []
-    for run in plan.runs:
-        results += results_of(run.folder.results, run.score_id)
-    rows = list(map(_method_row, runs_by_method(plan).values()))
-    return summarise(results, _request(plan, rows))
+    by_method: dict[str, list[Result]] = {}
+    rows: dict[str, MethodRow] = {}
+    for method, runs in runs_by_method(plan).items():
+        rows[method] = _method_row(runs)
+        by_method[method] = []
+        for run in runs:
+            by_method[method] += results_of(run.folder.results, run.score_id)
+    for method, earlier in earlier_with_same_values(by_method).items():
+        note = f"same values as {rows[earlier].label} {REMARK}"
+        rows[method] = replace(rows[method], notes=(*rows[method].notes, note))
+    results = list(itertools.chain.from_iterable(by_method.values()))
+    return summarise(results, _request(plan, list(rows.values())))
 
 
 def runs_by_method(plan: Plan) -> dict[str, list[Run]]:
