@@ -134,7 +134,7 @@ def test_detached_features_pass_no_gradient() -> None:
         ({"dim": "4"}, "dim=4 .* no hidden channel"),
         ({"dim": "10", "heads": "1,1,8,8"}, "dim=10 gives 20 channels in the last frequency"),
         ({"frequency_unit_px": "0"}, "frequency_unit_px=0 must be at least 1"),
-        ({"heads": "3,1,2,2"}, "8 channels for 3 heads"),
+        ({"heads": "3,1,2,2"}, "8 channels, which 3 heads"),
     ],
     ids=str,
 )

@@ -137,7 +137,7 @@ def test_the_variant_restores() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"heads": "1,1,2,3"}, "dim=8 gives 64 channels for 3 heads"),
+        ({"heads": "1,1,2,3"}, "dim=8 gives 64 channels, which 3 heads"),
         ({"heads": "8,1,2,2"}, "gives heads of one channel"),
         ({"blocks": "1,0,1,1"}, "dim, blocks and heads must be at least 1"),
         ({"refinement_blocks": "4"}, "no option 'refinement_blocks'"),

@@ -85,7 +85,7 @@ def test_double_softmax_bounds_the_classifiers_loss_from_below() -> None:
             method.lastOut.weight.zero_()
             method.lastOut.bias.copy_(torch.tensor([99.0, 0, 0, 0, 0]))
     only = batch()
-    of_first = type(only)(only.degraded[:1], only.clean[:1], only.tasks[:1], 0)
+    of_first = type(only)(only.degraded[:1], only.clean[:1], only.tasks[:1], 0, 1)
     assert float(doubled.losses(of_first, torch.Generator())["cross_entropy"]) == pytest.approx(
         least, rel=1e-5
     )

@@ -115,11 +115,11 @@ LEGACY_IDS = {
     ("three-task", "mini", "promptir"): "36653391393ac9c2",
     ("three-task", "mini", "explicit"): "f8ccb5d642461176",
     ("three-task", "mini", "cpl"): "67edbb60936fc4b6",
-    ("all-weather", "smoke", "cpl"): "08816648dd7ed9d6",
-    ("five-task", "smoke", "cpl"): "3945390121fab02d",
-    ("seven-task", "smoke", "cpl"): "79975ccabdae192c",
-    ("composite", "smoke", "cpl"): "c17adc66dbe91d8a",
-    ("weatherbench", "smoke", "cpl"): "2e2748dfa166bfb8",
+    ("all-weather", "smoke", "promptir"): "51eb40534067cbb0",
+    ("five-task", "smoke", "promptir"): "7a4eb9cc7bf3b693",
+    ("seven-task", "smoke", "promptir"): "aa3935b13fe1148c",
+    ("composite", "smoke", "promptir"): "71adabf6bd9d2712",
+    ("weatherbench", "smoke", "promptir"): "c17df80ed1d1dfb1",
 }
 """Names of runs that version 0.1 computed."""
 
@@ -131,6 +131,12 @@ def test_runs_of_version_0_1_are_recognised(
     request = RunRequest(methods=(method,), setting=setting, recipe=recipe, out=tmp_path)
     runs = [run for run in make_plan(request).runs if run.method.id == method]
     assert legacy_id_of(stored_run(runs[0])) == LEGACY_IDS[setting, recipe, method]
+
+
+def test_a_training_that_ended_before_cpr_began_is_another_one(tmp_path: Path) -> None:
+    """In version 0.1 CPR began at step 60 of any training, also of smoke's twelve."""
+    run = make_plan(RunRequest(methods=("cpl",), recipe="smoke", out=tmp_path)).runs[-1]
+    assert legacy_id_of(stored_run(run)) != "8618c214bfff6b85"
 
 
 def test_options_are_renamed_back_and_others_stay() -> None:

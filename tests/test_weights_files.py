@@ -36,7 +36,7 @@ State = dict[str, Tensor]
 
 @pytest.fixture(scope="module")
 def weights() -> State:
-    return {key: value.clone() for key, value in build_tiny("restormer", 3).state_dict().items()}
+    return {key: value.clone() for key, value in build_tiny("nafnet", 3).state_dict().items()}
 
 
 def saved(path: Path, content: Any) -> Path:
@@ -45,8 +45,8 @@ def saved(path: Path, content: Any) -> Path:
 
 
 def loaded(file: WeightsFile) -> State:
-    network = build_tiny("restormer", seed=0)
-    load_pretrained(network, read_pretrained(file), "restormer")
+    network = build_tiny("nafnet", seed=0)
+    load_pretrained(network, read_pretrained(file), "nafnet")
     return dict(network.state_dict())
 
 
@@ -89,7 +89,7 @@ def test_the_part_of_a_file_is_part_of_what_a_run_is(tmp_path: Path, weights: St
         asked = {"file": path, "method": method, **parts}
         return plan_of([], tmp_path, checkpoint=asked).runs[-1].weights_id
 
-    for method in ("restormer", "spandrel"):
+    for method in ("nafnet", "spandrel"):
         parts: list[dict[str, Any]] = [{}, {"entry": "params_ema"}, {"prefix": "net"}]
         parts.append({"ignore": ("x",)})
         assert len({weights_id(method, **part) for part in parts}) == len(parts)
@@ -98,7 +98,7 @@ def test_the_part_of_a_file_is_part_of_what_a_run_is(tmp_path: Path, weights: St
 def test_evaluate_shows_the_entry_with_both_readers(tmp_path: Path, weights: State) -> None:
     path = saved(tmp_path / "two.pth", {"params": weights, "params_ema": weights})
     common = ("--recipe", "smoke", "--out", str(tmp_path / "out"))
-    for flags in (("--method", "restormer", "--checkpoint", str(path)), ("--spandrel", str(path))):
+    for flags in (("--method", "nafnet", "--checkpoint", str(path)), ("--spandrel", str(path))):
         printed = call("evaluate", *flags, *common)
         assert "entry 'params' (it also holds 'params_ema'" in printed
         assert "weights of two.pth, entry params, evaluated again" in printed
@@ -157,7 +157,7 @@ def test_what_matches_nothing_is_refused(tmp_path: Path, weights: State) -> None
     path = saved(tmp_path / "net.pth", {"model": {"state_dict": weights}})
     with pytest.raises(UsageError, match="--ignore lossfn matches no name"):
         read_pretrained(WeightsFile(path, ignore=("lossfn",)))
-    with pytest.raises(UsageError, match="its names begin with patch_embed"):
+    with pytest.raises(UsageError, match="its names begin with intro"):
         read_pretrained(WeightsFile(path, prefix="generator."))
     with pytest.raises(UsageError, match=r"did you mean 'model.state_dict'"):
         read_pretrained(WeightsFile(path, "model.statedict"))
@@ -262,7 +262,7 @@ def test_formats_are_told_apart_by_content(tmp_path: Path, weights: State) -> No
 def test_a_missing_file_is_refused_in_the_plan(tmp_path: Path) -> None:
     path = tmp_path / "absent.pth"
     for words in (
-        ("evaluate", "--method", "restormer", "--checkpoint", str(path)),
+        ("evaluate", "--method", "nafnet", "--checkpoint", str(path)),
         ("convert", "--checkpoint", str(path), "--to", str(tmp_path / "x.safetensors")),
     ):
         assert "absent.pth" in error_of(*words)
@@ -303,14 +303,14 @@ def test_values_that_no_network_can_have_are_refused_by_name(
     kind: str, tmp_path: Path, weights: State
 ) -> None:
     change, reason = VALUES[kind]
-    name = "patch_embed.proj.weight"
+    name = "intro.weight"
     path = saved(tmp_path / "net.pth", {**weights, name: change(weights[name])})
     with pytest.raises(HarnessError, match=f"{name} {reason}"):
         loaded(WeightsFile(path))
     with pytest.raises(Exception, match=rf"{name} ({reason}|is \w+, and the network has floats)"):
         load_spandrel(WeightsFile(path), read_weights)
     target = tmp_path / "x.safetensors"
-    flags = ("--method", "restormer", "--size", "tiny", "--checkpoint", str(path))
+    flags = ("--method", "nafnet", "--size", "tiny", "--checkpoint", str(path))
     assert name in error_of("convert", *flags, "--to", str(target))
     assert not target.exists()
 
@@ -363,13 +363,11 @@ def test_convert_reads_what_a_file_of_this_project_states(tmp_path: Path, weight
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     flags = ("--checkpoint", str(path), "--to", str(first))
     assert "does not say what it holds; name it with --method" in error_of("convert", *flags)
-    printed = call("convert", *flags, "--method", "restormer", "--size", "tiny")
+    printed = call("convert", *flags, "--method", "nafnet", "--size", "tiny")
     assert "entry 'params' (it also holds 'params_ema'" in printed
-    assert "tensors of restormer" in call(
-        "convert", "--checkpoint", str(first), "--to", str(second)
-    )
+    assert "tensors of nafnet" in call("convert", "--checkpoint", str(first), "--to", str(second))
     assert_same(load_file(second), weights)
-    assert json.loads(read_metadata(second)["options"])["dim"] == 8
+    assert json.loads(read_metadata(second)["options"])["width"] == 8
 
 
 @pytest.mark.parametrize(
@@ -378,17 +376,17 @@ def test_convert_reads_what_a_file_of_this_project_states(tmp_path: Path, weight
         ({"options": "{"}, "options that cannot be read"),
         ({"options": "[" * 100_000}, "options that cannot be read"),
         ({"options": "[]"}, "of another kind"),
-        ({"options": '{"width": 3}'}, "that restormer does not have now: option width"),
-        ({"options": '{"dim": "wide"}'}, "option dim"),
+        ({"options": '{"depth": 3}'}, "that nafnet does not have now: option depth"),
+        ({"options": '{"width": "wide"}'}, "option width"),
         ({"options": "{}", "tasks": "3"}, "of another kind"),
-        ({"options": "{}", "method": "restormr"}, "did you mean 'restormer'"),
+        ({"options": "{}", "method": "nafnte"}, "did you mean 'nafnet'"),
     ],
 )
 def test_metadata_that_state_nonsense_are_refused(
     metadata: dict[str, str], message: str, tmp_path: Path, weights: State
 ) -> None:
     path = tmp_path / "net.safetensors"
-    save_file(weights, path, metadata={"method": "restormer", **metadata})
+    save_file(weights, path, metadata={"method": "nafnet", **metadata})
     target = str(tmp_path / "x.safetensors")
     assert message in error_of("convert", "--checkpoint", str(path), "--to", target)
     assert message in error_of("evaluate", "--checkpoint", str(path), "--dry-run")
@@ -453,7 +451,7 @@ runtime: {checkpoint_every_steps: 2}
 """
 
 
-def short_plan(folder: Path, method: str = "restormer", **fields: Any) -> Plan:
+def short_plan(folder: Path, method: str = "nafnet", **fields: Any) -> Plan:
     folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE)
@@ -496,7 +494,7 @@ def test_training_starts_from_weights_and_resumes_bit_exactly(
     scratch = short_plan(tmp_path / "scratch")
     assert computed(scratch).error == ""
     other = load_file(scratch.runs[-1].folder.weights)
-    assert not torch.equal(other["output.weight"], load_file(folder.weights)["output.weight"])
+    assert not torch.equal(other["ending.weight"], load_file(folder.weights)["ending.weight"])
 
 
 def test_the_start_is_part_of_what_a_run_is(tmp_path: Path, weights: State) -> None:
@@ -517,13 +515,13 @@ def test_a_start_that_cannot_be_is_refused(tmp_path: Path, weights: State) -> No
     path = saved(tmp_path / "net.pth", weights)
     outcome = computed(short_plan(tmp_path / "out", "promptir", init_from=str(path)))
     assert "does not fit promptir" in outcome.error
-    nan = {**weights, "output.weight": weights["output.weight"] / 0}
+    nan = {**weights, "ending.weight": weights["ending.weight"] / 0}
     bad = saved(tmp_path / "nan.pth", nan)
     outcome = computed(short_plan(tmp_path / "out", init_from=str(bad)))
-    assert "output.weight has" in outcome.error
+    assert "ending.weight has" in outcome.error
     assert not list(tmp_path.glob("out/*/weights.safetensors"))
-    with pytest.raises(UsageError, match=r"--init-from restormer-s7 is neither a file nor a run"):
-        short_plan(tmp_path / "out", init_from="restormer-s7")
-    asked = {"file": path, "method": "restormer"}
+    with pytest.raises(UsageError, match=r"--init-from nafnet-s7 is neither a file nor a run"):
+        short_plan(tmp_path / "out", init_from="nafnet-s7")
+    asked = {"file": path, "method": "nafnet"}
     with pytest.raises(UsageError, match="--init-from starts trainings"):
         short_plan(tmp_path / "out", init_from=str(path), checkpoint=asked)
