@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from harness.config.cores import cgroup_cores, cores
 from harness.config.errors import UsageError
-from harness.execution.process import check_device, worker_of
+from harness.execution import execute as execution
+from harness.execution.execute import Control
+from harness.execution.locks import hold
+from harness.execution.process import Worker, check_device, worker_of
+from harness.execution.progress import Progress
+from harness.launch import local
+from harness.planning.plan import Plan
 from harness.planning.request import Resources
+from harness.planning.run import Run
+from tests.plans import plan_of
 
 
 @pytest.mark.parametrize(
@@ -42,3 +51,25 @@ def test_threads_are_the_persons_then_the_environments_then_a_share(
 def test_a_device_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="--device gpu cannot be used"):
         check_device(Resources(device="gpu"))
+
+
+def test_the_next_free_run_is_taken_and_the_held_one_comes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(["promptir", "restormer"], tmp_path, recipe="smoke")
+    first = plan.runs[0]
+    first.folder.path.mkdir(parents=True)
+    computed: list[str] = []
+    lock = FileLock(first.folder.lock)
+    lock.acquire()
+
+    def compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
+        with hold(run, progress, control.stop, control.wait):
+            computed.append(run.label)
+            if len(computed) == len(plan.runs) - 1:
+                lock.release()
+
+    monkeypatch.setattr(execution, "_compute", compute)
+    outcomes = local.launch(plan, worker_of(Resources(device="cpu", threads=1)))
+    assert computed == [run.label for run in (*plan.runs[1:], first)]
+    assert [outcome.error for outcome in outcomes] == ["", "", ""]

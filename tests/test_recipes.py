@@ -261,3 +261,20 @@ def test_a_length_is_followed_through_several_bases(tmp_path: Path) -> None:
 def test_a_schedule_that_does_not_fit_is_refused(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(UsageError, match=named):
         recipe_with(tmp_path, f"base: smoke\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train:\n  steps: 12\ntrain:\n  steps: 24\n", "line 4 .* key 'train' occurs twice"),
+        ("train:\n  steps: 010\n", "line 3 .* '010' has leading zeros"),
+        ("train: {lr: .nan}\n", "line 2.*finite"),
+        ("train: {lr: .inf}\n", "line 2.*finite"),
+        ("steps: 20\n", "unknown key 'steps'; did you mean 'train.steps'"),
+    ],
+)
+def test_what_yaml_would_read_otherwise_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("base: smoke\n" + text)
+    with pytest.raises(UsageError, match=message):
+        load_recipe(str(path))

@@ -10,6 +10,7 @@ The command line calls the functions of this package and nothing else.
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
+    ablation_tables,
     check_study_names,
     check_table_name,
     load_results,
@@ -39,7 +40,6 @@ from harness.planning.request import (
 from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
 from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
-from harness.reporting.ablation_table import ablation_tables
 from harness.reporting.audit_report import audit_report
 from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,17 @@ from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.planning.studies import Study
-from harness.reporting import probe_tables
-from harness.reporting.ablation_table import ablation_files
 from harness.reporting.plan_text import incomplete_sentence, training_sentence
-from harness.reporting.statistics import Spread
 from harness.reporting.table_files import check_free, table_id, table_stem
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.reporting.ablation_table import AblationTable
     from harness.reporting.benchmark_table import BenchmarkTable
+    from harness.reporting.cross_table import CrossTable
     from harness.reporting.paper_table import PaperTable
+    from harness.reporting.statistics import Spread
 
 
 def load_results(folder: str | Path = DEFAULT_OUT) -> pd.DataFrame:
@@ -95,6 +95,8 @@ def probe_report(plan: Plan, folder: Path, width: int | None = None) -> tuple[st
 
     ``width`` is that of the terminal in characters; None sets no limit.
     """
+    from harness.reporting import probe_tables
+
     paths = probe_tables.write(plan, folder)
     return probe_tables.report(plan, width), paths
 
@@ -116,6 +118,25 @@ def check_study_names(studies: Sequence[Study], plan: Plan, spread: Spread | Non
     Raises:
         UsageError: names the file.
     """
+    from harness.reporting.ablation_table import ablation_files
+
     for study in studies:
         for stem, identity in ablation_files(study, plan, spread):
             check_free(plan.out / "tables", stem, identity)
+
+
+def ablation_tables(
+    study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None = None
+) -> list[AblationTable | CrossTable]:
+    """Return a table per axis of ``study``, and one per metric of its crossed axes.
+
+    Args:
+        study: what is compared.
+        plan: whose runs are its values.
+        failed: by a run's label, why it failed.
+        spread: what intervals show, by default all that the number of seeds lets them.
+    """
+    # Most commands show no ablation, and its modules take a while to import.
+    from harness.reporting.ablation_table import ablation_tables as tables_of
+
+    return tables_of(study, plan, failed, spread)

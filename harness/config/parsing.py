@@ -67,7 +67,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         problem = " ".join(str(error.problem or error).split())
         raise UsageError(f"{where} is not valid YAML: {problem}") from error
     except RecursionError:
-        raise UsageError(f"{path} nests too deeply to be read; no file of a person does") from None
+        raise UsageError(
+            f"{path} nests too deeply to be read; no file written by hand does"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"{path} is not valid YAML: {problem}") from error
