@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Plugins, SettingName
+from harness.cli.options import (
+    Plugins,
+    SettingName,
+    WeightsEntry,
+    WeightsIgnored,
+    WeightsPrefix,
+)
 
 
 @dataclass(frozen=True)
@@ -21,18 +27,9 @@ class ConversionFlags:
         str | None,
         typer.Option(help="Method that they are weights of; files of this project know it."),
     ] = None
-    entry: Annotated[
-        str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
-    ] = None
-    prefix: Annotated[
-        str | None, typer.Option(help="Read only names with this prefix, as generator.")
-    ] = None
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Names in the file to leave out, as loss_fn or '*.total_ops'; repeatable."
-        ),
-    ] = None
+    entry: WeightsEntry = None
+    prefix: WeightsPrefix = None
+    ignore: WeightsIgnored = None
     size: Annotated[str, typer.Option(help="Size of the network.")] = "full"
 
 

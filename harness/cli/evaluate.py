@@ -16,6 +16,9 @@ from harness.cli.options import (
     EvaluationFlags,
     ResourceFlags,
     SettingFlags,
+    WeightsEntry,
+    WeightsIgnored,
+    WeightsPrefix,
 )
 from harness.cli.requests import plan_of, request_of
 
@@ -37,18 +40,9 @@ class CheckpointFlags:
     architecture: Annotated[
         str | None, typer.Option(help="With --spandrel: its name for the network, as NAFNet.")
     ] = None
-    entry: Annotated[
-        str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
-    ] = None
-    prefix: Annotated[
-        str | None, typer.Option(help="Read only names with this prefix, as generator.")
-    ] = None
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Names in the file to leave out, as loss_fn or '*.total_ops'; repeatable."
-        ),
-    ] = None
+    entry: WeightsEntry = None
+    prefix: WeightsPrefix = None
+    ignore: WeightsIgnored = None
     required: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FILE: weights of a method that this one builds on."),

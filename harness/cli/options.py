@@ -32,6 +32,16 @@ Includes = Annotated[
 ]
 SettingName = Annotated[str, typer.Option("--setting", help="Benchmark setting.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
+WeightsEntry = Annotated[
+    str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
+]
+WeightsPrefix = Annotated[
+    str | None, typer.Option(help="Read only names with this prefix, as generator.")
+]
+WeightsIgnored = Annotated[
+    list[str] | None,
+    typer.Option(help="Names in the file to leave out, as loss_fn or '*.total_ops'; repeatable."),
+]
 
 
 @dataclass(frozen=True)
