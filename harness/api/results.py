@@ -128,13 +128,9 @@ def check_study_names(studies: Sequence[Study], plan: Plan, spread: Spread | Non
 def ablation_tables(
     study: Study, plan: Plan, failed: Mapping[str, str], spread: Spread | None = None
 ) -> list[AblationTable | CrossTable]:
-    """Return a table per axis of ``study``, and one per metric of its crossed axes.
+    """Return a table per axis of a study, and one per metric of its crossed axes.
 
-    Args:
-        study: what is compared.
-        plan: whose runs are its values.
-        failed: by a run's label, why it failed.
-        spread: what intervals show, by default all that the number of seeds lets them.
+    ``failed`` maps a run's label to why it failed; ``spread`` is what intervals show.
     """
     # Most commands show no ablation, and its modules take a while to import.
     from harness.reporting.ablation_table import ablation_tables as tables_of
