@@ -194,6 +194,14 @@ def test_an_unknown_metric_is_refused_before_training(tmp_path: Path, harness_co
     assert not list(tmp_path.rglob("weights.safetensors"))
 
 
+def test_an_unknown_column_is_refused_before_training(tmp_path: Path, harness_command: Run) -> None:
+    for more in ((), ("--dry-run",)):
+        done = harness_command("run", "--out", str(tmp_path), "--show", "-h", *more)
+        assert done.returncode == 2
+        assert "unknown column '-h'" in done.stderr
+    assert not list(tmp_path.rglob("spec.json"))
+
+
 def test_a_failing_run_affects_no_other(tmp_path: Path, harness_command: Run) -> None:
     """VGG features without weights fail when the run is built; the other run is in the table."""
     done = harness_command(

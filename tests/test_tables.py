@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.api import check_table_name
+from harness.api import check_table
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_setting, setting_names
 from harness.config.settings import Setting
@@ -565,8 +565,8 @@ def test_a_named_table_is_never_replaced_by_another(plan: Plan, tmp_path: Path) 
     (named.out / "tables").mkdir()
     paths = benchmark_table(named).write(named.out / "tables")
     with pytest.raises(UsageError, match="holds another table"):
-        check_table_name(other)
-    check_table_name(named)
+        check_table(other)
+    check_table(named)
 
 
 def test_a_column_that_does_not_exist_is_refused(plan: Plan) -> None:

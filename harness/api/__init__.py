@@ -12,7 +12,7 @@ from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
     ablation_tables,
     check_study_names,
-    check_table_name,
+    check_table,
     load_results,
     paper_table,
     probe_report,
@@ -63,7 +63,7 @@ __all__ = [
     "catalogue",
     "check_resources",
     "check_study_names",
-    "check_table_name",
+    "check_table",
     "compute",
     "convert_checkpoint",
     "describe",

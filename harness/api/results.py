@@ -101,12 +101,15 @@ def probe_report(plan: Plan, folder: Path, width: int | None = None) -> tuple[st
     return probe_tables.report(plan, width), paths
 
 
-def check_table_name(plan: Plan) -> None:
-    """Refuse a name of the request under which another table of runs is stored.
+def check_table(plan: Plan) -> None:
+    """Check what the table will be called and show, before anything is computed for it.
 
     Raises:
-        UsageError: names the file.
+        UsageError: no such extra column, or another table of runs is stored under the name.
     """
+    from harness.reporting.columns import extra_columns
+
+    extra_columns(plan.request.show)
     for part in plan.by_protocol:
         identity = table_id(part)
         check_free(plan.out / "tables", table_stem(part, identity), identity)

@@ -97,7 +97,7 @@ def evaluate(
     The network is built at the published size (recipe paper) and under the options that its
     authors' weights need; a file that this project wrote says itself what it holds.
     """
-    from harness.api import check_table_name, describe, raise_if_failed
+    from harness.api import check_table, describe, raise_if_failed
 
     asked = request_of(
         {"recipe": "paper"},
@@ -108,7 +108,7 @@ def evaluate(
         checkpoint.values(),
     )
     plan = plan_of(asked)
-    check_table_name(plan)
+    check_table(plan)
     asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))

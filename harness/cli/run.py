@@ -26,13 +26,13 @@ def run(
 
     What is stored is never computed again; what was cut off goes on where it stopped.
     """
-    from harness.api import check_table_name, describe, raise_if_failed
+    from harness.api import check_table, describe, raise_if_failed
 
     plan = plan_of(
         request_of({}, request.config, request.values(), data.values(), evaluation.values())
     )
     import_results(plan, archive.import_)
-    check_table_name(plan)
+    check_table(plan)
     asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))
