@@ -68,7 +68,9 @@ class SettingFlags:
     ] = None
     show: Annotated[
         str | None,
-        typer.Option(help="More columns of the table: parameters,train_time. Comma-separated."),
+        typer.Option(
+            help="More columns of the table, as parameters,macs,train_time."
+        ),
     ] = None
     columns: Annotated[
         str | None,
