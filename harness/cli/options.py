@@ -68,9 +68,7 @@ class SettingFlags:
     ] = None
     show: Annotated[
         str | None,
-        typer.Option(
-            help="More columns of the table, as parameters,macs,train_time."
-        ),
+        typer.Option(help="More columns of the table, as parameters,macs,train_time."),
     ] = None
     columns: Annotated[
         str | None,
