@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from harness.config.files import load_setting
 from harness.config.settings import Setting
 
 # The networks of the tests are too small for a second thread to help, and on a shared machine
-# threads that wait for each other cost more than the work.
+# threads that wait for each other cost more than the work. The variable is for the commands that
+# tests run: two of them with two threads each all but stand still on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 
 hypothesis.settings.register_profile("machine", deadline=None)
