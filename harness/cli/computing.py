@@ -12,6 +12,7 @@ from harness.config.errors import Interrupted
 
 if TYPE_CHECKING:
     from harness.api import Plan, Resources, RunOutcome
+    from harness.cli.options import ResourceFlags
 
 
 def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
@@ -52,6 +53,27 @@ def export_results(plan: Plan, folder: Path | None) -> None:
     from harness.api import export_runs
 
     print(f"{export_runs(plan, folder)} runs exported to {folder}", file=sys.stderr)
+
+
+def compute_and_show(
+    plan: Plan, resources: ResourceFlags, dry_run: bool, export: Path | None = None
+) -> None:
+    """Compute what is missing of a plan and show its table, or with ``dry_run`` the plan alone.
+
+    ``export`` is where results are written to if every run succeeded.
+    """
+    from harness.api import check_table, describe, raise_if_failed
+
+    check_table(plan)
+    asked_resources = resources.resources()
+    if dry_run:
+        print(describe(plan))
+        return
+    outcomes = compute_missing(plan, asked_resources)
+    if not any(outcome.error for outcome in outcomes):
+        export_results(plan, export)
+    show_table(plan)
+    raise_if_failed(outcomes, len(plan.runs))
 
 
 def show_table(plan: Plan) -> None:

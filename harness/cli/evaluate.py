@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.computing import compute_missing, show_table
+from harness.cli.computing import compute_and_show
 from harness.cli.flags import named_values
 from harness.cli.options import (
     DataFlags,
@@ -97,8 +97,6 @@ def evaluate(
     The network is built at the published size (recipe paper) and under the options that its
     authors' weights need; a file that this project wrote says itself what it holds.
     """
-    from harness.api import check_table, describe, raise_if_failed
-
     asked = request_of(
         {"recipe": "paper"},
         request.config,
@@ -107,12 +105,4 @@ def evaluate(
         evaluation.values(),
         checkpoint.values(),
     )
-    plan = plan_of(asked)
-    check_table(plan)
-    asked_resources = resources.resources()
-    if dry_run:
-        print(describe(plan))
-        return
-    outcomes = compute_missing(plan, asked_resources)
-    show_table(plan)
-    raise_if_failed(outcomes, len(plan.runs))
+    compute_and_show(plan_of(asked), resources, dry_run)

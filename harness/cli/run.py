@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli.computing import compute_missing, export_results, import_results, show_table
+from harness.cli.computing import compute_and_show, import_results
 from harness.cli.options import (
     ArchiveFlags,
     DataFlags,
@@ -26,19 +26,8 @@ def run(
 
     What is stored is never computed again; what was cut off goes on where it stopped.
     """
-    from harness.api import check_table, describe, raise_if_failed
-
     plan = plan_of(
         request_of({}, request.config, request.values(), data.values(), evaluation.values())
     )
     import_results(plan, archive.import_)
-    check_table(plan)
-    asked_resources = resources.resources()
-    if dry_run:
-        print(describe(plan))
-        return
-    outcomes = compute_missing(plan, asked_resources)
-    if not any(outcome.error for outcome in outcomes):
-        export_results(plan, archive.export)
-    show_table(plan)
-    raise_if_failed(outcomes, len(plan.runs))
+    compute_and_show(plan, resources, dry_run, archive.export)
