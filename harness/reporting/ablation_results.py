@@ -12,13 +12,13 @@ from harness.planning.run import Run
 from harness.planning.studies import Study, StudyAxis, StudyValue
 from harness.published.tables import AVERAGE
 from harness.reporting.benchmark_table import not_finite_sentences
-from harness.reporting.plan_summary import runs_by_method, summary_of
+from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
 from harness.reporting.prompt_report import is_known
 from harness.reporting.same_values import have_same_values
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
 from harness.reporting.summary import Summary, SummaryRequest
 from harness.store.prompt_files import stored_summary
-from harness.store.results import Result, results_of
+from harness.store.results import Result
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,9 @@ class _Stored:
 
     @classmethod
     def of(cls, plan: Plan, failed: Mapping[str, str], spread: Spread) -> _Stored:
-        runs = runs_by_method(plan)
-        results: dict[str, list[Result]] = {}
-        for run in plan.runs:
-            found = results_of(run.folder.results, run.score_id)
-            results.setdefault(run.method.id, []).extend(found)
-        return cls(summary_of(plan), runs, results, failed, spread)
+        results = results_by_method(plan)
+        summary = summary_of_results(plan, results)
+        return cls(summary, runs_by_method(plan), results, failed, spread)
 
 
 def _value(value: StudyValue, stored: _Stored) -> ValueResult:

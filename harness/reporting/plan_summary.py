@@ -30,13 +30,14 @@ def summary_of(plan: Plan) -> Summary:
         HarnessError: results of two preprocessings, protocols or data sets would be in one
             column.
     """
-    by_method: dict[str, list[Result]] = {}
+    return summary_of_results(plan, results_by_method(plan))
+
+
+def summary_of_results(plan: Plan, by_method: Mapping[str, Sequence[Result]]) -> Summary:
+    """Return the numbers of a plan's table from its results by method; see :func:`summary_of`."""
     rows: dict[str, MethodRow] = {}
     for method, runs in runs_by_method(plan).items():
         rows[method] = _method_row(runs)
-        by_method[method] = []
-        for run in runs:
-            by_method[method] += results_of(run.folder.results, run.score_id)
     for method, earlier in earlier_with_same_values(by_method).items():
         note = f"same values as {rows[earlier].label} {REMARK}"
         rows[method] = replace(rows[method], notes=(*rows[method].notes, note))
@@ -49,6 +50,16 @@ def runs_by_method(plan: Plan) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     for run in plan.runs:
         found.setdefault(run.method.id, []).append(run)
+    return found
+
+
+def results_by_method(plan: Plan) -> dict[str, list[Result]]:
+    """Return what is stored of a plan by method id, in the order of the table."""
+    found: dict[str, list[Result]] = {}
+    for method, runs in runs_by_method(plan).items():
+        found[method] = []
+        for run in runs:
+            found[method] += results_of(run.folder.results, run.score_id)
     return found
 
 
