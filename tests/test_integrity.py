@@ -30,27 +30,13 @@ from harness.store.prompt_files import stored_analysis, stored_summary
 from harness.store.results import Result, append, read
 from harness.training.checkpoint import TrainingState, load_state, save_state, save_weights
 from harness.training.weight_files import read_weight_file
-from tests.plans import plan_of
-
-RECIPE = """
-base: smoke
-train: {steps: 2, warmup_steps: 1, decay_steps: 2, validate_every_steps: 2}
-auxiliary: {steps: 2}
-test: {images: 1, draws: 1, centre_px: 64}
-"""
+from tests.plans import plan_of, quick_plan
 
 ROW = Result(
     *("w", "s", "cpl", 0, "three-task", "synthetic", "derain", "china#0", "psnr_rgb", "crop16"),
     "rgb-float-uniform7",
     31.25,
 )
-
-
-def small_plan(out: Path, method: str = "promptir") -> Plan:
-    out.mkdir(parents=True, exist_ok=True)
-    recipe = out / "recipe.yaml"
-    recipe.write_text(RECIPE)
-    return plan_of([method], out, recipe=str(recipe))
 
 
 def compute(plan: Plan) -> list[RunOutcome]:
@@ -60,7 +46,7 @@ def compute(plan: Plan) -> list[RunOutcome]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished")
-    assert not any(outcome.error for outcome in compute(small_plan(out)))
+    assert not any(outcome.error for outcome in compute(quick_plan(out)))
     return out
 
 
@@ -68,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(finished: Path, tmp_path: Path) -> tuple[Plan, Run]:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
-    plan = small_plan(out)
+    plan = quick_plan(out)
     return plan, plan.runs[-1]
 
 
@@ -104,7 +90,7 @@ def state_of(run: Run, step: int = 1) -> TrainingState:
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 0.9999])
 def test_a_flipped_bit_in_a_checkpoint_is_refused(share: float, tmp_path: Path) -> None:
-    run = small_plan(tmp_path).runs[-1]
+    run = quick_plan(tmp_path).runs[-1]
     path = tmp_path / "checkpoint.pt"
     save_state(path, run.weights_id, "promptir", state_of(run))
     assert load_state(path, run.weights_id, "promptir").step == 1
@@ -115,7 +101,7 @@ def test_a_flipped_bit_in_a_checkpoint_is_refused(share: float, tmp_path: Path) 
 
 @pytest.mark.parametrize("change", [{"step": 2}, {"optimiser": {"state": {}, "param_groups": []}}])
 def test_an_edited_checkpoint_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
-    run = small_plan(tmp_path).runs[-1]
+    run = quick_plan(tmp_path).runs[-1]
     path = tmp_path / "checkpoint.pt"
     save_state(path, run.weights_id, "promptir", state_of(run))
     content = torch.load(path, weights_only=True)
@@ -135,7 +121,7 @@ def test_an_edited_checkpoint_is_refused(change: dict[str, Any], tmp_path: Path)
 def test_a_checkpoint_that_no_training_writes_is_refused(
     step: int, emptied: bool, reason: str, tmp_path: Path
 ) -> None:
-    plan = small_plan(tmp_path)
+    plan = quick_plan(tmp_path)
     run = plan.runs[-1]
     state = state_of(run, step)
     if emptied:
@@ -336,7 +322,7 @@ def test_a_spec_of_another_kind_is_named(copy: tuple[Plan, Run]) -> None:
 @pytest.mark.parametrize("runs", [7, [[1]], "abc"])
 def test_a_plan_of_another_kind_is_named(runs: Any, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    store_plan(small_plan(tmp_path), path)
+    store_plan(quick_plan(tmp_path), path)
     write_json(path, {**json.loads(path.read_text()), "runs": runs})
     with pytest.raises(UsageError, match=r"plan.json holds no plan"):
         load_plan(path)

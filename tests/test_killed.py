@@ -43,27 +43,13 @@ from harness.store.results import read
 from harness.store.run_folder import RunFolder
 from harness.training import checkpoint, loop
 from harness.training.checkpoint import save_weights
-from tests.plans import plan_of
-
-RECIPE = """
-base: smoke
-train: {steps: 2, warmup_steps: 1, decay_steps: 2, validate_every_steps: 2}
-auxiliary: {steps: 2}
-test: {images: 1, draws: 1, centre_px: 64}
-"""
+from tests.plans import QUICK_RECIPE, plan_of, quick_plan
 
 WORKER = Worker("cpu", 1)
 
 
 class KilledError(KeyboardInterrupt):
     """Ends everything, as SIGKILL does: what handles the errors of a run lets it through."""
-
-
-def small_plan(out: Path, method: str = "promptir") -> Plan:
-    out.mkdir(parents=True, exist_ok=True)
-    recipe = out / "recipe.yaml"
-    recipe.write_text(RECIPE)
-    return plan_of([method], out, recipe=str(recipe))
 
 
 def compute(plan: Plan) -> list[str]:
@@ -79,14 +65,14 @@ def compute(plan: Plan) -> list[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an output folder with a method that needs a classifier."""
     out = tmp_path_factory.mktemp("finished")
-    assert not compute(small_plan(out, "explicit"))
+    assert not compute(quick_plan(out, "explicit"))
     return out
 
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Plan:
     shutil.copytree(finished, tmp_path / "out")
-    return small_plan(tmp_path / "out", "explicit")
+    return quick_plan(tmp_path / "out", "explicit")
 
 
 @pytest.fixture
@@ -109,7 +95,7 @@ def files_of(folder: RunFolder) -> set[str]:
 def test_a_training_killed_at_its_end_is_finished_again(
     killed_in: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = small_plan(tmp_path, "explicit")
+    plan = quick_plan(tmp_path, "explicit")
     classifier = plan.auxiliary[0]
 
     def kill(*_: Any) -> None:
@@ -173,7 +159,7 @@ def test_the_traceback_of_a_run_that_later_succeeds_is_removed(
 def pretrained(copy: Plan, out: Path) -> Plan:
     """Return a plan of the weights of the classifier's user as those of an author."""
     source = copy.out / "author.safetensors"
-    trained = small_plan(copy.out / "restormer", "restormer")
+    trained = quick_plan(copy.out / "restormer", "restormer")
     assert not compute(trained)
     shutil.copy(trained.runs[-1].folder.weights, source)
     return plan_of([], out, recipe=str(copy.out / "recipe.yaml"), checkpoint={"file": source})
@@ -216,7 +202,7 @@ def test_a_checkpoint_that_spandrel_knows_has_provenance(tmp_path: Path) -> None
     network = nafnet(width=8, middle_blk_num=1, enc_blk_nums=[1], dec_blk_nums=[1])
     torch.save(network.state_dict(), tmp_path / "author.pth")
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE)
+    recipe.write_text(QUICK_RECIPE)
     asked = {"file": tmp_path / "author.pth", "method": "spandrel"}
     plan = plan_of([], tmp_path / "out", recipe=str(recipe), checkpoint=asked)
     assert not compute(plan)
@@ -275,7 +261,7 @@ BIG = "x" * 100_000
 
 @pytest.mark.usefixtures("small_files")
 def test_every_writer_names_a_full_disk_in_one_sentence(tmp_path: Path) -> None:
-    spec = small_plan(tmp_path).runs[-1].train
+    spec = quick_plan(tmp_path).runs[-1].train
     weights = {"a": torch.zeros(100, 100)}
     state = checkpoint.TrainingState(
         1, weights, {"state": weights}, None, None, None, None, "", 1, 1.0
@@ -396,7 +382,7 @@ def test_long_names_fit_a_file_system() -> None:
 
 def test_no_name_of_a_test_set_leaves_the_output_folder(tmp_path: Path) -> None:
     out = tmp_path / "a" / "b" / "c" / "out"
-    plan = small_plan(out)
+    plan = quick_plan(out)
     evil = tmp_path / "evil.yaml"
     evil.write_text(
         "name: a/../../../../evil\nversion: 1\ntitle: T\nsources: []\n"
