@@ -44,6 +44,7 @@ from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
+from harness.reporting.renderers.latex_style import LatexStyle
 
 __all__ = [
     "CheckpointRequest",
@@ -52,6 +53,7 @@ __all__ = [
     "DataRequest",
     "EvaluationOverrides",
     "FolderScores",
+    "LatexStyle",
     "MethodSpec",
     "Plan",
     "Resources",

@@ -83,6 +83,16 @@ class SettingFlags:
             help="Name of the table's files; without it one that follows from what it shows."
         ),
     ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name that tables show of a method, column or metric, as 'cpl=CPL (ours)'; "
+            "repeatable."
+        ),
+    ] = None
+    decimals: Annotated[
+        str | None, typer.Option(help="Digits that tables show, as psnr=2,ssim=4.")
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
@@ -108,12 +118,19 @@ class SettingFlags:
             "show": self.show,
             "columns": self.columns,
             "name": self.name,
+            "labels": named_values(self.label, "--label", "NAME=TEXT") if self.label else None,
+            "decimals": self._decimals(),
             "out": self.out,
             "limit": self.limit,
             "plugins": self.plugin or None,
             "include": self.include or None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _decimals(self) -> dict[str, str] | None:
+        if self.decimals is None:
+            return None
+        return named_values(self.decimals.split(","), "--decimals", "METRIC=DIGITS,…")
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,8 @@ class RunRequest(Spec):
         show: columns of the table that are not scores, such as ``parameters``.
         columns: columns of the setting that tables show and average; empty takes all.
         name: of the files of the tables; empty derives one from what they show.
+        labels: names that tables show instead of their own, by method, column or metric.
+        decimals: digits behind the point that tables show, by metric.
         plugins: Python files with methods, metrics or degradations of one's own.
         out: folder for runs and tables.
     """
@@ -214,6 +216,8 @@ class RunRequest(Spec):
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    decimals: dict[str, Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
     out: Path = DEFAULT_OUT
 
