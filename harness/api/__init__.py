@@ -39,7 +39,14 @@ from harness.planning.request import (
 )
 from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
-from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
+from harness.registry import (
+    MethodSpec,
+    OptionGroup,
+    catalogue,
+    find,
+    option_groups,
+    use_plugins,
+)
 from harness.reporting.audit_report import audit_report
 from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
@@ -51,6 +58,7 @@ __all__ = [
     "EvaluationOverrides",
     "FolderScores",
     "MethodSpec",
+    "OptionGroup",
     "Plan",
     "Resources",
     "RunOutcome",
@@ -81,7 +89,7 @@ __all__ = [
     "load_studies",
     "make_request",
     "methods_of",
-    "option_lines",
+    "option_groups",
     "paper_table",
     "plan",
     "probe_report",
