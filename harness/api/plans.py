@@ -69,9 +69,7 @@ def describe(plan: Plan) -> str:
     )
 
 
-def load_studies(
-    names: Sequence[str], request: RunRequest, base: str | None = None
-) -> list[Study]:
+def load_studies(names: Sequence[str], request: RunRequest, base: str | None = None) -> list[Study]:
     """Return studies by name or file, for the setting and recipe of a request.
 
     ``base`` is a method, with options, that values differ from in place of the studies' own.

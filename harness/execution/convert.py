@@ -16,6 +16,7 @@ from harness.registry import (
     find,
     options_as_json,
     resolve_options,
+    stored_method,
     stored_options,
 )
 from harness.store.weights import stated_method

@@ -155,9 +155,7 @@ def study_names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-def load_study(
-    name: str, setting_name: str, recipe_name: str, base: str | None = None
-) -> Study:
+def load_study(name: str, setting_name: str, recipe_name: str, base: str | None = None) -> Study:
     """Read a study by name, or from a YAML file of one's own, for a setting and a recipe.
 
     Options that have the base's value already are left out, so that equal runs are one. ``base``

@@ -49,9 +49,7 @@ def option_groups(spec: MethodSpec) -> list[OptionGroup]:
             lines.append([name, default, f"{meaning} Default: {reason}."])
         heads = ("option", "default", "what it is [what it may be], and why this default")
         found.append(OptionGroup(title, heads, lines))
-    others = [
-        line for name, line in by_name.items() if name not in {*spec.released, *spec.chosen}
-    ]
+    others = [line for name, line in by_name.items() if name not in {*spec.released, *spec.chosen}]
     title = "other options" if found else ""
     heads = ("option", "default", "what it is [what it may be]")
     return [*found, OptionGroup(title, heads, others)]

@@ -91,6 +91,7 @@ def _prompted_sizes() -> dict[str, dict[str, Any]]:
 _SIZES = _prompted_sizes()
 _PUBLISHED_SIZES = {**_SIZES, "full": {"unused_convolutions": True}}
 
+
 def promptir_variant(name: str, label: str, **details: Any) -> MethodSpec:
     """Return the spec of a variant of PromptIR; ``details`` are fields of ``MethodSpec``."""
     shared: dict[str, Any] = {

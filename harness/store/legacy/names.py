@@ -6,7 +6,6 @@ another network, and ``cpr`` had a lower version. The numbers of the same option
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ _FORMER_VERSIONS = {"cpr": (3, 2)}
 """By a method's name, its present version and the one before."""
 
 _NEWEST_FORMER_VERSION = 2
-_NAME = re.compile(r"[^@:]*")
 
 
 def former_spec(spec: TrainSpec) -> TrainSpec | None:
@@ -31,6 +29,11 @@ def former_spec(spec: TrainSpec) -> TrainSpec | None:
     return None
 
 
+def may_be_former(method_id: str) -> bool:
+    """Return whether a stored id may be one that means another method now."""
+    return _split(method_id)[1] in _FORMER_NAMES.values()
+
+
 def present_id(method_id: str, spec: Mapping[str, Any]) -> str:
     """Return the present id of a stored method.
 
@@ -38,15 +41,23 @@ def present_id(method_id: str, spec: Mapping[str, Any]) -> str:
         method_id: as it was stored, with additions and options.
         spec: the training spec that was stored with it, as JSON.
     """
-    whole = _NAME.match(method_id)
-    name = whole[0] if whole else method_id
-    host, plus, last = name.rpartition("+")
     if int(spec.get("method_version", 0)) > _NEWEST_FORMER_VERSION or not _is_guided(spec):
         return method_id
+    host, last, rest = _split(method_id)
     for present, former in _FORMER_NAMES.items():
         if last == former:
-            return host + plus + present + method_id[len(name) :]
+            return host + present + rest
     return method_id
+
+
+def _split(method_id: str) -> tuple[str, str, str]:
+    """Return the host of a method's id with its plus, the last name, and what follows the name."""
+    name, rest = method_id, ""
+    for mark in "@:":
+        name, found, after = name.partition(mark)
+        rest = found + after + rest
+    host, plus, last = name.rpartition("+")
+    return host + plus, last, rest
 
 
 def _is_guided(spec: Mapping[str, Any]) -> bool:
