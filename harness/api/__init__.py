@@ -48,11 +48,13 @@ from harness.registry import (
     use_plugins,
 )
 from harness.reporting.audit_report import audit_report
+from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
 
 __all__ = [
     "CheckpointRequest",
+    "CitedSelection",
     "Conversion",
     "DataRequest",
     "EvaluationOverrides",
@@ -91,6 +93,7 @@ __all__ = [
     "methods_of",
     "option_groups",
     "paper_table",
+    "parse_years",
     "plan",
     "probe_report",
     "prompt_report",
