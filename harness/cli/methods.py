@@ -43,7 +43,9 @@ def _list_all() -> None:
     specs = [spec for spec in known.specs.values() if spec.role != "auxiliary"]
     lines = [_line(spec) for spec in specs]
     print(tabulate(lines, headers=_HEADS, maxcolwidths=list(_WIDTHS), disable_numparse=True))
-    print("name+cpl (or +spm, +cpr, …) adds prompts; name@sequential learns task by task")
+    print(
+        "name+cpl (or +spm, +cpr, +cpl-guided, …) adds prompts; name@sequential learns task by task"
+    )
     for other, target in known.aliases.items():
         print(f"{other} is {target}")
     for spec in specs:
