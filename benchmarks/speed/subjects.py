@@ -14,8 +14,8 @@ from harness.execution.process import cores, keep_freed_memory, prepare_process
 from harness.method import Batch, BuildContext
 from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
-# CPL-guided with negatives from the first step, and a margin that is never reached, so that no gradient
-# vanishes.
+# CPL-guided with negatives from the first step, and a margin that is never reached, so that no
+# gradient vanishes.
 ALWAYS_PUSHING = {
     "method": "cpl-guided",
     "cpr_negatives": "other-task",

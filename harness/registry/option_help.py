@@ -36,7 +36,9 @@ def option_groups(spec: MethodSpec) -> list[OptionGroup]:
     by_name = {line[0]: line for line in option_lines(spec)}
     found = []
     if spec.released:
-        lines = [[name, by_name[name][1], text] for name, text in spec.released.items()]
+        lines = []
+        for name, text in spec.released.items():
+            lines.append([name, by_name[name][1], text])
         title = f"what the authors' release holds; other values belong to {spec.extended_by}"
         found.append(OptionGroup(title, ("option", "value", "what is public"), lines))
     if spec.chosen:
@@ -49,10 +51,11 @@ def option_groups(spec: MethodSpec) -> list[OptionGroup]:
             lines.append([name, default, f"{meaning} Default: {reason}."])
         heads = ("option", "default", "what it is [what it may be], and why this default")
         found.append(OptionGroup(title, heads, lines))
-    others = [line for name, line in by_name.items() if name not in {*spec.released, *spec.chosen}]
+    for name in (*spec.released, *spec.chosen):
+        del by_name[name]
     title = "other options" if found else ""
     heads = ("option", "default", "what it is [what it may be]")
-    return [*found, OptionGroup(title, heads, others)]
+    return [*found, OptionGroup(title, heads, list(by_name.values()))]
 
 
 def option_lines(spec: MethodSpec) -> list[list[str]]:

@@ -47,7 +47,7 @@ def _results(folder: Path) -> Sequence[Result]:
             f"{folder} holds results of version 0.1; convert them with "
             f"python -m harness run ... --import {folder}"
         )
-    results = []
+    results: list[Result] = []
     for path in sorted(folder.glob("*/results.jsonl")):
         results += _under_present_names(read([path]), path.parent / "spec.json")
     for archive in archives_below(folder):

@@ -139,28 +139,27 @@ class Archive:
             return None
         return self._former_record(run, run.score, spec_hash(former))
 
-    def _former_record(self, run: StoredRun, score: ScoreSpec, weights: str) -> RunRecord:
-        """Return what is held of ``run`` under the name that its method had before.
+    def _former_record(self, run: StoredRun, score: ScoreSpec, weights: str) -> RunRecord | None:
+        """Return what is held of ``run`` under the name that its method had before, if anything.
 
         Args:
             run: whose record it becomes.
             score: what is scored of it.
             weights: the id that its weights had.
         """
-        path = _only_file(self.folder / "runs", weights)
-        parts = _parts(path, weights)
-        held = {spec_hash(score.model_copy(update={"weights": weights})): run.score_id}
-        analyses = {}
-        for score_id, analysis in parts.pop("prompt_analysis", {}).items():
-            if score_id in held:
-                analyses[held[score_id]] = analysis
-        if analyses:
-            parts["prompt_analysis"] = analyses
+        held = spec_hash(score.model_copy(update={"weights": weights}))
+        ours = spec_hash(score)
         results = []
         for result in self.by_weights[weights]:
-            if result.score in held:
-                names = {"weights": run.weights_id, "method": run.method}
-                results.append(replace(result, score=str(run.score_id), **names))
+            if result.score == held:
+                named = replace(result, weights=run.weights_id, score=ours, method=run.method)
+                results.append(named)
+        if not results:
+            return None
+        parts = _parts(_only_file(self.folder / "runs", weights), weights)
+        analyses = parts.pop("prompt_analysis", {})
+        if held in analyses:
+            parts["prompt_analysis"] = {ours: analyses[held]}
         return RunRecord(results, parts)
 
     def copy_weights_of(self, run: StoredRun) -> bool:
