@@ -277,4 +277,5 @@ def test_weights_of_version_0_1_keep_their_values(tmp_path: Path) -> None:
     assert found["prompting.teacher.weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
     metadata = read_metadata(run.folder.weights)
     assert metadata["weights_id"] == spec_hash(run.spec)
+    assert metadata["method"] == "cpl-guided", "cpl of version 0.1"
     assert json.loads(metadata["options"]) == run.spec.options
