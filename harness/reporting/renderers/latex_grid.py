@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from harness.reporting.renderers.latex_layout import blocks, cell_width_pt, width_pt
 from harness.reporting.renderers.latex_style import LatexStyle
@@ -100,9 +101,12 @@ class Sheet:
         for slot in self.slots:
             width = self._slot_pt(slot, size) + 2 * size.gap_pt
             widths[slot.column.key] = widths.get(slot.column.key, 0.0) + width
-        for column in self.columns:
-            heading = width_pt(column.label or column.heading, size.points) + 2 * size.gap_pt
-            total += max(widths[column.key], heading)
+        for group, members in groupby(self.columns, key=lambda column: column.group):
+            below = 0.0
+            for column in members:
+                heading = width_pt(column.label or column.heading, size.points) + 2 * size.gap_pt
+                below += max(widths[column.key], heading)
+            total += max(below, width_pt(group, size.points) + 2 * size.gap_pt)
         return total
 
     def _texts_pt(self, size: Size) -> float:
