@@ -25,7 +25,6 @@ from harness.reporting.plan_summary import (
 )
 from harness.reporting.summary import Summary
 from harness.reporting.table import (
-    BEST_AND_SECOND,
     MISSING,
     Cell,
     CellKey,
@@ -34,6 +33,7 @@ from harness.reporting.table import (
     Row,
     RowGroup,
     Table,
+    marks_of,
     metric_panel,
 )
 from harness.reporting.table_files import table_id, table_stem
@@ -136,7 +136,7 @@ def paper_table(
         columns=tuple(_columns(columns, facts)),
         panels=(metric_panel(cited.metrics),),
         parts=tuple(map(_table_part, parts)),
-        caption=_caption(cited, facts),
+        caption=_caption(cited, facts, parts),
         details=_details(cited, parts),
         remarks=tuple(_remarks(cited, own, facts)),
         fields=FIELDS,
@@ -256,14 +256,22 @@ def _table_row(row: PaperRow, origin: Origin) -> Row:
     return Row(row.method, cells, row.notes)
 
 
-def _caption(cited: CitedTable, facts: _Facts) -> str:
+def _caption(cited: CitedTable, facts: _Facts, parts: Sequence[PaperPart]) -> str:
     """Return what the figures are, in two lines."""
     metrics = []
     for metric in cited.metrics:
         metrics.append(f"{metric.label} in {metric.unit}" if metric.unit else metric.label)
-    ranked = " within each part" if facts.parts > 1 else ""
-    missing = f"; {MISSING} where nothing is known" if facts.gaps else ""
-    return f"{cited.title}. {' / '.join(metrics)}. {BEST_AND_SECOND}{ranked}{missing}."
+    ranks = set()
+    for part in parts:
+        for row in part.rows:
+            ranks |= {value.rank for value in row.values.values()}
+    sentences = [f"{cited.title}.", f"{' / '.join(metrics)}."]
+    marks = marks_of(ranks)
+    if marks:
+        sentences.append(f"{marks}{' within each part' if facts.parts > 1 else ''}.")
+    if facts.gaps:
+        sentences.append(f"{MISSING} where nothing is known.")
+    return " ".join(sentences)
 
 
 def _details(cited: CitedTable, parts: Sequence[PaperPart]) -> str:
