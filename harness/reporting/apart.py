@@ -17,7 +17,7 @@ from harness.reporting.table import Row, marks_of
 from harness.store.results import Result
 
 _DRAWS = 2_000
-"""Samples of an interval: a table is printed by every run, so hundreds of images may cost little."""
+"""Samples of an interval; every run prints a table, so hundreds of images may cost little."""
 
 
 @dataclass(frozen=True)

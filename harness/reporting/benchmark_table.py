@@ -188,9 +188,7 @@ def _panels(metrics: Sequence[MetricFacts]) -> list[Panel]:
     return panels
 
 
-def _row(
-    summary: Summary, method: MethodRow, extra: Extra, unmarked: frozenset[EntryKey]
-) -> Row:
+def _row(summary: Summary, method: MethodRow, extra: Extra, unmarked: frozenset[EntryKey]) -> Row:
     request = summary.request
     cells: dict[CellKey, Cell] = {}
     for column in request.column_names:

@@ -46,7 +46,6 @@ class Difference:
     low: float | None
     high: float | None
 
-
     @property
     def excludes_zero(self) -> bool:
         """Whether there is an interval, and zero is outside of it."""
@@ -98,9 +97,7 @@ def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> 
     return pair_differences(differences, images)
 
 
-def pair_differences(
-    differences: NDArray[np.float64], images: Sequence[tuple[str, str]]
-) -> Paired:
+def pair_differences(differences: NDArray[np.float64], images: Sequence[tuple[str, str]]) -> Paired:
     """Return differences by clean image and column.
 
     Args:
