@@ -93,7 +93,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return harness.compare(stored(out, ["spm", "promptir"], noisy, seeds=(0, 1, 2)))
 
 
-def tested(found: Comparison, column: str, metric: str = "psnr_rgb") -> PairedColumn:
+def pair_in(found: Comparison, column: str, metric: str = "psnr_rgb") -> PairedColumn:
     return next(test for test in found.tests if (test.column, test.metric) == (column, metric))
 
 
@@ -255,7 +255,7 @@ def test_every_column_needs_enough_images() -> None:
 
 
 def test_numbers_by_hand(compared: Comparison) -> None:
-    test = tested(compared, "dehaze")
+    test = pair_in(compared, "dehaze")
     frame = compared.images_dataframe()
     own = frame[(frame["metric"] == "psnr_rgb") & (frame["column"] == "dehaze")]
     apart = own["spm"] - own["promptir"]
@@ -265,7 +265,7 @@ def test_numbers_by_hand(compared: Comparison) -> None:
     assert test.win_rate == 1.0
     assert (test.images, test.clean_images) == (16, 4)
     assert test.p == 0.125, "four clean images of one sign"
-    average = tested(compared, AVERAGE)
+    average = pair_in(compared, AVERAGE)
     columns = [one.delta.mean for one in compared.tests if one.metric == PSNR.id and one.delta][:-1]
     assert average.delta is not None
     assert average.delta.mean == pytest.approx(np.mean(columns))
@@ -344,10 +344,10 @@ def test_only_common_images_are_compared_and_the_rest_is_said(tmp_path: Path) ->
 
     found = harness.compare(stored(tmp_path, ["spm", "promptir"], value, seeds=(0, 1)))
     assert len(found.common.images) == 34
-    assert tested(found, "derain").images == 6
+    assert pair_in(found, "derain").images == 6
     text = " ".join(str(found).split())
     assert "2 left out, which not all have (SPM lacks 2)" in text
-    assert tested(found, "derain").delta is not None
+    assert pair_in(found, "derain").delta is not None
     assert "too few" in text, "three clean images are left of derain"
 
 
@@ -380,7 +380,7 @@ def test_what_is_untrained_counts_under_every_seed(tmp_path: Path) -> None:
 def test_one_image_and_one_seed_have_a_difference_alone(tmp_path: Path) -> None:
     plan = stored(tmp_path, ["spm", "promptir"], noisy, limit=1)
     found = harness.compare(plan)
-    test = tested(found, "derain")
+    test = pair_in(found, "derain")
     assert test.delta is not None
     assert (test.delta.low, test.delta.high) == (None, None)
     assert test.p == 1.0
@@ -483,7 +483,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_interval_is_that_of_the_evidence(archive: Path) -> None:
     """README and docs/evidence.md: +0.55 dB, +0.21 to +1.03."""
     plan = plan_of(["cpl", "promptir"], archive, recipe="mini", seeds=(0, 1, 2))
-    delta = tested(harness.compare(plan), AVERAGE).delta
+    delta = pair_in(harness.compare(plan), AVERAGE).delta
     assert delta is not None
     assert f"{delta.mean:.2f} {delta.low:.2f} {delta.high:.2f}" == "0.55 0.21 1.03"
 
@@ -512,7 +512,7 @@ def test_two_ways_to_name_methods_are_refused(archive: Path, harness_command: Ru
 def test_an_archive_agrees_with_itself(archive: Path) -> None:
     plan = plan_of(["cpl"], archive, recipe="mini", seeds=(0, 1, 2))
     found = harness.compare(plan, against=ARCHIVE)
-    test = tested(found, AVERAGE)
+    test = pair_in(found, AVERAGE)
     assert (test.win_rate, test.p) == (0.5, 1.0)
     assert "CPL (three-task)" in str(found)
     with pytest.raises(HarnessError, match="does not exist"):

@@ -123,20 +123,22 @@ class Comparison:
 
         return pd.DataFrame(self._image_records(), columns=list(self._image_fields))
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: str | Path) -> list[Path]:
         """Write tables as CSV, Markdown and LaTeX, and every image's values; return the paths.
 
         Raises:
             UsageError: another comparison is stored there under the name of this one.
         """
+        folder = Path(folder)
         check_free(folder, self.stem, self.identity)
         texts = {".csv": self.to_csv(), ".md": self.to_markdown(), ".tex": self.to_latex()}
         paths = write_texts(folder, self.stem, marked(texts, self.identity))
         images = csv.lines(self._image_fields, self._image_records())
         return [*paths, *write_texts(folder, f"{self.stem}-images", {".csv": images})]
 
-    def draw(self, folder: Path) -> list[Path]:
+    def draw(self, folder: str | Path) -> list[Path]:
         """Draw each pair image by image, and ranks of five and more methods; return the paths."""
+        folder = Path(folder)
         paths = []
         for pair in told_pairs(self.common, _MOST_TOLD):
             paths += draw_scatter(self.common, pair, folder / self.stem)
