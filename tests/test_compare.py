@@ -22,6 +22,7 @@ from harness.planning.plan import Plan
 from harness.published.tables import AVERAGE
 from harness.reporting.apart import seconds_apart
 from harness.reporting.benchmark_table import benchmark_table
+from harness.reporting.comparison.diagram import draw_ranking
 from harness.reporting.comparison.pairs import PairedColumn, extremes, paired_columns
 from harness.reporting.comparison.rank_tests import (
     critical_difference,
@@ -517,7 +518,9 @@ def test_an_archive_agrees_with_itself(archive: Path) -> None:
     assert "CPL (three-task)" in str(found)
     with pytest.raises(HarnessError, match="does not exist"):
         harness.compare(plan, against=archive / "nowhere")
-    plan = plan_of(["cpl"], archive, recipe="mini", seeds=(0, 1, 2), setting="five-task")
+    other = plan_of(["cpl"], archive, recipe="mini", seeds=(7, 8))
+    with pytest.raises(HarnessError, match="holds no scores of cpl"):
+        harness.compare(other, against=ARCHIVE)
 
 
 def test_five_methods_are_ranked_and_drawn(archive: Path, tmp_path: Path) -> None:
@@ -531,8 +534,11 @@ def test_five_methods_are_ranked_and_drawn(archive: Path, tmp_path: Path) -> Non
     names = {path.name for path in paths}
     assert sum("scatter" in name for name in names) == 2 * 4
     assert sum("ranks" in name for name in names) == 2 * 2
-    first = {path: path.read_bytes() for path in paths}
-    assert {path: path.read_bytes() for path in found.draw(tmp_path)} == first
+    stem = tmp_path / found.stem
+    again = draw_ranking(found.rankings[0], found.common, stem.with_name("again"))
+    for suffix, path in ((".png", again[0]), (".pdf", again[1])):
+        first = stem.with_name(f"{stem.name}-psnr_rgb-ranks{suffix}")
+        assert path.read_bytes() == first.read_bytes(), "an unchanged figure is an unchanged file"
 
 
 def test_forms_of_a_comparison(compared: Comparison, tmp_path: Path) -> None:
