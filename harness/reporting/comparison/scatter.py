@@ -79,6 +79,8 @@ def _draw_column(
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")
+    axes.set_xticks(axes.get_yticks(), minor=False)
+    axes.set_xlim(low, high)
     axes.tick_params(labelsize=7)
     note = f"\n{hidden} not finite, not drawn" if hidden else ""
     wins = f"{np.count_nonzero(is_better)} of {len(up)} better"
