@@ -15,6 +15,7 @@ Percentile intervals: Efron and Tibshirani, An Introduction to the Bootstrap (19
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> 
     images = list(dict.fromkeys((column, image) for _, column, image in values))
     if len(values) != len(seeds) * len(images):
         return None
-    seed_places = {seed: place for place, seed in enumerate(seeds)}
-    image_places = {image: place for place, image in enumerate(images)}
+    seed_places = dict(zip(seeds, itertools.count()))
+    image_places = dict(zip(images, itertools.count()))
     differences = np.empty((len(seeds), len(images)))
     for (seed, column, image), value in values.items():
         place = seed_places[seed], image_places[column, image]
@@ -104,12 +105,13 @@ def pair_differences(differences: NDArray[np.float64], images: Sequence[tuple[st
         differences: (seeds, images), all finite.
         images: column and name of each image.
     """
-    names = list(dict.fromkeys(column for column, _ in images))
-    columns = {name: place for place, name in enumerate(names)}
+    columns: dict[str, int] = {}
+    for column, _ in images:
+        columns.setdefault(column, len(columns))
     clean = sorted({clean_image(image) for _, image in images})
-    clean_images = {name: place for place, name in enumerate(clean)}
-    total = np.zeros((len(differences), len(clean), len(columns)))
+    clean_images = dict(zip(clean, itertools.count()))
     count = np.zeros((len(clean), len(columns)))
+    total = np.zeros((len(differences), *count.shape))
     for place, (column, image) in enumerate(images):
         where = clean_images[clean_image(image)], columns[column]
         total[(slice(None), *where)] += differences[:, place]
@@ -137,10 +139,10 @@ def has_enough(paired: Paired, spread: Spread) -> bool:
         return seeds >= FEWEST
     if spread == "seeds and images" and seeds < 2:
         return False
-    drawn = [group for group in paired.groups if len(group) >= FEWEST]
-    if not drawn:
-        return False
-    in_columns = np.count_nonzero(paired.count[np.concatenate(drawn)], axis=0)
+    in_columns = np.zeros(paired.count.shape[1])
+    for group in paired.groups:
+        if len(group) >= FEWEST:
+            in_columns += np.count_nonzero(paired.count[group], axis=0)
     return bool(in_columns.min() >= FEWEST)
 
 

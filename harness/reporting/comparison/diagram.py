@@ -28,7 +28,7 @@ def draw_ranking(found: Ranking, common: CommonValues, stem: Path) -> list[Path]
     Best is at the left. The better half of the methods is named at the left side and the others
     at the right, each with its rank.
     """
-    labels = {candidate.id: candidate.label for candidate in common.candidates}
+    labels = common.labels
     names = {metric.id: metric.label for metric in common.request.metrics}
     methods = len(found.ranks)
     bars = _BAR_STEP * (len(found.groups) + 1)
@@ -42,7 +42,7 @@ def draw_ranking(found: Ranking, common: CommonValues, stem: Path) -> list[Path]
     _draw_axis(axes, methods)
     _draw_critical_difference(axes, found.critical_difference, methods)
     for level, group in enumerate(found.groups):
-        ends = [found.ranks[name] for name in (group[0], group[-1])]
+        ends = found.ranks[group[0]], found.ranks[group[-1]]
         height = -_BAR_STEP * (level + 1)
         reach = 0.01 * (methods - 1)
         axes.plot(

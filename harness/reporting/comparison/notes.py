@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
-from harness.reporting.comparison.pairs import PairedColumn
+from harness.reporting.comparison.pairs import PairedColumn, has_interval
 from harness.reporting.comparison.values import CommonValues
 from harness.reporting.statistics import FEWEST, Spread, clean_image
 from harness.reporting.table import metric_title
@@ -26,7 +26,7 @@ def pair_caption(common: CommonValues, metric: MetricFacts) -> str:
     """Return what is compared."""
     title = common.request.title.partition(":")[0]
     if len(common.candidates) == 2:
-        what = " against ".join(candidate.label for candidate in common.candidates)
+        what = " against ".join(common.labels.values())
     else:
         what = f"{len(common.candidates)} methods in pairs"
     return f"{title}. {what} image by image, {metric_title(metric)}, {common.request.images_are}."
@@ -63,7 +63,8 @@ def not_finite_notes(common: CommonValues) -> list[str]:
             bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
             if not len(bad):
                 continue
-            names = [" ".join(common.images[place]) for place in bad[:_MOST_NAMES]]
+            images = map(common.images.__getitem__, bad[:_MOST_NAMES])
+            names = list(map(" ".join, images))
             more = f" and {len(bad) - len(names)} more" if len(bad) > len(names) else ""
             notes.append(
                 f"{candidate.label}, {metric.label}: not finite on {', '.join(names)}{more}; "
@@ -82,7 +83,7 @@ def _difference_sentence(common: CommonValues, metric: MetricFacts) -> str:
 def _interval_sentence(common: CommonValues, tests: Sequence[PairedColumn], spread: Spread) -> str:
     seeds = len(common.seeds)
     fewest = min(test.clean_images for test in tests)
-    is_told = [test.delta is not None and test.delta.low is not None for test in tests]
+    is_told = list(map(has_interval, tests))
     parts = []
     if "seeds" in spread:
         parts.append(f"{seeds} seed{'s' if seeds > 1 else ''}")
@@ -100,8 +101,8 @@ def _interval_sentence(common: CommonValues, tests: Sequence[PairedColumn], spre
         text += ", for these images"
     if not all(is_told):
         text += f"; it takes {_needed(spread)}"
-    drawn = [count for count, part in ((seeds, "seeds"), (fewest, "images")) if part in spread]
-    if min(drawn) < _FEW:
+    has_few_seeds = "seeds" in spread and seeds < _FEW
+    if has_few_seeds or ("images" in spread and fewest < _FEW):
         text += f"; of fewer than {_FEW} it is too narrow"
     return f"{text}."
 
@@ -133,7 +134,7 @@ def _images_sentence(common: CommonValues) -> str:
     text = f"Compared: {len(common.images)} images of {len(clean)} clean ones"
     left_out = common.expected - len(common.images)
     if left_out:
-        labels = {candidate.id: candidate.label for candidate in common.candidates}
+        labels = common.labels
         lacking = [f"{labels[name]} lacks {count}" for name, count in common.lacking.items()]
         text += f"; {left_out} left out, which not all have ({', '.join(lacking)})"
     if common.other_seeds:
@@ -145,10 +146,11 @@ def _average_sentence(common: CommonValues) -> str:
     if common.is_whole:
         left_out = ", ".join(common.request.left_out)
         return f"Average: mean of the columns{f' shown, without {left_out}' if left_out else ''}."
-    there = set(common.columns)
-    missing = [column.label for column in common.request.columns if column.name not in there]
+    labels = common.column_labels
+    for column in common.columns:
+        del labels[column]
     return (
-        f"Average: none, for {', '.join(missing)} cannot be compared "
+        f"Average: none, for {', '.join(labels.values())} cannot be compared "
         f"(--columns {','.join(common.columns)} averages the others)."
     )
 

@@ -102,10 +102,9 @@ def pairs_of(common: CommonValues) -> list[tuple[int, int]]:
 
 def told_pairs(common: CommonValues, most: int) -> list[tuple[int, int]]:
     """Return the pairs that are shown image by image; of more methods, those with the first."""
-    pairs = pairs_of(common)
-    if len(common.candidates) <= most:
-        return pairs
-    return [pair for pair in pairs if pair[0] == 0]
+    others = len(common.candidates) - 1
+    # The pairs of the first method come first.
+    return pairs_of(common) if others < most else pairs_of(common)[:others]
 
 
 def extremes(common: CommonValues, pair: tuple[int, int], metric: str, most: int) -> list[Extreme]:
@@ -115,9 +114,8 @@ def extremes(common: CommonValues, pair: tuple[int, int], metric: str, most: int
     """
     first, second = _over_seeds(common, pair, metric)
     apart = _subtracted(first, second)
-    order = [int(place) for place in np.argsort(-apart, kind="stable")]
-    gains = [place for place in order if apart[place] > 0][:most]
-    losses = [place for place in order if apart[place] < 0]
+    order = np.argsort(-apart, kind="stable")
+    gains, losses = order[apart[order] > 0][:most], order[apart[order] < 0]
     found = []
     for place in [*gains, *losses[len(losses) - min(most, len(losses)) :]]:
         column, image = common.images[place]
@@ -132,6 +130,11 @@ def extremes(common: CommonValues, pair: tuple[int, int], metric: str, most: int
             )
         )
     return found
+
+
+def has_interval(test: PairedColumn) -> bool:
+    """Return whether a difference has an interval."""
+    return test.delta is not None and test.delta.low is not None
 
 
 def _columns(common: CommonValues) -> list[str]:
@@ -168,8 +171,8 @@ def _paired_column(
     spread: Spread,
 ) -> PairedColumn:
     is_average = column == AVERAGE
-    places = np.arange(len(common.images)) if is_average else common.places_of(column)
-    images = [common.images[place] for place in places]
+    places = list(range(len(common.images))) if is_average else common.places[column]
+    images = list(map(common.images.__getitem__, places))
     values = common.by_metric[metric.id][:, :, places]
     first, second = values[pair[0]], values[pair[1]]
     apart = _subtracted(first.mean(axis=0), second.mean(axis=0))
@@ -237,7 +240,7 @@ def _by_clean_image(apart: NDArray[np.float64], images: Sequence[Image]) -> NDAr
             of_column.setdefault(clean_image(images[place][1]), []).append(float(apart[place]))
         for name, values in of_column.items():
             means.setdefault(name, []).append(_mean_of(values))
-    return np.array([_mean_of(values) for values in means.values()])
+    return np.array(list(map(_mean_of, means.values())))
 
 
 def _mean_of(values: Sequence[float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,9 +111,5 @@ def ranking_text(found: Ranking, labels: dict[str, str], metric: str) -> str:
     )
     if not found.groups:
         return f"{text} All methods are told apart."
-    groups = " | ".join(_joined(group, labels) for group in found.groups)
-    return f"{text} Not told apart: {groups}."
-
-
-def _joined(group: Sequence[str], labels: dict[str, str]) -> str:
-    return "; ".join(labels[name] for name in group)
+    groups = ["; ".join(map(labels.__getitem__, group)) for group in found.groups]
+    return f"{text} Not told apart: {' | '.join(groups)}."

@@ -97,15 +97,14 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """Return all tables in GitHub-flavoured Markdown."""
-        parts = [markdown.render(table) for table in self.tables]
-        parts += [f"{markdown.escape(text)}\n" for text in (*self.texts, *self.warnings)]
+        parts = list(map(markdown.render, self.tables))
+        parts += map("{}\n".format, map(markdown.escape, (*self.texts, *self.warnings)))
         return "\n".join(parts)
 
     def to_latex(self) -> str:
         """Return all tables in LaTeX, with the sentences on ranks as comments behind them."""
-        parts = [latex.render(table) for table in self.tables]
-        parts += [f"% {text}\n" for text in (*self.texts, *self.warnings)]
-        return "\n".join(parts)
+        comments = map("% {}\n".format, (*self.texts, *self.warnings))
+        return "\n".join([*map(latex.render, self.tables), *comments])
 
     def to_csv(self) -> str:
         """Return one line per pair, column and metric, in full precision."""
@@ -154,11 +153,10 @@ class Comparison:
 
     @property
     def _image_fields(self) -> tuple[str, ...]:
-        methods = [candidate.id for candidate in self.common.candidates]
-        return ("metric", "column", "image", *methods)
+        return ("metric", "column", "image", *self.common.labels)
 
     def _image_records(self) -> list[dict[str, Any]]:
-        methods = [candidate.id for candidate in self.common.candidates]
+        methods = list(self.common.labels)
         records = []
         for metric, values in self.common.by_metric.items():
             means = values.mean(axis=1).T

@@ -30,15 +30,15 @@ def draw_scatter(common: CommonValues, pair: tuple[int, int], stem: Path) -> lis
     """
     metric = common.request.metrics[0]
     values = common.by_metric[metric.id].mean(axis=1)
-    first, second = (common.candidates[place] for place in pair)
-    columns = common.columns
+    first, second = common.candidates[pair[0]], common.candidates[pair[1]]
+    columns = common.places
     across = min(len(columns), _MOST_ACROSS)
     down = -(-len(columns) // across)
     figure = new_figure(_PANEL_IN * across, _PANEL_IN * down + 0.5)
     places = figure.subplots(down, across, squeeze=False).ravel()
-    labels = {column.name: column.label for column in common.request.columns}
-    for axes, column in zip(places, columns, strict=False):
-        shown = values[:, common.places_of(column)]
+    labels = common.column_labels
+    for axes, (column, images) in zip(places, columns.items(), strict=False):
+        shown = values[:, images]
         _draw_column(axes, (shown[pair[1]], shown[pair[0]]), labels[column], metric)
     for axes in places[len(columns) :]:
         axes.set_axis_off()

@@ -42,21 +42,23 @@ class Shown:
     @property
     def labels(self) -> dict[str, str]:
         """Labels of methods by id."""
-        return {candidate.id: candidate.label for candidate in self.common.candidates}
+        return self.common.labels
 
     @property
     def column_labels(self) -> dict[str, str]:
         """Labels of columns by name, that of their mean too."""
-        labels = {column.name: column.label for column in self.common.request.columns}
-        return {**labels, AVERAGE: "Average"}
+        return {**self.common.column_labels, AVERAGE: "Average"}
 
 
 def pair_table(shown: Shown, tests: Sequence[PairedColumn], metric: MetricFacts) -> Table:
     """Return the table of all pairs in one metric; its records hold all columns in any case."""
-    own = [test for test in tests if test.metric == metric.id]
     is_one_pair = len(shown.common.candidates) == 2
-    lines = []
-    for test in own:
+    own, lines, records = [], [], []
+    for test in tests:
+        if test.metric != metric.id:
+            continue
+        own.append(test)
+        records.append(_record(shown, test))
         if shown.averages_only and test.column != AVERAGE:
             continue
         lines.append(_pair_line(shown, test, metric, is_one_pair))
@@ -76,7 +78,7 @@ def pair_table(shown: Shown, tests: Sequence[PairedColumn], metric: MetricFacts)
         plain,
         details=comparison_details(shown.common, own, metric, shown.spread),
         fields=FIELDS,
-        records=[_record(shown, test) for test in own],
+        records=records,
     )
 
 
@@ -84,17 +86,13 @@ def extremes_table(
     shown: Shown, found: Sequence[Extreme], metric: MetricFacts, pair: tuple[str, str]
 ) -> Table:
     """Return the images on which one pair differs most."""
+    number = f"{{:.{metric.decimals}f}}".format
     lines = []
     for extreme in found:
-        lines.append(
-            [
-                extreme.image,
-                shown.column_labels[extreme.column],
-                *(f"{value:.{metric.decimals}f}" for value in extreme.values),
-                f"{extreme.difference:+z.{metric.decimals}f}",
-            ]
-        )
-    first, second = (shown.labels[name] for name in pair)
+        column = shown.column_labels[extreme.column]
+        apart = f"{extreme.difference:+z.{metric.decimals}f}"
+        lines.append([extreme.image, column, *map(number, extreme.values), apart])
+    first, second = map(shown.labels.__getitem__, pair)
     caption = (
         f"Images on which {first} gains and loses most against {second}, {metric_title(metric)}"
         f"{', mean over seeds' if len(shown.common.seeds) > 1 else ''}."
@@ -108,7 +106,7 @@ def _pair_line(
 ) -> list[str]:
     column = shown.column_labels[test.column]
     if is_one_pair:
-        texts = [column, *(f"{mean:.{metric.decimals}f}" for mean in test.means)]
+        texts = [column, *map(f"{{:.{metric.decimals}f}}".format, test.means)]
     else:
         texts = [f"{shown.labels[test.first]} − {shown.labels[test.second]}", column]
     wins = MISSING if test.win_rate is None else f"{test.win_rate:.0%}"

@@ -65,18 +65,32 @@ class CommonValues:
     other_seeds: tuple[int, ...] = ()
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the candidates by id."""
+        return {candidate.id: candidate.label for candidate in self.candidates}
+
+    @property
+    def column_labels(self) -> dict[str, str]:
+        """Labels of the table's columns by name."""
+        return {column.name: column.label for column in self.request.columns}
+
+    @property
+    def places(self) -> dict[str, list[int]]:
+        """By column in which there is something to compare, where its images are."""
+        found: dict[str, list[int]] = {}
+        for place, (column, _) in enumerate(self.images):
+            found.setdefault(column, []).append(place)
+        return found
+
+    @property
     def columns(self) -> list[str]:
         """The columns in which there is something to compare."""
-        return list(dict.fromkeys(column for column, _ in self.images))
+        return list(self.places)
 
     @property
     def is_whole(self) -> bool:
         """Whether every column of the table is there, so that a mean over columns is one."""
         return len(self.columns) == len(self.request.columns)
-
-    def places_of(self, column: str) -> NDArray[np.intp]:
-        """Return where the images of a column are."""
-        return np.flatnonzero([name == column for name, _ in self.images])
 
 
 def candidates_of(plan: Plan, methods: Sequence[str]) -> list[Candidate]:
@@ -156,25 +170,21 @@ def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:
         if len(own) < len(wanted):
             lacking[candidate.id] = len(wanted) - len(own)
         common &= own
-    images = tuple(image for image in wanted if image in common)
+    images = tuple(filter(common.__contains__, wanted))
     if not images:
         raise HarnessError(
             f"{', '.join(scored)} have no image of {request.setting} in common; score the same "
             "images of all of them with python -m harness run"
         )
-    by_metric = {}
-    for metric in metrics:
-        rows = [_values(scored[one.id], metric, seeds, images) for one in candidates]
-        by_metric[metric] = np.array(rows)
     return CommonValues(
         candidates=tuple(candidates),
         request=request,
         seeds=seeds,
         images=images,
-        by_metric=by_metric,
+        by_metric=_by_metric(list(scored.values()), metrics, seeds, images),
         expected=len(wanted),
         lacking=lacking,
-        other_seeds=tuple(seed for seed in request.seeds if seed not in seeds),
+        other_seeds=tuple(sorted(set(request.seeds) - set(seeds))),
     )
 
 
@@ -183,19 +193,20 @@ _Key = tuple[int, str, str, str]
 
 
 def _common_seeds(request: SummaryRequest, candidates: Sequence[Candidate]) -> tuple[int, ...]:
-    trained = [candidate for candidate in candidates if candidate.is_trained]
-    if not trained:
-        return request.seeds[:1]
+    names = []
     common = set(request.seeds)
-    for candidate in trained:
-        common &= {result.seed for result in candidate.results}
+    for candidate in candidates:
+        if candidate.is_trained:
+            names.append(candidate.id)
+            common &= {result.seed for result in candidate.results}
+    if not names:
+        return request.seeds[:1]
     if not common:
-        names = ", ".join(candidate.id for candidate in trained)
         raise HarnessError(
-            f"{names} have no seed in common; train the same ones with python -m harness run "
-            "--seeds 0,1,2"
+            f"{', '.join(names)} have no seed in common; train the same ones with "
+            "python -m harness run --seeds 0,1,2"
         )
-    return tuple(seed for seed in request.seeds if seed in common)
+    return tuple(filter(common.__contains__, request.seeds))
 
 
 def _scored(candidate: Candidate, seeds: Sequence[int]) -> dict[_Key, float]:
@@ -211,7 +222,7 @@ def _wanted_images(request: SummaryRequest) -> list[Image]:
     wanted = []
     for column in request.columns:
         if column.name not in request.absent:
-            wanted += [(column.name, image) for image in request.images[column.name]]
+            wanted += itertools.product([column.name], request.images[column.name])
     return wanted
 
 
@@ -224,16 +235,24 @@ def _complete(
     found = set()
     for column, image in images:
         keys = itertools.product(needed[0], [column], [image], needed[1])
-        if all(key in scored for key in keys):
+        if scored.keys() >= set(keys):
             found.add((column, image))
     return found
 
 
-def _values(
-    scored: Mapping[_Key, float], metric: str, seeds: Sequence[int], images: Sequence[Image]
-) -> NDArray[np.float64]:
-    """Return values (seeds, images)."""
-    values = np.empty((len(seeds), len(images)))
-    for row, seed in enumerate(seeds):
-        values[row] = [scored[seed, column, image, metric] for column, image in images]
-    return values
+def _by_metric(
+    scored: Sequence[Mapping[_Key, float]],
+    metrics: Sequence[str],
+    seeds: Sequence[int],
+    images: Sequence[Image],
+) -> dict[str, NDArray[np.float64]]:
+    """Return values (candidates, seeds, images) by metric."""
+    found = {}
+    for metric in metrics:
+        values = np.empty((len(scored), len(seeds), len(images)))
+        for place, own in enumerate(scored):
+            for row, seed in enumerate(seeds):
+                keys = [(seed, column, image, metric) for column, image in images]
+                values[place, row] = list(map(own.__getitem__, keys))
+        found[metric] = values
+    return found
