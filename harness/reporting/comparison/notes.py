@@ -103,7 +103,7 @@ def _interval_sentence(common: CommonValues, tests: Sequence[PairedColumn], spre
         text += f"; it takes {_needed(spread)}"
     has_few_seeds = "seeds" in spread and seeds < _FEW
     if has_few_seeds or ("images" in spread and fewest < _FEW):
-        text += f"; of fewer than {_FEW} it is too narrow"
+        text += f"; of fewer than {_FEW} images or seeds it is too narrow"
     return f"{text}."
 
 

@@ -85,13 +85,18 @@ class Extreme:
 
 def paired_columns(common: CommonValues, spread: Spread) -> list[PairedColumn]:
     """Return all pairs of methods by metric, pair and column, the mean over columns last."""
+    metrics, columns, pairs = common.request.metrics, _columns(common), pairs_of(common)
+    tests: dict[tuple[str, tuple[int, int], str], PairedColumn] = {}
+    # What the bootstrap draws is kept for one column after the other.
+    for column in columns:
+        for metric in metrics:
+            for pair in pairs:
+                test = _paired_column(common, pair, column, metric, spread)
+                tests[metric.id, pair, column] = test
     found: list[PairedColumn] = []
-    for metric in common.request.metrics:
-        tests = []
-        for first, second in pairs_of(common):
-            for column in _columns(common):
-                tests.append(_paired_column(common, (first, second), column, metric, spread))
-        found += _corrected(tests)
+    for metric in metrics:
+        keys = itertools.product([metric.id], pairs, columns)
+        found += _corrected(list(map(tests.__getitem__, keys)))
     return found
 
 
