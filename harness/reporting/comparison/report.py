@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.config.errors import UsageError
 from harness.planning.plan import Plan
 from harness.reporting.comparison.diagram import draw_ranking
 from harness.reporting.comparison.notes import not_finite_notes
@@ -196,6 +197,11 @@ def comparison_of(plan: Plan, methods: Sequence[str], options: ComparisonOptions
         HarnessError: nothing is stored of a method, or there is nothing that all have.
         UsageError: there are fewer than two methods.
     """
+    if len(methods) < 2 and options.against is None:
+        raise UsageError(
+            "a comparison needs two methods, as in python -m harness compare cpl promptir; or one "
+            "and --against FOLDER"
+        )
     candidates = candidates_of(plan, methods)
     if options.against is not None:
         candidates += candidates_in(options.against, plan, candidates)

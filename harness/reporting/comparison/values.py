@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError
 from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
 from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
@@ -146,13 +146,7 @@ def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:
     Raises:
         HarnessError: they have no seed or no image in common, or results of two preprocessings,
             protocols or data sets would be compared.
-        UsageError: they are fewer than two.
     """
-    if len(candidates) < 2:
-        raise UsageError(
-            "a comparison needs two methods, as in python -m harness compare cpl promptir; or one "
-            "and --against FOLDER"
-        )
     for candidate in candidates:
         # A summary refuses results of two rules, and says what the table shows.
         summary = summary_of_results(plan, {candidate.method: candidate.results})
