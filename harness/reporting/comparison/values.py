@@ -213,7 +213,7 @@ def _scored(candidate: Candidate, seeds: Sequence[int]) -> dict[_Key, float]:
 
 
 def _wanted_images(request: SummaryRequest) -> list[Image]:
-    wanted = []
+    wanted: list[Image] = []
     for column in request.columns:
         if column.name not in request.absent:
             wanted += itertools.product([column.name], request.images[column.name])
