@@ -7,6 +7,7 @@ each function may be called again, in another process or on another day.
 The command line calls the functions of this package and nothing else.
 """
 
+from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
@@ -76,6 +77,7 @@ __all__ = [
     "check_resources",
     "check_study_names",
     "check_table",
+    "compare",
     "compute",
     "convert_checkpoint",
     "describe",
@@ -113,4 +115,5 @@ __all__ = [
     "use_own_files",
     "use_plugins",
     "validate_file",
+    "write_comparison",
 ]

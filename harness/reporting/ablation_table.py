@@ -15,7 +15,7 @@ from harness.reporting.figures import draw_ablation
 from harness.reporting.renderers.latex_style import LatexStyle
 from harness.reporting.same_values import REMARK
 from harness.reporting.statistics import Difference, Spread, natural_spread
-from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 
@@ -41,7 +41,7 @@ class AblationTable(TableReport):
     def as_json(self) -> dict[str, Any]:
         """Return the numbers and the caption as JSON values."""
         content = asdict(self.result)
-        return {**content, "caption": self.table.caption_with("")}
+        return {**content, "caption": self.table.caption_with(Marking())}
 
     def write(self, folder: Path, style: LatexStyle | None = None) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
