@@ -256,7 +256,7 @@ def test_a_crop_outside_the_image_is_refused(plan: Plan) -> None:
 
 
 def test_images_are_chosen_where_methods_differ_most(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path, recipe="smoke")
+    plan = plan_of(METHODS, tmp_path)
     names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
     first, second = plan.runs[1:3]
     for run in (first, second):
@@ -328,9 +328,11 @@ def test_runs_of_other_lengths_and_seeds_are_shown_by_steps(plan: Plan, tmp_path
     out = tmp_path / "out"
     shutil.copytree(plan.out, out)
     longer = out / "longer.yaml"
-    longer.write_text(QUICK_RECIPE.replace("steps: 2,", "steps: 3,", 1))
+    longer.write_text(
+        QUICK_RECIPE.replace("{steps: 2,", "{steps: 3,").replace("decay_steps: 2", "decay_steps: 3")
+    )
     smaller = out / "smaller.yaml"
-    smaller.write_text(QUICK_RECIPE.replace("steps: 2,", "steps: 4, batch: 1,", 1))
+    smaller.write_text(QUICK_RECIPE.replace("{steps: 2,", "{batch: 1, steps: 2,"))
     for recipe, value in ((longer, 33.0), (smaller, 44.0)):
         other = plan_of(["promptir"], out, recipe=str(recipe), seeds=(0, 1))
         names = [(c, i) for c, images in other.test.images_by_column().items() for i in images]

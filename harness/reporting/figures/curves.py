@@ -60,7 +60,7 @@ def draw(asked: FigureRequest) -> Figure:
             draw_band(place, _series(trained, name), position, plain(label))
         place.set_title(plain(_heading(name, asked.plan)))
         place.grid(visible=True)
-    hide_rest(list(axes), len(names))
+    hide_rest(list(axes), len(names), across)
     figure.supxlabel("training step")
     figure.supylabel("PSNR on validation (dB)")
     legend_above(figure, axes[0], width_in)

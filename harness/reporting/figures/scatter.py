@@ -67,7 +67,7 @@ def draw(asked: FigureRequest) -> Figure:
     for place, other in zip(axes, others, strict=False):
         texts = (f"{labels[0]}, {metric.label}{unit}", f"{labels[other]}, {metric.label}{unit}")
         scatter_panel(place, values[0], values[other], texts, columns)
-    hide_rest(list(axes), len(others))
+    hide_rest(list(axes), len(others), across)
     legend_above(figure, axes[0], width_in)
     return figure
 

@@ -99,8 +99,7 @@ def shown_images(plan: Plan, names: Sequence[Name]) -> list[ShownImage]:
 def most_disputed(plan: Plan, count: int) -> list[Name]:
     """Return the test pairs on which methods differ most in the first metric, of several columns.
 
-    A column comes twice only when every other one has been taken, and an image that another column
-    shows already only when none is left.
+    A column comes twice only when every other one has been taken.
 
     Raises:
         HarnessError: nothing is scored.
@@ -119,7 +118,7 @@ def most_disputed(plan: Plan, count: int) -> list[Name]:
     left.sort(key=lambda name: max(values[name]) - min(values[name]), reverse=True)
     chosen: list[Name] = []
     while left and len(chosen) < count:
-        best = min(left, key=lambda name: _times_taken(name, chosen))
+        best = min(left, key=lambda name: _times_taken(name[0], chosen))
         chosen.append(best)
         left.remove(best)
     return chosen
@@ -197,7 +196,5 @@ def _values(run: Run, name: Name) -> dict[str, float]:
     return found
 
 
-def _times_taken(name: Name, chosen: Sequence[Name]) -> tuple[int, int]:
-    columns = sum(column == name[0] for column, _ in chosen)
-    images = sum(image == name[1] for _, image in chosen)
-    return columns, images
+def _times_taken(column: str, chosen: Sequence[Name]) -> int:
+    return sum(taken == column for taken, _ in chosen)

@@ -70,7 +70,7 @@ def draw(asked: FigureRequest) -> Figure:
             draw_band(place, [series for series in seeds if series], position, plain(label))
         place.set_title(plain(column.label))
         place.grid(visible=True)
-    hide_rest(list(axes), len(columns))
+    hide_rest(list(axes), len(columns), across)
     figure.supxlabel("training steps")
     figure.supylabel(f"{metric.label}{unit}")
     legend_above(figure, axes[0], width_in)

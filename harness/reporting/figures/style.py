@@ -176,7 +176,9 @@ def legend_above(figure: Figure, axes: Axes, width_in: float) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
 
-def hide_rest(axes: Sequence[Axes], used: int) -> None:
-    """Hide the panels that nothing is drawn in."""
+def hide_rest(axes: Sequence[Axes], used: int, across: int) -> None:
+    """Hide the panels that nothing is drawn in; those above them keep the numbers of their axis."""
     for place in axes[used:]:
         place.set_axis_off()
+    for place in axes[max(0, used - across) : used]:
+        place.tick_params(labelbottom=True)

@@ -38,7 +38,7 @@ def draw(asked: FigureRequest) -> Figure:
     axes = figure.subplots(rows, across, squeeze=False).ravel()
     for place, use, lost in zip(axes, uses, losses, strict=False):
         draw_heat(place, lost, (use.names, use.names), HeatMap(plain(use.label), limits, "z.1f"))
-    hide_rest(list(axes), len(uses))
+    hide_rest(list(axes), len(uses), across)
     figure.supxlabel("under the prompts of")
     figure.supylabel("images of")
     return figure
