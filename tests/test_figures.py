@@ -297,7 +297,8 @@ def validate(plan: Plan, number: int, values: dict[int, float]) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     lines = []
     for step, value in values.items():
-        lines.append(json.dumps({"step": step, "score": value, "per_task": {"derain": value}}))
+        line = {"step": step, "score": value, "per_task": {"derain": value}}
+        lines.append(json.dumps({**line, "losses": {"l1": value / 100}}))
     folder.validation.write_text("\n".join(lines) + "\n")
 
 
@@ -306,11 +307,22 @@ def test_curves_are_means_over_seeds_with_their_range(tmp_path: Path) -> None:
     validate(plan, 1, {10: 20.0, 20: 24.0})
     validate(plan, 2, {10: 22.0, 20: 30.0})
     figure = drawn("curves", plan)
-    assert [axes.get_title() for axes in figure.axes] == ["mean over tasks", "Derain"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        *("mean over tasks (dB)", "Derain (dB)"),
+        "loss l1",
+    ]
     (line,) = figure.axes[0].lines
     assert line.get_ydata().tolist() == [21.0, 27.0]  # type: ignore[union-attr]
     (band,) = figure.axes[0].collections
     assert band.get_datalim(figure.axes[0].transData).intervaly.tolist() == [20.0, 30.0]
+
+
+def test_trainings_store_their_loss_terms(plan: Plan) -> None:
+    course = course_of(plan.runs[1])
+    assert list(course) == [2]
+    terms = [name for name in course[2] if name.startswith("loss ")]
+    assert terms == ["loss l1"]
+    assert 0 < course[2]["loss l1"] < 1
 
 
 def test_a_repeated_validation_counts_once_and_damage_is_named(tmp_path: Path) -> None:
@@ -318,7 +330,9 @@ def test_a_repeated_validation_counts_once_and_damage_is_named(tmp_path: Path) -
     validate(plan, 1, {10: 20.0})
     path = plan.runs[1].folder.validation
     path.write_text(path.read_text() + path.read_text().replace("20.0", "21.0"))
-    assert course_of(plan.runs[1]) == {10: {"mean over tasks": 21.0, "derain": 21.0}}
+    assert course_of(plan.runs[1]) == {
+        10: {"mean over tasks": 21.0, "derain": 21.0, "loss l1": 0.2}
+    }
     path.write_text('{"step": 1}\n')
     with pytest.raises(HarnessError, match=r"validation\.jsonl, line 1, is no validation"):
         course_of(plan.runs[1])

@@ -58,7 +58,8 @@ def draw(asked: FigureRequest) -> Figure:
     if not points or not known:
         raise HarnessError(
             f"{plan.out} holds no complete scores of these methods, so there is no average; "
-            "compute them with: python -m harness run"
+            "compute them with python -m harness run, or leave out columns that are absent with "
+            "--columns"
         )
     metric = metric_facts(plan.metrics[0])
     unit = f" ({metric.unit})" if metric.unit else ""

@@ -1,10 +1,10 @@
-"""The course of trainings: validation against steps, several seeds as a band."""
+"""The course of trainings: validation and loss terms against steps, several seeds as a band."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
 from harness.planning.plan import Plan
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 NEEDS_IMAGES = False
 
 Course = Mapping[int, Mapping[str, float]]
-"""Values by step and by what they are of: ``mean``, and each task."""
+"""Values by step and by what they are of: the mean over tasks, each task, and each loss term."""
 
 _MEAN = "mean over tasks"
+_LOSS = "loss "
 _PANEL_IN = 1.9
 
 
 def draw(asked: FigureRequest) -> Figure:
-    """Return a panel for the mean over tasks and one for each task, a line for each method.
+    """Return a panel for the mean over tasks, each task and each loss term, a line for each method.
 
     Raises:
         HarnessError: no training of these methods has validated.
@@ -62,13 +63,14 @@ def draw(asked: FigureRequest) -> Figure:
         place.grid(visible=True)
     hide_rest(list(axes), len(names), across)
     figure.supxlabel("training step")
-    figure.supylabel("PSNR on validation (dB)")
     legend_above(figure, axes[0], width_in)
     return figure
 
 
 def course_of(run: Run) -> dict[int, dict[str, float]]:
-    """Return the validations that are stored of a training; of a repeated step, the last.
+    """Return what is stored of the course of a training; of a repeated step, the last.
+
+    Trainings of older versions have stored no loss terms.
 
     Raises:
         HarnessError: the file is damaged.
@@ -82,6 +84,8 @@ def course_of(run: Run) -> dict[int, dict[str, float]]:
             values = {_MEAN: float(line["score"])}
             for task, value in line["per_task"].items():
                 values[task] = float(value)
+            for term, value in line.get("losses", {}).items():
+                values[f"{_LOSS}{term}"] = float(value)
             found[int(line["step"])] = values
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise HarnessError(
@@ -91,11 +95,12 @@ def course_of(run: Run) -> dict[int, dict[str, float]]:
 
 
 def _names(by_method: Mapping[str, Sequence[Course]]) -> list[str]:
+    """Return what there are values of, validations before loss terms."""
     names: dict[str, None] = {}
     for courses in by_method.values():
         for values in courses[0].values():
             names.update(dict.fromkeys(values))
-    return list(names)
+    return sorted(names, key=lambda name: name.startswith(_LOSS))
 
 
 def _series(courses: Sequence[Course], name: str) -> list[Series]:
@@ -111,5 +116,7 @@ def _series(courses: Sequence[Course], name: str) -> list[Series]:
 
 
 def _heading(name: str, plan: Plan) -> str:
-    labels: dict[str, Any] = {column.task: column.label for column in plan.columns}
-    return str(labels.get(name, name))
+    if name.startswith(_LOSS):
+        return name
+    labels = {column.task: column.label for column in plan.columns}
+    return f"{labels.get(name, name)} (dB)"

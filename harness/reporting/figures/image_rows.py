@@ -29,7 +29,7 @@ _GAP_IN = 0.05
 _LEAST_CELL_IN, _WIDEST_CELL_IN = 0.85, 1.7
 _WHOLE_SHARE = 0.3
 """Share of the figure's width that the whole image has at most."""
-_ROW_GAP_IN = 0.1
+_ROW_GAP_IN, _LINE_GAP_IN = 0.1, 0.05
 _BASELINE = 0.8
 """Where letters stand in a line, from its top."""
 _BOX_COLOUR = "#E69F00"
@@ -164,7 +164,8 @@ def _below(cell: Cell, layout: _Layout) -> list[str]:
 def _line_height_in(row: ImageRow, layout: _Layout) -> float:
     """Return the height of one line of cells with its text."""
     texts = _title_lines(row, layout) + _text_lines(row, layout)
-    return layout.cell_in * _relative_height(row) + LINE_IN * texts + 2 * _GAP_IN
+    gap_in = _LINE_GAP_IN if layout.lines > 1 else 0.0
+    return layout.cell_in * _relative_height(row) + LINE_IN * texts + 2 * _GAP_IN + gap_in
 
 
 def _row_height_in(row: ImageRow, layout: _Layout) -> float:

@@ -63,7 +63,11 @@ def draw(asked: FigureRequest) -> Figure:
     side_in = width_in / across
     figure = new_figure(width_in, rows * side_in + 0.35)
     axes = figure.subplots(rows, across, squeeze=False).ravel()
-    columns = {column.name: column.label for column in plan.shown_columns}
+    scored = {column for column, _ in values[0]}
+    columns = {}
+    for column in plan.shown_columns:
+        if column.name in scored:
+            columns[column.name] = column.label
     for place, other in zip(axes, others, strict=False):
         texts = (f"{labels[0]}, {metric.label}{unit}", f"{labels[other]}, {metric.label}{unit}")
         scatter_panel(place, values[0], values[other], texts, columns)

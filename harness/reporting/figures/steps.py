@@ -60,7 +60,7 @@ def draw(asked: FigureRequest) -> Figure:
     metric = metric_facts(plan.metrics[0])
     unit = f" ({metric.unit})" if metric.unit else ""
     width_in = asked.width_in or WIDTHS_IN["full"]
-    columns = plan.shown_columns
+    columns = [column for column in plan.shown_columns if _is_scored(column.name, by_method)]
     rows, across = panels(len(columns), width_in, _PANEL_IN)
     figure = new_figure(width_in, 1.55 * rows + 0.35)
     axes = figure.subplots(rows, across, squeeze=False, sharex=True).ravel()
@@ -133,6 +133,15 @@ def _series(by_steps: Mapping[int, Mapping[str, float]], column: str) -> dict[fl
         if column in means:
             found[steps] = means[column]
     return found
+
+
+def _is_scored(column: str, by_method: Mapping[str, Lengths]) -> bool:
+    """Return whether any run has a mean of a column; its data set may be absent."""
+    for lengths in by_method.values():
+        for by_steps in lengths.values():
+            if any(column in means for means in by_steps.values()):
+                return True
+    return False
 
 
 def _count(lengths: Lengths) -> int:

@@ -50,7 +50,7 @@ def prompt_uses(plan: Plan) -> list[PromptUse]:
             found.append(PromptUse(label, names, prompts["expert_load"], prompts["psnr_db"]))
     if not found:
         raise HarnessError(
-            f"{plan.out} holds nothing on the prompts of these methods; score a method with "
-            "prompts with: python -m harness run --methods cpl"
+            f"{plan.out} holds nothing on the prompts of these methods; analyse those "
+            "of a method that has some with: python -m harness run --methods cpl --probes"
         )
     return found
