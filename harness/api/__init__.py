@@ -8,7 +8,7 @@ The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
-from harness.api.figures import FigureOptions, figure, figure_kinds
+from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
@@ -78,6 +78,7 @@ __all__ = [
     "figure",
     "figure_kinds",
     "find",
+    "how_to_compute",
     "image_cache_folder",
     "import_runs",
     "is_anything_stored",
