@@ -52,7 +52,6 @@ def figure(
     Example::
 
         harness.figure(plan, "grid", images=["derain:rain-001"], crop="40,60,64,64")
-        harness.figure(plan, "curves", width="column")
 
     Args:
         plan: whose runs are shown.
