@@ -41,7 +41,14 @@ from harness.planning.request import (
 )
 from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
-from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
+from harness.registry import (
+    MethodSpec,
+    OptionGroup,
+    catalogue,
+    find,
+    option_groups,
+    use_plugins,
+)
 from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
@@ -56,6 +63,7 @@ __all__ = [
     "FigureOptions",
     "FolderScores",
     "MethodSpec",
+    "OptionGroup",
     "Plan",
     "Resources",
     "RunOutcome",
@@ -92,7 +100,7 @@ __all__ = [
     "make_request",
     "methods_of",
     "named_images",
-    "option_lines",
+    "option_groups",
     "paper_table",
     "parse_years",
     "plan",
