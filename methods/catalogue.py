@@ -11,12 +11,14 @@ from methods.baselines import spec as baselines
 from methods.complexity import COMPLEXITY
 from methods.degraded_input import spec as degraded_input
 from methods.drsformer import spec as drsformer
+from methods.histoformer import spec as histoformer
 from methods.mioir import spec as mioir
 from methods.moceir import spec as moceir
 from methods.prompting.adapter_spec import with_adapter
 from methods.promptir import spec as promptir
 from methods.restormer import spec as restormer
 from methods.task_classifier import spec as task_classifier
+from methods.transweather import spec as transweather
 
 _SPECS: tuple[MethodSpec, ...] = (
     *degraded_input.SPECS,
@@ -28,6 +30,8 @@ _SPECS: tuple[MethodSpec, ...] = (
     *airnet.SPECS,
     *mioir.SPECS,
     *moceir.SPECS,
+    *histoformer.SPECS,
+    *transweather.SPECS,
     *baselines.SPECS,
 )
 

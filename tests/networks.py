@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,33 @@ def batch(side: int = 32, seed: int = 1, step: int = 0, steps: int = 100) -> Bat
     noise = 0.1 * torch.randn(clean.shape, generator=generator)
     degraded = (clean + noise).clamp(0, 1)
     return Batch(degraded, clean, TASKS, step, steps, second_view=degraded.flip(-1))
+
+
+def first_of(whole: Batch) -> Batch:
+    """Return a batch's first sample alone."""
+    second = None if whole.second_view is None else whole.second_view[:1]
+    return replace(
+        whole,
+        degraded=whole.degraded[:1],
+        clean=whole.clean[:1],
+        tasks=whole.tasks[:1],
+        second_view=second,
+    )
+
+
+def loss_of_two_steps(network: Any, sample: Batch) -> list[float]:
+    """Return the loss of two training steps on one batch."""
+    network.train()
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-4)
+    totals = []
+    for _ in range(2):
+        terms = network.losses(sample, torch.Generator().manual_seed(0))
+        total = torch.stack(list(terms.values())).sum()
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(float(total.detach()))
+    return totals
 
 
 def restore(spec: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -> Tensor:
