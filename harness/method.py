@@ -84,6 +84,8 @@ class MethodSpec:
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
+        needs_versions: whether, under the options of a run as JSON values, its losses read each
+            training crop under all other degradations of the setting; None if under none.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         cost: factor on it for the options of a run, as JSON values; None for 1 whatever they are.
@@ -119,6 +121,7 @@ class MethodSpec:
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
     views: Literal[1, 2] = 1
+    needs_versions: Callable[[Mapping[str, Any]], bool] | None = None
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
     cost: Callable[[Mapping[str, Any]], float] | None = None
@@ -187,6 +190,8 @@ class Batch:
         steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
+        versions: for methods that need them, (N, tasks - 1, 3, H, W): the same crops under each
+            of the other tasks, in the order of the setting.
     """
 
     degraded: Tensor
@@ -196,6 +201,7 @@ class Batch:
     steps: int
     stage: str = ""
     second_view: Tensor | None = None
+    versions: Tensor | None = None
 
 
 @dataclass(frozen=True)

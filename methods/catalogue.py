@@ -14,6 +14,7 @@ from methods.drsformer import spec as drsformer
 from methods.histoformer import spec as histoformer
 from methods.mioir import spec as mioir
 from methods.moceir import spec as moceir
+from methods.onerestore import spec as onerestore
 from methods.prompting.adapter_spec import with_adapter
 from methods.promptir import spec as promptir
 from methods.restormer import spec as restormer
@@ -32,6 +33,7 @@ _SPECS: tuple[MethodSpec, ...] = (
     *moceir.SPECS,
     *histoformer.SPECS,
     *transweather.SPECS,
+    *onerestore.SPECS,
     *baselines.SPECS,
 )
 

@@ -38,6 +38,8 @@ COMPLEXITY: dict[str, Complexity] = {
     "mioir-ap": Complexity(26_572_666, 149.7e9),
     "histoformer": Complexity(16_615_100, 113.3e9),
     "transweather": Complexity(38_052_078, 4.66e9),
+    "onerestore": Complexity(5_980_396, 11.5e9),
+    "onerestore-visual": Complexity(18_015_344, 13.4e9),
     "swinir": Complexity(11_504_163, 800.3e9),
     "nafnet": Complexity(17_111_907, 16.0e9),
     "uformer": Complexity(50_880_946, 86.6e9),

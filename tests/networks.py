@@ -60,19 +60,20 @@ def batch(side: int = 32, seed: int = 1, step: int = 0, steps: int = 100) -> Bat
     clean = torch.rand(len(TASKS), 3, side, side, generator=generator)
     noise = 0.1 * torch.randn(clean.shape, generator=generator)
     degraded = (clean + noise).clamp(0, 1)
-    return Batch(degraded, clean, TASKS, step, steps, second_view=degraded.flip(-1))
+    drawn = torch.rand(len(TASKS), len(TASKS) - 1, 3, side, side, generator=generator)
+    versions = (0.8 * clean[:, None] + 0.2 * drawn).clamp(0, 1)
+    return Batch(
+        degraded, clean, TASKS, step, steps, second_view=degraded.flip(-1), versions=versions
+    )
 
 
 def first_of(whole: Batch) -> Batch:
     """Return a batch's first sample alone."""
-    second = None if whole.second_view is None else whole.second_view[:1]
-    return replace(
-        whole,
-        degraded=whole.degraded[:1],
-        clean=whole.clean[:1],
-        tasks=whole.tasks[:1],
-        second_view=second,
-    )
+    changed: dict[str, Any] = {"tasks": whole.tasks[:1]}
+    for name in ("degraded", "clean", "second_view", "versions"):
+        value = getattr(whole, name)
+        changed[name] = None if value is None else value[:1]
+    return replace(whole, **changed)
 
 
 def loss_of_two_steps(network: Any, sample: Batch) -> list[float]:

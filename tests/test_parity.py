@@ -31,6 +31,8 @@ from methods.mioir.spec import (
 )
 from methods.moceir.network import MoCEIR
 from methods.moceir.spec import MoCEIROptions
+from methods.onerestore.restorer import Restorer
+from methods.onerestore.spec import OneRestoreOptions
 from methods.promptir.network import PromptIR
 from methods.promptir.spec import PromptIROptions
 from methods.restormer.network import Restormer
@@ -226,3 +228,15 @@ def test_transweather_equals_the_published_one() -> None:
     image = seeded_input(figures["input_shape"], figures["seed"])
     with torch.no_grad():
         assert_same_output(network.eval().run(image), figures["output"])
+
+
+@pytest.mark.parametrize("name", ["onerestore", "onerestore_antialias"])
+def test_onerestores_restorer_equals_the_published_one_under_its_embedding(name: str) -> None:
+    figures = load(name)
+    network = Restorer(OneRestoreOptions(antialias=figures["config"]["antialias"]))
+    assert_same_state(network, figures)
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    embedding = seeded_normal("embedding", [1, 324], figures["seed"])
+    with torch.no_grad():
+        assert_same_output(network.eval().restore_under(image, embedding), figures["output"])

@@ -32,7 +32,8 @@ def train_run(
         Interrupted: ``stop`` answered yes; a checkpoint is written.
     """
     spec = run.method.spec
-    stream = plan.source.stream(run.train, spec.views)
+    versions = spec.needs_versions is not None and spec.needs_versions(run.train.options)
+    stream = plan.source.stream(run.train, spec.views, versions)
     pairs = plan.source.validation(run.train)
     network = initial_network(run)
     start: dict[str, Any] = {}
