@@ -332,6 +332,18 @@ class PromptHost(Protocol):
 
 
 @runtime_checkable
+class PreparesTraining(Protocol):
+    """A method that needs more to be trained than to restore images."""
+
+    def prepare_training(self) -> None:
+        """Read what the losses alone need, such as weights that a file holds.
+
+        Raises:
+            OptionError: it is not there; the text says how to get it, and how to do without.
+        """
+
+
+@runtime_checkable
 class AdaptsState(Protocol):
     """A method that reads state dicts which differ from its own in a known way."""
 

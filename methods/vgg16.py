@@ -121,12 +121,7 @@ class Vgg16(nn.Module):
         self.register_buffer(name, value, persistent=False)
 
 
-def require_vgg16(use: Vgg16Use) -> Path:
-    """Return the file of weights.
-
-    Raises:
-        OptionError: it is not there; the text says who asks for it, and the ways out.
-    """
+def _vgg_state(use: Vgg16Use) -> dict[str, Tensor]:
     given = os.environ.get(VGG16_VARIABLE)
     path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / VGG16_FILE
     if not path.is_file():
@@ -136,11 +131,6 @@ def require_vgg16(use: Vgg16Use) -> Path:
             "torchvision.models.vgg16(weights='IMAGENET1K_V1')\" and copy the file, set "
             f"{VGG16_VARIABLE} to a .pth or .safetensors file, or use {use.instead}"
         )
-    return path
-
-
-def _vgg_state(use: Vgg16Use) -> dict[str, Tensor]:
-    path = require_vgg16(use)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -171,6 +161,15 @@ class LazyVgg16:
         Raises:
             OptionError: there is no file of weights, or it holds other weights.
         """
+        self.load()
+        assert self._network is not None
+        return self._network.to(image.device)(image)
+
+    def load(self) -> None:
+        """Read the weights, if that was not done before.
+
+        Raises:
+            OptionError: there is no file of weights, or it holds other weights.
+        """
         if self._network is None:
             self._network = Vgg16(self.use, normalised=False)
-        return self._network.to(image.device)(image)

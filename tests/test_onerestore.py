@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from harness.config.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError
 from harness.data.images.cache import FOLDER_VARIABLE
 from harness.execution.complexity import count
 from harness.method import BuildContext, CheckContext, OptionError, WeightsFile
-from harness.registry import catalogue, find, resolve_options
+from harness.registry import catalogue
 from harness.training.pretrained import load_pretrained, read_pretrained, read_weights
 from methods.onerestore.block import SceneAttention
 from methods.onerestore.contrast import contrast_loss, pixels
@@ -359,11 +359,11 @@ def test_training_without_vggs_weights_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(tmp_path / "none.pth"))
-    with pytest.raises(
-        UsageError, match=r"contrast_features=vgg16 needs.*contrast_features=pixels"
-    ):
-        resolve_options(find("onerestore"), "full", TASKS, micro_batch=4, steps=10)
-    resolve_options(find("onerestore"), "full", TASKS, micro_batch=4)
+    network = build_tiny("onerestore", contrast_features="vgg16")
+    with pytest.raises(OptionError, match=r"none.pth is not there.*use contrast_features=pixels"):
+        network.prepare_training()
+    build_tiny("onerestore", contrast_features="vgg16", contrast_weight="0").prepare_training()
+    build_tiny("onerestore").prepare_training()
 
 
 @pytest.mark.parametrize(

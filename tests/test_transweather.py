@@ -8,16 +8,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from harness.config.errors import UsageError
 from harness.execution.complexity import count
-from harness.method import CheckContext, OptionError, WeightsFile
-from harness.registry import catalogue, find, resolve_options
+from harness.execution.execute import execute
+from harness.execution.process import Worker
+from harness.method import CheckContext, OptionError, PreparesTraining, WeightsFile
+from harness.registry import catalogue
 from harness.training.pretrained import load_pretrained, read_pretrained
 from methods.transweather.losses import perceptual_loss
 from methods.transweather.network import TransWeather
 from methods.transweather.spec import TransWeatherOptions, check_transweather
 from methods.transweather.tokens import BlockSize, WeatherAttention, dropping, keep_all
 from tests.networks import TASKS, batch, build_tiny, first_of, loss_of_two_steps
+from tests.plans import plan_of
 
 VGG16_CHANNELS = ((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128), (10, 128, 256))
 
@@ -128,12 +130,15 @@ def test_training_without_vggs_weights_is_refused_and_restoring_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(tmp_path / "none.pth"))
-    with pytest.raises(
-        UsageError, match=r"perceptual_weight=0.04 needs.*or use perceptual_weight=0"
-    ):
-        resolve_options(find("transweather"), "full", TASKS, micro_batch=4, steps=10)
-    assert resolve_options(find("transweather"), "full", TASKS, micro_batch=4).perceptual_weight
-    resolve_options(find("transweather"), "small", TASKS, micro_batch=4, steps=10)
+    plan = plan_of(["transweather:perceptual_weight=0.04"], tmp_path, setting="all-weather")
+    outcome = execute(plan.runs[-1], plan, Worker(device="cpu", threads=1))
+    assert "perceptual_weight=0.04 cannot be trained" in outcome.error
+    assert "none.pth is not there" in outcome.error
+    assert outcome.error.endswith("or use perceptual_weight=0")
+    network = build_tiny("transweather", perceptual_weight="0.04")
+    assert isinstance(network, PreparesTraining)
+    network.eval().restore(torch.rand(1, 3, 16, 16))
+    build_tiny("transweather").prepare_training()
 
 
 def test_the_authors_file_loads(tmp_path: Path) -> None:

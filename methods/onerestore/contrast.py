@@ -15,7 +15,7 @@ from torch import Tensor
 
 from methods.vgg16 import Vgg16Use
 
-VGG16_USE = Vgg16Use("contrast_features=vgg16", "contrast_features=pixels")
+VGG16_USE = Vgg16Use("the loss of onerestore", "contrast_features=pixels")
 
 _EPSILON = 1e-7
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Batch, BuildContext, OptionError, WeightsFile
-from methods.onerestore.contrast import VGG16_USE, contrast_loss, pixels
+from methods.onerestore.contrast import VGG16_USE, Features, contrast_loss, pixels
 from methods.onerestore.embedder import Embedder, network_state
 from methods.onerestore.restorer import Restorer
 from methods.onerestore.scenes import draw_scenes, read_scenes
@@ -50,7 +50,7 @@ class OneRestore(Restorer):
         self.register_buffer("scene_embeddings", scenes)
         self.embedder = embedder.requires_grad_(False) if embedder is not None else None
         by_vgg16 = options.contrast_features == "vgg16"
-        self.features = LazyVgg16(VGG16_USE) if by_vgg16 else pixels
+        self.features: Features = LazyVgg16(VGG16_USE) if by_vgg16 else pixels
 
     def train(self, mode: bool = True) -> OneRestore:
         """Set the mode; the frozen embedder stays in evaluation mode."""
@@ -72,6 +72,15 @@ class OneRestore(Restorer):
         if tasks is None:
             raise ValueError("onerestore is given the name of the degradation; no tasks were given")
         return self.restore_under(degraded, self._named(tasks))
+
+    def prepare_training(self) -> None:
+        """Read VGG16's weights where the contrast compares its features.
+
+        Raises:
+            OptionError: they are not there.
+        """
+        if self.options.contrast_weight and isinstance(self.features, LazyVgg16):
+            self.features.load()
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return smooth L1, MS-SSIM and the contrast, each weighted.

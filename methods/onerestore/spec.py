@@ -96,11 +96,11 @@ def check_onerestore(options: OneRestoreOptions, context: CheckContext) -> None:
             "the contrast needs a second degradation, and the setting has one; set "
             "contrast_weight=0"
         )
-    _check_files(options, context)
+    _check_embedder_file(options, context)
 
 
-def _check_files(options: OneRestoreOptions, context: CheckContext) -> None:
-    """Refuse missing files, and tasks that the authors' embedder has no scene for.
+def _check_embedder_file(options: OneRestoreOptions, context: CheckContext) -> None:
+    """Refuse a file that is not there, and tasks that the authors' embedder has no scene for.
 
     Raises:
         OptionError: the text names the option.
@@ -114,13 +114,6 @@ def _check_files(options: OneRestoreOptions, context: CheckContext) -> None:
                 f"embedder={options.embedder} has no scene for task '{unknown[0]}'; it knows "
                 f"{', '.join(SCENES)}; leave embedder out"
             )
-    trains_with_vgg16 = options.contrast_weight and options.contrast_features == "vgg16"
-    if trains_with_vgg16 and context.steps is not None:
-        # Imported here, because it imports torch.
-        from methods.onerestore.contrast import VGG16_USE
-        from methods.vgg16 import require_vgg16
-
-        require_vgg16(VGG16_USE)
 
 
 def check_embedder(options: EmbedderOptions, context: CheckContext) -> None:

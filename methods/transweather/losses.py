@@ -14,10 +14,7 @@ from torch import Tensor
 
 from methods.vgg16 import Vgg16Use
 
-
-def vgg16_use(perceptual_weight: float) -> Vgg16Use:
-    """Return what an error on missing weights says."""
-    return Vgg16Use(f"perceptual_weight={perceptual_weight:g}", "perceptual_weight=0")
+VGG16_USE = Vgg16Use("the loss of transweather", "perceptual_weight=0")
 
 
 def perceptual_loss(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness.method import Batch, BuildContext
 from methods.blocks import pad_to
 from methods.transweather.encoder import Decoder, Encoder
-from methods.transweather.losses import perceptual_loss, vgg16_use
+from methods.transweather.losses import VGG16_USE, perceptual_loss
 from methods.transweather.spec import TransWeatherOptions
 from methods.transweather.tail import Convolution, Tail
 from methods.transweather.tokens import Drop, dropping, keep_all
@@ -37,7 +37,7 @@ class TransWeather(nn.Module):
     def __init__(self, options: TransWeatherOptions) -> None:
         super().__init__()
         self.perceptual_weight = options.perceptual_weight
-        self.features = LazyVgg16(vgg16_use(options.perceptual_weight))
+        self.features = LazyVgg16(VGG16_USE)
         self.Tenc = Encoder(options)
         self.Tdec = Decoder(options)
         self.convtail = Tail(options)
@@ -57,6 +57,15 @@ class TransWeather(nn.Module):
     def restore(self, degraded: Tensor, tasks: tuple[str, ...] | None = None) -> Tensor:
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
         return self._restored(degraded, keep_all)
+
+    def prepare_training(self) -> None:
+        """Read VGG16's weights where the perceptual loss has a weight.
+
+        Raises:
+            OptionError: they are not there.
+        """
+        if self.perceptual_weight:
+            self.features.load()
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return smooth L1 and the perceptual loss; left out residuals are drawn from ``rng``.

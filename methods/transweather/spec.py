@@ -40,10 +40,10 @@ class TransWeatherOptions:
 
 
 def check_transweather(options: TransWeatherOptions, context: CheckContext) -> None:
-    """Refuse sizes at which the network cannot be built, and a training without VGG16's weights.
+    """Refuse sizes at which the network cannot be built, and shares and weights out of range.
 
     Raises:
-        OptionError: an option cannot have its value; the text names it and the way out.
+        OptionError: an option cannot have its value; the text names both.
     """
     counts = (*options.widths, *options.heads, *options.depths, *options.tail)
     if min(*counts, options.decoder_depth, options.decoder_heads, options.queries) < 1:
@@ -56,12 +56,6 @@ def check_transweather(options: TransWeatherOptions, context: CheckContext) -> N
             f"perceptual_weight={options.perceptual_weight} must not be negative; 0 leaves the "
             "term out"
         )
-    if options.perceptual_weight and context.steps is not None:
-        # Imported here, because it imports torch.
-        from methods.transweather.losses import vgg16_use
-        from methods.vgg16 import require_vgg16
-
-        require_vgg16(vgg16_use(options.perceptual_weight))
 
 
 def _check_heads(options: TransWeatherOptions) -> None:

@@ -168,9 +168,9 @@ class CropStream:
         images = [original.clean]
         if original.degraded is not None:
             images.insert(0, original.degraded)
-        side, dihedral = self.train.patch_px, self.train.augmentation == "dihedral"
+        side, augmentation = self.train.patch_px, self.train.augmentation
         try:
-            crops = crop_alike(images, side, rng, dihedral)
+            crops = crop_alike(images, side, rng, augmentation)
         except HarnessError as error:
             raise HarnessError(f"{original.where}: {error}") from error
         return crops[0], crops[-1]
