@@ -65,8 +65,7 @@ class MethodSpec:
         prompting: how prompts are chosen, in a few words; ``none`` without prompts.
         objective: the training loss, in a few words.
         source: paper and repository that the implementation follows.
-        build: ``module:function`` that takes a :class:`BuildContext` and returns a
-            :class:`Method` that is also a ``torch.nn.Module``.
+        build: ``module:function`` from :class:`BuildContext` to :class:`Method`, an ``nn.Module``.
         options: frozen dataclass type of all options, with defaults; files have the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
@@ -74,18 +73,15 @@ class MethodSpec:
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
-        role: ``method`` is ranked in tables; ``reference`` is shown, never ranked;
-            ``auxiliary`` is trained for others and not shown.
+        role: ranked (``method``), shown only (``reference``), or trained for others.
         trained: whether there is anything to train.
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
-        insertion_points: names of the points where prompts can be inserted, from the deepest up,
-            as in its network's ``insertion_channels``; empty where the network is not split.
+        insertion_points: as in its network's ``insertion_channels``; empty if it is not split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
-        needs_versions: whether, under the options of a run as JSON values, its losses read each
-            training crop under all other degradations of the setting; None if under none.
+        needs_versions: whether its losses read ``Batch.versions``, by a run's options as JSON.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         cost: factor on it for the options of a run, as JSON values; None for 1 whatever they are.
@@ -190,8 +186,7 @@ class Batch:
         steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
-        versions: for methods that need them, (N, tasks - 1, 3, H, W): the same crops under each
-            of the other tasks, in the order of the setting.
+        versions: for methods that need them, (N, tasks - 1, 3, H, W): the crops under all others.
     """
 
     degraded: Tensor
@@ -278,18 +273,14 @@ class Method(Protocol):
 class Prompted(Protocol):
     """A method whose network is split, so that prompts can be forced.
 
-    ``levels`` names the points where prompts are inserted, from the deepest up; ``prompts`` is the
-    number of prompts at each.
+    It has ``prompts`` at each of its ``levels``, which are named from the deepest up.
     """
 
     levels: tuple[str, ...]
     prompts: int
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
-
-        ``rng`` is given in training, for networks with noise of their own.
-        """
+        """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training."""
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return forced prompts where something other than the router chooses, else None."""
@@ -318,11 +309,10 @@ class PromptHost(Protocol):
     insertion_channels: Mapping[str, int]
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
+        """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training.
 
-        ``rng`` is given in training, for networks with noise of their own. The result has
-        ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of (N, C, H, W),
-        of which a shared router sees the first.
+        The result has ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of
+        (N, C, H, W), of which a shared router sees the first.
         """
         ...
 
@@ -336,11 +326,7 @@ class PreparesTraining(Protocol):
     """A method that needs more to be trained than to restore images."""
 
     def prepare_training(self) -> None:
-        """Read what the losses alone need, such as weights that a file holds.
-
-        Raises:
-            OptionError: it is not there; the text says how to get it, and how to do without.
-        """
+        """Read what the losses alone need; raise :class:`OptionError` where it is not there."""
 
 
 @runtime_checkable

@@ -27,8 +27,10 @@ from methods.onerestore.similarity import ms_ssim
 from methods.onerestore.spec import (
     SCENES,
     EmbedderOptions,
+    NamedOptions,
     OneRestoreOptions,
     check_embedder,
+    check_named,
     check_onerestore,
 )
 from tests.networks import TASKS, batch, build_tiny, first_of, loss_of_two_steps
@@ -239,19 +241,22 @@ def authors_embedder(folder: Path) -> Path:
     return path
 
 
-def context_of(path: Path, tasks: tuple[str, ...] = COMPOSITE) -> BuildContext:
-    options = OneRestoreOptions(channels=8, heads=2, embedder=path)
-    return BuildContext(options, tasks, {}, read_weights=read_weights)
+def context_of(path: Path | None, **required: Any) -> BuildContext:
+    options = NamedOptions(channels=8, heads=2, embedder=path)
+    return BuildContext(options, COMPOSITE, required, read_weights=read_weights)
 
 
 def test_the_authors_embedder_gives_the_scenes_and_recognises_them(tmp_path: Path) -> None:
     path = authors_embedder(tmp_path)
     state = torch.load(path)
     table = F.relu(F.linear(state["embedder.weight"], state["mlp.0.weight"], state["mlp.0.bias"]))
-    named, visual = build_named(context_of(path)), build_visual(context_of(path))
+    embedder = Embedder(EmbedderOptions(), COMPOSITE)
+    load_pretrained(embedder, read_pretrained(WeightsFile(path)), "onerestore-embedder")
+    named = build_named(context_of(path))
+    visual = build_visual(context_of(None, **{"onerestore-embedder": embedder}))
     rows = [SCENES.index(scene) for scene in ("clear", "low", "haze", "low_haze", "low_haze_rain")]
-    for table_of in (named.scene_embeddings, visual.embedder.scene_embeddings):
-        torch.testing.assert_close(table_of, table[rows])
+    for network in (named, visual, visual.embedder):
+        torch.testing.assert_close(network.scene_embeddings, table[rows])
     first = state["feat_extractor.block0.0.weight"]
     assert torch.equal(visual.embedder.feat_extractor["block0"][0].weight, first)
 
@@ -259,18 +264,19 @@ def test_the_authors_embedder_gives_the_scenes_and_recognises_them(tmp_path: Pat
 def test_another_file_for_the_embedder_is_refused_by_name(tmp_path: Path) -> None:
     path = authors_embedder(tmp_path)
     state = torch.load(path)
-    lean = {key: value for key, value in state.items() if not key.startswith("img_final")}
-    torch.save(lean, tmp_path / "lean.tar")
-    with pytest.raises(OptionError, match=r"lean\.tar holds another network"):
-        build_visual(context_of(tmp_path / "lean.tar"))
-    torch.save({**state, "mlp.0.bias": torch.zeros(5)}, tmp_path / "short.tar")
+    short = tmp_path / "short.tar"
+    torch.save({**state, "mlp.0.bias": torch.zeros(5)}, short)
     with pytest.raises(OptionError, match="from 300 to 324"):
-        build_named(context_of(tmp_path / "short.tar"))
-    options, context = OneRestoreOptions(embedder=path), CheckContext(("derain",), 4)
+        build_named(context_of(short))
+    for tasks, file in ((COMPOSITE, short), (("derain",), path)):
+        embedder = Embedder(EmbedderOptions(), tasks)
+        with pytest.raises(HarnessError, match=r"does not fit.*unexpected \(embedder.weight"):
+            load_pretrained(embedder, read_pretrained(WeightsFile(file)), "onerestore-embedder")
+    context = CheckContext(("derain",), 4)
     with pytest.raises(OptionError, match="no scene for task 'derain'"):
-        check_onerestore(options, context)
+        check_named(NamedOptions(embedder=path), context)
     with pytest.raises(OptionError, match="no such file"):
-        check_onerestore(OneRestoreOptions(embedder=tmp_path / "none"), context)
+        check_named(NamedOptions(embedder=tmp_path / "none"), context)
 
 
 @pytest.mark.parametrize("name", ["onerestore", "onerestore-visual"])

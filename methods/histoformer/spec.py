@@ -66,7 +66,7 @@ SPECS: tuple[MethodSpec, ...] = (
         options=HistoformerOptions,
         sizes=_sizes(),
         check=check_histoformer,
-        relative_cost=1.5,
+        relative_cost=3.0,
         licence="no licence file; Apache-2.0 by its setup.py",
     ),
 )

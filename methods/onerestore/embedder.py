@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.method import Batch, BuildContext
-from methods.onerestore.scenes import EMBEDDING_LENGTH, draw_scenes
-from methods.onerestore.spec import EmbedderOptions
+from harness.method import Batch, BuildContext, OptionError
+from methods.onerestore.scenes import EMBEDDING_LENGTH, draw_scenes, read_scenes
+from methods.onerestore.spec import SCENES, EmbedderOptions, scene_of
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -71,14 +71,11 @@ class Embedder(nn.Module):
     Args:
         options: size of the network.
         tasks: task names, in the order of its logits; the clear scene comes before them.
-        scenes: embeddings (1 + tasks, 324) of the names; None draws them.
     """
 
     scene_embeddings: Tensor
 
-    def __init__(
-        self, options: EmbedderOptions, tasks: tuple[str, ...], scenes: Tensor | None = None
-    ) -> None:
+    def __init__(self, options: EmbedderOptions, tasks: tuple[str, ...]) -> None:
         super().__init__()
         self.options, self.tasks = options, tasks
         self.feat_extractor = _trunk(options)
@@ -88,8 +85,7 @@ class Embedder(nn.Module):
             nn.ReLU(),
         )
         self.img_final = nn.Linear(options.features, EMBEDDING_LENGTH)
-        table = draw_scenes(tasks) if scenes is None else scenes
-        self.register_buffer("scene_embeddings", table)
+        self.register_buffer("scene_embeddings", draw_scenes(tasks))
         for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
@@ -141,11 +137,20 @@ class Embedder(nn.Module):
         logits = self.similarities(images, rng if self.training else None)
         return {"cross_entropy": F.cross_entropy(logits, wanted)}
 
+    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Compute the scenes' embeddings of the authors' file, which holds what they follow from.
 
-def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what an authors' file holds of the network that sees images."""
-    parts = ("feat_extractor.", "img_embedder.", "img_final.")
-    return {key: value for key, value in state.items() if key.startswith(parts)}
+        Their file knows CDD-11's scenes; where the tasks are others, ``state`` stays as it is.
+        """
+        if not all(scene_of(task) in SCENES for task in self.tasks):
+            return state
+        try:
+            scenes = read_scenes(state, self.tasks)
+        except OptionError:
+            return state
+        text = ("embedder.", "mlp.")
+        adapted = {key: value for key, value in state.items() if not key.startswith(text)}
+        return {**adapted, "scene_embeddings": scenes}
 
 
 def build(context: BuildContext) -> Embedder:

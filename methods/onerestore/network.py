@@ -8,19 +8,18 @@ restorer are the published ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.method import Batch, BuildContext, OptionError, WeightsFile
+from harness.method import Batch, BuildContext, WeightsFile
 from methods.onerestore.contrast import VGG16_USE, Features, contrast_loss, pixels
-from methods.onerestore.embedder import Embedder, network_state
+from methods.onerestore.embedder import Embedder
 from methods.onerestore.restorer import Restorer
 from methods.onerestore.scenes import draw_scenes, read_scenes
 from methods.onerestore.similarity import ms_ssim
-from methods.onerestore.spec import EMBEDDER, EmbedderOptions, OneRestoreOptions
+from methods.onerestore.spec import EMBEDDER, OneRestoreOptions
 from methods.vgg16 import LazyVgg16
 
 _SMOOTH_L1_WEIGHT = 0.6
@@ -109,7 +108,8 @@ class OneRestore(Restorer):
         """Add this network's scenes and embedder where ``state`` has none.
 
         The authors' checkpoints hold the restorer alone. Their scenes are in embedder_model.tar,
-        which the option ``embedder`` reads; under other scenes their weights restore badly.
+        which is the file of the required embedder, or of the option ``embedder``; under other
+        scenes their weights restore badly.
         """
         adapted = dict(state)
         for part in ("scene_embeddings", "embedder."):
@@ -125,39 +125,22 @@ class OneRestore(Restorer):
 
 
 def build_named(context: BuildContext) -> OneRestore:
-    """Build from ``OneRestoreOptions``, to be given the names of degradations."""
-    path = context.options.embedder
-    if path is None:
-        scenes = draw_scenes(context.tasks)
-    else:
-        scenes = read_scenes(_read(context, path), context.tasks)
-    return OneRestore(context.options, context.tasks, scenes)
-
-
-def build_visual(context: BuildContext) -> OneRestore:
-    """Build from ``OneRestoreOptions``, around the trained embedder or the authors'.
+    """Build from ``NamedOptions``, to be given the names of degradations.
 
     Raises:
-        OptionError: the authors' file holds another network.
+        OptionError: the file of the option ``embedder`` holds no embeddings of scenes.
     """
     path = context.options.embedder
     if path is None:
-        embedder = context.required[EMBEDDER]
-        scenes = embedder.scene_embeddings.clone()
-        return OneRestore(context.options, context.tasks, scenes, embedder)
-    state = _read(context, path)
-    scenes = read_scenes(state, context.tasks)
-    embedder = Embedder(EmbedderOptions(), context.tasks, scenes.clone())
-    own = {"scene_embeddings": scenes}
-    try:
-        embedder.load_state_dict({**network_state(state), **own}, strict=True)
-    except RuntimeError as error:
-        raise OptionError(f"embedder={path} holds another network: {error}") from error
-    return OneRestore(context.options, context.tasks, scenes, embedder)
-
-
-def _read(context: BuildContext, path: Path) -> dict[str, Tensor]:
-    """Return the weights of the authors' embedder under their names."""
+        return OneRestore(context.options, context.tasks, draw_scenes(context.tasks))
     assert context.read_weights is not None
-    state = context.read_weights(WeightsFile(path))
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    found = context.read_weights(WeightsFile(path))
+    state = {key.removeprefix("module."): value for key, value in found.items()}
+    return OneRestore(context.options, context.tasks, read_scenes(state, context.tasks))
+
+
+def build_visual(context: BuildContext) -> OneRestore:
+    """Build from ``OneRestoreOptions``, around the trained embedder and under its scenes."""
+    embedder = context.required[EMBEDDER]
+    scenes = embedder.scene_embeddings.clone()
+    return OneRestore(context.options, context.tasks, scenes, embedder)

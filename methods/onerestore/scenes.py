@@ -78,8 +78,8 @@ def read_scenes(state: Mapping[str, Tensor], tasks: tuple[str, ...]) -> Tensor:
     expected = [(EMBEDDING_LENGTH, WORD_LENGTH), (EMBEDDING_LENGTH,)]
     if words is None or tuple(words.shape) != (len(SCENES), WORD_LENGTH) or shapes != expected:
         raise OptionError(
-            "the file of the option embedder holds no embedder.weight of shape (12, 300) with a "
-            "layer mlp from 300 to 324; name the authors' embedder_model.tar"
+            "the embedder's file holds no embedder.weight of shape (12, 300) with a layer mlp from "
+            "300 to 324; name the authors' embedder_model.tar"
         )
     table = F.relu(F.linear(words.float(), weights[0].float(), biases[0].float()))
     rows = [SCENES.index(scene) for scene in (CLEAR, *map(scene_of, tasks))]

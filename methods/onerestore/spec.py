@@ -31,9 +31,6 @@ class OneRestoreOptions:
         ffn_expansion: ratio of hidden channels of the feed-forward networks to their channels.
         antialias: whether keys are resized with antialiasing, as the published code does under
             torchvision 0.17 and later; the authors' weights were made under 0.14, without.
-        embedder: path of the authors' file embedder_model.tar, whose scene embeddings their
-            weights were trained under; None draws embeddings, keyed by the tasks' names. They
-            become part of the weights; the path, not the content, is part of the weights' id.
         ssim_weight: weight of one minus MS-SSIM; smooth L1 has 0.6.
         contrast_weight: weight of the contrast with the other degradations of an image.
         contrast_features: space in which the contrast measures distances: ``vgg16``, which needs
@@ -44,10 +41,22 @@ class OneRestoreOptions:
     heads: int = 8
     ffn_expansion: float = 2.66
     antialias: bool = False
-    embedder: Path | None = None
     ssim_weight: float = 0.3
     contrast_weight: float = 0.1
     contrast_features: Literal["vgg16", "pixels"] = "vgg16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedOptions(OneRestoreOptions):
+    """OneRestore that is given the name of the degradation.
+
+    Attributes:
+        embedder: path of the authors' file embedder_model.tar, whose scene embeddings their
+            weights were trained under; None draws embeddings, keyed by the tasks' names. They
+            become part of the weights; the path, not the content, is part of the weights' id.
+    """
+
+    embedder: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +86,7 @@ def scene_of(task: str) -> str:
 
 
 def check_onerestore(options: OneRestoreOptions, context: CheckContext) -> None:
-    """Refuse what cannot be built, files that do not exist, and scenes they do not know.
+    """Refuse sizes at which the network cannot be built, and losses that cannot be computed.
 
     Raises:
         OptionError: an option cannot have its value; the text names it and the way out.
@@ -96,15 +105,15 @@ def check_onerestore(options: OneRestoreOptions, context: CheckContext) -> None:
             "the contrast needs a second degradation, and the setting has one; set "
             "contrast_weight=0"
         )
-    _check_embedder_file(options, context)
 
 
-def _check_embedder_file(options: OneRestoreOptions, context: CheckContext) -> None:
-    """Refuse a file that is not there, and tasks that the authors' embedder has no scene for.
+def check_named(options: NamedOptions, context: CheckContext) -> None:
+    """Refuse what :func:`check_onerestore` does, and files without the scenes of the tasks.
 
     Raises:
-        OptionError: the text names the option.
+        OptionError: an option cannot have its value; the text names it and the way out.
     """
+    check_onerestore(options, context)
     if options.embedder is not None:
         if not options.embedder.is_file():
             raise OptionError(f"embedder={options.embedder}: there is no such file")
@@ -144,13 +153,11 @@ def _onerestore(name: str, label: str, **details: Any) -> MethodSpec:
         label=label,
         objective="0.6 smooth L1 + 0.3 (1 - MS-SSIM) + 0.1 contrast of degradations",
         source=_SOURCE,
-        options=OneRestoreOptions,
         sizes={
             "tiny": {"channels": 8, "heads": 2, "contrast_features": "pixels"},
             "small": {"channels": 16, "heads": 4, "contrast_features": "pixels"},
             "full": {},
         },
-        check=check_onerestore,
         needs_versions=_needs_versions,
         licence="none stated",
         **details,
@@ -164,6 +171,8 @@ SPECS: tuple[MethodSpec, ...] = (
         summary="OneRestore as published, given the name of the degradation, at test too",
         prompting="oracle: the true task's embedding",
         build="methods.onerestore.network:build_named",
+        options=NamedOptions,
+        check=check_named,
         role="reference",
         needs_task_labels=True,
         relative_cost=0.7,
@@ -174,6 +183,8 @@ SPECS: tuple[MethodSpec, ...] = (
         summary="OneRestore whose degradation its own embedder recognises at test",
         prompting="explicit: an embedder recognises the degradation",
         build="methods.onerestore.network:build_visual",
+        options=OneRestoreOptions,
+        check=check_onerestore,
         requires=(EMBEDDER,),
         relative_cost=0.7,
     ),
