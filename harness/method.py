@@ -1,7 +1,4 @@
-"""The interface that a method satisfies, and the spec by which the registry knows it.
-
-This module imports no torch: a network is imported only when a run is computed.
-"""
+"""The interface of a method, and the spec by which the registry knows it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -80,6 +77,9 @@ class MethodSpec:
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
+        released: options that keep the value of the authors' release, with what it holds.
+        chosen: options that nothing public settles, with the reason for their default here.
+        extended_by: method of this project that has other values of the released options.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         needs_versions: whether its losses read ``Batch.versions``, by a run's options as JSON.
         stages: consecutive parts of a training, if it has more than one.
@@ -116,6 +116,9 @@ class MethodSpec:
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    released: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    extended_by: str = ""
     views: Literal[1, 2] = 1
     needs_versions: Callable[[Mapping[str, Any]], bool] | None = None
     stages: tuple[StageShare, ...] = ()
@@ -131,10 +134,7 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class StageShare:
-    """A part of a method's training: its name and the share of all steps that it takes.
-
-    The optimiser and the learning rate schedule start anew with each stage; weights go on.
-    """
+    """A part of a training, by its share of all steps; optimiser and schedule start anew."""
 
     name: str
     share: float
@@ -205,8 +205,7 @@ class Routing:
 
     Attributes:
         weights: (N, prompts), what the prompts were multiplied with.
-        probabilities: (N, prompts), the router's softmax; None where the choice was forced
-            and no router was asked.
+        probabilities: (N, prompts), the router's softmax; None where the choice was forced.
         load_balancing: weighted loss term that keeps the router from using few prompts, if any.
     """
 
@@ -302,8 +301,7 @@ Insert = Callable[[str, "Tensor"], "Tensor"]
 class PromptHost(Protocol):
     """A network without prompts that names its insertion points, so that CPL can be added to it.
 
-    ``insertion_channels`` gives the channels of the features at each insertion point, by the
-    point's name and from the deepest up.
+    ``insertion_channels`` gives the channels at each insertion point, from the deepest up.
     """
 
     insertion_channels: Mapping[str, int]
@@ -311,8 +309,8 @@ class PromptHost(Protocol):
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training.
 
-        The result has ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of
-        (N, C, H, W), of which a shared router sees the first.
+        The result has ``detach()``, ``repeat(count)`` along the batch, and ``maps()``, (N, C, H, W)
+        each, of which a shared router sees the first.
         """
         ...
 
