@@ -62,8 +62,7 @@ class MethodSpec:
         prompting: how prompts are chosen, in a few words; ``none`` without prompts.
         objective: the training loss, in a few words.
         source: paper and repository that the implementation follows.
-        build: ``module:function`` that takes a :class:`BuildContext` and returns a
-            :class:`Method` that is also a ``torch.nn.Module``.
+        build: ``module:function`` from :class:`BuildContext` to :class:`Method`, an ``nn.Module``.
         options: frozen dataclass type of all options, with defaults; files have the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
@@ -71,10 +70,10 @@ class MethodSpec:
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
-        role: ``method`` is ranked, ``reference`` is not; ``auxiliary`` is in no table.
+        role: ranked (``method``), shown only (``reference``), or trained for others.
         trained: whether there is anything to train.
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
-        insertion_points: names in its network's ``insertion_channels``; empty without a split.
+        insertion_points: as in its network's ``insertion_channels``; empty if it is not split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
@@ -82,6 +81,7 @@ class MethodSpec:
         chosen: options that nothing public settles, with the reason for their default here.
         extended_by: method of this project that has other values of the released options.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
+        needs_versions: whether its losses read ``Batch.versions``, by a run's options as JSON.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         cost: factor on it for the options of a run, as JSON values; None for 1 whatever they are.
@@ -120,6 +120,7 @@ class MethodSpec:
     chosen: Mapping[str, str] = field(default_factory=dict)
     extended_by: str = ""
     views: Literal[1, 2] = 1
+    needs_versions: Callable[[Mapping[str, Any]], bool] | None = None
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
     cost: Callable[[Mapping[str, Any]], float] | None = None
@@ -133,10 +134,7 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class StageShare:
-    """A part of a method's training: its name and the share of all steps that it takes.
-
-    The optimiser and the learning rate schedule start anew with each stage; weights go on.
-    """
+    """A part of a training, by its share of all steps; optimiser and schedule start anew."""
 
     name: str
     share: float
@@ -188,6 +186,7 @@ class Batch:
         steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
+        versions: for methods that need them, (N, tasks - 1, 3, H, W): the crops under all others.
     """
 
     degraded: Tensor
@@ -197,6 +196,7 @@ class Batch:
     steps: int
     stage: str = ""
     second_view: Tensor | None = None
+    versions: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,7 @@ class Routing:
 
     Attributes:
         weights: (N, prompts), what the prompts were multiplied with.
-        probabilities: (N, prompts), the router's softmax; None where the choice was forced
-            and no router was asked.
+        probabilities: (N, prompts), the router's softmax; None where the choice was forced.
         load_balancing: weighted loss term that keeps the router from using few prompts, if any.
     """
 
@@ -273,18 +272,14 @@ class Method(Protocol):
 class Prompted(Protocol):
     """A method whose network is split, so that prompts can be forced.
 
-    ``levels`` names the points where prompts are inserted, from the deepest up; ``prompts`` is the
-    number of prompts at each.
+    It has ``prompts`` at each of its ``levels``, which are named from the deepest up.
     """
 
     levels: tuple[str, ...]
     prompts: int
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
-
-        ``rng`` is given in training, for networks with noise of their own.
-        """
+        """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training."""
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return forced prompts where something other than the router chooses, else None."""
@@ -306,24 +301,30 @@ Insert = Callable[[str, "Tensor"], "Tensor"]
 class PromptHost(Protocol):
     """A network without prompts that names its insertion points, so that CPL can be added to it.
 
-    ``insertion_channels`` gives the channels of the features at each insertion point, by the
-    point's name and from the deepest up.
+    ``insertion_channels`` gives the channels at each insertion point, from the deepest up.
     """
 
     insertion_channels: Mapping[str, int]
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
+        """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training.
 
-        ``rng`` is given in training, for networks with noise of their own. The result has
-        ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of (N, C, H, W),
-        of which a shared router sees the first.
+        The result has ``detach()``, ``repeat(count)`` along the batch, and ``maps()``, (N, C, H, W)
+        each, of which a shared router sees the first.
         """
         ...
 
     def decode_with(self, features: Any, insert: Insert) -> Decoded:
         """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
         ...
+
+
+@runtime_checkable
+class PreparesTraining(Protocol):
+    """A method that needs more to be trained than to restore images."""
+
+    def prepare_training(self) -> None:
+        """Read what the losses alone need; raise :class:`OptionError` where it is not there."""
 
 
 @runtime_checkable

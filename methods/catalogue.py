@@ -13,12 +13,15 @@ from methods.cpl import spec as cpl
 from methods.cpl_guided import spec as cpl_guided
 from methods.degraded_input import spec as degraded_input
 from methods.drsformer import spec as drsformer
+from methods.histoformer import spec as histoformer
 from methods.mioir import spec as mioir
 from methods.moceir import spec as moceir
+from methods.onerestore import spec as onerestore
 from methods.prompting.adapter_spec import with_adapter
 from methods.promptir import spec as promptir
 from methods.restormer import spec as restormer
 from methods.task_classifier import spec as task_classifier
+from methods.transweather import spec as transweather
 
 _SPECS: tuple[MethodSpec, ...] = (
     *degraded_input.SPECS,
@@ -32,6 +35,9 @@ _SPECS: tuple[MethodSpec, ...] = (
     *airnet.SPECS,
     *mioir.SPECS,
     *moceir.SPECS,
+    *histoformer.SPECS,
+    *transweather.SPECS,
+    *onerestore.SPECS,
     *baselines.SPECS,
 )
 

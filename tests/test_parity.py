@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from methods.adair.frequency import FrequencyBlock
@@ -18,6 +19,9 @@ from methods.airnet.network import AirNet
 from methods.airnet.spec import AirNetOptions
 from methods.drsformer.network import DRSformer
 from methods.drsformer.spec import DRSformerOptions
+from methods.histoformer.block import HistogramBlock
+from methods.histoformer.network import Histoformer
+from methods.histoformer.spec import HistoformerOptions
 from methods.mioir.classifier import MiOIRClassifier
 from methods.mioir.network import AdaptivelyPrompted, ExplicitlyPrompted
 from methods.mioir.spec import (
@@ -27,11 +31,15 @@ from methods.mioir.spec import (
 )
 from methods.moceir.network import MoCEIR
 from methods.moceir.spec import MoCEIROptions
+from methods.onerestore.restorer import Restorer
+from methods.onerestore.spec import OneRestoreOptions
 from methods.promptir.network import PromptIR
 from methods.promptir.spec import PromptIROptions
 from methods.restormer.network import Restormer
 from methods.restormer.spec import RestormerOptions
 from methods.restormer_backbone import as_is
+from methods.transweather.network import TransWeather
+from methods.transweather.spec import TransWeatherOptions
 from tests.networks import TASKS, seed_weights, seeded_input, seeded_normal, seeded_uniform
 
 FIGURES = Path(__file__).parent / "parity"
@@ -50,7 +58,10 @@ NETWORKS = {
 # rounding, and machines that select different ones differ by 1.6e-4. In double precision there is
 # no such tie.
 IN_DOUBLE_PRECISION = {"drsformer"}
-OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"}
+OTHERWISE_TESTED = {
+    *("adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"),
+    *("histoformer", "histoformer_block", "transweather", "onerestore", "onerestore_antialias"),
+}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
 
@@ -167,3 +178,65 @@ def test_airnet_is_as_near_to_the_published_one_as_rounding_lets_it() -> None:
     assert (samples - published).norm() / published.norm() < 1.5 * amplified
     assert float(output.mean()) == pytest.approx(figures["output"]["mean"], rel=0.01)
     assert float(output.std()) == pytest.approx(figures["output"]["std"], rel=0.01)
+
+
+def _convolve_by_taps(
+    layer: torch.nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Compute a depth-wise convolution as a sum over its taps, of the padded map shifted by each.
+
+    Torch convolves each channel on its own in double precision, which takes five times as long.
+    """
+    depthwise = layer.groups == layer.in_channels > 1 and bias is None
+    if not depthwise:
+        return F.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+    assert isinstance(layer.padding, tuple)
+    pad, step = layer.padding[0], layer.dilation[0]
+    padded, total = F.pad(x, (pad, pad, pad, pad)), torch.zeros_like(x)
+    for tap in range(weight[0, 0].numel()):
+        row, column = divmod(tap, weight.shape[-1])
+        top, left = row * step, column * step
+        shifted = padded[..., top : top + x.shape[-2], left : left + x.shape[-1]]
+        total.addcmul_(shifted, weight[:, 0, row, column].view(1, -1, 1, 1).expand_as(x))
+    return total
+
+
+@pytest.mark.parametrize("name", ["histoformer_block", "histoformer"])
+def test_histoformer_equals_the_published_one_in_double_precision(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sorting turns rounding into swapped pixels: in fp32 a change of 1e-7 changes everything."""
+    figures = load(name)
+    network: torch.nn.Module = HistogramBlock(48, heads=4, expansion=2.667)
+    if name == "histoformer":
+        network = Histoformer(HistoformerOptions())
+    assert_same_state(network, figures)
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"]).double()
+    monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", _convolve_by_taps)
+    network = network.double().eval()
+    with torch.no_grad():
+        output = network.restore(image) if isinstance(network, Histoformer) else network(image)
+    assert_same_output(output.float(), figures["output_float64"])
+
+
+def test_transweather_equals_the_published_one() -> None:
+    figures = load("transweather")
+    network = TransWeather(TransWeatherOptions())
+    assert_same_state(network, figures)
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    with torch.no_grad():
+        assert_same_output(network.eval().run(image), figures["output"])
+
+
+@pytest.mark.parametrize("name", ["onerestore", "onerestore_antialias"])
+def test_onerestores_restorer_equals_the_published_one_under_its_embedding(name: str) -> None:
+    figures = load(name)
+    network = Restorer(OneRestoreOptions(antialias=figures["config"]["antialias"]))
+    assert_same_state(network, figures)
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    embedding = seeded_normal("embedding", [1, 324], figures["seed"])
+    with torch.no_grad():
+        assert_same_output(network.eval().restore_under(image, embedding), figures["output"])

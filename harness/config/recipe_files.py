@@ -25,6 +25,7 @@ _SCHEDULE = {
     "lr_hold_steps": 1,
     "lr_constant_steps": 0,
     "lr_restart_steps": 1,
+    "lr_halving_steps": 1,
 }
 """What follows the length of a training unless it is set, with the least value of each."""
 

@@ -106,9 +106,9 @@ class OnDiskSource:
         note = overlap_note(sorted(trained), sorted(tested), example)
         return [note] if note else []
 
-    def stream(self, spec: TrainSpec, views: int) -> CropStream:
+    def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:
         """See :class:`DataSource`."""
-        return CropStream(self._training_images(spec), spec, views)
+        return CropStream(self._training_images(spec), spec, views, versions)
 
     def validation(self, spec: TrainSpec) -> HeldOutPairs:
         """See :class:`DataSource`."""

@@ -105,10 +105,10 @@ class SyntheticSource:
         """See :class:`DataSource`; a scene of the embedded images belongs to one split."""
         return []
 
-    def stream(self, spec: TrainSpec, views: int) -> CropStream:
+    def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:
         """See :class:`DataSource`."""
         assert isinstance(spec.data, SyntheticTrainingData)
-        return CropStream(TrainingPhotographs(spec.data, spec.seed), spec, views)
+        return CropStream(TrainingPhotographs(spec.data, spec.seed), spec, views, versions)
 
     def validation(self, spec: TrainSpec) -> HeldOutPairs:
         """See :class:`DataSource`."""
@@ -142,6 +142,10 @@ class TrainingPhotographs:
             return Original(("dead-leaves", number), "a dead-leaves image", image)
         chosen = self.data.train[int(rng.integers(len(self.data.train)))]
         return _photograph(chosen.name)
+
+    def version(self, original: Original, task: Task) -> Original:
+        """See :class:`TrainingImages`; every image is degraded here."""
+        return original
 
     def held_out(self, task: Task) -> list[Original]:
         """See :class:`TrainingImages`."""
