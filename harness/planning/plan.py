@@ -145,11 +145,15 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     own = load_setting(request.setting)
     recipe = load_recipe(request.recipe, own.name)
     if request.data.rehash:
-        if not request.data.uses_files:
-            raise UsageError("--rehash is about data sets on disk; add --data-root")
+        if not request.data.uses_files and not request.data.clean_images.by_split:
+            raise UsageError("--rehash is about images on disk; add --data-root")
         look_again()
     source = open_source(
-        request.data.root, request.data.on_disk, request.data.train_sets, on_progress
+        request.data.root,
+        request.data.on_disk,
+        request.data.train_sets,
+        request.data.clean_images.by_split,
+        on_progress,
     )
     _check_probes(request)
     plans = []

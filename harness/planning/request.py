@@ -107,6 +107,32 @@ def _protocols(value: Any) -> Any:
     return _names(value)
 
 
+class CleanImagesRequest(Spec):
+    """Clean images that the setting's degradations are applied to, instead of the embedded ones.
+
+    Each is a folder, or the name of an optional package of photographs, as ``foolbox``.
+
+    Attributes:
+        train: trained on; None trains on the setting's embedded images.
+        val: validated on; None holds some images of ``train`` out.
+        test: tested on, each image once per column; None tests on the setting's embedded images.
+    """
+
+    train: str | None = None
+    val: str | None = None
+    test: str | None = None
+
+    @property
+    def by_split(self) -> dict[str, str]:
+        """What is named, by ``train``, ``val`` and ``test``."""
+        named: dict[str, str] = {}
+        for split in ("train", "val", "test"):
+            value = getattr(self, split)
+            if value is not None:
+                named[split] = value
+        return named
+
+
 class DataRequest(Spec):
     """Which images are trained and tested: the synthetic version of a setting, or files.
 
@@ -114,6 +140,7 @@ class DataRequest(Spec):
         root: folder of data sets on disk.
         on_disk: use data sets from where ``HARNESS_DATA_ROOT`` or the user's file says.
         train_sets: by family of tasks, the set to train on instead of the setting's.
+        clean_images: folders of clean images that the setting's degradations are applied to.
         rehash: read the bytes of all files again, whose hashes are kept by path, size and times of
             change. It is part of no stored plan.
     """
@@ -121,6 +148,7 @@ class DataRequest(Spec):
     root: Path | None = None
     on_disk: bool = False
     train_sets: dict[str, str] = Field(default_factory=dict)
+    clean_images: CleanImagesRequest = Field(default_factory=CleanImagesRequest)
     rehash: bool = Field(default=False, exclude=True)
 
     @property

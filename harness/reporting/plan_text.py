@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from harness.config.run_specs import OnDiskTrainingData
+from harness.config.run_specs import OnDiskTrainingData, SyntheticTrainingData
 from harness.planning.plan import Plan
 
 
 def training_sentence(plan: Plan) -> str:
-    """Return what was trained on of the data sets on disk, and what was not.
+    """Return what was trained on of the images on disk, and what was not.
 
-    It is empty where training data are synthetic.
+    It is empty where training images are the embedded ones.
     """
     data = _training_data(plan)
+    if isinstance(data, SyntheticTrainingData):
+        return _folder_sentence(data)
     if data is None:
         return ""
     families_by_set: dict[str, list[str]] = {}
@@ -39,8 +41,15 @@ def incomplete_sentence(plan: Plan) -> str:
     return f"Incomplete: {'; '.join(parts)}; python -m harness data check says more."
 
 
-def _training_data(plan: Plan) -> OnDiskTrainingData | None:
+def _folder_sentence(data: SyntheticTrainingData) -> str:
+    folder = data.train_folder
+    if folder is None:
+        return ""
+    return f"Trained: synthetic degradations of {folder.set} ({len(folder.images)} images)."
+
+
+def _training_data(plan: Plan) -> SyntheticTrainingData | OnDiskTrainingData | None:
     for run in plan.runs:
-        if isinstance(run.train.data, OnDiskTrainingData):
+        if run.train.data is not None:
             return run.train.data
     return None
