@@ -21,6 +21,14 @@ from harness.api.results import (
 )
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
+from harness.api.tuning import (
+    TuningOutcome,
+    budget_of,
+    describe_tuning,
+    plan_tuning,
+    tune,
+    tuning_outcome,
+)
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.archiving import export_runs, import_runs, legacy_note
 from harness.execution.convert import Conversion, convert_checkpoint
@@ -38,6 +46,7 @@ from harness.planning.request import (
     split_names,
 )
 from harness.planning.studies import Study, methods_of
+from harness.planning.tuning import Budget, Tuning
 from harness.planning.validate import validate_file
 from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
 from harness.reporting.audit_report import audit_report
@@ -45,6 +54,7 @@ from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
 
 __all__ = [
+    "Budget",
     "CheckpointRequest",
     "Conversion",
     "DataRequest",
@@ -58,8 +68,11 @@ __all__ = [
     "ScoringRequest",
     "StoredRunInfo",
     "Study",
+    "Tuning",
+    "TuningOutcome",
     "ablation_tables",
     "audit_report",
+    "budget_of",
     "catalogue",
     "check_resources",
     "check_study_names",
@@ -67,6 +80,7 @@ __all__ = [
     "compute",
     "convert_checkpoint",
     "describe",
+    "describe_tuning",
     "evaluate",
     "execute_run",
     "export_runs",
@@ -84,6 +98,7 @@ __all__ = [
     "option_lines",
     "paper_table",
     "plan",
+    "plan_tuning",
     "probe_report",
     "prompt_report",
     "raise_if_failed",
@@ -97,6 +112,8 @@ __all__ = [
     "stored_runs",
     "table",
     "training_notes",
+    "tune",
+    "tuning_outcome",
     "use_own_files",
     "use_plugins",
     "validate_file",

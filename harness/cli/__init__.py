@@ -19,6 +19,7 @@ from harness.cli import (
     runs,
     score,
     table,
+    tune,
     validate,
 )
 from harness.cli.flags import takes_groups
@@ -61,6 +62,7 @@ _SUBCOMMANDS = {
     "plan": plan.plan,
     "exec": plan.execute,
     "ablate": ablate.ablate,
+    "tune": tune.tune,
     "table": table.table,
     "evaluate": evaluate.evaluate,
     "convert": convert.convert,

@@ -55,6 +55,12 @@ class SyntheticTrainingData(Spec):
     train_folder: CleanFolder | None = None
     validation_folder: CleanFolder | None = None
 
+    @property
+    def validation_count(self) -> int:
+        """The number of images that are validated on."""
+        folder = self.validation_folder
+        return len(self.validation if folder is None else folder.images)
+
 
 class TrainingFiles(Spec):
     """Images of a data set on disk that a family of tasks is trained on.
@@ -84,6 +90,11 @@ class OnDiskTrainingData(Spec):
     files: tuple[TrainingFiles, ...]
     preprocessing: Preprocessing
     degradation_versions: dict[str, Version]
+
+    @property
+    def validation_count(self) -> int:
+        """The number of images that are validated on, over all families of tasks."""
+        return sum(len(entry.held_out) for entry in self.files)
 
 
 class Stage(Spec):

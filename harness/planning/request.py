@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
@@ -213,6 +213,8 @@ class RunRequest(Spec):
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
+        training: by method, as ``methods`` has it, values of the recipe's ``train`` that hold for
+            it alone; ``tune`` writes them.
         init_from: weights that trainings start from: a file, or the id of a run in ``out``.
         limit: images of each column that are scored at most; None scores what the recipe tests.
         include: folders with data sets, protocols, settings, test sets and degradations of one's
@@ -235,6 +237,7 @@ class RunRequest(Spec):
     data: DataRequest = Field(default_factory=DataRequest)
     evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
     checkpoint: CheckpointRequest | None = None
+    training: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     init_from: str | None = None
     limit: int | None = Field(default=None, ge=1)
     include: tuple[Path, ...] = ()

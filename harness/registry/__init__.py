@@ -1,6 +1,7 @@
 """Names to methods: the built-in catalogue, plug-ins, references, and strict options."""
 
 from harness.method import MethodSpec, WeightsFile
+from harness.method.search import Choices, Interval, OptionValue, SearchRange
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_help import option_lines
@@ -15,8 +16,12 @@ from harness.registry.references import MethodChoice, auxiliary_method, find
 
 __all__ = [
     "Catalogue",
+    "Choices",
+    "Interval",
     "MethodChoice",
     "MethodSpec",
+    "OptionValue",
+    "SearchRange",
     "WeightsFile",
     "auxiliary_method",
     "catalogue",

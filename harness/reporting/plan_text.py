@@ -7,10 +7,23 @@ from harness.planning.plan import Plan
 
 
 def training_sentence(plan: Plan) -> str:
-    """Return what was trained on of the images on disk, and what was not.
+    """Return what was trained on of the images on disk and what was not, and how by method.
 
-    It is empty where training images are the embedded ones.
+    It is empty where training images are the embedded ones and the recipe holds for all methods.
     """
+    return " ".join(filter(None, (_images_sentence(plan), _own_training_sentence(plan))))
+
+
+def _own_training_sentence(plan: Plan) -> str:
+    """Return which methods have training values of their own; empty if none has."""
+    parts: list[str] = []
+    for method, values in plan.request.training.items():
+        changed = ", ".join(f"{name} {value}" for name, value in values.items())
+        parts.append(f"{method}: {changed}")
+    return f"Other than the recipe's: {'; '.join(parts)}." if parts else ""
+
+
+def _images_sentence(plan: Plan) -> str:
     data = _training_data(plan)
     if isinstance(data, SyntheticTrainingData):
         return _folder_sentence(data)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from harness.method.search import SearchRange
+
 _runtime_notes: dict[str, str] = {}
 
 
@@ -83,6 +85,7 @@ class MethodSpec:
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
+        search: options that ``tune`` searches, with what it tries of each.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
@@ -118,6 +121,7 @@ class MethodSpec:
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, SearchRange] = field(default_factory=dict)
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
@@ -305,8 +309,7 @@ Insert = Callable[[str, "Tensor"], "Tensor"]
 class PromptHost(Protocol):
     """A network without prompts that names its insertion points, so that CPL can be added to it.
 
-    ``insertion_channels`` gives the channels of the features at each insertion point, by the
-    point's name and from the deepest up.
+    ``insertion_channels``: channels of the features by insertion point, from the deepest up.
     """
 
     insertion_channels: Mapping[str, int]
