@@ -170,4 +170,5 @@ def _validation_images(plan: Plan) -> str:
     data = plan.runs[0].train.data
     if data is None:
         return "validation images"
-    return f"{data.validation_count} validation images"
+    count = data.validation_count
+    return "one validation image" if count == 1 else f"{count} validation images"
