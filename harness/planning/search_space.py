@@ -19,6 +19,8 @@ from harness.config.seeding import generator
 from harness.registry import Choices, Interval, OptionValue, SearchRange
 
 WARMUP = "warmup_steps"
+TRAINING_VALUES = ("lr", "weight_decay", "patch_px", WARMUP)
+"""What is searched of a training, where the recipe allows it."""
 _LR_FACTOR = 4.0
 _WEIGHT_DECAY = Interval(1e-5, 1e-1, log=True)
 _PATCH_FACTORS = (0.5, 1.0, 1.5)

@@ -22,7 +22,7 @@ from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.planning.run import Run
 from harness.planning.run_factory import RunFactory
-from harness.planning.search_space import WARMUP, point, training_ranges
+from harness.planning.search_space import TRAINING_VALUES, WARMUP, point, training_ranges
 from harness.registry import MethodChoice, OptionValue, SearchRange, find
 
 _TRIES_PER_TRIAL = 50
@@ -113,7 +113,7 @@ def make_tuning(
     )
     maker = _TrialMaker(factory, train, budget, request.seeds)
     methods = {method.id: method for method in map(find, request.methods)}
-    _check_fixed(budget, train, methods.values())
+    _check_fixed(budget, methods.values())
     searches = tuple(maker.search(method) for method in methods.values())
     runs: list[Run] = []
     for search in searches:
@@ -141,8 +141,8 @@ def _refuse_scoring(request: RunRequest) -> None:
         raise UsageError("a search trains each method itself; leave checkpoint and training out")
 
 
-def _check_fixed(budget: Budget, train: Optimisation, methods: Iterable[MethodChoice]) -> None:
-    known = set(training_ranges(train))
+def _check_fixed(budget: Budget, methods: Iterable[MethodChoice]) -> None:
+    known = set(TRAINING_VALUES)
     for method in methods:
         known |= set(method.spec.search)
     for name in budget.fixed:
