@@ -122,10 +122,15 @@ def describe_tuning(tuning: Tuning) -> str:
         names = list(search.ranges)
         lines = []
         for trial in search.trials:
-            expected_s = sum(estimated_s(run, plan) for run in trial.runs)
-            states = sorted({run_status(run, plan) for run in trial.runs})
-            shown = [trial.values.get(name, "own") for name in names]
-            lines.append([trial.number, "/".join(states), duration(expected_s), *shown])
+            states: set[str] = set()
+            expected_s = 0.0
+            for run in trial.runs:
+                states.add(run_status(run, plan))
+                expected_s += estimated_s(run, plan)
+            # Trial 0 has no values of its own.
+            shown = {**dict.fromkeys(names, "own"), **trial.values}
+            status = "/".join(sorted(states))
+            lines.append([trial.number, status, duration(expected_s), *shown.values()])
         heads = ["trial", "status", "expected", *names]
         parts.append(f"{search.method.id}\n{tabulate(lines, heads, disable_numparse=True)}")
     total_s = sum(estimated_s(run, plan) for run in plan.all_runs)

@@ -73,6 +73,7 @@ class MethodSpec:
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
+        search: options that ``tune`` searches, with what it tries of each.
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
@@ -85,7 +86,6 @@ class MethodSpec:
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
-        search: options that ``tune`` searches, with what it tries of each.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
@@ -110,6 +110,7 @@ class MethodSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fitted: Callable[[CheckContext], Mapping[str, Any]] | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: Mapping[str, SearchRange] = field(default_factory=dict)
     version: int = 1
     check: Callable[[Any, CheckContext], None] | None = None
     requires: tuple[str, ...] = ()
@@ -121,7 +122,6 @@ class MethodSpec:
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
-    search: Mapping[str, SearchRange] = field(default_factory=dict)
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
@@ -208,8 +208,7 @@ class Routing:
 
     Attributes:
         weights: (N, prompts), what the prompts were multiplied with.
-        probabilities: (N, prompts), the router's softmax; None where the choice was forced
-            and no router was asked.
+        probabilities: (N, prompts), the router's softmax; None where no router was asked.
         load_balancing: weighted loss term that keeps the router from using few prompts, if any.
     """
 

@@ -79,13 +79,18 @@ def tuning_tables(tuning: Tuning, failed: Mapping[str, str]) -> list[TuningTable
 
 
 def _table(tuning: Tuning, search: Search, failed: Mapping[str, str]) -> TuningTable:
-    results = sorted((_result(trial, failed) for trial in search.trials), key=_order)
+    results: list[TrialResult] = []
+    for trial in search.trials:
+        results.append(_result(trial, failed))
+    results.sort(key=_order)
     names = list(search.ranges)
+    heads = ["Trial", "Validation (dB)"]
+    for name in names:
+        heads.append(_HEADINGS.get(name, name))
     lines, records = [], []
     for place, result in enumerate(results):
         lines.append(_line(result, names, is_best=place == 0))
         records.append(_record(search, result, names))
-    heads = ["Trial", "Validation (dB)", *(_HEADINGS.get(name, name) for name in names)]
     table = plain_table(heads, lines, _caption(tuning, search), f"tuning-{search.method.id}")
     fields = ("method", "trial", "validation_db", *names, "runs", "failed")
     stem = f"{tuning_stem(tuning)}-{file_name(search.method.id)}"
@@ -139,7 +144,7 @@ def _shown(trial: Trial, name: str) -> str:
 
 
 def _record(search: Search, result: TrialResult, names: Sequence[str]) -> dict[str, Any]:
-    values = {name: result.trial.values.get(name, "") for name in names}
+    values = dict.fromkeys(names, "") | dict(result.trial.values)
     return {
         "method": search.method.id,
         "trial": result.trial.number,
