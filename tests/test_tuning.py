@@ -18,7 +18,7 @@ from harness.planning.request import RunRequest
 from harness.planning.search_space import point, training_ranges
 from harness.planning.tuning import Budget, Tuning, make_tuning
 from harness.registry import catalogue, find, resolve_options
-from harness.reporting.tuning_table import tuning_tables
+from harness.reporting.tuning_table import check_tuning_names, tuning_tables
 from tests.conftest import Run
 from tests.plans import QUICK_RECIPE
 
@@ -245,6 +245,16 @@ def test_the_table_shows_the_best_trial_first(tmp_path: Path) -> None:
     frame = restormer.to_dataframe()
     assert list(frame["validation_db"]) == [25.5, 25.5, 24.0]
     assert list(frame["trial"]) == [1, 2, 0]
+
+
+def test_a_name_of_another_table_is_refused_first(tmp_path: Path) -> None:
+    tuning = tuning_of("restormer", tmp_path, name="mine")
+    for table in tuning_tables(tuning, {}):
+        table.write(tmp_path / "tables")
+    check_tuning_names(tuning)
+    other = tuning_of("restormer", tmp_path, name="mine", seed=1)
+    with pytest.raises(UsageError, match=r"mine-restormer\.\w+ holds another table"):
+        check_tuning_names(other)
 
 
 def test_values_that_are_not_finite_never_win(tmp_path: Path) -> None:

@@ -108,8 +108,17 @@ def budget_of(**values: Any) -> Budget:
 def plan_tuning(
     request: RunRequest, budget: Budget, on_progress: OnProgress = no_progress
 ) -> Tuning:
-    """Return the trials of a search, checked before anything is computed."""
-    return make_tuning(request, budget, on_progress)
+    """Return the trials of a search, checked before anything is computed.
+
+    Raises:
+        UsageError: a method has nothing to train, its ranges do not fit together, or another table
+            is stored under the request's name.
+    """
+    from harness.reporting.tuning_table import check_tuning_names
+
+    tuning = make_tuning(request, budget, on_progress)
+    check_tuning_names(tuning)
+    return tuning
 
 
 def describe_tuning(tuning: Tuning) -> str:

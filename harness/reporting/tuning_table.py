@@ -10,9 +10,10 @@ from typing import Any
 
 from harness.config.errors import HarnessError
 from harness.planning.plan import Plan
+from harness.planning.run import Run
 from harness.planning.tuning import Search, Trial, Tuning
 from harness.reporting.table import MISSING, plain_table
-from harness.reporting.table_files import content_id
+from harness.reporting.table_files import check_free, content_id
 from harness.reporting.table_report import TableReport
 from harness.store.files import file_name
 
@@ -60,9 +61,31 @@ def tuning_stem(tuning: Tuning) -> str:
     plan = tuning.plan
     if plan.request.name:
         return file_name(plan.request.name)
-    runs = [run.weights_id for run in plan.runs]
-    identity = content_id({"runs": runs, "seed": tuning.budget.seed})
-    return file_name(f"tuning-{plan.setting.name}-{plan.recipe.name}-{identity}")
+    name = f"tuning-{plan.setting.name}-{plan.recipe.name}-{_identity(plan.runs)}"
+    return file_name(name)
+
+
+def check_tuning_names(tuning: Tuning) -> None:
+    """Refuse a name of the request under which another table is stored.
+
+    Raises:
+        UsageError: names the file.
+    """
+    for search in tuning.searches:
+        stem, identity = _table_file(tuning, search)
+        check_free(tuning.plan.out / "tables", stem, identity)
+
+
+def _table_file(tuning: Tuning, search: Search) -> tuple[str, str]:
+    """Return stem and identity of the table of one method."""
+    runs: list[Run] = []
+    for trial in search.trials:
+        runs += trial.runs
+    return f"{tuning_stem(tuning)}-{file_name(search.method.id)}", _identity(runs)
+
+
+def _identity(runs: Sequence[Run]) -> str:
+    return content_id({"trained": [run.weights_id for run in runs]})
 
 
 def tuning_tables(tuning: Tuning, failed: Mapping[str, str]) -> list[TuningTable]:
@@ -93,10 +116,9 @@ def _table(tuning: Tuning, search: Search, failed: Mapping[str, str]) -> TuningT
         records.append(_record(search, result, names))
     table = plain_table(heads, lines, _caption(tuning, search), f"tuning-{search.method.id}")
     fields = ("method", "trial", "validation_db", *names, "runs", "failed")
-    stem = f"{tuning_stem(tuning)}-{file_name(search.method.id)}"
-    return TuningTable(
-        replace(table, fields=fields, records=tuple(records)), stem, results=tuple(results)
-    )
+    stem, identity = _table_file(tuning, search)
+    whole = replace(table, fields=fields, records=tuple(records))
+    return TuningTable(whole, stem, identity=identity, results=tuple(results))
 
 
 def _result(trial: Trial, failed: Mapping[str, str]) -> TrialResult:
