@@ -4,11 +4,12 @@ from harness.method import MethodSpec, WeightsFile
 from harness.method.search import Choices, Interval, OptionValue, SearchRange
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
-from harness.registry.option_help import option_lines
+from harness.registry.option_help import OptionGroup, option_groups, option_lines
 from harness.registry.options import (
     options_as_json,
     parse_options,
     resolve_options,
+    stored_method,
     stored_options,
 )
 from harness.registry.plugins import use_plugins
@@ -20,6 +21,7 @@ __all__ = [
     "Interval",
     "MethodChoice",
     "MethodSpec",
+    "OptionGroup",
     "OptionValue",
     "SearchRange",
     "WeightsFile",
@@ -27,10 +29,12 @@ __all__ = [
     "catalogue",
     "find",
     "instantiate",
+    "option_groups",
     "option_lines",
     "options_as_json",
     "parse_options",
     "resolve_options",
+    "stored_method",
     "stored_options",
     "use_plugins",
 ]
