@@ -7,5 +7,6 @@ from harness.api import plan as plan
 from harness.api import run as run
 from harness.api import score as score
 from harness.api import table as table
+from harness.api import tune as tune
 
 __version__: str

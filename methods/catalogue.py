@@ -18,6 +18,7 @@ from methods.mioir import spec as mioir
 from methods.moceir import spec as moceir
 from methods.onerestore import spec as onerestore
 from methods.prompting.adapter_spec import with_adapter
+from methods.prompting.search import SEARCH
 from methods.promptir import spec as promptir
 from methods.restormer import spec as restormer
 from methods.task_classifier import spec as task_classifier
@@ -55,10 +56,12 @@ _ADDED_LABELS = {
 
 
 def _complete(spec: MethodSpec) -> MethodSpec:
-    """Return ``spec`` with its complexity, and with its adapter where it can be added."""
+    """Return ``spec`` with its complexity, its search, and its adapter where it can be added."""
     size = COMPLEXITY.get(spec.name)
     if size is not None:
         spec = replace(spec, parameters=size.parameters, macs=size.macs)
+    if spec.name in SEARCH:
+        spec = replace(spec, search=SEARCH[spec.name])
     if spec.name in _ADDED_LABELS:
         spec = with_adapter(spec, _ADDED_LABELS[spec.name])
     return spec

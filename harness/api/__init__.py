@@ -24,6 +24,14 @@ from harness.api.results import (
 )
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
+from harness.api.tuning import (
+    TuningOutcome,
+    budget_of,
+    describe_tuning,
+    plan_tuning,
+    tune,
+    tuning_outcome,
+)
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.archiving import export_runs, import_runs, legacy_note
 from harness.execution.convert import Conversion, convert_checkpoint
@@ -41,6 +49,7 @@ from harness.planning.request import (
     split_names,
 )
 from harness.planning.studies import Study, methods_of
+from harness.planning.tuning import Budget, Tuning
 from harness.planning.validate import validate_file
 from harness.registry import (
     MethodSpec,
@@ -57,6 +66,7 @@ from harness.reporting.prompt_report import prompt_report
 from harness.reporting.renderers.latex_style import LatexStyle
 
 __all__ = [
+    "Budget",
     "CheckpointRequest",
     "CitedSelection",
     "Conversion",
@@ -74,8 +84,11 @@ __all__ = [
     "ScoringRequest",
     "StoredRunInfo",
     "Study",
+    "Tuning",
+    "TuningOutcome",
     "ablation_tables",
     "audit_report",
+    "budget_of",
     "catalogue",
     "check_resources",
     "check_study_names",
@@ -84,6 +97,7 @@ __all__ = [
     "compute",
     "convert_checkpoint",
     "describe",
+    "describe_tuning",
     "evaluate",
     "execute_run",
     "export_runs",
@@ -108,6 +122,7 @@ __all__ = [
     "paper_table",
     "parse_years",
     "plan",
+    "plan_tuning",
     "probe_report",
     "prompt_report",
     "raise_if_failed",
@@ -121,6 +136,8 @@ __all__ = [
     "stored_runs",
     "table",
     "training_notes",
+    "tune",
+    "tuning_outcome",
     "use_own_files",
     "use_plugins",
     "validate_file",

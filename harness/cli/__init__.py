@@ -22,6 +22,7 @@ from harness.cli import (
     runs,
     score,
     table,
+    tune,
     validate,
 )
 from harness.cli.flags import takes_groups
@@ -64,6 +65,7 @@ _SUBCOMMANDS = {
     "plan": plan.plan,
     "exec": plan.execute,
     "ablate": ablate.ablate,
+    "tune": tune.tune,
     "table": table.table,
     "compare": compare.compare,
     "evaluate": evaluate.evaluate,

@@ -159,7 +159,7 @@ class RequestFlags(SettingFlags):
 
 @dataclass(frozen=True)
 class DataFlags:
-    """Which images are used: the setting's synthetic version, or data sets on disk."""
+    """Which images are used: the synthetic version, clean images on disk, or data sets there."""
 
     data_root: Annotated[
         Path | None,
@@ -179,6 +179,14 @@ class DataFlags:
             "repeatable."
         ),
     ] = None
+    clean_images: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SPLIT=DIR, as test=~/CBSD68: apply the setting's degradations to the images of "
+            "this folder instead of the embedded photographs. Splits are train, val and test; "
+            "repeatable."
+        ),
+    ] = None
     rehash: Annotated[
         bool,
         typer.Option(
@@ -192,7 +200,8 @@ class DataFlags:
         """Return the flags that were given, by their key in the request.
 
         Raises:
-            UsageError: ``--train-set`` is not FAMILY=SET, or names a family twice.
+            UsageError: ``--train-set`` is not FAMILY=SET or ``--clean-images`` not SPLIT=DIR, or
+                one names a family or split twice.
         """
         data: dict[str, Any] = {}
         if self.data_root is not None:
@@ -201,6 +210,8 @@ class DataFlags:
             data["on_disk"] = True
         if self.train_set:
             data["train_sets"] = named_values(self.train_set, "--train-set", "FAMILY=SET")
+        if self.clean_images:
+            data["clean_images"] = named_values(self.clean_images, "--clean-images", "SPLIT=DIR")
         if self.rehash:
             data["rehash"] = True
         return {"data": data} if data else {}

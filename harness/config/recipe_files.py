@@ -11,7 +11,7 @@ from harness.config.errors import UsageError, did_you_mean
 from harness.config.folders import is_file_name
 from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
-from harness.config.recipes import Recipe
+from harness.config.recipes import Optimisation, Recipe
 
 _NO_NAME = re.compile(r"[^\w.+-]+")
 """What a recipe's name, which files are called by, does not take over from its file's name."""
@@ -106,6 +106,20 @@ def _base_path(path: Path, base: str, setting: str) -> Path:
     if is_file_name(base):
         return path.parent / _locate(base, setting)
     return _locate(base, setting)
+
+
+def lengthened(train: Optimisation, steps: int) -> Optimisation:
+    """Return a training of another length, whose learning rate schedule follows it.
+
+    Raises:
+        UsageError: the length does not fit the other values.
+    """
+    values = _with_length(train.model_dump(mode="json"), {"steps": steps})
+    changed = parse(Optimisation, values, f"a training of {steps} steps")
+    problem = changed.schedule_problem()
+    if problem is not None:
+        raise UsageError(f"a training of {steps} steps: {problem}")
+    return changed
 
 
 def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

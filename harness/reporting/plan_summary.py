@@ -152,7 +152,7 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         setting=plan.setting.name,
         images_are=_images_are(plan),
         data_sets=_data_sets(plan, images),
-        preprocessing=plan.setting.preprocessing.id,
+        preprocessing=plan.test.preprocessing.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
         columns=tuple(worded_column(plan.request, column) for column in plan.shown_columns),
@@ -171,7 +171,11 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
 def _images_are(plan: Plan) -> str:
     """Return what was scored, and how much of it at most."""
     amount = plan.recipe.test.with_limit(plan.request.limit)
-    if plan.source.name == "synthetic":
+    folder = plan.test.folder
+    if folder is not None:
+        words, most = f"synthetic degradations of {folder.set}", amount.most_images
+        return words if most is None else f"{words}, at most {most} images of each column"
+    if plan.test.photographs:
         most = amount.limit
         return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
     most = amount.most_images

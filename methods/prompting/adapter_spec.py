@@ -38,6 +38,7 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         defaults={**host.defaults, **_prompt_defaults(addition)},
         sizes=_joined_sizes(host),
         fitted=addition.fitted,
+        search={**host.search, **addition.search},
         version=max(host.version, addition.version),
         check=_joined_check(host, addition.defaults.get("chooser", "router")),
         requires=(*host.requires, *addition.requires),

@@ -103,7 +103,8 @@ class OnDiskSource:
             tested |= {pair.clean for pair in by_image.values()}
         if not trained:
             return []
-        note = overlap_note(sorted(trained), sorted(tested), example)
+        way_out = f"compare two sets with: python -m harness data duplicates {example} TEST_SET"
+        note = overlap_note(sorted(trained), sorted(tested), way_out)
         return [note] if note else []
 
     def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:

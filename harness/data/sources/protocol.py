@@ -80,7 +80,7 @@ class DataSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call the source: ``synthetic`` or ``on disk``."""
+        """What messages call the source: ``synthetic``, with names of folders, or ``on disk``."""
         ...
 
     def training_data(self, setting: Setting) -> TrainingData:

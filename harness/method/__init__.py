@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from harness.method.search import SearchRange
+
 _runtime_notes: dict[str, str] = {}
 
 
@@ -67,6 +69,7 @@ class MethodSpec:
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
+        search: options that ``tune`` searches, with what it tries of each.
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
@@ -105,6 +108,7 @@ class MethodSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fitted: Callable[[CheckContext], Mapping[str, Any]] | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: Mapping[str, SearchRange] = field(default_factory=dict)
     version: int = 1
     check: Callable[[Any, CheckContext], None] | None = None
     requires: tuple[str, ...] = ()
