@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
-from harness.data.images.arrays import Float, Image8
-
-Number = TypeVar("Number", bound=np.generic)
+from harness.data.images.arrays import Float, Image8, Number
 
 
 def centre_crop(image: NDArray[Number], multiple: int, side: int | None) -> NDArray[Number]:
