@@ -19,8 +19,10 @@ from harness.api.results import (
     table,
     training_notes,
 )
+from harness.api.restoring import RestoreRequest, restore, restore_each
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
+from harness.evaluation.restored_file import RestoredFile
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.archiving import export_runs, import_runs, legacy_note
 from harness.execution.convert import Conversion, convert_checkpoint
@@ -53,6 +55,8 @@ __all__ = [
     "MethodSpec",
     "Plan",
     "Resources",
+    "RestoreRequest",
+    "RestoredFile",
     "RunOutcome",
     "RunRequest",
     "ScoringRequest",
@@ -89,6 +93,8 @@ __all__ = [
     "raise_if_failed",
     "remove_image_cache",
     "remove_runs",
+    "restore",
+    "restore_each",
     "run",
     "score",
     "score_with_progress",
