@@ -142,13 +142,14 @@ def opened_restorer(request: RestoreRequest) -> Restorer:
     """
     import torch
 
-    from harness.execution.process import worker_of
+    from harness.execution.process import return_freed_memory, worker_of
     from harness.execution.restorers import RestorerRequest, open_restorer
     from harness.planning.request import Resources
 
     use_own_files((), request.plugins)
     resources = Resources(device=request.device, threads=request.threads)
     torch.set_num_threads(worker_of(resources).threads)
+    return_freed_memory()
     checkpoint = None
     if request.checkpoint is not None:
         checkpoint = CheckpointRequest(
