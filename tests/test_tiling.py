@@ -249,5 +249,3 @@ def test_whole_and_tiled_values_are_near_each_other_for_channel_attention() -> N
     assert whole.choice.seen == "the whole image"
     tiled = restore_pixels(restorer_of(method), pixels, None, in_tiles(384), lambda _: None)
     assert np.abs(tiled.pixels.astype(int) - whole.pixels).max() < 20
-
-

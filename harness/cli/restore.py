@@ -29,9 +29,9 @@ class NetworkFlags:
         typer.Option(help="Run in --out: its id, a unique beginning of it, or 'cpl seed 0'."),
     ] = None
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("results/runs")
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File of weights instead of a run.")
-    ] = None
+    checkpoint: Annotated[Path | None, typer.Option(help="File of weights instead of a run.")] = (
+        None
+    )
     method: Annotated[
         str | None,
         typer.Option(help="Method that it holds the weights of; files of this project know it."),
@@ -60,12 +60,10 @@ class ResultFlags:
         ),
     ] = ""
     quality: Annotated[int, typer.Option(help="Quality of JPEG, 1 to 100.")] = 95
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.")
-    ] = False
-    prompt: Annotated[
-        str, typer.Option(help="Force the prompts of this task, as dehaze.")
-    ] = ""
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = (
+        False
+    )
+    prompt: Annotated[str, typer.Option(help="Force the prompts of this task, as dehaze.")] = ""
     explain: Annotated[
         bool,
         typer.Option(

@@ -96,7 +96,9 @@ class PromptChoice:
             alike_levels.setdefault(choice, []).append(level)
         parts: list[str] = []
         for choice, levels in alike_levels.items():
-            text = f"{', '.join(levels)}: prompt {choice.prompt} ({choice.shares[choice.prompt]:.0%}"
+            text = (
+                f"{', '.join(levels)}: prompt {choice.prompt} ({choice.shares[choice.prompt]:.0%}"
+            )
             if choice.probabilities is not None:
                 text += f", probability {choice.probabilities[choice.prompt]:.2f}"
             text += f", entropy {choice.entropy:.2f}"

@@ -96,9 +96,7 @@ class Restorer:
         if self.needs_task_labels:
             return
         if self.prompted is None:
-            raise UsageError(
-                f"{self.name} has no prompts that could be forced; leave --prompt out"
-            )
+            raise UsageError(f"{self.name} has no prompts that could be forced; leave --prompt out")
         if not self._is_forced() and not self._is_routing_known(task):
             raise UsageError(
                 f"{self.name} chooses its prompts by a router, and how it routes '{task}' is not "
