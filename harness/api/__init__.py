@@ -9,6 +9,15 @@ The command line calls the functions of this package and nothing else.
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.restoring import (
+    RestoreRequest,
+    image_kind,
+    opened_restorer,
+    restore,
+    restore_each,
+    restore_one,
+    write_preview,
+)
 from harness.api.results import (
     ablation_tables,
     check_study_names,
@@ -19,7 +28,6 @@ from harness.api.results import (
     table,
     training_notes,
 )
-from harness.api.restoring import RestoreRequest, restore, restore_each
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
 from harness.evaluation.restored_file import RestoredFile
@@ -76,6 +84,7 @@ __all__ = [
     "export_runs",
     "find",
     "image_cache_folder",
+    "image_kind",
     "import_runs",
     "is_anything_stored",
     "is_complete",
@@ -85,6 +94,7 @@ __all__ = [
     "load_studies",
     "make_request",
     "methods_of",
+    "opened_restorer",
     "option_lines",
     "paper_table",
     "plan",
@@ -95,6 +105,7 @@ __all__ = [
     "remove_runs",
     "restore",
     "restore_each",
+    "restore_one",
     "run",
     "score",
     "score_with_progress",
@@ -106,4 +117,5 @@ __all__ = [
     "use_own_files",
     "use_plugins",
     "validate_file",
+    "write_preview",
 ]

@@ -12,6 +12,7 @@ from harness.planning.own_files import use_own_files
 from harness.planning.request import DEFAULT_OUT, CheckpointRequest
 
 if TYPE_CHECKING:
+    from harness.evaluation.restore_files import RestoreOptions
     from harness.evaluation.restored_file import RestoredFile
     from harness.evaluation.restorer import Restorer
 
@@ -110,27 +111,15 @@ def restore_each(
     ``on_progress`` hears how many pixels are done, of how many.
     """
     from harness.data.images.write import output_format
-    from harness.evaluation.memory import MemoryBudget
-    from harness.evaluation.restore_files import RestoreOptions, restore_files
+    from harness.evaluation.restore_files import restore_files
     from harness.evaluation.restore_paths import plan_files
-    from harness.evaluation.restorer import TilingOptions
 
     _check_numbers(request)
     into = output_format(request.format) if request.format else None
     files = plan_files(request.inputs, request.output, into)
     restorer = opened_restorer(request)
-    task = request.prompt or None
-    restorer.check_task(task)
-    memory = None if request.memory_gb is None else int(request.memory_gb * _BYTES_PER_GB)
-    budget = MemoryBudget(restorer.device, memory)
-    options = RestoreOptions(
-        tiling=TilingOptions(budget, request.tile_px, request.overlap_px),
-        task=task,
-        explain=request.explain,
-        overwrite=request.overwrite,
-        quality=request.quality,
-    )
-    yield from restore_files(restorer, files, options, on_progress)
+    restorer.check_task(request.prompt or None)
+    yield from restore_files(restorer, files, _options(request, restorer), on_progress)
 
 
 def opened_restorer(request: RestoreRequest) -> Restorer:
@@ -166,6 +155,22 @@ def opened_restorer(request: RestoreRequest) -> Restorer:
     return open_restorer(asked)
 
 
+def _options(request: RestoreRequest, restorer: Restorer) -> RestoreOptions:
+    from harness.evaluation.memory import MemoryBudget
+    from harness.evaluation.restore_files import RestoreOptions
+    from harness.evaluation.restorer import TilingOptions
+
+    memory = None if request.memory_gb is None else int(request.memory_gb * _BYTES_PER_GB)
+    budget = MemoryBudget(restorer.device, memory)
+    return RestoreOptions(
+        tiling=TilingOptions(budget, request.tile_px, request.overlap_px),
+        task=request.prompt or None,
+        explain=request.explain,
+        overwrite=request.overwrite,
+        quality=request.quality,
+    )
+
+
 def _check_numbers(request: RestoreRequest) -> None:
     from harness.evaluation.tiling import ALIGNMENT_PX, least_side_px
 
@@ -184,3 +189,52 @@ def _check_numbers(request: RestoreRequest) -> None:
         raise UsageError(f"--memory {request.memory_gb:g} must be above 0, in GB")
     if not 1 <= request.quality <= 100:
         raise UsageError(f"--quality {request.quality} must lie between 1 and 100")
+
+
+def restore_one(
+    restorer: Restorer,
+    source: Path,
+    target: Path,
+    request: RestoreRequest,
+    on_pixels: Callable[[int], object] = lambda more: None,
+) -> RestoredFile:
+    """Restore one file with an opened network; what goes wrong is the reason of a failed one.
+
+    ``request`` says which prompts are forced and how large images are cut.
+
+    Raises:
+        UsageError: the prompts cannot be forced.
+    """
+    from harness.data.images.write import format_of_suffix
+    from harness.evaluation.restore_files import restore_file
+    from harness.evaluation.restore_paths import PlannedFile
+
+    task = request.prompt or None
+    restorer.check_task(task)
+    file = PlannedFile(source, target, format_of_suffix(target.suffix))
+    return restore_file(restorer, file, _options(request, restorer), on_pixels)
+
+
+def write_preview(source: Path, target: Path) -> None:
+    """Write what browsers show of an image: 8-bit PNG, upright, with its colour profile.
+
+    Raises:
+        HarnessError: the image cannot be read or written.
+    """
+    from harness.data.images.image_file import read_image_file
+    from harness.data.images.write import preview
+    from harness.store.files import write_bytes
+
+    write_bytes(target, preview(read_image_file(source)))
+
+
+def image_kind(path: Path) -> tuple[int, int, str]:
+    """Return height, width and the usual suffix of an image, from its header.
+
+    Raises:
+        HarnessError: the file is damaged, no image or too large; names it.
+    """
+    from harness.data.images.read import image_size, suffix_of
+
+    height, width = image_size(path)
+    return height, width, suffix_of(path)

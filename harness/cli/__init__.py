@@ -22,6 +22,7 @@ from harness.cli import (
     table,
     validate,
 )
+from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
@@ -66,6 +67,7 @@ _SUBCOMMANDS = {
     "evaluate": evaluate.evaluate,
     "convert": convert.convert,
     "restore": restore.restore,
+    "demo": demo.demo,
     "score": score.score,
     "audit": audit.audit,
     "validate": validate.validate,

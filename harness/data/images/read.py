@@ -40,6 +40,14 @@ SUFFIXES = frozenset(
 
 # Named, because Pillow would otherwise start Ghostscript on a PostScript file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_USUAL_SUFFIXES = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "TIFF": ".tif",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "PPM": ".ppm",
+}
 _TIFF_BITS = 258
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _ORIENTATION = 274
@@ -80,6 +88,16 @@ def image_size(path: Path) -> tuple[int, int]:
         if is_square or (image.format == "PNG" and not _png_has_exif(path)):
             return height, width
         return (width, height) if orientation_of(image) >= _FIRST_LYING else (height, width)
+
+
+def suffix_of(path: Path) -> str:
+    """Return the usual suffix of the format that a file has, whatever its name says.
+
+    Raises:
+        HarnessError: the file is missing, damaged or no image; names it.
+    """
+    with opened(path) as image:
+        return _USUAL_SUFFIXES.get(str(image.format), ".png")
 
 
 @contextlib.contextmanager

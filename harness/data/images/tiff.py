@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 _ADOBE_DEFLATE = 8

@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,16 @@ def encoded(image: ImageFile, into: OutputFormat, quality: int = JPEG_QUALITY) -
     if into.name == "png":
         return _png(channels, image.metadata)
     return _by_pillow(channels, into.name, _keywords(image.metadata, into.name, quality))
+
+
+def preview(image: ImageFile) -> bytes:
+    """Return an image as a PNG file of 8 bits with its colour profile and without other metadata."""
+    pixels, alpha = image.pixels, image.alpha
+    if image.is_deep:
+        pixels = (pixels >> 8).astype(np.uint8)
+        alpha = None if alpha is None else (alpha >> 8).astype(np.uint8)
+    shown = replace(image, pixels=pixels, alpha=alpha, metadata=Metadata(icc=image.metadata.icc))
+    return encoded(shown, FORMATS["png"])
 
 
 def as_grey(pixels: Pixels) -> Pixels:
