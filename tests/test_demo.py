@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from harness.api import RestoreRequest
-from harness.cli.demo.command import _bound, _is_loopback
+from harness.cli.demo.command import bound_socket, is_loopback
 from harness.cli.demo.jobs import Jobs
 from harness.config.errors import UsageError
 from harness.evaluation.restorer import Restorer
@@ -194,12 +194,12 @@ def test_flags_that_cannot_be_used(harness_command: Run, monkeypatch: pytest.Mon
     taken.bind(("127.0.0.1", 0))
     taken.listen()
     port = taken.getsockname()[1]
-    with pytest.raises(UsageError, match="cannot be used .*choose another --port"):
-        _bound("127.0.0.1", port)
+    with pytest.raises(UsageError, match=r"cannot be used .*choose another --port"):
+        bound_socket("127.0.0.1", port)
     taken.close()
-    assert _is_loopback("localhost")
-    assert _is_loopback("::1")
-    assert not _is_loopback("0.0.0.0")
+    assert is_loopback("localhost")
+    assert is_loopback("::1")
+    assert not is_loopback("0.0.0.0")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     printed = harness_command("demo", "--run", "x")
     assert printed.returncode == 2
@@ -212,7 +212,7 @@ def test_flags_that_cannot_be_used(harness_command: Run, monkeypatch: pytest.Mon
 @pytest.fixture(scope="module")
 def address(jobs: Jobs) -> Iterator[str]:
     uvicorn = pytest.importorskip("uvicorn", reason="the demo's packages are not installed")
-    listening = _bound("127.0.0.1", 0)
+    listening = bound_socket("127.0.0.1", 0)
     app = make_app(jobs, Limits(10, 1), ["127.0.0.1"])
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -358,9 +358,9 @@ def test_a_run_is_known_by_id_beginning_and_label(runs: Path) -> None:
     folder = find_run(runs, "promptir-s0")
     for asked in (folder.path.name, folder.path.name[:14], "promptir", "promptir seed 0"):
         assert find_run(runs, asked) == folder
-    with pytest.raises(UsageError, match="is no run in .*did you mean 'promptir"):
+    with pytest.raises(UsageError, match=r"is no run in .*did you mean 'promptir"):
         find_run(runs, "promptri-s0")
-    with pytest.raises(UsageError, match="is the beginning of 2 runs: degraded.*promptir"):
+    with pytest.raises(UsageError, match=r"is the beginning of 2 runs: degraded.*promptir"):
         find_run(runs, "")
     with pytest.raises(UsageError, match="--run RUN or --checkpoint FILE"):
         open_restorer(RestorerRequest())

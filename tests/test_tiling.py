@@ -12,10 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.config.errors import HarnessError
+from harness.data.sources.samples import Pair
+from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.memory import MemoryBudget, bytes_per_px
+from harness.evaluation.metrics import resolve_metrics
 from harness.evaluation.prompt_choice import CROP_PX, choose_on_crops, crops_of
 from harness.evaluation.restore import restore_image
-from harness.evaluation.restorer import Restorer, TilingOptions, restore_pixels, tiles_sentence
+from harness.evaluation.restorer import (
+    Restorer,
+    TilingOptions,
+    restore_large,
+    restore_pixels,
+    tiles_sentence,
+)
 from harness.evaluation.tiling import (
     Seams,
     Tiling,
@@ -25,6 +34,7 @@ from harness.evaluation.tiling import (
     tiling_within,
 )
 from tests.networks import TASKS, build_tiny
+from tests.plans import plan_of
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(3)
@@ -155,7 +165,7 @@ def test_memory_decides_how_large_tiles_are(monkeypatch: pytest.MonkeyPatch) -> 
     fewer = budget.pixels(image, local, held_bytes=10**7, row_bytes=20_000)
     assert fewer is not None
     assert fewer < pixels
-    with pytest.raises(HarnessError, match="--memory 0.2 is less than program"):
+    with pytest.raises(HarnessError, match=r"--memory 0\.2 is less than program"):
         budget.pixels(image, local, held_bytes=10**9, row_bytes=0)
     with pytest.raises(HarnessError, match="tiles of 128x128 pixels are all that fits"):
         tiling_within(2000, 2000, 150**2)
@@ -249,3 +259,70 @@ def test_whole_and_tiled_values_are_near_each_other_for_channel_attention() -> N
     assert whole.choice.seen == "the whole image"
     tiled = restore_pixels(restorer_of(method), pixels, None, in_tiles(384), lambda _: None)
     assert np.abs(tiled.pixels.astype(int) - whole.pixels).max() < 20
+
+
+# --- scoring ----------------------------------------------------------------------------
+
+
+def test_scores_of_tiles_have_a_protocol_of_their_own() -> None:
+    plain, tiled = plan_of(["promptir"]), plan_of(["promptir"], evaluation={"tile_large_images": 1})
+    assert plain.setting.protocol.tile_px is None
+    assert tiled.setting.protocol.tile_px == 1024
+    assert tiled.setting.protocol.id == f"{plain.setting.protocol.id}-tiles-1024"
+    assert "tile_px" not in plain.setting.protocol.model_dump(mode="json")
+    first, second = plain.runs[-1], tiled.runs[-1]
+    assert first.weights_id == second.weights_id
+    assert first.score_id != second.score_id
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_large_test_images_are_restored_in_tiles(value: float) -> None:
+    image = RNG.random((300, 400, 3), dtype=np.float32)
+    image[150, 200] = value or image[150, 200]
+    restored = restore_large(restorer_of(Local()), image, "derain", 256)
+    if np.isnan(value):
+        assert np.isnan(restored).all()
+    else:
+        assert np.allclose(restored, local(image), atol=1e-5)
+
+
+def test_the_protocol_decides_which_images_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Watched(Local):
+        def restore(self, degraded: torch.Tensor, tasks: object = None) -> torch.Tensor:
+            seen.append(tuple(degraded.shape[-2:]))  # type: ignore[arg-type]
+            return super().restore(degraded, tasks)
+
+    monkeypatch.setattr("harness.evaluation.evaluate.TILED_ABOVE_PX", 300 * 300)
+    subject = Subject(Watched(), "local", 0, False, CPU)  # type: ignore[arg-type]
+    plan = plan_of(["promptir"])
+    spec = plan.runs[-1].score
+    assert spec is not None
+
+    class Pairs:
+        def names(self) -> list[tuple[str, str]]:
+            return [("derain", "small"), ("derain", "large")]
+
+        def data_set(self, column: str) -> str:
+            return "synthetic"
+
+        def make(self, column: str, image: str) -> Pair:
+            side = 301 if image == "large" else 300
+            clean = RNG.random((side, side, 3), dtype=np.float32)
+            return Pair(column, "derain", image, image, clean, clean)
+
+    for tile_px, expected in ((None, {(300, 300), (301, 301)}), (256, None)):
+        seen.clear()
+        ruled = spec.protocol.model_copy(update={"tile_px": tile_px})
+        scoring = Scoring(
+            spec.model_copy(update={"protocol": ruled}), resolve_metrics(["psnr_rgb"])
+        )
+        results = list(evaluate(subject, Pairs(), scoring))
+        assert len(results) == 2
+        if expected is not None:
+            assert set(seen) == expected
+        else:
+            assert (300, 300) in seen
+            assert (301, 301) not in seen
+            assert len(seen) > 3

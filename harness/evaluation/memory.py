@@ -78,9 +78,9 @@ class MemoryGuard:
             return
         raise RunError(
             f"image {name} has {width}x{height} pixels and takes about {needed / 1e9:.1f} GB to "
-            f"restore, too much where {free / 1e9:.1f} GB are free; test the centre of each image "
-            "alone, with test.centre_px in a recipe of your own (--recipe FILE), or use another "
-            "--device"
+            f"restore, too much where {free / 1e9:.1f} GB are free; restore large images in tiles "
+            "with --tile-large-images, test the centre of each image alone, with test.centre_px "
+            "in a recipe of your own (--recipe FILE), or use another --device"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +76,8 @@ def _files_of(given: str | Path, output: Path) -> list[tuple[Path, Path]]:
 
 def _files_of_pattern(pattern: str, output: Path) -> list[tuple[Path, Path]]:
     found: list[tuple[Path, Path]] = []
-    for name in sorted(glob.glob(pattern, recursive=True)):
-        path = Path(name)
+    anchor = Path(Path(pattern).anchor or ".")
+    for path in sorted(anchor.glob(str(Path(pattern).relative_to(Path(pattern).anchor)))):
         if path.is_file() and path.suffix.lower() in SUFFIXES and not _is_below(path, output):
             found.append((path, Path(path.name)))
     if not found:

@@ -30,6 +30,7 @@ from harness.evaluation.tiling import (
     Tiling,
     as_unit,
     least_side_px,
+    restore_tiled,
     restored_rows,
     tiling_within,
 )
@@ -183,6 +184,23 @@ def restore_pixels(
     return RestoredImage(restored, tiling.count(*pixels.shape[:2]), tiling, seams, choice)
 
 
+def restore_large(restorer: Restorer, image: Float, task: str, tile_px: int) -> Float:
+    """Restore a test image (H, W, 3) in tiles, under one choice of prompts.
+
+    The result is that of :func:`~harness.evaluation.restore.restore_image` where the network sees
+    no more than a tile.
+    """
+    labels = (task,) if restorer.needs_task_labels else None
+    method = restorer.prompted
+    choice = None
+    if method is not None:
+        choice = choose_on_crops(method, image, labels, restorer.device)
+    restore = _restore_under(restorer, labels, choice)
+    restored, _ = restore_tiled(restore, image, Tiling(tile_px, tile_px))
+    # As of a whole image: one value that is not finite leaves it without a score.
+    return restored if np.isfinite(restored).all() else np.full_like(restored, np.nan)
+
+
 def _choice(
     restorer: Restorer,
     pixels: Pixels,
@@ -289,14 +307,14 @@ def tiles_sentence(restored: RestoredImage) -> str:
     if tiling is None:
         return ""
     seams = restored.seams
+    side = f"{tiling.width_px}x{tiling.height_px}"
     text = (
-        f"{restored.tiles} tiles of up to {tiling.width_px}x{tiling.height_px} pixels, which differ "
-        f"by {seams.mean:.3f} grey levels on average and {seams.largest:.2f} at most where they "
-        f"meet, before blending"
+        f"{restored.tiles} tiles of up to {side} pixels, which differ by {seams.mean:.3f} grey "
+        f"levels on average and {seams.largest:.2f} at most where they meet, before blending"
     )
     if seams.largest < SEAM_LEVELS:
         return text
     return (
-        f"{text}: the network sees more than a tile (global pooling, or attention over all pixels), "
-        "so values depend on how the image is cut; larger tiles (--memory) differ less"
+        f"{text}: the network sees more than a tile (global pooling, or attention over all "
+        "pixels), so values depend on how the image is cut; larger tiles (--memory) differ less"
     )

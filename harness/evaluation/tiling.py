@@ -185,8 +185,8 @@ def restore_tiled(restore: Restore, image: Float, tiling: Tiling) -> tuple[Float
 
 def as_unit(values: Stored) -> Float:
     """Return values of a file as float32 in [0, 1]; floats as they are, contiguous."""
-    if np.issubdtype(values.dtype, np.integer):
-        most = np.float32(np.iinfo(values.dtype).max)
+    if values.dtype != np.float32:
+        most = np.float32(255 if values.dtype == np.uint8 else 65535)
         return np.divide(values, most, dtype=np.float32)
     return np.ascontiguousarray(values, dtype=np.float32)
 

@@ -63,7 +63,7 @@ class Limits:
     megapixels: float
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """What is answered instead of a result: a status and a sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -92,7 +92,9 @@ def make_app(jobs: Jobs, limits: Limits, hosts: Sequence[str]) -> Starlette:
         Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
         Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
     ]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={_Refusal: _refused})
+    return Starlette(
+        routes=routes, middleware=middleware, exception_handlers={_RefusedError: _refused}
+    )
 
 
 async def _with_headers(
@@ -104,7 +106,7 @@ async def _with_headers(
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, _Refusal)
+    assert isinstance(error, _RefusedError)
     return JSONResponse({"error": str(error)}, error.status)
 
 
@@ -143,15 +145,15 @@ def _methods(jobs: Jobs, limits: Limits) -> Endpoint:
 def _submit(jobs: Jobs, limits: Limits) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         if _OWN_HEADER not in request.headers:
-            raise _Refusal(403, "images are accepted from this page alone")
+            raise _RefusedError(403, "images are accepted from this page alone")
         method = request.query_params.get("method", "")
         prompt = request.query_params.get("prompt", "")
         try:
             check_choice(jobs.restorers, method, prompt)
         except HarnessError as error:
-            raise _Refusal(400, str(error)) from error
+            raise _RefusedError(400, str(error)) from error
         if jobs.is_full():
-            raise _Refusal(503, "too many images wait already; try again when one is done")
+            raise _RefusedError(503, "too many images wait already; try again when one is done")
         folder = jobs.new_folder()
         upload = folder / "upload"
         await _receive(request, upload, limits)
@@ -177,16 +179,16 @@ async def _receive(request: Request, upload: Path, limits: Limits) -> None:
     sentence = f"the file has more than {limits.megabytes:g} MB, the most that is accepted"
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > most:
-        raise _Refusal(413, sentence)
+        raise _RefusedError(413, sentence)
     received = 0
     with upload.open("wb") as file:
         async for part in request.stream():
             received += len(part)
             if received > most:
-                raise _Refusal(413, sentence)
+                raise _RefusedError(413, sentence)
             file.write(part)
     if not received:
-        raise _Refusal(400, "the file is empty; choose an image")
+        raise _RefusedError(400, "the file is empty; choose an image")
 
 
 def _kind(upload: Path, limits: Limits) -> tuple[int, int, str]:
@@ -196,12 +198,12 @@ def _kind(upload: Path, limits: Limits) -> tuple[int, int, str]:
         height, width, suffix = image_kind(upload)
     except HarnessError as error:
         sentence = str(error).replace(f"image {upload}", "the file")
-        raise _Refusal(415, sentence) from error
+        raise _RefusedError(415, sentence) from error
     if height * width > limits.megapixels * _PX_PER_MEGAPIXEL:
-        raise _Refusal(
+        raise _RefusedError(
             413,
-            f"the image has {width}x{height} pixels, more than the {limits.megapixels:g} megapixels "
-            "that are accepted; use python -m harness restore",
+            f"the image has {width}x{height} pixels, more than the {limits.megapixels:g} "
+            "megapixels that are accepted; use python -m harness restore",
         )
     return height, width, suffix
 
@@ -216,7 +218,7 @@ def _stem(name: str) -> str:
 def _job(jobs: Jobs, request: Request) -> Job:
     job = jobs.get(request.path_params["id"])
     if job is None:
-        raise _Refusal(404, "this restoration is not known any more; restore the image again")
+        raise _RefusedError(404, "this restoration is not known any more; restore the image again")
     return job
 
 
@@ -241,7 +243,7 @@ def _image(jobs: Jobs) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         job, which = _job(jobs, request), request.path_params["which"]
         if job.state != "done" or which not in {"before.png", "after.png", "result"}:
-            raise _Refusal(404, "there is no such image")
+            raise _RefusedError(404, "there is no such image")
         if which == "result":
             return FileResponse(job.result, filename=job.name)
         return FileResponse(job.preview(which.removesuffix(".png")), media_type="image/png")

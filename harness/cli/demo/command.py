@@ -34,16 +34,23 @@ class PageFlags:
     max_megapixels: Annotated[float, typer.Option(help="Largest image.")] = 30.0
 
 
+@dataclass(frozen=True)
+class ComputeFlags:
+    """What restoring may use."""
+
+    memory: Annotated[
+        float | None, typer.Option(help="Memory to take in GB; without it half of what is free.")
+    ] = None
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
+    threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None
+
+
 def demo(
     run: Annotated[list[str], typer.Option("--run", help="Run in --out; repeatable.")],
     page: PageFlags,
+    compute: ComputeFlags,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("results/runs"),
-    memory: Annotated[
-        float | None, typer.Option(help="Memory to take in GB; without it half of what is free.")
-    ] = None,
     plugin: Plugins = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None,
 ) -> None:
     """Open a local web page: drop an image, choose a method, compare before and after."""
     from harness.api import RestoreRequest
@@ -53,12 +60,12 @@ def demo(
         inputs=(),
         output=Path(),
         out=out,
-        memory_gb=memory,
+        memory_gb=compute.memory,
         plugins=tuple(plugin or ()),
-        device=device,
-        threads=threads,
+        device=compute.device,
+        threads=compute.threads,
     )
-    listening = _bound(page.host, page.port)
+    listening = bound_socket(page.host, page.port)
     try:
         _serve(_opened(run, request), request, page, listening)
     finally:
@@ -81,7 +88,7 @@ def _require_packages() -> None:
         )
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound_socket(host: str, port: int) -> socket.socket:
     """Return a socket that is bound to an address.
 
     Raises:
@@ -113,7 +120,8 @@ def _opened(runs: list[str], request: RestoreRequest) -> dict[str, Any]:
     return restorers
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -128,7 +136,7 @@ def _serve(
     from harness.cli.demo.app import Limits, make_app
     from harness.cli.demo.jobs import Jobs
 
-    is_local = _is_loopback(page.host)
+    is_local = is_loopback(page.host)
     if not is_local:
         print(
             f"warning: --host {page.host} lets everyone who reaches this machine upload images and "

@@ -1,13 +1,11 @@
 """Writing restored images with the metadata of their originals.
 
-| format | bits | alpha | metadata |
-| --- | --- | --- | --- |
-| PNG | 8, 16 | yes | colour space, EXIF, XMP, texts, resolution |
-| JPEG | 8, quality 95 and full colour resolution unless asked otherwise | no | profile, EXIF, XMP,
-  IPTC, comment, resolution |
-| TIFF | 8, 16, deflate | yes | profile, EXIF, XMP, resolution |
-| WebP | 8, lossless | yes | profile, EXIF, XMP |
-| BMP, PPM | 8; PPM 16 too | no | none |
+- PNG: 8 and 16 bits, alpha; colour space, EXIF, XMP, texts, resolution.
+- JPEG: 8 bits, quality 95 and full colour resolution unless asked otherwise; profile, EXIF, XMP,
+  IPTC, comment, resolution.
+- TIFF: 8 and 16 bits, alpha, deflate; profile, EXIF, XMP, resolution.
+- WebP: 8 bits, alpha, lossless; profile, EXIF, XMP.
+- BMP and PPM: 8 bits, PPM 16 too; no metadata.
 """
 
 from __future__ import annotations
@@ -120,8 +118,9 @@ def encoded(image: ImageFile, into: OutputFormat, quality: int = JPEG_QUALITY) -
 
 
 def preview(image: ImageFile) -> bytes:
-    """Return an image as a PNG file of 8 bits with its colour profile and without other metadata."""
-    pixels, alpha = image.pixels, image.alpha
+    """Return an image as a PNG file of 8 bits, with its colour profile alone as metadata."""
+    pixels: Any = image.pixels
+    alpha: Any = image.alpha
     if image.is_deep:
         pixels = (pixels >> 8).astype(np.uint8)
         alpha = None if alpha is None else (alpha >> 8).astype(np.uint8)

@@ -68,6 +68,11 @@ function choose(file) {
   show("chosen", file ? `Chosen: ${file.name || "pasted image"}` : "");
 }
 
+function instead(file) {
+  at("file").value = "";
+  choose(file);
+}
+
 function fail(error) {
   show("status", "");
   at("progress").hidden = true;
@@ -109,6 +114,11 @@ async function present(id, job) {
     loaded(at("before"), `/jobs/${id}/before.png`),
     loaded(at("after"), `/jobs/${id}/after.png`),
   ]);
+  const { naturalWidth, naturalHeight } = at("after");
+  // The whole image fits into the window, so that both ends of it are compared at once.
+  for (const part of [at("compare"), at("sides")]) {
+    part.style.maxWidth = `calc(85vh * ${naturalWidth / naturalHeight})`;
+  }
   const link = at("download");
   link.href = `/jobs/${id}/result`;
   link.download = job.name;
@@ -168,7 +178,7 @@ function drop(event) {
   at("drop").classList.remove("over");
   const file = event.dataTransfer.files[0];
   if (file) {
-    choose(file);
+    instead(file);
   }
 }
 
@@ -187,7 +197,7 @@ document.addEventListener("drop", drop);
 document.addEventListener("paste", (event) => {
   const file = event.clipboardData.files[0];
   if (file) {
-    choose(file);
+    instead(file);
   }
 });
 slide();
