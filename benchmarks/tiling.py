@@ -27,8 +27,8 @@ from harness.execution.restorers import RestorerRequest, open_restorer
 from harness.method import Prompted
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "flower")
-TILES_PX = (256, 384, 512, 768)
-WHOLE = (1152, 1024)
+TILES_PX = (256, 384, 512)
+WHOLE = (896, 768)
 _NO_LIMIT = 10**12
 
 

@@ -131,8 +131,9 @@ def preview(image: ImageFile) -> bytes:
 def as_grey(pixels: Pixels) -> Pixels:
     """Return the luma (H, W) of RGB (H, W, 3), by the weights of ITU-R BT.601."""
     luma = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    grey: Pixels = np.rint(luma).astype(pixels.dtype)
-    return grey
+    if pixels.dtype == np.uint8:
+        return np.rint(luma).astype(np.uint8)
+    return np.rint(luma).astype(np.uint16)
 
 
 def _channels(image: ImageFile, into: OutputFormat) -> NDArray[Any]:
