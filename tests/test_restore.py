@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -20,13 +22,16 @@ import harness
 from harness.config.errors import UsageError
 from harness.data.images.image_file import read_image_file
 from harness.data.images.write import FORMATS, encoded, format_of_suffix, output_format
+from harness.evaluation.memory import MemoryBudget
 from harness.evaluation.prompt_choice import LevelChoice, PromptChoice, choice_of_task
 from harness.evaluation.restore_paths import plan_files
+from harness.evaluation.restorer import Restorer, TilingOptions, restore_pixels
 from harness.execution.execute import execute
 from harness.execution.process import Worker
 from harness.execution.restorers import RestorerRequest, find_run, open_restorer
 from harness.store.files import read_json
 from tests.conftest import Run
+from tests.networks import TASKS, build_tiny
 from tests.plans import quick_plan
 
 RNG = np.random.default_rng(11)
@@ -135,11 +140,11 @@ def test_xmp_text_resolution_and_iptc_stay(tmp_path: Path) -> None:
             assert b'tiff:Orientation="1"' in found.info["xmp"]
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("suffix", "channels"),
+    [*itertools.product(["png", "tif"], [1, 3, 4]), ("ppm", 1), ("ppm", 3)],
+)
 def test_sixteen_bits_stay(tmp_path: Path, suffix: str, channels: int) -> None:
-    if suffix == "ppm" and channels == 4:
-        pytest.skip("PPM holds no alpha")
     deep = RNG.integers(0, 65536, (9, 7, channels), dtype=np.uint16)
     stored = deep[..., [2, 1, 0, 3][:channels]] if channels > 1 else deep[..., 0]
     name = "a.pgm" if (suffix, channels) == ("ppm", 1) else f"a.{suffix}"
@@ -437,3 +442,19 @@ def test_large_images_are_restored_in_tiles_that_are_said(
     printed = restore("--input", str(tmp_path / "in"), "--tile-px", "192")
     assert "tiles of up to 192x192 pixels, which differ by 0.000" in printed.stdout
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out/a.png")), pixels)
+
+
+@pytest.mark.parametrize("name", ["explicit", "oracle"])
+def test_where_no_router_chooses_a_task_has_its_prompt(name: str) -> None:
+    method = build_tiny(name)
+    restorer = Restorer(method.eval(), name, TASKS, name == "oracle", torch.device("cpu"))
+    pixels = RNG.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    options = TilingOptions(MemoryBudget(restorer.device))
+    assert restorer.task_choices == TASKS
+    if name == "oracle":
+        with pytest.raises(UsageError, match="needs the task of every image"):
+            restorer.check_task(None)
+    found = restore_pixels(restorer, pixels, "dehaze", options, lambda _: None)
+    assert found.choice is not None
+    for level in found.choice.levels.values():
+        assert level.weights == tuple(float(task == "dehaze") for task in TASKS)
