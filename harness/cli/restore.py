@@ -162,7 +162,7 @@ def _in_megapixels(count: Callable[[int, int], None]) -> Callable[[int, int], No
 def _print_line(file: RestoredFile, explain: bool) -> None:
     if file.state != "restored":
         return
-    print(f"{file.target}  {file.wall_s:.1f} s")
+    print(f"{file.target}  {file.wall_s:.1f} s", flush=True)
     for note in file.notes:
         print(f"  {file.source.name}: {note}")
     if explain and not file.prompts:
