@@ -49,7 +49,14 @@ from harness.planning.request import (
 )
 from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
-from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
+from harness.registry import (
+    MethodSpec,
+    OptionGroup,
+    catalogue,
+    find,
+    option_groups,
+    use_plugins,
+)
 from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
@@ -63,6 +70,7 @@ __all__ = [
     "EvaluationOverrides",
     "FolderScores",
     "MethodSpec",
+    "OptionGroup",
     "Plan",
     "Resources",
     "RestoreRequest",
@@ -97,6 +105,7 @@ __all__ = [
     "make_request",
     "methods_of",
     "opened_restorer",
+    "option_groups",
     "option_lines",
     "paper_table",
     "parse_years",
