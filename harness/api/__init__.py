@@ -106,7 +106,6 @@ __all__ = [
     "methods_of",
     "opened_restorer",
     "option_groups",
-    "option_lines",
     "paper_table",
     "parse_years",
     "plan",
