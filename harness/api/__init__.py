@@ -12,6 +12,15 @@ from harness.api.computing import check_resources, compute, evaluate, execute_ru
 from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.restoring import (
+    RestoreRequest,
+    image_kind,
+    opened_restorer,
+    restore,
+    restore_each,
+    restore_one,
+    write_preview,
+)
 from harness.api.results import (
     ablation_tables,
     check_study_names,
@@ -32,6 +41,7 @@ from harness.api.tuning import (
     tune,
     tuning_outcome,
 )
+from harness.evaluation.restored_file import RestoredFile
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.archiving import export_runs, import_runs, legacy_note
 from harness.execution.convert import Conversion, convert_checkpoint
@@ -79,6 +89,8 @@ __all__ = [
     "OptionGroup",
     "Plan",
     "Resources",
+    "RestoreRequest",
+    "RestoredFile",
     "RunOutcome",
     "RunRequest",
     "ScoringRequest",
@@ -106,6 +118,7 @@ __all__ = [
     "find",
     "how_to_compute",
     "image_cache_folder",
+    "image_kind",
     "import_runs",
     "is_anything_stored",
     "is_complete",
@@ -118,6 +131,7 @@ __all__ = [
     "make_request",
     "methods_of",
     "named_images",
+    "opened_restorer",
     "option_groups",
     "paper_table",
     "parse_years",
@@ -128,6 +142,9 @@ __all__ = [
     "raise_if_failed",
     "remove_image_cache",
     "remove_runs",
+    "restore",
+    "restore_each",
+    "restore_one",
     "run",
     "score",
     "score_with_progress",
@@ -142,4 +159,5 @@ __all__ = [
     "use_plugins",
     "validate_file",
     "write_comparison",
+    "write_preview",
 ]

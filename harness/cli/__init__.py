@@ -18,6 +18,7 @@ from harness.cli import (
     images,
     methods,
     plan,
+    restore,
     run,
     runs,
     score,
@@ -25,6 +26,7 @@ from harness.cli import (
     tune,
     validate,
 )
+from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
@@ -72,6 +74,8 @@ _SUBCOMMANDS = {
     "figure": figure.figure,
     "images": images.images,
     "convert": convert.convert,
+    "restore": restore.restore,
+    "demo": demo.demo,
     "score": score.score,
     "audit": audit.audit,
     "validate": validate.validate,

@@ -254,6 +254,14 @@ class EvaluationFlags:
             "ood-noise, colour-denoising, mio-strong, or a YAML file of your own."
         ),
     ] = None
+    tile_large_images: Annotated[
+        bool,
+        typer.Option(
+            "--tile-large-images",
+            help="Restore images of more than two megapixels in tiles of 1024 pixels, which takes "
+            "less memory; their results carry the id of another protocol.",
+        ),
+    ] = False
     probes: Annotated[
         bool,
         typer.Option(
@@ -269,6 +277,7 @@ class EvaluationFlags:
             "noise_rounding": self.noise_rounding,
             "noise_stream": self.noise_stream,
             "test_set": self.test_set,
+            "tile_large_images": self.tile_large_images or None,
         }
         given = {name: value for name, value in found.items() if value is not None}
         values: dict[str, Any] = {"evaluation": given} if given else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.computing import compute_missing
-from harness.cli.options import DataFlags, DryRun, RequestFlags, ResourceFlags
+from harness.cli.options import DataFlags, RequestFlags, ResourceFlags
 from harness.cli.output import print_written, terminal_width
 from harness.cli.requests import log_hashing, request_of
 
@@ -41,6 +41,8 @@ class BudgetFlags:
         ),
     ] = None
 
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the trials only.")] = False
+
     def budget(self) -> Budget:
         """Return the budget."""
         from harness.api import budget_of, split_names
@@ -54,7 +56,6 @@ def tune(
     request: RequestFlags,
     data: DataFlags,
     resources: ResourceFlags,
-    dry_run: DryRun = False,
 ) -> None:
     """Search learning rate, weight decay, patch, warm-up and the options of each method.
 
@@ -67,7 +68,7 @@ def tune(
     asked = request_of({}, request.config, request.values(), data.values())
     tuning = plan_tuning(asked, budget.budget(), log_hashing)
     asked_resources = resources.resources()
-    if dry_run:
+    if budget.dry_run:
         print(describe_tuning(tuning))
         return
     outcomes = compute_missing(tuning.plan, asked_resources)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
@@ -168,15 +168,20 @@ class EvaluationOverrides(Spec):
         protocol: protocols to score by, by name or YAML file; empty takes the setting's own. Each
             restored image is scored under all of them.
         noise_stream: ``keyed`` by image, or ``published``: one stream in the folder's order.
+        tile_large_images: restores images of more than two megapixels in tiles, which takes less
+            memory; their values carry the id of another protocol.
         test_set: an out-of-distribution test set, by name or YAML file, that is scored instead of
             the setting's own columns.
     """
+
+    added_later: ClassVar = ("tile_large_images",)
 
     noise_rounding: NoiseRounding | None = None
     crop_multiple: int | None = Field(default=None, ge=1)
     protocol: Annotated[tuple[str, ...], BeforeValidator(_protocols)] = ()
     noise_stream: Literal["keyed", "published"] = "keyed"
     test_set: str | None = None
+    tile_large_images: bool = False
 
 
 class CheckpointRequest(Spec):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
-from harness.data.images.arrays import Float, Image8
-
-Number = TypeVar("Number", bound=np.generic)
-
+from harness.data.images.arrays import Float, Image8, Number
 
 SYMMETRIES = {"dihedral": (0, 8), "dihedral-without-identity": (1, 8), "none": (0, 1)}
 """By augmentation, the first mode of :func:`turn` and the one after the last."""
