@@ -10,8 +10,10 @@ from methods.airnet import spec as airnet
 from methods.baselines import spec as baselines
 from methods.complexity import COMPLEXITY
 from methods.degraded_input import spec as degraded_input
+from methods.dfpir import spec as dfpir
 from methods.drsformer import spec as drsformer
 from methods.mioir import spec as mioir
+from methods.mirage import spec as mirage
 from methods.moceir import spec as moceir
 from methods.prompting.adapter_spec import with_adapter
 from methods.promptir import spec as promptir
@@ -28,6 +30,8 @@ _SPECS: tuple[MethodSpec, ...] = (
     *airnet.SPECS,
     *mioir.SPECS,
     *moceir.SPECS,
+    *mirage.SPECS,
+    *dfpir.SPECS,
     *baselines.SPECS,
 )
 

@@ -16,6 +16,8 @@ from methods.adair.network import AdaIR
 from methods.adair.spec import AdaIROptions
 from methods.airnet.network import AirNet
 from methods.airnet.spec import AirNetOptions
+from methods.dfpir.network import DFPIR
+from methods.dfpir.spec import DFPIROptions
 from methods.drsformer.network import DRSformer
 from methods.drsformer.spec import DRSformerOptions
 from methods.mioir.classifier import MiOIRClassifier
@@ -25,6 +27,8 @@ from methods.mioir.spec import (
     ExplicitPromptOptions,
     MiOIRClassifierOptions,
 )
+from methods.mirage.network import MIRAGE
+from methods.mirage.spec import MIRAGEOptions
 from methods.moceir.network import MoCEIR
 from methods.moceir.spec import MoCEIROptions
 from methods.promptir.network import PromptIR
@@ -44,13 +48,15 @@ NETWORKS = {
     "drsformer": lambda: DRSformer(DRSformerOptions()),
     "moceir": lambda: MoCEIR(MoCEIROptions()),
     "moceir_s": lambda: MoCEIR(MoCEIROptions(dim=32)),
+    "mirage": lambda: MIRAGE(MIRAGEOptions()),
+    "mirage_tiny": lambda: MIRAGE(MIRAGEOptions(dim=24, refinement_blocks=2)),
     "mioir_restormer_ap": lambda: AdaptivelyPrompted(AdaptivePromptOptions()),
 }
 # DRSformer selects the largest entries of its attention maps; two of them tie within fp32's
 # rounding, and machines that select different ones differ by 1.6e-4. In double precision there is
 # no such tie.
 IN_DOUBLE_PRECISION = {"drsformer"}
-OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier"}
+OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier", "dfpir"}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
 
@@ -123,6 +129,30 @@ def test_load_balancing_of_experts_equals_the_published_one(with_complexity: boo
         auxiliary = network.decode_with(features, as_is).auxiliary
     expected = figures["balance_loss"][f"with_complexity_{str(with_complexity).lower()}"]
     assert float(auxiliary["load_balancing"]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mirage", "mirage_tiny"])
+def test_contrast_of_covariances_equals_the_published_one(name: str) -> None:
+    figures, network = load(name), NETWORKS[name]()
+    seed_weights(network, figures["seed"])
+    images = seeded_input([4, 3, 64, 64], figures["seed"])
+    expected = figures["contrastive_loss"]
+    with torch.no_grad():
+        for training, key in ((False, "eval"), (True, "train_without_drop_path")):
+            features = network.train(training).encode(images)
+            reduced = network.decode_with_latent(features)[1]
+            loss = network.contrast(features, reduced)
+            assert float(loss) == pytest.approx(expected[key], rel=1e-5)
+
+
+def test_guided_restorer_equals_the_published_one_under_its_text() -> None:
+    figures, network = load("dfpir"), DFPIR(DFPIROptions(), TASKS)
+    assert_same_state(network, figures, ours=("text_features",))
+    seed_weights(network, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    text = seeded_normal("text", [1, 512], figures["seed"]) / 512**0.5
+    with torch.no_grad():
+        assert_same_output(network.eval().restore_under(image, text), figures["output"])
 
 
 def test_explicitly_prompted_restormer_equals_the_published_one_under_its_map() -> None:
