@@ -81,7 +81,10 @@ class MethodSpec:
         insertion_points: names of the points where prompts can be inserted, from the deepest up,
             as in its network's ``insertion_channels``; empty where the network is not split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
-        host: spec of the network that this one's prompts were added to.
+        added_at: at which points of a host ``adapter`` adds this method.
+        fusion_points: names of the levels at which its decoder hands its features to ``fuse`` first
+            (see :class:`FusionHost`), from the deepest up; empty where it does not.
+        host: spec of the network that this one was added to.
         published: option values of the authors' checkpoints that differ from the defaults.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
@@ -116,6 +119,8 @@ class MethodSpec:
     needs_task_labels: bool = False
     insertion_points: tuple[str, ...] = ()
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
+    added_at: Literal["insertion_points", "fusion_points"] = "insertion_points"
+    fusion_points: tuple[str, ...] = ()
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
     views: Literal[1, 2] = 1
@@ -322,6 +327,20 @@ class PromptHost(Protocol):
 
     def decode_with(self, features: Any, insert: Insert) -> Decoded:
         """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
+        ...
+
+
+@runtime_checkable
+class FusionHost(Protocol):
+    """A network whose decoder hands its features to ``fuse`` at each level, before all else there.
+
+    ``fuse`` returns them as they are unless another method replaces it.
+    """
+
+    fuse: Insert
+
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
+        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included."""
         ...
 
 

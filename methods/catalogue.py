@@ -18,6 +18,7 @@ from methods.moceir import spec as moceir
 from methods.prompting.adapter_spec import with_adapter
 from methods.promptir import spec as promptir
 from methods.restormer import spec as restormer
+from methods.sipl import spec as sipl
 from methods.task_classifier import spec as task_classifier
 
 _SPECS: tuple[MethodSpec, ...] = (
@@ -32,6 +33,7 @@ _SPECS: tuple[MethodSpec, ...] = (
     *moceir.SPECS,
     *mirage.SPECS,
     *dfpir.SPECS,
+    *sipl.SPECS,
     *baselines.SPECS,
 )
 
@@ -59,5 +61,5 @@ def _complete(spec: MethodSpec) -> MethodSpec:
 METHODS: dict[str, MethodSpec] = {spec.name: _complete(spec) for spec in _SPECS}
 """The built-in methods by name, in the order in which they are listed."""
 
-ALIASES: dict[str, str] = {"promptir+cpl": "cpl"}
+ALIASES: dict[str, str] = {"promptir+cpl": "cpl", "promptir+sipl": "sipl"}
 """Other names of built-in methods."""

@@ -36,6 +36,7 @@ COMPLEXITY: dict[str, Complexity] = {
     "mirage": Complexity(9_678_983, 35.0e9),
     "mirage-tiny": Complexity(6_207_412, 21.3e9),
     "dfpir": Complexity(31_104_761, 158.8e9),
+    "sipl": Complexity(40_028_562, 870.8e9),
     "airnet": Complexity(8_930_313, 293.7e9),
     "mioir-ep": Complexity(26_736_063, 141.7e9),
     "mioir-ap": Complexity(26_572_666, 149.7e9),

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.method import BuildContext
+from harness.registry import find, instantiate, parse_options
 from methods.adair.frequency import FrequencyBlock
 from methods.adair.network import AdaIR
 from methods.adair.spec import AdaIROptions
@@ -56,7 +58,10 @@ NETWORKS = {
 # rounding, and machines that select different ones differ by 1.6e-4. In double precision there is
 # no such tie.
 IN_DOUBLE_PRECISION = {"drsformer"}
-OTHERWISE_TESTED = {"adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier", "dfpir"}
+OTHERWISE_TESTED = {
+    *("adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier", "dfpir"),
+    *("sipl", "sipl_adair"),
+}
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
 
@@ -153,6 +158,37 @@ def test_guided_restorer_equals_the_published_one_under_its_text() -> None:
     text = seeded_normal("text", [1, 512], figures["seed"]) / 512**0.5
     with torch.no_grad():
         assert_same_output(network.eval().restore_under(image, text), figures["output"])
+
+
+class _UnderPublishedNames(torch.nn.Module):
+    """A method with added parts whose host's keys stand without a prefix, as in its repository."""
+
+    def __init__(self, method: Any) -> None:
+        super().__init__()
+        self.method = method
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        state = self.method.state_dict()
+        return {key.removeprefix("host."): value for key, value in state.items()}
+
+    def load_state_dict(self, state: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.method.load_state_dict(self.method.adapt_state(state))
+
+
+@pytest.mark.parametrize(("name", "reference"), [("sipl", "sipl"), ("sipl_adair", "adair+sipl")])
+def test_self_improved_network_equals_the_published_one(name: str, reference: str) -> None:
+    figures, spec = load(name), find(reference).spec
+    options = parse_options(spec, {**spec.defaults, **spec.sizes["full"]})
+    network = instantiate(spec, BuildContext(options, TASKS, {})).eval()
+    published = _UnderPublishedNames(network)
+    assert_same_state(published, figures)
+    seed_weights(published, figures["seed"])
+    image = seeded_input(figures["input_shape"], figures["seed"])
+    with torch.no_grad():
+        plain = network.restore_once(image, None)
+        assert_same_output(plain, figures["output"])
+        guided = network.restore_once(image, None, network.privileged(plain))
+        assert_same_output(guided, figures["output_refined"])
 
 
 def test_explicitly_prompted_restormer_equals_the_published_one_under_its_map() -> None:

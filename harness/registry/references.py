@@ -21,6 +21,10 @@ from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_types import option_types, shown
 
 _SEQUENTIAL = "sequential"
+_LACKS = {
+    "insertion_points": "cannot be split into encoder and decoder",
+    "fusion_points": "has no decoder whose features can be fused with others",
+}
 _COMMA_HINT = "a comma inside an option's value is written ';', or the value stands in quotes"
 
 
@@ -119,7 +123,7 @@ def method_spec(name: str) -> MethodSpec:
 
 
 def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
-    """Return the spec of a network with another method's prompts."""
+    """Return the spec of a network with what another method adds to it."""
     host, addition = method_spec(host_name), method_spec(addition_name)
     if addition.adapter is None:
         able = [name for name, spec in known.specs.items() if spec.adapter is not None]
@@ -127,11 +131,11 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
             f"'{addition_name}' in '{host_name}+{addition_name}' cannot be added to a network; "
             f"{did_you_mean(addition_name, able)}"
         )
-    if not host.insertion_points:
-        able = [name for name, spec in known.specs.items() if spec.insertion_points]
+    if not getattr(host, addition.added_at):
+        able = [name for name, spec in known.specs.items() if getattr(spec, addition.added_at)]
         raise UsageError(
-            f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
-            f"to it; networks that can: {', '.join(able)}"
+            f"{host_name} {_LACKS[addition.added_at]}, so {addition.name} cannot be added to it; "
+            f"networks that can: {', '.join(able)}"
         )
     try:
         return addition.adapter(host)

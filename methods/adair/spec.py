@@ -59,6 +59,7 @@ SPECS: tuple[MethodSpec, ...] = (
         sizes=RESTORMER_SIZES,
         check=check_adair,
         insertion_points=LEVELS,
+        fusion_points=LEVELS,
         relative_cost=1.0,
         licence="MIT",
     ),

@@ -154,6 +154,7 @@ SPECS: tuple[MethodSpec, ...] = (
         objective="L1",
         source=_PROMPTIR,
         sizes=_PUBLISHED_SIZES,
+        fusion_points=LEVELS,
     ),
     _promptir(
         "explicit",
