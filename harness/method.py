@@ -84,7 +84,9 @@ class MethodSpec:
         added_at: at which points of a host ``adapter`` adds this method.
         fusion_points: names of the levels at which its decoder hands its features to ``fuse`` first
             (see :class:`FusionHost`), from the deepest up; empty where it does not.
-        host: spec of the network that this one was added to.
+        has_decoder_levels: whether its network names in ``decoder_levels`` the modules that end a
+            level of its decoder (see :class:`HasDecoderLevels`), which a pre-training can read.
+        host: spec of the network that this one was added to, or of the method that it pre-trains.
         published: option values of the authors' checkpoints that differ from the defaults.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
@@ -121,6 +123,7 @@ class MethodSpec:
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
     added_at: Literal["insertion_points", "fusion_points"] = "insertion_points"
     fusion_points: tuple[str, ...] = ()
+    has_decoder_levels: bool = False
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
     views: Literal[1, 2] = 1
@@ -341,6 +344,33 @@ class FusionHost(Protocol):
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
         """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included."""
+        ...
+
+
+@runtime_checkable
+class HasDecoderLevels(Protocol):
+    """A network that names the modules which end a level of its decoder, the finest first.
+
+    Their outputs are (N, C, H, W), each of half the side of the one before, or all are
+    (N, pixels, C) of one square map.
+    """
+
+    decoder_levels: tuple[str, ...]
+
+
+@runtime_checkable
+class KeepsTrainingState(Protocol):
+    """A method with parts that serve its training alone.
+
+    Checkpoints of a training hold them; weights, which ``state_dict`` returns, do not.
+    """
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Return all of the state that an unfinished training goes on from."""
+        ...
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load what ``training_state`` returned."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from harness.method import MethodSpec
@@ -9,6 +10,7 @@ from methods.adair import spec as adair
 from methods.airnet import spec as airnet
 from methods.baselines import spec as baselines
 from methods.complexity import COMPLEXITY
+from methods.dcpt.spec import pretrain
 from methods.degraded_input import spec as degraded_input
 from methods.dfpir import spec as dfpir
 from methods.drsformer import spec as drsformer
@@ -63,3 +65,6 @@ METHODS: dict[str, MethodSpec] = {spec.name: _complete(spec) for spec in _SPECS}
 
 ALIASES: dict[str, str] = {"promptir+cpl": "cpl", "promptir+sipl": "sipl"}
 """Other names of built-in methods."""
+
+PRETRAININGS: dict[str, Callable[[MethodSpec], MethodSpec]] = {"dcpt": pretrain}
+"""Stages of pre-training, ``name@dcpt``: each makes the spec of a method that begins with it."""

@@ -91,6 +91,7 @@ class RestormerBackbone(nn.Module):
     """
 
     size_multiple = 8
+    decoder_levels = ("decoder_level1", "decoder_level2", "decoder_level3")
     up4_3: nn.Module
     reduce_chan_level3: nn.Module
     fuse: Insert = staticmethod(as_is)

@@ -18,6 +18,7 @@ from methods.adair.network import AdaIR
 from methods.adair.spec import AdaIROptions
 from methods.airnet.network import AirNet
 from methods.airnet.spec import AirNetOptions
+from methods.dcpt.head import DegradationHead
 from methods.dfpir.network import DFPIR
 from methods.dfpir.spec import DFPIROptions
 from methods.drsformer.network import DRSformer
@@ -60,7 +61,7 @@ NETWORKS = {
 IN_DOUBLE_PRECISION = {"drsformer"}
 OTHERWISE_TESTED = {
     *("adair_fre3", "airnet", "mioir_restormer_ep", "mioir_classifier", "dfpir"),
-    *("sipl", "sipl_adair"),
+    *("sipl", "sipl_adair", "dcpt"),
 }
 MIOIR_TASKS = ("blur", "noise", "jpeg", "rain", "haze", "dark", "sr")
 
@@ -189,6 +190,34 @@ def test_self_improved_network_equals_the_published_one(name: str, reference: st
         assert_same_output(plain, figures["output"])
         guided = network.restore_once(image, None, network.privileged(plain))
         assert_same_output(guided, figures["output_refined"])
+
+
+def _features(shapes: list[list[int]], seed: int) -> list[Tensor]:
+    features = []
+    for number, shape in enumerate(shapes):
+        features.append(seeded_normal(f"feature{number}", shape, seed))
+    return features
+
+
+def test_degradation_head_equals_the_published_one() -> None:
+    figures = load("dcpt")
+    head = DegradationHead([64, 128, 256, 512], blocks=2, classes=5)
+    assert_same_state(head, figures)
+    seed_weights(head, figures["seed"])
+    with torch.no_grad():
+        found = head.eval()(_features(figures["input_shape"], figures["seed"]))
+    torch.testing.assert_close(found, torch.tensor(figures["output"]["values"]), rtol=1e-4, atol=0)
+
+
+def test_degradation_head_of_tokens_equals_the_published_one() -> None:
+    figures = load("dcpt")
+    tokens, seed = figures["tokens"], figures["seed"]
+    head = DegradationHead([180, 180, 180], blocks=2, classes=5, tokens=True)
+    assert sum(p.numel() for p in head.parameters()) == tokens["parameters"]
+    seed_weights(head, seed)
+    with torch.no_grad():
+        found = head.eval()(_features(tokens["input_shape"], seed))
+    torch.testing.assert_close(found, torch.tensor(tokens["output"]["values"]), rtol=1e-4, atol=0)
 
 
 def test_explicitly_prompted_restormer_equals_the_published_one_under_its_map() -> None:

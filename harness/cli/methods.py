@@ -44,6 +44,7 @@ def _list_all() -> None:
     lines = [_line(spec) for spec in specs]
     print(tabulate(lines, headers=_HEADS, maxcolwidths=list(_WIDTHS), disable_numparse=True))
     print("name+cpl (or +spm, +cpr, …) adds prompts; name@sequential learns task by task")
+    print("name+sipl adds guidance by its own restoration; name@dcpt pre-trains by classification")
     for other, target in known.aliases.items():
         print(f"{other} is {target}")
     for spec in specs:

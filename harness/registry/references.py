@@ -1,9 +1,10 @@
-"""References to methods: ``name[+addition][@sequential][:option=value]*``.
+"""References to methods: ``name[+addition][@pretraining][@sequential][:option=value]*``.
 
 A reference carries its options, so that variants of one method are rows of one table.
 A value that holds ``:name=`` stands in quotes; other colons and all commas may be part of a value.
-``host+addition`` adds the prompts of one method to the network of another, and
-``name@sequential`` learns the tasks one kind of degradation after the other.
+``host+addition`` adds the prompts of one method to the network of another, ``name@pretraining``
+trains it otherwise first, and ``name@sequential`` learns the tasks one kind of degradation after
+the other.
 """
 
 from __future__ import annotations
@@ -73,19 +74,23 @@ def find(reference: str) -> MethodChoice:
     """
     whole, colon, options = (part.strip() for part in reference.partition(":"))
     settings = split_options(options) if colon else []
-    name, at, way = whole.partition("@")
-    if at and way != _SEQUENTIAL:
-        raise UsageError(
-            f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
-        )
+    name, sequential = _without_sequential(whole)
     spec = _spec_of_reference(name, reference)
     if spec.role == "auxiliary":
         raise _auxiliary_error(name, spec)
-    if at and not spec.trained:
+    if sequential and not spec.trained:
         raise UsageError(f"{spec.name} is not trained, so not in sequence either")
     overrides = _overrides(settings, reference)
-    identifier = _joined(spec.name + at + way, overrides)
-    return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=bool(at))
+    named = f"{spec.name}@{_SEQUENTIAL}" if sequential else spec.name
+    identifier = _joined(named, overrides)
+    return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=sequential)
+
+
+def _without_sequential(whole: str) -> tuple[str, bool]:
+    """Return a reference without ``@sequential``, and whether it had it."""
+    name, *ways = whole.split("@")
+    others = [way for way in ways if way != _SEQUENTIAL]
+    return "@".join([name, *others]), len(others) < len(ways)
 
 
 def _spec_of_reference(name: str, reference: str) -> MethodSpec:
@@ -104,7 +109,7 @@ def auxiliary_method(name: str) -> MethodChoice:
 
 
 def method_spec(name: str) -> MethodSpec:
-    """Return the spec of ``name``, or of ``host+addition``.
+    """Return the spec of ``name``, of ``host+addition``, or of either ``@pretraining``.
 
     Raises:
         UsageError: no such method, a broken plug-in, or a network that cannot be split.
@@ -115,6 +120,9 @@ def method_spec(name: str) -> MethodSpec:
         raise UsageError(f"method '{name}' cannot be used: {known.broken[asked]}")
     if asked in known.specs:
         return known.specs[asked]
+    first, at, way = asked.rpartition("@")
+    if at:
+        return _pretrained(first, way, known)
     host, plus, addition = asked.rpartition("+")
     if plus:
         return _added(host, addition, known)
@@ -145,6 +153,21 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
         raise UsageError(
             f"'{host_name}+{addition_name}' cannot be made: {reason_of(error)}"
         ) from error
+
+
+def _pretrained(name: str, way: str, known: Catalogue) -> MethodSpec:
+    """Return the spec of a method with a stage of pre-training before its own."""
+    if way not in known.pretrainings:
+        near = did_you_mean(way, [_SEQUENTIAL, *known.pretrainings])
+        raise UsageError(f"'@{way}' in '{name}@{way}' is unknown; {near}")
+    spec = method_spec(name)
+    if not spec.has_decoder_levels:
+        able = [other for other, found in known.specs.items() if found.has_decoder_levels]
+        raise UsageError(
+            f"{name} names no levels of a decoder, which '@{way}' reads; methods that do: "
+            f"{', '.join(able)}"
+        )
+    return known.pretrainings[way](spec)
 
 
 def _overrides(settings: list[str], reference: str) -> dict[str, str]:

@@ -60,6 +60,7 @@ SPECS: tuple[MethodSpec, ...] = (
         check=check_adair,
         insertion_points=LEVELS,
         fusion_points=LEVELS,
+        has_decoder_levels=True,
         relative_cost=1.0,
         licence="MIT",
     ),

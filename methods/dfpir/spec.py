@@ -62,6 +62,7 @@ SPECS: tuple[MethodSpec, ...] = (
         options=DFPIROptions,
         sizes=RESTORMER_SIZES,
         check=check_dfpir,
+        has_decoder_levels=True,
         role="reference",
         needs_task_labels=True,
         relative_cost=1.0,

@@ -82,6 +82,7 @@ def _mirage(name: str, label: str, **details: Any) -> MethodSpec:
         build="methods.mirage.network:build",
         options=MIRAGEOptions,
         check=check_mirage,
+        has_decoder_levels=True,
         licence="MIT",
         **details,
     )

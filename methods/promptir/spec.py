@@ -139,6 +139,7 @@ def _promptir(name: str, label: str, **details: Any) -> MethodSpec:
         "options": PromptIROptions,
         "check": _check_of(details.get("defaults", {}).get("chooser", "router")),
         "cost": relative_prompt_cost,
+        "has_decoder_levels": True,
         "sizes": _SIZES,
         "licence": "Academic Public License (non-commercial)",
     }

@@ -114,6 +114,7 @@ SPECS: tuple[MethodSpec, ...] = (
         check=check_restormer,
         insertion_points=LEVELS,
         fusion_points=LEVELS,
+        has_decoder_levels=True,
         relative_cost=0.8,
         licence="Academic Public License (non-commercial)",
     ),
