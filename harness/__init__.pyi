@@ -1,3 +1,4 @@
+from harness.api import compare as compare
 from harness.api import evaluate as evaluate
 from harness.api import load_results as load_results
 from harness.api import plan as plan

@@ -1,6 +1,6 @@
-"""The interface that a method satisfies, and the spec by which the registry knows it.
+"""The interface of a method, and the spec by which the registry knows it. Imports no torch.
 
-This module imports no torch: a network is imported only when a run is computed.
+What a network may offer beyond the interface is in harness/capabilities.py; methods import it here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from harness.capabilities import AdaptsState as AdaptsState
+from harness.capabilities import FusionHost as FusionHost
+from harness.capabilities import HasDecoderLevels as HasDecoderLevels
+from harness.capabilities import KeepsTrainingState as KeepsTrainingState
+from harness.capabilities import PromptHost as PromptHost
+from harness.capabilities import TaskClassifier as TaskClassifier
 
 if TYPE_CHECKING:
     import torch
@@ -74,12 +81,10 @@ class MethodSpec:
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
-        role: ``method`` is ranked in tables; ``reference`` is shown, never ranked;
-            ``auxiliary`` is trained for others and not shown.
+        role: ``method`` is ranked, ``reference`` is not; ``auxiliary`` is in no table.
         trained: whether there is anything to train.
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
-        insertion_points: names of the points where prompts can be inserted, from the deepest up,
-            as in its network's ``insertion_channels``; empty where the network is not split.
+        insertion_points: names in its network's ``insertion_channels``; empty without a split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         added_at: at which points of a host ``adapter`` adds this method.
         fusion_points: names of the levels at which its decoder hands its features to ``fuse`` first
@@ -88,6 +93,9 @@ class MethodSpec:
             level of its decoder (see :class:`HasDecoderLevels`), which a pre-training can read.
         host: spec of the network that this one was added to, or of the method that it pre-trains.
         published: option values of the authors' checkpoints that differ from the defaults.
+        released: options that keep the value of the authors' release, with what it holds.
+        chosen: options that nothing public settles, with the reason for their default here.
+        extended_by: method of this project that has other values of the released options.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
@@ -126,6 +134,9 @@ class MethodSpec:
     has_decoder_levels: bool = False
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    released: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    extended_by: str = ""
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
@@ -307,90 +318,3 @@ class Prompted(Protocol):
 
 Insert = Callable[[str, "Tensor"], "Tensor"]
 """Takes a level's name and its features (N, C, H, W); returns what replaces them, same shape."""
-
-
-@runtime_checkable
-class PromptHost(Protocol):
-    """A network without prompts that names its insertion points, so that CPL can be added to it.
-
-    ``insertion_channels`` gives the channels of the features at each insertion point, by the
-    point's name and from the deepest up.
-    """
-
-    insertion_channels: Mapping[str, int]
-
-    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
-
-        ``rng`` is given in training, for networks with noise of their own. The result has
-        ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of (N, C, H, W),
-        of which a shared router sees the first.
-        """
-        ...
-
-    def decode_with(self, features: Any, insert: Insert) -> Decoded:
-        """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
-        ...
-
-
-@runtime_checkable
-class FusionHost(Protocol):
-    """A network whose decoder hands its features to ``fuse`` at each level, before all else there.
-
-    ``fuse`` returns them as they are unless another method replaces it.
-    """
-
-    fuse: Insert
-
-    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included."""
-        ...
-
-
-@runtime_checkable
-class HasDecoderLevels(Protocol):
-    """A network that names the modules which end a level of its decoder, the finest first.
-
-    Their outputs are (N, C, H, W), each of half the side of the one before, or all are
-    (N, pixels, C) of one square map.
-    """
-
-    decoder_levels: tuple[str, ...]
-
-
-@runtime_checkable
-class KeepsTrainingState(Protocol):
-    """A method with parts that serve its training alone.
-
-    Checkpoints of a training hold them; weights, which ``state_dict`` returns, do not.
-    """
-
-    def training_state(self) -> dict[str, Tensor]:
-        """Return all of the state that an unfinished training goes on from."""
-        ...
-
-    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
-        """Load what ``training_state`` returned."""
-        ...
-
-
-@runtime_checkable
-class AdaptsState(Protocol):
-    """A method that reads state dicts which differ from its own in a known way."""
-
-    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return ``state`` under this module's keys, where the difference is understood.
-
-        Wrapping prefixes (``net.``, ``module.``) are gone already; what is not understood
-        stays, and is reported by the strict comparison that follows.
-        """
-        ...
-
-
-@runtime_checkable
-class TaskClassifier(Protocol):
-    """An auxiliary method that recognises the task of a degraded image."""
-
-    def classify(self, degraded: Tensor) -> Tensor:
-        """Return logits (N, tasks) for ``degraded`` (N, 3, H, W), tasks in the setting's order."""
-        ...

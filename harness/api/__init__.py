@@ -7,6 +7,7 @@ each function may be called again, in another process or on another day.
 The command line calls the functions of this package and nothing else.
 """
 
+from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
@@ -39,7 +40,14 @@ from harness.planning.request import (
 )
 from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
-from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
+from harness.registry import (
+    MethodSpec,
+    OptionGroup,
+    catalogue,
+    find,
+    option_groups,
+    use_plugins,
+)
 from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
@@ -53,6 +61,7 @@ __all__ = [
     "EvaluationOverrides",
     "FolderScores",
     "MethodSpec",
+    "OptionGroup",
     "Plan",
     "Resources",
     "RunOutcome",
@@ -66,6 +75,7 @@ __all__ = [
     "check_resources",
     "check_study_names",
     "check_table",
+    "compare",
     "compute",
     "convert_checkpoint",
     "describe",
@@ -83,7 +93,7 @@ __all__ = [
     "load_studies",
     "make_request",
     "methods_of",
-    "option_lines",
+    "option_groups",
     "paper_table",
     "parse_years",
     "plan",
@@ -103,4 +113,5 @@ __all__ = [
     "use_own_files",
     "use_plugins",
     "validate_file",
+    "write_comparison",
 ]

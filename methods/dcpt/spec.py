@@ -86,4 +86,5 @@ def pretrain(method: MethodSpec) -> MethodSpec:
         insertion_points=(),
         fusion_points=(),
         has_decoder_levels=False,
+        extended_by=method.extended_by and f"{method.extended_by}@dcpt",
     )
