@@ -1,4 +1,7 @@
-"""The interface of a method, and the spec by which the registry knows it. Imports no torch."""
+"""The interface of a method, and the spec by which the registry knows it. Imports no torch.
+
+What a network may offer beyond the interface stands in capabilities.py; methods import it here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from harness.method.capabilities import AdaptsState as AdaptsState
+from harness.method.capabilities import FusionHost as FusionHost
+from harness.method.capabilities import HasDecoderLevels as HasDecoderLevels
+from harness.method.capabilities import KeepsTrainingState as KeepsTrainingState
+from harness.method.capabilities import PreparesTraining as PreparesTraining
+from harness.method.capabilities import PromptHost as PromptHost
+from harness.method.capabilities import TaskClassifier as TaskClassifier
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +89,12 @@ class MethodSpec:
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
         insertion_points: as in its network's ``insertion_channels``; empty if it is not split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
-        host: spec of the network that this one's prompts were added to.
+        added_at: at which points of a host ``adapter`` adds this method.
+        fusion_points: names of the levels at which its decoder hands its features to ``fuse`` first
+            (see :class:`FusionHost`), from the deepest up; empty where it does not.
+        has_decoder_levels: whether its network names in ``decoder_levels`` the modules that end a
+            level of its decoder (see :class:`HasDecoderLevels`), which a pre-training can read.
+        host: spec of the network that this one was added to, or of the method that it pre-trains.
         published: option values of the authors' checkpoints that differ from the defaults.
         released: options that keep the value of the authors' release, with what it holds.
         chosen: options that nothing public settles, with the reason for their default here.
@@ -118,6 +134,9 @@ class MethodSpec:
     needs_task_labels: bool = False
     insertion_points: tuple[str, ...] = ()
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
+    added_at: Literal["insertion_points", "fusion_points"] = "insertion_points"
+    fusion_points: tuple[str, ...] = ()
+    has_decoder_levels: bool = False
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
     released: Mapping[str, str] = field(default_factory=dict)
@@ -299,55 +318,3 @@ class Prompted(Protocol):
 
 Insert = Callable[[str, "Tensor"], "Tensor"]
 """Takes a level's name and its features (N, C, H, W); returns what replaces them, same shape."""
-
-
-@runtime_checkable
-class PromptHost(Protocol):
-    """A network without prompts that names its insertion points, so that CPL can be added to it.
-
-    ``insertion_channels`` gives the channels at each insertion point, from the deepest up.
-    """
-
-    insertion_channels: Mapping[str, int]
-
-    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training.
-
-        The result has ``detach()``, ``repeat(count)`` along the batch, and ``maps()``, (N, C, H, W)
-        each, of which a shared router sees the first.
-        """
-        ...
-
-    def decode_with(self, features: Any, insert: Insert) -> Decoded:
-        """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
-        ...
-
-
-@runtime_checkable
-class PreparesTraining(Protocol):
-    """A method that needs more to be trained than to restore images."""
-
-    def prepare_training(self) -> None:
-        """Read what the losses alone need; raise :class:`OptionError` where it is not there."""
-
-
-@runtime_checkable
-class AdaptsState(Protocol):
-    """A method that reads state dicts which differ from its own in a known way."""
-
-    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return ``state`` under this module's keys, where the difference is understood.
-
-        Wrapping prefixes (``net.``, ``module.``) are gone already; what is not understood
-        stays, and is reported by the strict comparison that follows.
-        """
-        ...
-
-
-@runtime_checkable
-class TaskClassifier(Protocol):
-    """An auxiliary method that recognises the task of a degraded image."""
-
-    def classify(self, degraded: Tensor) -> Tensor:
-        """Return logits (N, tasks) for ``degraded`` (N, 3, H, W), tasks in the setting's order."""
-        ...
