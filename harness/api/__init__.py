@@ -8,6 +8,7 @@ The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
     ablation_tables,
@@ -75,12 +76,15 @@ __all__ = [
     "import_runs",
     "is_anything_stored",
     "is_complete",
+    "keep_images",
+    "kept_paths",
     "legacy_note",
     "load_plan",
     "load_results",
     "load_studies",
     "make_request",
     "methods_of",
+    "named_images",
     "option_lines",
     "paper_table",
     "plan",

@@ -11,8 +11,8 @@ import typer
 from harness.cli.computing import compute_missing, export_results, import_results
 from harness.cli.options import (
     ArchiveFlags,
+    ComputingFlags,
     DataFlags,
-    DryRun,
     ResourceFlags,
     SettingFlags,
 )
@@ -51,8 +51,8 @@ def ablate(
     request: SettingFlags,
     data: DataFlags,
     resources: ResourceFlags,
+    computing: ComputingFlags,
     archive: ArchiveFlags,
-    dry_run: DryRun = False,
 ) -> None:
     """Change one thing at a time, and print what it is worth, with its interval.
 
@@ -68,7 +68,13 @@ def ablate(
     )
     from harness.config.errors import UsageError
 
-    asked = request_of({"recipe": "ablation"}, request.config, request.values(), data.values())
+    asked = request_of(
+        {"recipe": "ablation"},
+        request.config,
+        request.values(),
+        data.values(),
+        computing.values(),
+    )
     chosen = load_studies(studies.study or ["topk", "negatives"], asked)
     plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
@@ -76,7 +82,7 @@ def ablate(
     check_study_names(chosen, plan, studies.shown_spread)
     import_results(plan, archive.import_)
     asked_resources = resources.resources(jobs=0)
-    if dry_run:
+    if computing.dry_run:
         print(describe(plan))
         return
     outcomes = compute_missing(plan, asked_resources)
