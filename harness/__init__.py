@@ -13,7 +13,8 @@ import importlib
 from typing import Any
 
 OFFERED = (
-    *("__version__", "evaluate", "keep_images", "load_results", "plan", "run", "score", "table"),
+    *("__version__", "evaluate", "keep_images", "load_results", "plan", "report", "run", "score"),
+    "table",
 )
 """Names that are loaded when they are first asked for."""
 

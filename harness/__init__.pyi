@@ -2,6 +2,7 @@ from harness.api import evaluate as evaluate
 from harness.api import keep_images as keep_images
 from harness.api import load_results as load_results
 from harness.api import plan as plan
+from harness.api import report as report
 from harness.api import run as run
 from harness.api import score as score
 from harness.api import table as table

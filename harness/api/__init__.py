@@ -10,6 +10,7 @@ The command line calls the functions of this package and nothing else.
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.reports import check_image_choice, report
 from harness.api.results import (
     ablation_tables,
     check_study_names,
@@ -62,6 +63,7 @@ __all__ = [
     "ablation_tables",
     "audit_report",
     "catalogue",
+    "check_image_choice",
     "check_resources",
     "check_study_names",
     "check_table",
@@ -93,6 +95,7 @@ __all__ = [
     "raise_if_failed",
     "remove_image_cache",
     "remove_runs",
+    "report",
     "run",
     "score",
     "score_with_progress",

@@ -7,7 +7,6 @@ that an earlier site had and this one has not are removed at the end.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from typing import Any
 from harness.config.errors import HarnessError, UsageError
 from harness.store.files import (
     check_writable,
-    file_name,
     make_folder,
     read_json_object,
     temporary_path,
@@ -29,7 +27,6 @@ from harness.store.files import (
 LISTING = "files.json"
 ASSETS = ("site.css", "site.js")
 _OWN_FOLDER = Path(__file__).parent
-_LONGEST_PART = 80
 
 
 @dataclass(frozen=True)
@@ -129,15 +126,6 @@ class SiteFolder:
             raise HarnessError(f"{self.path / name} would lie outside the site; remove links there")
         self.names[name] = None
         return self.path / name
-
-
-def safe_name(text: str) -> str:
-    """Return a name of a file for any text; different texts have different names."""
-    plain = file_name(text, _LONGEST_PART)
-    if plain == text:
-        return plain
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
-    return f"{plain}-{digest}"
 
 
 def data_script(name: str, content: Any) -> str:

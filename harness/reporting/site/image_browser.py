@@ -8,29 +8,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from harness.config.quoting import quoted_file_name
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.reporting.site.cases import Case, cases_of, shown_runs
-from harness.reporting.site.folder import SiteFolder, safe_name
+from harness.reporting.site.cases import Case, CaseKey, cases_of, shown_runs
+from harness.reporting.site.folder import SiteFolder
 from harness.reporting.site.overview import PlanSources
 from harness.reporting.site.pictures import thumbnail
+from harness.store.image_files import ImagePaths, image_paths
+
+PathOf = Callable[[str, str], Path]
+"""Returns where the image of a column and an image's name is kept; there need be no file."""
 
 OnImage = Callable[[int, int], None]
 """Receives how many images were written, and how many there are."""
-
-
-@dataclass(frozen=True)
-class ImageFiles:
-    """Where images are kept; there need be no file.
-
-    Attributes:
-        restored: path by run, column and image.
-        test: path by column, image and ``degraded`` or ``clean``.
-    """
-
-    restored: Callable[[Run, str, str], Path]
-    test: Callable[[str, str, str], Path]
 
 
 @dataclass(frozen=True)
@@ -41,11 +33,11 @@ class _Picture:
     """
 
     folder: str
-    path: Callable[[str, str], Path]
+    path: PathOf
 
 
 def browser_data(
-    plan: Plan, files: ImageFiles, site: SiteFolder, sources: PlanSources, on_image: OnImage
+    plan: Plan, site: SiteFolder, sources: PlanSources, on_image: OnImage
 ) -> dict[str, Any]:
     """Put images below the site, and return what the browser shows.
 
@@ -54,7 +46,7 @@ def browser_data(
     runs = shown_runs(plan)
     metrics = [metric_facts(name) for name in plan.metrics]
     cases = cases_of(plan)
-    pictures = _pictures(runs, files)
+    pictures = _pictures(runs)
     places = {column.name: place for place, column in enumerate(plan.shown_columns)}
     rows = []
     for done, case in enumerate(cases, start=1):
@@ -73,19 +65,25 @@ def browser_data(
     }
 
 
-def _pictures(runs: Sequence[Run], files: ImageFiles) -> list[_Picture]:
+def _pictures(runs: Sequence[Run]) -> list[_Picture]:
     """Return the degraded input, the ground truth, and the restored images, in this order."""
+    # The images of a pair are kept once for all runs, so any run finds them.
     found = [
-        _Picture("images/degraded", lambda column, image: files.test(column, image, "degraded")),
-        _Picture("images/clean", lambda column, image: files.test(column, image, "clean")),
+        _Picture("images/degraded", lambda *name: _kept(runs[0], name).degraded),
+        _Picture("images/clean", lambda *name: _kept(runs[0], name).clean),
     ]
     for run in _restoring(runs):
-        found.append(_Picture(_folder(run), _path_of(run, files)))
+        found.append(_Picture(_folder(run), _restored_of(run)))
     return found
 
 
-def _path_of(run: Run, files: ImageFiles) -> Callable[[str, str], Path]:
-    return lambda column, image: files.restored(run, column, image)
+def _restored_of(run: Run) -> PathOf:
+    return lambda *name: _kept(run, name).restored
+
+
+def _kept(run: Run, name: CaseKey) -> ImagePaths:
+    assert run.score is not None, "runs of a table are scored"
+    return image_paths(run.folder, run.score, *name)
 
 
 def _restoring(runs: Sequence[Run]) -> list[Run]:
@@ -99,13 +97,13 @@ def _is_input(run: Run) -> bool:
 
 
 def _folder(run: Run) -> str:
-    return f"images/restored/{safe_name(run.id)}"
+    return f"images/restored/{quoted_file_name(run.id)}"
 
 
 def _put(case: Case, pictures: Sequence[_Picture], site: SiteFolder) -> list[int]:
     """Put what is kept of a case below the site, and return which pictures these are."""
     present = []
-    name = f"{safe_name(case.column)}/{safe_name(case.image)}.png"
+    name = f"{quoted_file_name(case.column)}/{quoted_file_name(case.image)}.png"
     for place, picture in enumerate(pictures):
         path = picture.path(case.column, case.image)
         if path.is_file():
@@ -115,7 +113,7 @@ def _put(case: Case, pictures: Sequence[_Picture], site: SiteFolder) -> list[int
 
 
 def _put_thumbnail(case: Case, picture: _Picture, site: SiteFolder) -> None:
-    name = f"images/small/{safe_name(case.column)}/{safe_name(case.image)}.webp"
+    name = f"images/small/{quoted_file_name(case.column)}/{quoted_file_name(case.image)}.webp"
     site.make(picture.path(case.column, case.image), name, thumbnail)
 
 
@@ -137,7 +135,7 @@ def _case_row(
             value = case.values.get((run.method.id, metric.id))
             of_run.append(None if value is None else round(value, metric.decimals + 2))
         values.append(of_run)
-    return [column, case.image, quote(safe_name(case.image)), list(present), values]
+    return [column, case.image, quote(quoted_file_name(case.image)), list(present), values]
 
 
 def _columns(plan: Plan, sources: PlanSources) -> list[Mapping[str, Any]]:
@@ -147,7 +145,7 @@ def _columns(plan: Plan, sources: PlanSources) -> list[Mapping[str, Any]]:
             {
                 "name": column.name,
                 "label": f"{column.group} {column.label}".strip(),
-                "folder": quote(safe_name(column.name)),
+                "folder": quote(quoted_file_name(column.name)),
                 "source": sources.columns[column.name],
             }
         )

@@ -1,15 +1,11 @@
-"""Images below a site: linked or copied in a stable layout, with small ones to begin with."""
+"""Small images, which a page shows before anybody looks at a whole one."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-
-PathOf = Callable[[str, str], Path]
-"""Returns where the image of a column and an image's name is kept; there need be no file."""
 
 THUMBNAIL_PX = 240
 """The long side of a small image."""

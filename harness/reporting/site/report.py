@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from harness.reporting.benchmark_table import benchmark_table
 from harness.reporting.plan_text import incomplete_sentence
 from harness.reporting.site.curves import charts_of
 from harness.reporting.site.folder import SiteFolder, data_script
-from harness.reporting.site.image_browser import ImageFiles, browser_data
+from harness.reporting.site.image_browser import OnImage, browser_data
 from harness.reporting.site.matrices import run_probes
 from harness.reporting.site.overview import PlanSources, score_table
 from harness.reporting.site.rendering import page
@@ -29,9 +29,6 @@ PAGES = (
     ("references.html", "References"),
 )
 """Files of the report, and what the navigation calls them."""
-
-OnImage = Callable[[int, int], None]
-
 
 def no_image(done: int, total: int) -> None:
     """Receive how many images were written, and do nothing."""
@@ -69,18 +66,15 @@ class ReportWriter:
         return self.site.write(name, text)
 
 
-def write_report(
-    plan: Plan, folder: Path, files: ImageFiles, on_image: OnImage = no_image
-) -> list[Path]:
+def write_report(plan: Plan, folder: Path, on_image: OnImage = no_image) -> list[Path]:
     """Write the report of what is stored of a plan, and return the paths of its pages.
 
-    A second call updates the site: images that are there are not copied again, and files of
+    Images are those that are kept; the first page comes first. A second call updates the site: images that are there are not copied again, and files of
     results that are gone are removed. Pages are written last.
 
     Args:
         plan: what is shown.
         folder: of the site; it must not hold anything else.
-        files: where images are kept; those that are not there are not shown.
         on_image: receives how many test images were looked at.
 
     Raises:
@@ -103,7 +97,7 @@ def write_report(
         tables = [replace(tables[0], title="Benchmark")]
     writer = ReportWriter(plan, site, sources, parts[0][1])
     site.write_assets()
-    images = browser_data(plan, files, site, writer.plan_sources, on_image)
+    images = browser_data(plan, site, writer.plan_sources, on_image)
     site.write("data/images.js", data_script("images", images))
     site.write("data/sources.js", data_script("sources", sources.sections))
     notes = [*dict.fromkeys(warnings), incomplete_sentence(plan)]
