@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.config.quoting import quoted_file_name
+from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.site.cases import Case, CaseKey, cases_of, shown_runs
 from harness.reporting.site.folder import SiteFolder
 from harness.reporting.site.overview import PlanSources
-from harness.reporting.site.pictures import thumbnail
+from harness.reporting.site.pictures import size_px, thumbnail
 from harness.store.image_files import ImagePaths, image_paths
 
 PathOf = Callable[[str, str], Path]
@@ -51,9 +52,8 @@ def browser_data(
     rows = []
     for done, case in enumerate(cases, start=1):
         present = _put(case, pictures, site)
-        if present:
-            _put_thumbnail(case, pictures[present[0]], site)
-        rows.append(_case_row(case, places[case.column], runs, metrics, present))
+        row = _case_row(case, places[case.column], runs, metrics, present)
+        rows.append([*row, _put_thumbnail(case, pictures[present[0]], site) if present else None])
         on_image(done, len(cases))
     return {
         "columns": _columns(plan, sources),
@@ -112,9 +112,12 @@ def _put(case: Case, pictures: Sequence[_Picture], site: SiteFolder) -> list[int
     return present
 
 
-def _put_thumbnail(case: Case, picture: _Picture, site: SiteFolder) -> None:
+def _put_thumbnail(case: Case, picture: _Picture, site: SiteFolder) -> tuple[int, int]:
+    """Put a small image below the site, and return the size of the whole one."""
     name = f"images/small/{quoted_file_name(case.column)}/{quoted_file_name(case.image)}.webp"
-    site.make(picture.path(case.column, case.image), name, thumbnail)
+    path = picture.path(case.column, case.image)
+    site.make(path, name, thumbnail)
+    return size_px(path)
 
 
 def _case_row(
@@ -145,11 +148,19 @@ def _columns(plan: Plan, sources: PlanSources) -> list[Mapping[str, Any]]:
             {
                 "name": column.name,
                 "label": f"{column.group} {column.label}".strip(),
+                "short": _short_label(column, plan),
                 "folder": quote(quoted_file_name(column.name)),
                 "source": sources.columns[column.name],
             }
         )
     return found
+
+
+def _short_label(column: Column, plan: Plan) -> str:
+    """Return the label without its group, if no other column has the same."""
+    labels = [other.label for other in plan.shown_columns]
+    is_one = labels.count(column.label) == 1
+    return column.label if is_one else f"{column.group} {column.label}".strip()
 
 
 def _metric(metric: MetricFacts) -> Mapping[str, Any]:

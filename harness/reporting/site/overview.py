@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
+from harness.planning.run import Run
 from harness.published.tables import AVERAGE
 from harness.reporting.benchmark_table import BenchmarkTable, not_finite_note
 from harness.reporting.plan_summary import runs_by_method
@@ -21,6 +22,9 @@ from harness.reporting.site.score_table import (
 )
 from harness.reporting.site.sources import Sources, joined
 from harness.reporting.summary import Entry, MethodRow
+
+
+_COMMIT_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -111,4 +115,46 @@ def _score(entry: Entry, metric: MetricFacts, what: str, sections: str) -> Score
         spread="" if entry.spread is None else number_text(entry.spread, metric.decimals),
         rank=entry.rank,
         note="; ".join(notes),
+    )
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """What the overview says of a run; a dash stands for what is not stored or does not apply."""
+
+    id: str
+    label: str
+    seed: str
+    parameters: str
+    steps: str
+    training: str
+    weights: str
+    commit: str
+    sources: str
+
+
+def run_lines(plan: Plan, plan_sources: PlanSources) -> list[RunLine]:
+    """Return a line for each run of a plan that trains or has weights."""
+    lines = []
+    for method, runs in runs_by_method(plan).items():
+        for run, section in zip(runs, plan_sources.runs[method], strict=True):
+            if run.method.spec.trained:
+                lines.append(_run_line(run, section))
+    return lines
+
+
+def _run_line(run: Run, section: int) -> RunLine:
+    provenance = run.folder.read_provenance()
+    parameters, steps = provenance.get("parameters"), provenance.get("steps")
+    wall_s = provenance.get("wall_s")
+    return RunLine(
+        id=run.id,
+        label=run.method.label,
+        seed=str(run.train.seed),
+        parameters=f"{parameters:,}" if parameters else "–",
+        steps=f"{steps:,}" if steps else "–",
+        training=f"{wall_s / 60:.1f} min" if wall_s else "–",
+        weights=run.weights_id,
+        commit=str(provenance.get("git_commit") or "–")[:_COMMIT_DIGITS],
+        sources=joined([section]),
     )

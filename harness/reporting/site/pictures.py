@@ -13,6 +13,25 @@ THUMBNAIL_PX = 240
 _QUALITY = 72
 
 
+def size_px(path: Path) -> tuple[int, int]:
+    """Return width and height of an image from its header.
+
+    Raises:
+        HarnessError: the image cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError) as error:
+        raise HarnessError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"image {path} cannot be read ({error}); remove it, and run the same command again"
+
+
 def thumbnail(path: Path) -> bytes:
     """Return a small WebP of an image.
 
@@ -28,7 +47,5 @@ def thumbnail(path: Path) -> bytes:
             small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX, reducing_gap=2)
             small.save(content, "WEBP", quality=_QUALITY, method=2)
     except (OSError, ValueError, SyntaxError) as error:
-        raise HarnessError(
-            f"image {path} cannot be read ({error}); remove it, and run the same command again"
-        ) from error
+        raise HarnessError(_unreadable(path, error)) from error
     return content.getvalue()

@@ -16,7 +16,7 @@ from harness.reporting.site.curves import charts_of
 from harness.reporting.site.folder import SiteFolder, data_script
 from harness.reporting.site.image_browser import OnImage, browser_data
 from harness.reporting.site.matrices import run_probes
-from harness.reporting.site.overview import PlanSources, score_table
+from harness.reporting.site.overview import PlanSources, run_lines, score_table
 from harness.reporting.site.rendering import page
 from harness.reporting.site.sources import Sources
 from harness.reporting.site.used_works import used_works
@@ -120,5 +120,6 @@ def _write_pages(
         writer.page("references.html", "references.html.j2", works=works, without=without),
     ]
     writer.site.write("references.bib", "\n\n".join(work.bibtex for work in works) + "\n")
-    index = writer.page("index.html", "overview.html.j2", tables=tables, notes=notes)
+    runs = run_lines(plan, writer.plan_sources)
+    index = writer.page("index.html", "overview.html.j2", tables=tables, notes=notes, runs=runs)
     return [index, *pages]

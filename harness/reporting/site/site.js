@@ -193,7 +193,7 @@
 
     function option(value, label) { return make("option", label, { value }); }
     byId("column").append(option("", "all"), ...columns.map((column, place) => option(place, column.label)));
-    byId("of").append(option("", "mean over methods"));
+    byId("of").append(option("", "all methods"));
     sources.forEach((source, place) => { if (source.values !== null) byId("of").append(option(place, source.label)); });
     for (const id of ["left", "right"]) byId(id).append(...sources.map((source, place) => option(place, source.label)));
 
@@ -273,7 +273,7 @@
         seen.observe(image);
       }
       const shown = order === "range" ? `range ${text(entry.range, 0)}${unit(0)}` : `${text(entry.mean, 0)}${unit(0)}`;
-      link.append(thumb, make("span", item[1], { class: "title", title: item[1] }), make("span", `${columns[item[0]].label} · ${shown}`, { class: "value" }));
+      link.append(thumb, make("span", item[1], { class: "title", title: item[1] }), make("span", `${columns[item[0]].short} · ${shown}`, { class: "value" }));
       if (state.current === item) link.setAttribute("aria-current", "true");
       const row = make("li");
       row.append(link);
@@ -322,15 +322,17 @@
       }
       const image = make("img", null, { alt: `${source.label} of ${item[1]}, ${columns[item[0]].label}`, draggable: "false" });
       image.dataset.src = `${source.folder}/${columns[item[0]].folder}/${item[2]}.png`;
-      image.addEventListener("load", () => fitPane(image));
       fullSeen.observe(image);
       return image;
     }
-    function fitPane(image) {
-      stage.style.setProperty("--ratio", `${image.naturalWidth} / ${image.naturalHeight}`);
-      for (const pane of stage.querySelectorAll(".pane")) pane.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
-      state.natural = image.naturalWidth;
-      applyZoom();
+    function fitPanes(item, isGrid) {
+      // Sizes are known before images are loaded, so that nothing on the page jumps.
+      const [width, height] = item[5] || [3, 2];
+      state.natural = width;
+      for (const pane of stage.querySelectorAll(".pane")) {
+        pane.style.aspectRatio = `${width} / ${height}`;
+        pane.style.width = isGrid ? "100%" : `min(100%, ${(72 * width / height).toFixed(2)}vh)`;
+      }
     }
     function layer(name, item, place) {
       const element = make("div", null, { class: `layer ${name}` });
@@ -346,7 +348,7 @@
       }
       byId("left").value = state.left;
       byId("right").value = state.right;
-      byId("case-title").textContent = `${item[1]}, ${columns[item[0]].label}`;
+      byId("case-title").textContent = `${item[1]}, ${columns[item[0]].short}`;
       const place = state.list.findIndex((entry) => entry.item === item);
       byId("previous").disabled = place <= 0;
       byId("next").disabled = place < 0 || place >= state.list.length - 1;
@@ -354,6 +356,7 @@
       stage.className = `stage ${isGrid ? "grid" : "slider"}`;
       byId("divider-line").hidden = isGrid;
       stage.replaceChildren(...(isGrid ? gridParts(item) : sliderParts(item)));
+      fitPanes(item, isGrid);
       showValues(item);
       applyZoom();
     }
