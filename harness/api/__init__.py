@@ -10,7 +10,7 @@ The command line calls the functions of this package and nothing else.
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
-from harness.api.reports import check_image_choice, report
+from harness.api.reports import check_image_choice, leaderboard, report
 from harness.api.results import (
     ablation_tables,
     check_study_names,
@@ -80,6 +80,7 @@ __all__ = [
     "is_complete",
     "keep_images",
     "kept_paths",
+    "leaderboard",
     "legacy_note",
     "load_plan",
     "load_results",

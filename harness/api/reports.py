@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from harness.api.images import keep_images
 from harness.config.errors import HarnessError, UsageError
+from harness.config.package import PACKAGE_FOLDER
 from harness.execution.progress import progress_for
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
+from harness.registry import find
+from harness.store.archive import archives_below
 
 if TYPE_CHECKING:
     from harness.reporting.site.cases import CaseKey
+    from harness.reporting.site.measured_lists import MethodFacts
 
 DEFAULT_IMAGES = "notable:10"
 """The ten worst, the ten best and the ten largest disagreements of each column."""
@@ -61,6 +65,50 @@ def report(
     finally:
         progress.close()
     return pages[0]
+
+
+def leaderboard(folder: str | Path, results: Sequence[str | Path] = ()) -> Path:
+    """Write cited and measured rows of all settings as one page that opens from disk.
+
+    Example::
+
+        page = harness.api.leaderboard("site", results=["results/reference", "results/runs"])
+
+    Args:
+        folder: of the site; a leaderboard that is there is updated, anything else is refused.
+        results: output folders, archives, or folders of archives, whose rows are measured; empty
+            takes the archives of a checkout (``results/reference``), if there are any.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError: the folder holds something else.
+        HarnessError: a folder holds no results, or published or measured rows are damaged.
+    """
+    from harness.reporting.site.leaderboard import write_leaderboard
+
+    measured = list(map(Path, results)) or own_archives()
+    return write_leaderboard(Path(folder), measured, _facts_of)
+
+
+def own_archives() -> list[Path]:
+    """Return the folder of the archives of a checkout; none where there is no checkout."""
+    folder = PACKAGE_FOLDER.parent / "results" / "reference"
+    return [folder] if archives_below(folder) else []
+
+
+def _facts_of(method: str) -> MethodFacts:
+    """Return what is known of a method; one that is not installed here has its id as its name."""
+    from harness.reporting.site.measured_lists import MethodFacts
+
+    try:
+        found = find(method)
+    except UsageError:
+        return MethodFacts(method, "methods")
+    if found.spec.role != "reference":
+        return MethodFacts(found.label, "methods")
+    return MethodFacts(found.label, "references" if found.spec.trained else "input")
 
 
 def check_image_choice(images: str) -> None:

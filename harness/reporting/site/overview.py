@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.evaluation.metrics import MetricFacts
@@ -21,7 +22,7 @@ from harness.reporting.site.score_table import (
     row_groups,
 )
 from harness.reporting.site.sources import Sources, joined
-from harness.reporting.summary import Entry, MethodRow
+from harness.reporting.summary import Entry, MethodRow, Summary
 
 
 _COMMIT_DIGITS = 10
@@ -86,7 +87,19 @@ def score_metric(metric: MetricFacts) -> ScoreMetric:
 
 
 def _row(table: BenchmarkTable, method: MethodRow, plan_sources: PlanSources) -> ScoreRow:
-    summary = table.summary
+    scores = scores_of(
+        table.summary, method, lambda column: plan_sources.of_number(method.id, column)
+    )
+    return ScoreRow(method.label, scores, method.notes)
+
+
+def scores_of(
+    summary: Summary, method: MethodRow, sections_of: Callable[[str], str]
+) -> dict[tuple[str, str], Score]:
+    """Return the numbers of a method by column and metric; what is missing is absent.
+
+    ``sections_of`` returns the sections of the numbers of a column.
+    """
     labels = {column.name: column.label for column in summary.request.columns}
     scores = {}
     for column in summary.request.column_names:
@@ -94,9 +107,8 @@ def _row(table: BenchmarkTable, method: MethodRow, plan_sources: PlanSources) ->
             entry = summary.entry(method.id, column, metric.id)
             if entry is not None:
                 what = f"{metric.label} of {method.label}, {labels.get(column, 'average')}"
-                sections = plan_sources.of_number(method.id, column)
-                scores[column, metric.id] = _score(entry, metric, what, sections)
-    return ScoreRow(method.label, scores, method.notes)
+                scores[column, metric.id] = _score(entry, metric, what, sections_of(column))
+    return scores
 
 
 def _score(entry: Entry, metric: MetricFacts, what: str, sections: str) -> Score:
@@ -115,6 +127,7 @@ def _score(entry: Entry, metric: MetricFacts, what: str, sections: str) -> Score
         spread="" if entry.spread is None else number_text(entry.spread, metric.decimals),
         rank=entry.rank,
         note="; ".join(notes),
+        is_whole=entry.is_whole,
     )
 
 

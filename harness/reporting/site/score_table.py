@@ -47,6 +47,7 @@ class Score:
         spread: standard deviation over seeds as text, or empty.
         rank: 1 or 2 for best and second.
         note: what a reader must know, or empty.
+        is_whole: whether it may be compared: a mean over all images.
     """
 
     text: str
@@ -56,6 +57,13 @@ class Score:
     spread: str = ""
     rank: int | None = None
     note: str = ""
+    is_whole: bool = True
+
+    @property
+    def shown_value(self) -> float:
+        """The value, rounded as it is shown; NaN where none is known."""
+        decimals = len(self.text.partition(".")[2])
+        return math.nan if self.value is None else round(self.value, decimals)
 
     @property
     def sort_value(self) -> str:

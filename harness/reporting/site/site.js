@@ -355,17 +355,22 @@
       const isGrid = byId("view").value === "grid";
       stage.className = `stage ${isGrid ? "grid" : "slider"}`;
       byId("divider-line").hidden = isGrid;
+      for (const part of document.querySelectorAll(".of-slider")) part.hidden = isGrid;
       stage.replaceChildren(...(isGrid ? gridParts(item) : sliderParts(item)));
       fitPanes(item, isGrid);
       showValues(item);
       applyZoom();
     }
+    function sideText(item, place) {
+      const value = valueOf(item, sources[place], 0);
+      return value === null ? sources[place].label : `${sources[place].label} ${text(value, 0)}${unit(0)}`;
+    }
     function sliderParts(item) {
       const pane = make("div", null, { class: "pane" });
       pane.append(
         layer("before", item, state.left), layer("after", item, state.right),
-        make("span", sources[state.left].label, { class: "side left" }),
-        make("span", sources[state.right].label, { class: "side right" }),
+        make("span", sideText(item, state.left), { class: "side left" }),
+        make("span", sideText(item, state.right), { class: "side right" }),
         make("div", null, { class: "handle" }),
       );
       return [pane];
