@@ -13,9 +13,7 @@ from pathlib import Path
 from harness.config.errors import HarnessError
 from harness.published.reading import published_folder
 
-_FIELDS = (
-    *("key", "type", "names", "author", "title", "venue", "volume", "year", "arxiv", "url"),
-)
+_FIELDS = (*("key", "type", "names", "author", "title", "venue", "volume", "year", "arxiv", "url"),)
 _TYPES = ("article", "inproceedings", "misc")
 _VENUE_FIELDS = {"article": "journal", "inproceedings": "booktitle"}
 
@@ -27,7 +25,7 @@ class Work:
     Attributes:
         key: of its BibTeX entry.
         type: of its BibTeX entry.
-        names: what of this project follows it, as ``method:cpl``, ``set:cbsd68`` or ``metric:ssim``.
+        names: what of this project follows it, as ``method:cpl``, ``set:cbsd68``, ``metric:ssim``.
         author: as BibTeX writes several, or empty.
         title: its title or its name.
         venue: journal or conference, or empty.

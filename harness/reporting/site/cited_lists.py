@@ -11,6 +11,7 @@ from harness.published.audit import Audit, Discrepancy
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedRow, CitedTable
 from harness.reporting.site.rank_list import (
     NOT_STATED,
+    PUBLISHED,
     ListKey,
     ListRow,
     RankList,
@@ -18,9 +19,6 @@ from harness.reporting.site.rank_list import (
 )
 from harness.reporting.site.score_table import Score, ScoreColumn, ScoreMetric, ScoreRow
 from harness.reporting.site.sources import Sources, joined
-
-PUBLISHED = "published"
-"""The test images of lists that papers' tables are in."""
 
 _INPUT = "degraded-input"
 
@@ -30,7 +28,7 @@ class CitedContext:
     """What the rows of all tables need: sections, protocols by id, and slips by value."""
 
     sources: Sources
-    protocols: Mapping[str, NamedProtocol]
+    protocols: Mapping[str, Mapping[str, NamedProtocol]]
     slips: Mapping[tuple[str, str, str, str], Discrepancy]
 
     @classmethod
@@ -41,13 +39,18 @@ class CitedContext:
             slips[_slip_key(item.row)] = item
         return cls(sources, named_protocols(), slips)
 
+    def protocol(self, identity: str, setting: str) -> NamedProtocol | None:
+        """Return the protocol of an id; of several of one rule, the setting's own."""
+        found = self.protocols.get(identity, {})
+        return found.get(setting) or next(iter(found.values()), None)
 
-def named_protocols() -> dict[str, NamedProtocol]:
-    """Return the protocols that are known here by their id; the first file of several names."""
-    found: dict[str, NamedProtocol] = {}
+
+def named_protocols() -> dict[str, dict[str, NamedProtocol]]:
+    """Return the protocols that are known here by id and name: several files state one rule."""
+    found: dict[str, dict[str, NamedProtocol]] = {}
     for name in protocol_names():
         named = load_protocol(name)
-        found.setdefault(named.protocol.id, named)
+        found.setdefault(named.protocol.id, {})[name] = named
     return found
 
 
@@ -62,14 +65,16 @@ def cited_lists(table: CitedTable, context: CitedContext) -> list[RankList]:
         key = ListKey(table.setting, protocol, PUBLISHED, _names(table))
         rows = tuple(_list_row(found, table, context) for found in by_method.values())
         lists.append(
-            RankList(key, table.title, _about(protocol, context), _columns(table), rows)
+            RankList(
+                key, table.title, _about(protocol, table.setting, context), _columns(table), rows
+            )
         )
     return lists
 
 
-def protocol_section(protocol: str, context: CitedContext) -> int:
+def protocol_section(protocol: str, setting: str, context: CitedContext) -> int:
     """Add what is known of a protocol."""
-    named = context.protocols.get(protocol)
+    named = context.protocol(protocol, setting)
     if named is None:
         return context.sources.add("Protocol", [("Protocol", protocol)])
     facts = [
@@ -83,13 +88,13 @@ def protocol_section(protocol: str, context: CitedContext) -> int:
     )
 
 
-def _about(protocol: str, context: CitedContext) -> tuple[str, ...]:
+def _about(protocol: str, setting: str, context: CitedContext) -> tuple[str, ...]:
     if protocol == NOT_STATED:
         return (
             "The sources do not state by which protocol these rows were scored, so they may differ "
             "from each other by protocol alone: nothing is marked as best here.",
         )
-    named = context.protocols.get(protocol)
+    named = context.protocol(protocol, setting)
     rule = (f"{named.title}.",) if named else ()
     return (*rule, "Test images of the papers.")
 
@@ -101,24 +106,20 @@ def _names(table: CitedTable) -> tuple[str, ...]:
 def _columns(table: CitedTable) -> tuple[ScoreColumn, ...]:
     metrics = []
     for metric in table.metrics:
-        metrics.append(
-            ScoreMetric(metric.id, metric.label, metric.unit, metric.higher_is_better)
-        )
+        metrics.append(ScoreMetric(metric.id, metric.label, metric.unit, metric.higher_is_better))
     columns = []
     for column in table.columns:
         columns.append(ScoreColumn(column.name, column.label, column.group, tuple(metrics)))
-    return (*columns, average_column(metrics))
+    return (average_column(metrics), *columns)
 
 
-def _list_row(
-    values: Sequence[CitedRow], table: CitedTable, context: CitedContext
-) -> ListRow:
+def _list_row(values: Sequence[CitedRow], table: CitedTable, context: CitedContext) -> ListRow:
     first = values[0]
     sections = joined(
         [
             _row_section(first, table, context),
             _table_section(table, context),
-            protocol_section(first.protocol or NOT_STATED, context),
+            protocol_section(first.protocol or NOT_STATED, table.setting, context),
         ]
     )
     labels = {column.name: column.label for column in table.columns}

@@ -9,10 +9,11 @@ from harness.config.errors import HarnessError
 from harness.config.files import load_data_set, load_setting, setting_names
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
-from harness.reporting.site.cited_lists import PUBLISHED, CitedContext, protocol_section
+from harness.reporting.site.cited_lists import CitedContext, protocol_section
 from harness.reporting.site.measured import MeasuredGroup, MeasuredRun
 from harness.reporting.site.overview import scores_of
 from harness.reporting.site.rank_list import (
+    PUBLISHED,
     Kind,
     ListKey,
     ListRow,
@@ -61,7 +62,7 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
         key=ListKey(group.setting, group.protocol, test, names),
         title=setting.title if setting else group.setting,
         about=(f"Measured on {_data_words(group, columns)}; preprocessing {group.preprocessing}.",),
-        columns=(*score_columns, average_column(heads)),
+        columns=(average_column(heads), *score_columns),
         rows=tuple(rows),
     )
 
@@ -121,7 +122,7 @@ def _list_row(
     context: CitedContext,
 ) -> ListRow:
     numbers = [_run_section(run, method.label, context) for run in runs]
-    protocol = protocol_section(summary.request.protocol, context)
+    protocol = protocol_section(summary.request.protocol, summary.request.setting, context)
     sections = joined([*numbers, _test_section(runs[0], context), protocol])
     scores: dict[tuple[str, str], Score] = {}
     for (column, metric), score in scores_of(summary, method, lambda column: sections).items():

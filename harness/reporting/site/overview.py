@@ -24,7 +24,6 @@ from harness.reporting.site.score_table import (
 from harness.reporting.site.sources import Sources, joined
 from harness.reporting.summary import Entry, MethodRow, Summary
 
-
 _COMMIT_DIGITS = 10
 
 

@@ -18,6 +18,9 @@ from harness.reporting.site.score_table import (
 )
 
 FACT_HEADS = ("Year", "Params (M)", "From")
+PUBLISHED = "published"
+"""The test images of lists that papers' tables are in."""
+
 NOT_STATED = "not stated"
 """What stands for a protocol that a source does not state."""
 
@@ -31,7 +34,7 @@ class ListKey:
     Attributes:
         setting: name of the setting.
         protocol: id of the protocol, or :data:`NOT_STATED`.
-        test: which images; ``published`` for those that papers score.
+        test: which images; :data:`PUBLISHED` for those that papers score.
         columns: names of the columns, whose mean is the average.
     """
 
@@ -57,7 +60,7 @@ class RankList:
         key: what its rows have in common.
         title: of the setting.
         about: which images and which rule, in sentences.
-        columns: from left to right, with the average.
+        columns: from left to right, the average first.
         rows: in the order in which they were found.
     """
 
@@ -74,15 +77,18 @@ class RankList:
             theirs = next((one for one in other.columns if one.key == column.key), column)
             columns.append(replace(column, metrics=_union(column.metrics, theirs.metrics)))
         about = tuple(dict.fromkeys((*self.about, *other.about)))
-        return replace(
-            self, about=about, columns=tuple(columns), rows=(*self.rows, *other.rows)
-        )
+        return replace(self, about=about, columns=tuple(columns), rows=(*self.rows, *other.rows))
 
     def table(self, number: int) -> ScoreTable:
-        """Return the list as a table; best and second are marked if the protocol is known."""
-        rows = list(self.rows)
+        """Return the list as a table.
+
+        If the protocol is known, the best average comes first, and best and second are marked.
+        """
+        rows, first = list(self.rows), self.columns[0]
+        sorted_by = None
         if self.key.protocol != NOT_STATED:
-            rows = _marked(rows, self.columns)
+            rows = _in_order(_marked(rows, self.columns), first)
+            sorted_by = (first.key, first.metrics[0].id)
         by_kind: dict[str, list[ScoreRow]] = {"input": [], "methods": [], "references": []}
         for row in rows:
             by_kind[row.kind].append(row.row)
@@ -93,21 +99,41 @@ class RankList:
             columns=self.columns,
             groups=row_groups(by_kind["input"], by_kind["methods"], by_kind["references"]),
             fact_heads=FACT_HEADS,
+            sorted_by=sorted_by,
         )
 
 
 def joined_lists(lists: Sequence[RankList]) -> list[RankList]:
-    """Return lists of equal keys joined, in the order of their settings."""
+    """Return lists of equal keys joined, by setting, those of unknown protocols and images last."""
     found: dict[ListKey, RankList] = {}
     for one in lists:
         found[one.key] = found[one.key].joined(one) if one.key in found else one
     settings = list(dict.fromkeys(one.key.setting for one in lists))
-    return sorted(found.values(), key=lambda one: settings.index(one.key.setting))
+
+    def place(one: RankList) -> tuple[int, bool, bool]:
+        is_own = one.key.test != PUBLISHED
+        return settings.index(one.key.setting), is_own, one.key.protocol == NOT_STATED
+
+    return sorted(found.values(), key=place)
 
 
 def average_column(metrics: Sequence[ScoreMetric]) -> ScoreColumn:
     """Return the column of averages."""
     return ScoreColumn(AVERAGE, "Average", "", tuple(metrics))
+
+
+def _in_order(rows: Sequence[ListRow], column: ScoreColumn) -> list[ListRow]:
+    """Return rows with the best first in the first metric of a column, missing values last."""
+    metric = column.metrics[0]
+    sign = -1 if metric.higher else 1
+
+    def place(row: ListRow) -> tuple[bool, float]:
+        score = row.row.scores.get((column.key, metric.id))
+        if score is None or not score.sort_value:
+            return True, 0.0
+        return False, sign * score.shown_value
+
+    return sorted(rows, key=place)
 
 
 def _union(one: Sequence[ScoreMetric], other: Sequence[ScoreMetric]) -> tuple[ScoreMetric, ...]:
@@ -131,9 +157,7 @@ def _marked(rows: Sequence[ListRow], columns: Sequence[ScoreColumn]) -> list[Lis
     return marked
 
 
-def _shown_values(
-    rows: Sequence[ListRow], kind: Kind, key: tuple[str, str]
-) -> dict[str, float]:
+def _shown_values(rows: Sequence[ListRow], kind: Kind, key: tuple[str, str]) -> dict[str, float]:
     """Return the values of rows of a kind as they are shown, by the place of the row."""
     shown = {}
     for place, row in enumerate(rows):

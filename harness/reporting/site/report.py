@@ -30,6 +30,7 @@ PAGES = (
 )
 """Files of the report, and what the navigation calls them."""
 
+
 def no_image(done: int, total: int) -> None:
     """Receive how many images were written, and do nothing."""
 
@@ -69,8 +70,9 @@ class ReportWriter:
 def write_report(plan: Plan, folder: Path, on_image: OnImage = no_image) -> list[Path]:
     """Write the report of what is stored of a plan, and return the paths of its pages.
 
-    Images are those that are kept; the first page comes first. A second call updates the site: images that are there are not copied again, and files of
-    results that are gone are removed. Pages are written last.
+    Images are those that are kept; the first page comes first. A second call updates the site:
+    images that are there are not copied again, and files of results that are gone are removed.
+    Pages are written last.
 
     Args:
         plan: what is shown.
@@ -106,9 +108,7 @@ def write_report(plan: Plan, folder: Path, on_image: OnImage = no_image) -> list
     return pages
 
 
-def _write_pages(
-    writer: ReportWriter, tables: Sequence[Any], notes: Sequence[str]
-) -> list[Path]:
+def _write_pages(writer: ReportWriter, tables: Sequence[Any], notes: Sequence[str]) -> list[Path]:
     plan = writer.plan
     probes = run_probes(plan, writer.plan_sources)
     charts = charts_of(plan, writer.plan_sources)

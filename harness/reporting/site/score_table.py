@@ -115,6 +115,7 @@ class ScoreTable:
         columns: from left to right.
         groups: its rows.
         fact_heads: headings of the columns of facts.
+        sorted_by: column and metric by which methods are in order, the best first; None for none.
     """
 
     id: str
@@ -123,6 +124,7 @@ class ScoreTable:
     columns: tuple[ScoreColumn, ...]
     groups: tuple[RowGroup, ...]
     fact_heads: tuple[str, ...] = ()
+    sorted_by: tuple[str, str] | None = None
 
     @property
     def width(self) -> int:
@@ -148,12 +150,23 @@ class ScoreTable:
 
     def first_place(self, column: ScoreColumn) -> int:
         """Return the place of a column's first metric among all columns of the table."""
-        place = 1 + len(self.fact_heads)
+        place = 1
         for other in self.columns:
             if other.key == column.key:
                 return place
             place += len(other.metrics)
         raise ValueError(f"the table has no column '{column.key}'")
+
+    @property
+    def first_fact_place(self) -> int:
+        """The place of the first column of facts, which come last."""
+        return self.width - len(self.fact_heads)
+
+    def sort_of(self, column: ScoreColumn, metric: ScoreMetric) -> str:
+        """Return the order of the rows by a column as ``aria-sort`` names it."""
+        if self.sorted_by != (column.key, metric.id):
+            return "none"
+        return "descending" if metric.higher else "ascending"
 
 
 def row_groups(
