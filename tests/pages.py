@@ -51,7 +51,7 @@ class CheckedPage(HTMLParser):
             self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        assert self.open[-1:] == [tag], f"</{tag}> closes {self.open[-1:]}"
         self.open.pop()
 
     def _note(self, name: str, value: str) -> None:
@@ -85,7 +85,8 @@ def site_data(site: Path, name: str) -> Any:
     """Return what a data script hands to the page."""
     text = (site / "data" / f"{name}.js").read_text(encoding="utf-8")
     start, end = f'site.receive("{name}",', ");\n"
-    assert text.startswith(start) and text.endswith(end)
+    assert text.startswith(start)
+    assert text.endswith(end)
     assert "<" not in text
     return json.loads(text.removeprefix(start).removesuffix(end))
 

@@ -20,7 +20,7 @@ from harness.store.results import Result, append
 HOSTILE = '"><img src=x onerror=window.hacked=1>'
 SCRIPT = "</script><script>window.hacked=1</script>"
 
-PLUGIN = f'''
+PLUGIN = f"""
 from harness.method import MethodSpec
 
 SPEC = MethodSpec(
@@ -32,7 +32,7 @@ SPEC = MethodSpec(
     source={SCRIPT!r},
     build="nowhere:build",
 )
-'''
+"""
 
 
 def own_folder(root: Path, hostile: bool) -> Path:
@@ -177,7 +177,7 @@ def _results(plan: Plan, run: Run, column: str, image: str, psnr_db: float) -> l
 def _store_training(run: Run, tasks: Sequence[str], place: int) -> None:
     lines = []
     for step in (50, 100, 150, 200):
-        per_task = {task: 20.0 + place + step / 100 for task in tasks}
+        per_task = dict.fromkeys(tasks, 20.0 + place + step / 100)
         lines.append(json.dumps({"step": step, "score": 20.0 + step / 100, "per_task": per_task}))
     run.folder.validation.write_text("\n".join(lines) + "\n")
     provenance = {

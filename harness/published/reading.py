@@ -6,15 +6,16 @@ wheel has that folder in the package.
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from harness.config.errors import HarnessError, did_you_mean
 from harness.config.package import PACKAGE_FOLDER
+from harness.published.csv_lines import Line, csv_lines
+from harness.published.papers import load_papers
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
 
 _TABLE_FIELDS = ("source", "table", "setting", "title", "reference", "protocol")
@@ -26,7 +27,6 @@ _ROW_FIELDS = (
 )
 _DECIMAL = re.compile(r"\d+\.\d+")
 
-Line = dict[str, str]
 TableKey = tuple[str, str]
 """Source and name of a table."""
 
@@ -47,7 +47,7 @@ def published_folder() -> Path:
 
 
 def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
-    """Read all tables, in the order of ``tables.csv``.
+    """Read all tables, in the order of ``tables.csv``, and then those of ``papers/``.
 
     Raises:
         HarnessError: a file, field, name or number that does not belong there, or a value that
@@ -68,7 +68,7 @@ def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
         if key not in rows:
             raise HarnessError(f"{folder / f'{source}.csv'} holds no row of table {table}")
         found.append(CitedTable(**line, columns=columns[line["setting"]], rows=tuple(rows[key])))
-    return tuple(found)
+    return (*found, *load_papers(folder / "papers", found))
 
 
 @dataclass(frozen=True)
@@ -91,33 +91,9 @@ class _Names:
         return list(dict.fromkeys(source for source, _ in self.tables))
 
 
-def _lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:
-    """Yield each line as a dictionary, with the words that name its place."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            head = next(reader, [])
-            if tuple(head) != tuple(fields):
-                raise HarnessError(
-                    f"{path} does not begin with the fields {','.join(fields)}; "
-                    "put the published file back"
-                )
-            for values in reader:
-                where = f"{path}, line {reader.line_num}"
-                if len(values) != len(fields):
-                    raise HarnessError(f"{where}: {len(values)} fields instead of {len(fields)}")
-                if any(value != value.strip() for value in values):
-                    raise HarnessError(f"{where}: a field begins or ends with a space")
-                yield where, dict(zip(fields, values, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise HarnessError(
-            f"{path} cannot be read ({error}); put the published file back"
-        ) from error
-
-
 def _read_methods(path: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for where, line in _lines(path, _METHOD_FIELDS):
+    for where, line in csv_lines(path, _METHOD_FIELDS):
         for spelling in line["printed"].split("|"):
             if not spelling or not line["method"]:
                 raise HarnessError(f"{where}: a method without a name or a spelling")
@@ -129,7 +105,7 @@ def _read_methods(path: Path) -> dict[str, tuple[str, str]]:
 
 def _read_columns(path: Path) -> dict[str, tuple[CitedColumn, ...]]:
     found: dict[str, tuple[CitedColumn, ...]] = {}
-    for where, line in _lines(path, _COLUMN_FIELDS):
+    for where, line in csv_lines(path, _COLUMN_FIELDS):
         column = CitedColumn(line["column"], line["dataset"], line["group"], line["label"])
         known = found.get(line["setting"], ())
         if any(column.name == other.name or column.dataset == other.dataset for other in known):
@@ -142,7 +118,7 @@ def _read_tables(
     path: Path, columns: Mapping[str, tuple[CitedColumn, ...]]
 ) -> dict[TableKey, Line]:
     found: dict[TableKey, Line] = {}
-    for where, line in _lines(path, _TABLE_FIELDS):
+    for where, line in csv_lines(path, _TABLE_FIELDS):
         if line["setting"] not in columns:
             known = did_you_mean(line["setting"], columns)
             raise HarnessError(f"{where}: setting '{line['setting']}' has no columns; {known}")
@@ -155,7 +131,7 @@ def _read_tables(
 
 def _read_rows(path: Path, source: str, names: _Names) -> Iterator[CitedRow]:
     seen = set()
-    for where, line in _lines(path, _ROW_FIELDS):
+    for where, line in csv_lines(path, _ROW_FIELDS):
         _check_table(where, line, source, names)
         _check_column(where, line, names)
         _check_value(where, line)

@@ -6,11 +6,11 @@ BibTeX entry; a title is the name under which the field knows the work where no 
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
+from harness.published.csv_lines import csv_lines
 from harness.published.reading import published_folder
 
 _FIELDS = (*("key", "type", "names", "author", "title", "venue", "volume", "year", "arxiv", "url"),)
@@ -71,21 +71,12 @@ def load_works(folder: Path | None = None) -> list[Work]:
     """
     path = (folder or published_folder()) / "works.csv"
     works: list[Work] = []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != _FIELDS:
-                raise HarnessError(f"{path} does not begin with the fields {','.join(_FIELDS)}")
-            for line in reader:
-                works.append(_work(line, f"{path}, line {reader.line_num}", works))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise HarnessError(f"{path} cannot be read ({error}); put the file back") from error
+    for where, line in csv_lines(path, _FIELDS):
+        works.append(_work(line, where, works))
     return works
 
 
 def _work(line: dict[str, str], where: str, earlier: list[Work]) -> Work:
-    if None in line or None in line.values():
-        raise HarnessError(f"{where}: a work has the fields {','.join(_FIELDS)}")
     if line["type"] not in _TYPES:
         raise HarnessError(f"{where}: type '{line['type']}' is none of {', '.join(_TYPES)}")
     if not line["key"].isidentifier() or any(work.key == line["key"] for work in earlier):

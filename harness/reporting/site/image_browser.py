@@ -142,7 +142,7 @@ def _case_row(
 
 
 def _columns(plan: Plan, sources: PlanSources) -> list[Mapping[str, Any]]:
-    found = []
+    found: list[Mapping[str, Any]] = []
     for column in plan.shown_columns:
         found.append(
             {

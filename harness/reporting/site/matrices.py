@@ -121,8 +121,8 @@ def _swap_matrix(names: Sequence[str], psnr_db: Sequence[Sequence[float | None]]
     """Return PSNR of the row's images under the column's prompts, shaded by what is lost."""
     losses = [_lost_db(line, place) for place, line in enumerate(psnr_db)]
     most = _FULL_LOSS_DB
-    for line in losses:
-        most = max([most, *(loss for loss in line if loss is not None)])
+    for lost in losses:
+        most = max([most, *(loss for loss in lost if loss is not None)])
     rows = []
     for name, line, lost in zip(names, psnr_db, losses, strict=True):
         cells = []
