@@ -27,7 +27,7 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(published_folder(), tmp_path / "published"))
 
 
-def write_paper(folder: Path, average: str = "32.00", **changes: str) -> Path:
+def write_paper(folder: Path, mean: str = "32.00", **changes: str) -> Path:
     """Write a table of one method whose columns average to 32.00; ``changes`` are of line 2."""
     lines = []
     for number, column in enumerate((*COLUMNS, "average")):
@@ -40,7 +40,7 @@ def write_paper(folder: Path, average: str = "32.00", **changes: str) -> Path:
             "venue": "CVPR'26",
             "params": "12M",
             "metric": "psnr",
-            "value": average if column == "average" else f"{30 + number}.00",
+            "value": mean if column == "average" else f"{30 + number}.00",
             "average": "printed" if column == "average" else "",
             "protocol": "rgb-float-uniform7",
         }
@@ -74,7 +74,7 @@ def test_one_file_adds_a_paper_to_audit_and_leaderboard(copy: Path) -> None:
 
 def test_a_wrong_average_of_a_paper_is_found(copy: Path) -> None:
     before = {item.row.source for item in audit(load_published(copy)).discrepancies}
-    write_paper(copy, average="32.40")
+    write_paper(copy, mean="32.40")
     after = {item.row.source for item in audit(load_published(copy)).discrepancies}
     assert after - before == {"ours"}
 
