@@ -139,13 +139,13 @@ def test_entries_leave_out_what_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("ssim2004,article,,,Again,,,,,", "given twice"),
-        ("a b,article,,,Title,,,,,", "is no key"),
-        ("key,book,,,Title,,,,,", "type 'book' is none of"),
-        ("key,misc,,,,,,,,", "needs a title"),
-        ("key,misc,,,A {brace,,,,,", "a brace"),
-        ("key,misc,,,Title,,,20x4,,", "is no year"),
-        ("key,misc", "2 fields instead of 10"),
+        ("ssim2004,article,,,Again,,,,,,", "given twice"),
+        ("a b,article,,,Title,,,,,,", "is no key"),
+        ("key,book,,,Title,,,,,,", "type 'book' is none of"),
+        ("key,misc,,,,,,,,,", "needs a title"),
+        ("key,misc,,,A {brace,,,,,,", "a brace"),
+        ("key,misc,,,Title,,,,20x4,,", "is no year"),
+        ("key,misc", "2 fields instead of 11"),
     ],
 )
 def test_a_work_that_does_not_fit_is_named(copy: Path, line: str, words: str) -> None:

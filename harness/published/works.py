@@ -13,7 +13,21 @@ from harness.config.errors import HarnessError
 from harness.published.csv_lines import csv_lines
 from harness.published.reading import published_folder
 
-_FIELDS = (*("key", "type", "names", "author", "title", "venue", "volume", "year", "arxiv", "url"),)
+_FIELDS = (
+    *(
+        "key",
+        "type",
+        "names",
+        "author",
+        "title",
+        "venue",
+        "volume",
+        "number",
+        "year",
+        "arxiv",
+        "url",
+    ),
+)
 _TYPES = ("article", "inproceedings", "misc")
 _VENUE_FIELDS = {"article": "journal", "inproceedings": "booktitle"}
 
@@ -30,6 +44,7 @@ class Work:
         title: its title or its name.
         venue: journal or conference, or empty.
         volume: of a journal, or empty.
+        number: of the issue, or empty.
         year: four digits, or empty.
         arxiv: identifier of arXiv, or empty.
         url: where it is found, or empty.
@@ -42,6 +57,7 @@ class Work:
     title: str
     venue: str
     volume: str
+    number: str
     year: str
     arxiv: str
     url: str
@@ -54,6 +70,7 @@ class Work:
             "title": f"{{{self.title}}}",
             _VENUE_FIELDS.get(self.type, "howpublished"): self.venue,
             "volume": self.volume,
+            "number": self.number,
             "year": self.year,
             "eprint": self.arxiv,
             "archiveprefix": "arXiv" if self.arxiv else "",
