@@ -395,7 +395,9 @@
       for (const source of sources) {
         if (source.values === null) continue;
         const row = make("tr", null, { class: "row" });
-        row.append(make("th", source.label, { scope: "row" }));
+        const name = make("th", null, { scope: "row" });
+        name.append(make("span", source.label, { class: "label" }));
+        row.append(name);
         metrics.forEach((metric, place) => {
           const cell = make("td"), shown = text(valueOf(item, source, place), place);
           cell.append(make("button", shown, {
