@@ -1,7 +1,8 @@
 """How fast a report of 500 test images and eight methods opens: python -m benchmarks.report_opening
 
-Results and images are made up; twelve images repeat under many names. The pages are opened from disk in headless Chromium (Debian's
-package, and playwright), each time in a fresh profile; what is reported are medians and ranges of:
+Results and images are made up; twelve images repeat under many names. The pages are opened from
+disk in headless Chromium (Debian's package, and playwright), each time in a fresh profile; what is
+reported are medians and ranges of:
 
 - opening: from the request of the page until the list, the first image's two sides and its table
   of values are there;

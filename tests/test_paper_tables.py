@@ -53,6 +53,7 @@ def row(method: str, column: str, metric: str, value: str, **changes: object) ->
         venue="",
         type="",
         starred=False,
+        params="",
         metric=metric,
         value=Decimal(value),
         average="printed" if column == AVERAGE else "",

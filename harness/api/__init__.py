@@ -43,11 +43,13 @@ from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
 from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
 from harness.reporting.audit_report import audit_report
+from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
 
 __all__ = [
     "CheckpointRequest",
+    "CitedSelection",
     "Conversion",
     "DataRequest",
     "EvaluationOverrides",
@@ -90,6 +92,7 @@ __all__ = [
     "named_images",
     "option_lines",
     "paper_table",
+    "parse_years",
     "plan",
     "probe_report",
     "prompt_report",

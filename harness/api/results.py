@@ -10,6 +10,7 @@ from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
 from harness.planning.studies import Study
+from harness.reporting.paper_selection import EVERYTHING, CitedSelection
 from harness.reporting.plan_text import incomplete_sentence, training_sentence
 from harness.reporting.table_files import check_free, table_id, table_stem
 
@@ -58,12 +59,17 @@ def table(plan: Plan) -> BenchmarkTable:
     return benchmark_table(plan, extra=plan.request.show)
 
 
-def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
+def paper_table(
+    request: RunRequest,
+    source: str | None = None,
+    wanted: CitedSelection = EVERYTHING,
+) -> PaperTable:
     """Return a published table of the request's setting, with what is stored here below it.
 
     Args:
         request: what of this project is shown.
-        source: whose table, as ``cpl`` or ``mioir``; None takes the first.
+        source: whose table, as ``cpl``, ``mioir`` or ``survey``; None takes the first.
+        wanted: which of its rows, by year, parameters and type.
 
     Raises:
         UsageError: nothing is published of the setting, or by that source.
@@ -76,8 +82,8 @@ def paper_table(request: RunRequest, source: str | None = None) -> PaperTable:
     use_own_files(request.include, request.plugins)
     if is_file_name(request.setting) or request.setting in setting_names():
         plan = make_plan(request)
-        return paper_table_of(plan, plan.setting.name, source)
-    return paper_table_of(None, request.setting, source)
+        return paper_table_of(plan, plan.setting.name, source, wanted)
+    return paper_table_of(None, request.setting, source, wanted)
 
 
 def training_notes(plan: Plan) -> list[str]:

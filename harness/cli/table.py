@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -16,32 +17,74 @@ from harness.cli.output import has_colours, print_warnings, print_written, termi
 from harness.cli.requests import plan_of, request_of
 
 if TYPE_CHECKING:
-    from harness.api import RunRequest
+    from harness.api import CitedSelection, RunRequest
+
+
+@dataclass(frozen=True)
+class PaperFlags:
+    """Whether and which published table is shown."""
+
+    style: Annotated[
+        Literal["rows", "paper"],
+        typer.Option(help="rows: what is stored; paper: as the literature prints it, with it."),
+    ] = "rows"
+    source: Annotated[
+        str | None,
+        typer.Option(help="With --style paper: whose table, as cpl, mioir or survey."),
+    ] = None
+    years: Annotated[
+        str | None,
+        typer.Option(help="With --style paper: cited rows of these years, as 2024- or 2023-2025."),
+    ] = None
+    max_params: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="With --style paper: cited rows with at most so many million parameters."
+        ),
+    ] = None
+    types: Annotated[
+        str | None,
+        typer.Option(help="With --style paper: cited rows of these types, as All-in-One."),
+    ] = None
+
+    def selection(self) -> CitedSelection:
+        """Return which rows of a published table are asked for."""
+        from harness.api import CitedSelection, parse_years, split_names
+
+        return CitedSelection(
+            years=None if self.years is None else parse_years(self.years),
+            most_params_m=self.max_params,
+            types=split_names(self.types or ""),
+        )
+
+    def given(self) -> list[str]:
+        """Return the flags that only a published table understands, as they are typed."""
+        flags = {
+            "--source": self.source,
+            "--years": self.years,
+            "--max-params": self.max_params,
+            "--types": self.types,
+        }
+        return [name for name, value in flags.items() if value is not None]
 
 
 def table(
     request: RequestFlags,
     data: DataFlags,
     evaluation: EvaluationFlags,
-    style: Annotated[
-        Literal["rows", "paper"],
-        typer.Option(help="rows: what is stored; paper: as the literature prints it, with it."),
-    ] = "rows",
-    source: Annotated[
-        str | None, typer.Option(help="With --style paper: whose table, as cpl or mioir.")
-    ] = None,
+    paper: PaperFlags,
 ) -> None:
     """Print the table from stored results; what was not computed is shown as missing."""
     from harness.config.errors import HarnessError, UsageError
 
     asked = request_of({}, request.config, request.values(), data.values(), evaluation.values())
-    if style == "paper":
+    if paper.style == "paper":
         if asked.evaluation.test_set is not None:
             raise UsageError("no paper's table is of a --test-set; leave one of them out")
-        _show_paper_table(asked, source)
+        _show_paper_table(asked, paper)
         return
-    if source is not None:
-        raise UsageError(f"--source {source} chooses a published table; add --style paper")
+    for flag in paper.given():
+        raise UsageError(f"{flag} chooses of a published table; add --style paper")
     from harness.api import is_anything_stored
 
     made = plan_of(asked)
@@ -54,10 +97,10 @@ def table(
     show_table(made)
 
 
-def _show_paper_table(request: RunRequest, source: str | None) -> None:
+def _show_paper_table(request: RunRequest, paper: PaperFlags) -> None:
     from harness.api import paper_table
 
-    found = paper_table(request, source)
+    found = paper_table(request, paper.source, paper.selection())
     paths = found.write(request.out / "tables")
     print_warnings(found.warnings)
     print(found.to_text(has_colours(), terminal_width()))

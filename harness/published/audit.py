@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from harness.published.slips import CUT_OFF, PrintedAverage, agrees, likely_slip, places, rounded
 from harness.published.tables import AVERAGE, CitedRow, CitedTable
 
 RULE = (
@@ -25,34 +26,30 @@ class Discrepancy:
     """A printed average that is not the mean of its row.
 
     ``row`` is the average as printed, ``mean`` the exact mean of ``columns`` (the columns' names
-    as printed), ``whole`` whether these are all the columns of the table.
+    as printed), ``whole`` whether these are all the columns of the table, ``slip`` what may explain
+    it (see :func:`~harness.published.slips.likely_slip`).
     """
 
     row: CitedRow
     mean: Fraction
     columns: tuple[str, ...]
     whole: bool
+    slip: str = ""
 
     @property
     def recomputed(self) -> Decimal:
         """Return the mean with two digits more than the printed average."""
-        return _decimal(self.mean, places(self.row.value) + 2)
+        return rounded(self.mean, places(self.row.value) + 2)
 
     @property
     def corrected(self) -> Decimal:
         """Return the mean with as many digits as the printed average."""
-        return _decimal(self.mean, places(self.row.value))
+        return rounded(self.mean, places(self.row.value))
 
     @property
     def difference(self) -> Decimal:
         """Return printed minus recomputed, with the recomputed one's digits."""
-        return _decimal(Fraction(self.row.value) - self.mean, places(self.row.value) + 2)
-
-    @property
-    def cut_off(self) -> bool:
-        """Return whether cutting the mean off, instead of rounding it, yields what is printed."""
-        digits = 10 ** places(self.row.value)
-        return Fraction(int(self.mean * digits), digits) == Fraction(self.row.value)
+        return rounded(Fraction(self.row.value) - self.mean, places(self.row.value) + 2)
 
     @property
     def over(self) -> str:
@@ -63,9 +60,10 @@ class Discrepancy:
 
     @property
     def remark(self) -> str:
-        """Return what explains the difference, as far as it is known."""
-        known = ["cut off, not rounded" if self.cut_off else "", self.row.note]
-        return "; ".join(filter(None, known))
+        """Return what explains the difference: what is known of the row before what is likely."""
+        if self.row.note and self.slip != CUT_OFF:
+            return self.row.note
+        return "; ".join(filter(None, (self.slip, self.row.note)))
 
 
 @dataclass(frozen=True)
@@ -99,19 +97,13 @@ def audit(tables: Sequence[CitedTable]) -> Audit:
             if not parts:
                 continue
             checked += 1
-            mean = sum(map(Fraction, parts.values()), Fraction()) / len(parts)
-            if not agrees(row.value, mean):
+            average = PrintedAverage(row, parts, table)
+            if not agrees(row.value, average.mean):
                 whole = len(parts) == len(table.columns)
-                wrong.append(Discrepancy(row, mean, tuple(parts), whole))
+                slip = likely_slip(average, tables)
+                wrong.append(Discrepancy(row, average.mean, tuple(parts), whole, slip))
     repeated, contradictions = _compared(tables)
     return Audit(checked, tuple(wrong), repeated, tuple(contradictions))
-
-
-def places(value: Decimal) -> int:
-    """Return how many decimal places a printed value has."""
-    exponent = value.as_tuple().exponent
-    assert isinstance(exponent, int), "loading admits finite numbers only"
-    return -exponent
 
 
 def _parts(average: CitedRow, table: CitedTable) -> dict[str, Decimal]:
@@ -125,29 +117,33 @@ def _parts(average: CitedRow, table: CitedTable) -> dict[str, Decimal]:
     return parts
 
 
-def agrees(printed: Decimal, exact: Fraction) -> bool:
-    """Return whether ``exact``, rounded to the digits of ``printed``, can yield it."""
-    return abs(Fraction(printed) - exact) <= Fraction(1, 2 * 10 ** places(printed))
-
-
 def _compared(tables: Sequence[CitedTable]) -> tuple[int, list[Contradiction]]:
-    """Compare values of different sources; the coarser of two has to be the finer one, rounded."""
-    first: dict[tuple[str, str, str, str], list[CitedRow]] = {}
+    """Compare values that two tables print of the same method, column and metric."""
+    first: dict[tuple[str, str, str, str], list[tuple[CitedTable, CitedRow]]] = {}
     repeated, found = 0, []
     for table in tables:
         for row in table.rows:
-            if row.column == AVERAGE:
+            if row.average == "computed":
                 continue
             known = first.setdefault((row.setting, row.method, row.column, row.metric), [])
-            for other in known:
+            for other_table, other in known:
+                if row.column == AVERAGE and not _of_same_columns(table, other_table):
+                    continue
                 repeated += 1
-                coarse, fine = sorted((other.value, row.value), key=places)
-                if not agrees(coarse, Fraction(fine)):
+                if differ(other, row):
                     found.append(Contradiction(other, row))
-            known.append(row)
+            known.append((table, row))
     return repeated, found
 
 
-def _decimal(value: Fraction, digits: int) -> Decimal:
-    """Return ``value`` with ``digits`` decimal places; an exact half goes to the even digit."""
-    return Decimal(round(value * 10**digits)).scaleb(-digits)
+def differ(one: CitedRow, other: CitedRow) -> bool:
+    """Return whether two printed values differ: the coarser has to be the finer one, rounded."""
+    coarse, fine = sorted((one.value, other.value), key=places)
+    return not agrees(coarse, Fraction(fine))
+
+
+def _of_same_columns(one: CitedTable, other: CitedTable) -> bool:
+    """Return whether averages of two tables are of the same columns, as far as is known."""
+    names = {column.name for column in one.columns}
+    other_names = {column.name for column in other.columns}
+    return not names or not other_names or names == other_names

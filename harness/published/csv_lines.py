@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.config.errors import HarnessError
+
+PRINTED_DECIMAL = re.compile(r"\d+\.\d+")
+"""How values are written."""
+
+PRINTED_PARAMETERS = re.compile(r"\d+(\.\d+)?M(\+\d+(\.\d+)?M)*")
+"""How parameters are written: ``36M``, or ``16M+17M`` of networks that are used together."""
 
 Line = dict[str, str]
 

@@ -7,15 +7,19 @@ such tables like all others.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from harness.config.errors import HarnessError, did_you_mean
 from harness.config.files import load_protocol, protocol_names
-from harness.published.csv_lines import Line, csv_lines
+from harness.published.csv_lines import (
+    PRINTED_DECIMAL,
+    PRINTED_PARAMETERS,
+    Line,
+    csv_lines,
+)
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
 
 PAPER_FIELDS = (
@@ -26,8 +30,6 @@ PAPER_FIELDS = (
 empty."""
 
 _NEEDED = ("table", "reference", "setting", "column", "method")
-_DECIMAL = re.compile(r"-?\d+\.\d+")
-_PARAMS = re.compile(r"\d+(\.\d+)?M(\+\d+(\.\d+)?M)*")
 _NOT_STATED = "not stated"
 
 
@@ -124,17 +126,25 @@ def _table(source: str, lines: Sequence[Line], known: _Known) -> CitedTable:
 def _row(source: str, line: Line, known: _Known) -> CitedRow:
     method, method_id = known.methods.get(line["method"], (line["method"], ""))
     column = known.columns[line["setting"]].get(line["column"])
-    values = {field.name: line.get(field.name, "") for field in fields(CitedRow)}
-    own = {
-        "source": source,
-        "dataset": column.dataset if column else "",
-        "method": method,
-        "method_id": method_id,
-        "printed_method": line["method"],
-        "starred": False,
-        "value": Decimal(line["value"]),
-    }
-    return CitedRow(**{**values, **own})  # type: ignore[arg-type]
+    return CitedRow(
+        source=source,
+        table=line["table"],
+        setting=line["setting"],
+        column=line["column"],
+        dataset=column.dataset if column else "",
+        method=method,
+        method_id=method_id,
+        printed_method=line["method"],
+        venue=line["venue"],
+        type="",
+        starred=False,
+        params=line["params"],
+        metric=line["metric"],
+        value=Decimal(line["value"]),
+        average=line["average"],
+        protocol=line["protocol"],
+        note=line["note"],
+    )
 
 
 def _check(where: str, line: Line, known: _Known) -> None:
@@ -151,9 +161,9 @@ def _check(where: str, line: Line, known: _Known) -> None:
         raise HarnessError(
             f"{where}: average is 'printed' or 'computed' in column '{AVERAGE}', else empty"
         )
-    if not _DECIMAL.fullmatch(line["value"]):
+    if not PRINTED_DECIMAL.fullmatch(line["value"]):
         raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
-    if line["params"] and not _PARAMS.fullmatch(line["params"]):
+    if line["params"] and not PRINTED_PARAMETERS.fullmatch(line["params"]):
         raise HarnessError(f"{where}: '{line['params']}' are no parameters such as 36M or 16M+17M")
 
 

@@ -6,26 +6,29 @@ wheel has that folder in the package.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from harness.config.errors import HarnessError, did_you_mean
 from harness.config.package import PACKAGE_FOLDER
-from harness.published.csv_lines import Line, csv_lines
+from harness.published.csv_lines import (
+    PRINTED_DECIMAL,
+    PRINTED_PARAMETERS,
+    Line,
+    csv_lines,
+)
 from harness.published.papers import load_papers
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
 
 _TABLE_FIELDS = ("source", "table", "setting", "title", "reference", "protocol")
-_COLUMN_FIELDS = ("setting", "column", "dataset", "group", "label")
+_COLUMN_FIELDS = ("setting", "source", "column", "dataset", "group", "label")
 _METHOD_FIELDS = ("method", "id", "printed")
 _ROW_FIELDS = (
     *("source", "table", "setting", "column", "dataset", "method", "printed_method", "venue"),
-    *("type", "starred", "metric", "value", "average", "protocol", "note"),
+    *("type", "starred", "params", "metric", "value", "average", "protocol", "note"),
 )
-_DECIMAL = re.compile(r"\d+\.\d+")
 
 TableKey = tuple[str, str]
 """Source and name of a table."""
@@ -67,7 +70,8 @@ def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
         source, table = key
         if key not in rows:
             raise HarnessError(f"{folder / f'{source}.csv'} holds no row of table {table}")
-        found.append(CitedTable(**line, columns=columns[line["setting"]], rows=tuple(rows[key])))
+        shown = _columns_with_values(names.columns_of(line["setting"], source), rows[key])
+        found.append(CitedTable(**line, columns=shown, rows=tuple(rows[key])))
     return (*found, *load_papers(folder / "papers", found))
 
 
@@ -77,13 +81,18 @@ class _Names:
 
     Attributes:
         methods: printed spelling -> (the one name, name in this project).
-        columns: setting -> its columns.
+        columns: setting and source -> the columns as that source prints them; the source is
+            empty for what the others print.
         tables: source and table -> the line of ``tables.csv``.
     """
 
     methods: Mapping[str, tuple[str, str]]
-    columns: Mapping[str, tuple[CitedColumn, ...]]
+    columns: Mapping[tuple[str, str], tuple[CitedColumn, ...]]
     tables: Mapping[TableKey, Line]
+
+    def columns_of(self, setting: str, source: str) -> tuple[CitedColumn, ...]:
+        """Return the columns of a setting as a source prints them."""
+        return self.columns.get((setting, source)) or self.columns[setting, ""]
 
     @property
     def sources(self) -> list[str]:
@@ -103,24 +112,34 @@ def _read_methods(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _read_columns(path: Path) -> dict[str, tuple[CitedColumn, ...]]:
-    found: dict[str, tuple[CitedColumn, ...]] = {}
+def _columns_with_values(
+    columns: Sequence[CitedColumn], rows: Sequence[CitedRow]
+) -> tuple[CitedColumn, ...]:
+    """Return the columns in which a table has values; a table may be of averages alone."""
+    filled = {row.column for row in rows}
+    return tuple(column for column in columns if column.name in filled)
+
+
+def _read_columns(path: Path) -> dict[tuple[str, str], tuple[CitedColumn, ...]]:
+    found: dict[tuple[str, str], tuple[CitedColumn, ...]] = {}
     for where, line in csv_lines(path, _COLUMN_FIELDS):
         column = CitedColumn(line["column"], line["dataset"], line["group"], line["label"])
-        known = found.get(line["setting"], ())
+        key = line["setting"], line["source"]
+        known = found.get(key, ())
         if any(column.name == other.name or column.dataset == other.dataset for other in known):
             raise HarnessError(f"{where}: the column is given twice")
-        found[line["setting"]] = (*known, column)
+        found[key] = (*known, column)
     return found
 
 
 def _read_tables(
-    path: Path, columns: Mapping[str, tuple[CitedColumn, ...]]
+    path: Path, columns: Mapping[tuple[str, str], tuple[CitedColumn, ...]]
 ) -> dict[TableKey, Line]:
     found: dict[TableKey, Line] = {}
+    settings = {setting for setting, _ in columns}
     for where, line in csv_lines(path, _TABLE_FIELDS):
-        if line["setting"] not in columns:
-            known = did_you_mean(line["setting"], columns)
+        if line["setting"] not in settings:
+            known = did_you_mean(line["setting"], settings)
             raise HarnessError(f"{where}: setting '{line['setting']}' has no columns; {known}")
         key = line["source"], line["table"]
         if key in found:
@@ -155,7 +174,7 @@ def _check_table(where: str, line: Line, source: str, names: _Names) -> None:
 
 def _check_column(where: str, line: Line, names: _Names) -> None:
     expected = AVERAGE if line["average"] else None
-    for column in names.columns[line["setting"]]:
+    for column in names.columns_of(line["setting"], line["source"]):
         if not line["average"] and column.dataset == line["dataset"]:
             expected = column.name
     if line["column"] != expected or line["average"] not in ("", "printed", "computed"):
@@ -180,10 +199,12 @@ def _check_value(where: str, line: Line) -> None:
     if line["metric"] not in CITED_METRICS:
         known = did_you_mean(line["metric"], CITED_METRICS)
         raise HarnessError(f"{where}: unknown metric '{line['metric']}'; {known}")
-    if not _DECIMAL.fullmatch(line["value"]):
+    if not PRINTED_DECIMAL.fullmatch(line["value"]):
         raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
     if line["starred"] not in ("", "yes"):
         raise HarnessError(f"{where}: starred is 'yes' or empty, not '{line['starred']}'")
+    if line["params"] and not PRINTED_PARAMETERS.fullmatch(line["params"]):
+        raise HarnessError(f"{where}: '{line['params']}' are no parameters such as 36M or 16M+17M")
 
 
 def _row(line: Line, method_id: str) -> CitedRow:
@@ -199,6 +220,7 @@ def _row(line: Line, method_id: str) -> CitedRow:
         venue=line["venue"],
         type=line["type"],
         starred=bool(line["starred"]),
+        params=line["params"],
         metric=line["metric"],
         value=Decimal(line["value"]),
         average=line["average"],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.config.errors import UsageError, did_you_mean
+
+_YEAR = re.compile(r"'(\d\d)$")
 
 AVERAGE = "average"
 """Name of the column of averages."""
@@ -45,6 +48,7 @@ class CitedRow:
         venue: as printed, or empty.
         type: group of methods as printed, or empty.
         starred: whether the source marks the row as quoted from another one.
+        params: parameters as printed, as ``36M`` or ``16M+17M``, or empty.
         metric: ``psnr``, ``ssim`` or ``lpips``.
         value: exactly the printed digits; ``str`` gives them back, trailing zeros too.
         average: ``printed``, ``computed`` (by whoever copied it out), or empty.
@@ -63,11 +67,26 @@ class CitedRow:
     venue: str
     type: str
     starred: bool
+    params: str
     metric: str
     value: Decimal
     average: str
     protocol: str
     note: str
+
+    @property
+    def year(self) -> int | None:
+        """The year of the venue, as 2025 of ``CVPR'25``; None if none is printed."""
+        found = _YEAR.search(self.venue)
+        return 2000 + int(found[1]) if found else None
+
+    @property
+    def params_m(self) -> Decimal | None:
+        """Parameters in millions; networks that are used together are summed."""
+        if not self.params:
+            return None
+        parts = [Decimal(part.removesuffix("M")) for part in self.params.split("+")]
+        return sum(parts, Decimal())
 
 
 @dataclass(frozen=True)

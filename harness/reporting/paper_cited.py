@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.published.audit import audit
+from harness.published.audit import Contradiction, audit
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedRow, CitedTable
 from harness.reporting.paper_row import PaperRow, PaperValue
 from harness.reporting.ranks import best_and_second
@@ -17,9 +17,39 @@ from harness.reporting.ranks import best_and_second
 QUOTED_NOTE = "quoted by the source from elsewhere"
 
 
-def cited_rows(cited: CitedTable) -> list[PaperRow]:
+@dataclass(frozen=True)
+class CitedContext:
+    """What surrounds the rows that are shown of a published table.
+
+    Attributes:
+        whole: the table with all its rows.
+        differing: by method, what other tables of the setting print instead.
+    """
+
+    whole: CitedTable
+    differing: Mapping[str, tuple[Contradiction, ...]]
+
+    @classmethod
+    def of(cls, whole: CitedTable, published: Sequence[CitedTable] = ()) -> CitedContext:
+        """Compare a table with the others of ``published``."""
+        own = (whole.source, whole.table)
+        others = [table for table in published if (table.source, table.table) != own]
+        found: dict[str, tuple[Contradiction, ...]] = {}
+        for pair in audit([whole, *others]).contradictions:
+            if (pair.first.source, pair.first.table) == own:
+                method = pair.first.method
+                found[method] = (*found.get(method, ()), pair)
+        return cls(whole, found)
+
+    def left_out_text(self, shown: CitedTable) -> str:
+        """Return how many of the methods are shown, in words; empty if all are."""
+        total, count = len(self.whole.methods), len(shown.methods)
+        return "" if count == total else f"; {count} of its {total} methods were chosen"
+
+
+def cited_rows(cited: CitedTable, context: CitedContext) -> list[PaperRow]:
     """Return the rows of a published table, with ranks and footnotes."""
-    facts = _Facts.of(cited)
+    facts = _Facts.of(cited, context)
     by_method: dict[str, list[CitedRow]] = {}
     for row in cited.rows:
         by_method.setdefault(row.method, []).append(row)
@@ -37,14 +67,16 @@ class _Facts:
         ranks: 1 or 2 by method, column and metric.
         average_note: footnote of averages that do not follow from their rows.
         disagreeing: method and metric of those averages.
+        context: the whole table and what others print.
     """
 
     ranks: Mapping[tuple[str, str, str], int]
     average_note: str
     disagreeing: frozenset[tuple[str, str]]
+    context: CitedContext
 
     @classmethod
-    def of(cls, cited: CitedTable) -> _Facts:
+    def of(cls, cited: CitedTable, context: CitedContext) -> _Facts:
         listed, disagreeing = [], set()
         for found in audit([cited]).discrepancies:
             listed.append(f"{found.row.method} {found.row.metric.upper()} {found.corrected}")
@@ -53,6 +85,7 @@ class _Facts:
             ranks=_ranks(cited),
             average_note=f"as printed, though the mean of the row is another: {', '.join(listed)}",
             disagreeing=frozenset(disagreeing),
+            context=context,
         )
 
 
@@ -74,6 +107,7 @@ def _paper_row(method: str, rows: Sequence[CitedRow], facts: _Facts) -> PaperRow
     first = rows[0]
     row_notes = [QUOTED_NOTE] if first.starred else []
     row_notes += [shared] if shared else []
+    row_notes += _differing_notes(facts.context.differing.get(method, ()), facts.context.whole)
     return PaperRow(
         method=method,
         venue=first.venue,
@@ -81,7 +115,20 @@ def _paper_row(method: str, rows: Sequence[CitedRow], facts: _Facts) -> PaperRow
         values=values,
         notes=tuple(row_notes),
         protocol=first.protocol,
+        params=first.params,
     )
+
+
+def _differing_notes(pairs: Sequence[Contradiction], table: CitedTable) -> list[str]:
+    """Return a footnote per other table: which of its values differ from the ones shown."""
+    labels = {column.name: column.label for column in table.columns}
+    by_table: dict[str, list[str]] = {}
+    for pair in pairs:
+        other = pair.second
+        label = labels.get(other.column, "average")
+        text = f"{label} {other.metric.upper()} {other.value}"
+        by_table.setdefault(f"{other.source} {other.table}", []).append(text)
+    return [f"{name} prints {', '.join(values)}" for name, values in by_table.items()]
 
 
 def _shared_note(rows: Sequence[CitedRow]) -> str:

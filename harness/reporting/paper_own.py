@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.evaluation.metrics import MetricFacts
-from harness.published.audit import places
+from harness.published.slips import places
 from harness.published.tables import AVERAGE, CitedMetric, CitedTable
 from harness.reporting.benchmark_table import value_cell
 from harness.reporting.paper_row import PaperRow, PaperValue, ValueKey

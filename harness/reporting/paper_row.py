@@ -43,3 +43,4 @@ class PaperRow:
     notes: tuple[str, ...] = ()
     delta: Mapping[str, str] = field(default_factory=dict)
     protocol: str = ""
+    params: str = ""

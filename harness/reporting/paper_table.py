@@ -7,7 +7,7 @@ origin are never ranked among each other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.config.errors import UsageError
@@ -15,9 +15,10 @@ from harness.planning.plan import Plan
 from harness.published.reading import load_published
 from harness.published.tables import AVERAGE, CitedColumn, CitedTable, tables_of
 from harness.reporting.benchmark_table import not_finite_sentences
-from harness.reporting.paper_cited import cited_rows
+from harness.reporting.paper_cited import CitedContext, cited_rows
 from harness.reporting.paper_own import own_detail, own_rows
 from harness.reporting.paper_row import PaperRow
+from harness.reporting.paper_selection import EVERYTHING, CitedSelection, select_rows
 from harness.reporting.plan_summary import (
     is_anything_stored,
     reevaluated_summary,
@@ -36,7 +37,7 @@ from harness.reporting.table import (
     Table,
     metric_panel,
 )
-from harness.reporting.table_files import table_id, table_stem
+from harness.reporting.table_files import content_id, table_id, table_stem
 from harness.reporting.table_report import TableReport
 from harness.store.results import Origin
 
@@ -45,13 +46,13 @@ NOTHING_MEASURED = "Nothing was measured here: all values are cited."
 IMAGES_OF = "Images of"
 """Label of the row that says which data set the values below it are of."""
 
-VENUE, DELTA = "venue", "delta"
+VENUE, PARAMS, DELTA = "venue", "params", "delta"
 """Keys of the columns in addition to those of values."""
 
 FIELDS = (
-    *("setting", "origin", "from", "type", "method", "venue", "column", "metric", "value"),
-    *("std_over_seeds", "images_scored", "images_expected", "rank", "protocol", "notes"),
-    "data_set",
+    *("setting", "origin", "from", "type", "method", "venue", "params", "column", "metric"),
+    *("value", "std_over_seeds", "images_scored", "images_expected", "rank", "protocol"),
+    *("notes", "data_set"),
 )
 """Columns of the CSV file."""
 
@@ -85,49 +86,68 @@ class PaperTable(TableReport):
     parts: tuple[PaperPart, ...]
 
 
-def paper_table_of(plan: Plan | None, setting: str, source: str | None = None) -> PaperTable:
+def paper_table_of(
+    plan: Plan | None,
+    setting: str,
+    source: str | None = None,
+    wanted: CitedSelection = EVERYTHING,
+) -> PaperTable:
     """Return a published table of a setting, with what is stored of a plan below it.
 
     Args:
         plan: what was measured; None for a setting that this installation cannot measure.
         setting: name of the setting.
         source: whose table, as ``cpl``; by default that of the first source.
+        wanted: which of its rows.
 
     Raises:
-        UsageError: nothing is published of the setting, or by that source, or columns are chosen.
+        UsageError: nothing is published of the setting, or by that source, or no wanted row, or
+            columns are chosen.
     """
     if plan is not None and plan.request.columns:
         raise UsageError(
             "--columns chooses and averages columns of what was measured, and a published table "
             "has its own; leave --columns or --style paper out"
         )
-    cited = tables_of(load_published(), setting, source)[0]
+    published = load_published()
+    whole = tables_of(published, setting, source)[0]
+    cited = select_rows(whole, wanted)
     measured = reevaluated = None
     if plan is not None:
         measured = summary_of(plan) if is_anything_stored(plan) else None
         reevaluated = reevaluated_summary(plan)
-    found = paper_table(cited, measured, reevaluated)
+    context = CitedContext.of(whole, published)
+    found = paper_table(cited, measured, reevaluated, context)
     if plan is None:
-        return found
+        return replace(found, stem=f"{found.stem}{_suffix(wanted)}")
     own = [] if reevaluated is None else [method.id for method in reevaluated.request.methods]
-    identity = table_id(plan, source=cited.source, table=cited.table, reevaluated=own)
+    chosen: dict[str, Any] = {"selection": asdict(wanted)} if wanted else {}
+    identity = table_id(plan, source=cited.source, table=cited.table, reevaluated=own, **chosen)
     stem = table_stem(plan, identity, f"paper-{cited.source}")
     return replace(found, stem=stem, identity=identity)
+
+
+def _suffix(wanted: CitedSelection) -> str:
+    """Return what tells the files of chosen rows from those of the whole table."""
+    return f"-{content_id(asdict(wanted))}" if wanted else ""
 
 
 def paper_table(
     cited: CitedTable,
     measured: Summary | None = None,
     reevaluated: Summary | None = None,
+    context: CitedContext | None = None,
 ) -> PaperTable:
     """Lay out a published table, with what this project has of it below.
 
     ``measured`` holds trainings of this project, ``reevaluated`` pretrained weights scored here;
     of both, methods without any value are left out. Columns that the published table does not
-    have are added behind its own; its metrics are kept.
+    have are added behind its own; its metrics are kept. ``context`` is the whole table of which
+    ``cited`` may be a part, and what other tables print.
     """
+    context = context or CitedContext.of(cited)
     own = list(filter(None, (measured, reevaluated)))
-    parts = tuple(_parts(cited, measured, reevaluated))
+    parts = tuple(_parts(cited, measured, reevaluated, context))
     columns = _value_columns(cited, own)
     facts = _facts(parts, len(cited.metrics) * (len(columns) + 1))
     table = Table(
@@ -156,31 +176,38 @@ class _Facts:
     Attributes:
         parts: how many.
         venues: whether any row names a venue.
+        params: whether any row states its parameters.
         deltas: whether any row can be compared with a cited one.
         gaps: whether any value is missing.
     """
 
     parts: int
     venues: bool
+    params: bool
     deltas: bool
     gaps: bool
 
 
 def _facts(parts: Sequence[PaperPart], values_of_row: int) -> _Facts:
     """Return what a table has whose complete rows have ``values_of_row`` values."""
-    venues = deltas = gaps = False
+    venues = params = deltas = gaps = False
     for part in parts:
         for row in part.rows:
             venues = venues or bool(row.venue)
+            params = params or bool(row.params)
             deltas = deltas or bool(row.delta)
             gaps = gaps or len(row.values) < values_of_row
-    return _Facts(len(parts), venues, deltas, gaps)
+    return _Facts(len(parts), venues, params, deltas, gaps)
 
 
 def _parts(
-    cited: CitedTable, measured: Summary | None, reevaluated: Summary | None
+    cited: CitedTable,
+    measured: Summary | None,
+    reevaluated: Summary | None,
+    context: CitedContext,
 ) -> Iterator[PaperPart]:
-    yield PaperPart("cited", "Cited", "Cited", cited.reference, cited_rows(cited))
+    detail = f"{cited.reference}{context.left_out_text(cited)}"
+    yield PaperPart("cited", "Cited", "Cited", detail, cited_rows(cited, context))
     if reevaluated is not None:
         yield from _own_part("re-evaluated", reevaluated, cited)
     if measured is not None:
@@ -211,6 +238,8 @@ def _value_columns(cited: CitedTable, own: Sequence[Summary]) -> list[CitedColum
 def _columns(values: Sequence[CitedColumn], facts: _Facts) -> Iterator[Column]:
     if facts.venues:
         yield Column(VENUE, "Venue", "Venue", per_metric=False, is_text=True)
+    if facts.params:
+        yield Column(PARAMS, "Params", "Params", per_metric=False, is_text=True)
     for column in values:
         heading = _heading(column.group, column.label)
         yield Column(column.name, heading, column.label, column.group)
@@ -230,7 +259,8 @@ def _heading(group: str, label: str) -> str:
 def _table_part(part: PaperPart) -> Part:
     by_type: dict[str, list[Row]] = {}
     if part.data_sets:
-        cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(""), (AVERAGE, ""): Cell("")}
+        cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(""), (PARAMS, ""): Cell("")}
+        cells[AVERAGE, ""] = Cell("")
         cells[DELTA, ""] = Cell("")
         for column, data_set in part.data_sets.items():
             cells[column, ""] = Cell(data_set)
@@ -244,7 +274,7 @@ def _table_part(part: PaperPart) -> Part:
 
 
 def _table_row(row: PaperRow, origin: Origin) -> Row:
-    cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(row.venue)}
+    cells: dict[CellKey, Cell] = {(VENUE, ""): Cell(row.venue), (PARAMS, ""): Cell(row.params)}
     for key, value in row.values.items():
         cells[key] = Cell(value.text, value.rank, value.notes, value.spread)
         metric = key[1]
@@ -296,6 +326,7 @@ def _records(cited: CitedTable, parts: Sequence[PaperPart]) -> Iterator[Mapping[
                 "type": row.type,
                 "method": row.method,
                 "venue": row.venue,
+                "params": row.params,
                 "protocol": row.protocol,
             }
             for (column, metric), value in row.values.items():

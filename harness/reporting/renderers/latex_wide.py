@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from harness.reporting.renderers.latex_layout import known_columns
+from harness.reporting.renderers.latex_layout import blocks, known_columns
 from harness.reporting.renderers.latex_text import (
     MARKING,
     centred,
@@ -71,7 +71,8 @@ def wide(table: Table) -> str:
     ]
     bodies = []
     for metrics in _panels(table, count):
-        bodies.append(_tabular(table, metrics))
+        for shown in _column_blocks(table, len(metrics)):
+            bodies.append(_tabular(shown, metrics))
     fits_one_page = sum(map(len, bodies)) <= _MOST_LINES
     for body in bodies:
         if body is not bodies[0]:
@@ -85,6 +86,18 @@ def _panels(table: Table, count: int) -> list[Sequence[MetricHeading]]:
     if len(table.metrics) > 1 and count > _MOST_NUMBERS:
         return [[metric] for metric in table.metrics]
     return [table.metrics]
+
+
+def _column_blocks(table: Table, each: int) -> list[Table]:
+    """Return the table in parts that fit the page, each with all names and some of the columns."""
+
+    def fits(columns: Sequence[Column]) -> bool:
+        return each * len(columns) <= _MOST_NUMBERS
+
+    found = []
+    for columns in blocks(table.value_columns, fits):
+        found.append(replace(table, columns=(*table.text_columns, *columns)))
+    return found
 
 
 def _below(table: Table) -> list[str]:

@@ -126,7 +126,7 @@ def _list_row(values: Sequence[CitedRow], table: CitedTable, context: CitedConte
     scores = {}
     for value in values:
         scores[value.column, value.metric] = _score(value, labels, sections, context)
-    year, parameters = getattr(first, "year", None), getattr(first, "params_m", None)
+    year, parameters = first.year, first.params_m
     row = ScoreRow(
         label=first.method,
         scores=scores,
@@ -171,7 +171,7 @@ def _row_section(row: CitedRow, table: CitedTable, context: CitedContext) -> int
         ("Printed as", row.printed_method),
         ("Venue", row.venue),
         ("Kind", row.type),
-        ("Parameters", getattr(row, "params", "")),
+        ("Parameters", row.params),
         ("Quoted", "the source marks it as quoted from elsewhere" if row.starred else ""),
         ("In this project", row.method_id),
     ]
