@@ -13,8 +13,18 @@ import importlib
 from typing import Any
 
 OFFERED = (
-    *("__version__", "evaluate", "keep_images", "load_results", "plan", "report", "run", "score"),
-    "table",
+    *(
+        "__version__",
+        "evaluate",
+        "figure",
+        "keep_images",
+        "load_results",
+        "plan",
+        "report",
+        "run",
+        "score",
+        "table",
+    ),
 )
 """Names that are loaded when they are first asked for."""
 

@@ -1,4 +1,5 @@
 from harness.api import evaluate as evaluate
+from harness.api import figure as figure
 from harness.api import keep_images as keep_images
 from harness.api import load_results as load_results
 from harness.api import plan as plan

@@ -8,6 +8,7 @@ The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.figures import FigureOptions, figure, figure_kinds
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.reports import check_image_choice, leaderboard, report
@@ -53,6 +54,7 @@ __all__ = [
     "Conversion",
     "DataRequest",
     "EvaluationOverrides",
+    "FigureOptions",
     "FolderScores",
     "MethodSpec",
     "Plan",
@@ -75,6 +77,8 @@ __all__ = [
     "evaluate",
     "execute_run",
     "export_runs",
+    "figure",
+    "figure_kinds",
     "find",
     "image_cache_folder",
     "import_runs",
