@@ -9,13 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.config.errors import HarnessError
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.site.overview import PlanSources
 from harness.reporting.site.rendering import number_text
 from harness.reporting.site.sources import joined
-from harness.store.results import read_lines
+from harness.reporting.training_course import LOSS, MEAN, Course, course_of
 
 COLOURS = 8
 """Colours of lines in the style sheet; further lines are dashed."""
@@ -67,6 +66,11 @@ class Chart:
     bottom: int = _HEIGHT - _BOTTOM
 
     @property
+    def decimals(self) -> int:
+        """Decimals of its values."""
+        return 2 if self.unit else 4
+
+    @property
     def _steps(self) -> tuple[float, float]:
         steps = [step for curve in self.curves for step, _ in curve.points]
         return 0.0, float(max(steps))
@@ -110,13 +114,14 @@ class Chart:
     def summary(self) -> str:
         """The chart in a sentence: where each line begins and ends."""
         parts = []
+        unit = f", in {self.unit}" if self.unit else ""
         for curve in self.curves:
             (first, start), (last, end) = curve.points[0], curve.points[-1]
             parts.append(
-                f"{curve.label}: {number_text(start, 2)} at step {first}, "
-                f"{number_text(end, 2)} at step {last}"
+                f"{curve.label}: {number_text(start, self.decimals)} at step {first}, "
+                f"{number_text(end, self.decimals)} at step {last}"
             )
-        return f"{self.title}, in {self.unit}. {'; '.join(parts)}."
+        return f"{self.title}{unit}. {'; '.join(parts)}."
 
     @property
     def table_steps(self) -> list[int]:
@@ -129,35 +134,56 @@ class Chart:
 
     def value_at(self, curve: Curve, step: int) -> str:
         """Return the value of a line at a step as text."""
-        return number_text(dict(curve.points).get(step), 2)
+        return number_text(dict(curve.points).get(step), self.decimals)
 
 
 @dataclass(frozen=True)
-class Validation:
-    """The stored validations of one run: step, mean, and value by task."""
+class Training:
+    """A run, and what is stored of its course."""
 
     run: Run
-    lines: tuple[tuple[int, float, dict[str, float]], ...]
+    course: Course
+
+    def points(self, name: str) -> tuple[tuple[int, float], ...]:
+        """Return steps and finite values of what ``name`` says."""
+        found = []
+        for step, values in self.course.items():
+            if math.isfinite(values.get(name, math.nan)):
+                found.append((step, values[name]))
+        return tuple(found)
+
+    @property
+    def names(self) -> list[str]:
+        """What there are values of."""
+        found: dict[str, None] = {}
+        for values in self.course.values():
+            found |= dict.fromkeys(values)
+        return list(found)
 
 
 def charts_of(plan: Plan, sources: PlanSources) -> list[Chart]:
-    """Return a chart over all trainings, and one per method over its tasks."""
-    found = [validation for validation in map(_validation, plan.runs) if validation.lines]
-    if not found:
+    """Return a chart over all trainings, and per method one over its tasks and one over losses.
+
+    Raises:
+        HarnessError: what is stored of a training is damaged.
+    """
+    found = [Training(run, course_of(run)) for run in plan.runs]
+    trained = [training for training in found if training.points(MEAN)]
+    if not trained:
         return []
-    methods = list(dict.fromkeys(validation.run.method.id for validation in found))
-    several = len({validation.run.train.seed for validation in found}) > 1
+    methods = list(dict.fromkeys(training.run.method.id for training in trained))
+    several = len({training.run.train.seed for training in trained}) > 1
     curves = []
-    for validation in found:
-        run = validation.run
+    for training in trained:
+        run = training.run
         label = f"{run.method.label}, seed {run.train.seed}" if several else run.method.label
-        points = tuple((step, score) for step, score, _ in validation.lines)
-        curves.append(Curve(label, points, line_style(methods.index(run.method.id))))
+        style = line_style(methods.index(run.method.id))
+        curves.append(Curve(label, training.points(MEAN), style))
     title = "Validation PSNR by step, mean over tasks"
-    charts = [Chart(title, "dB", tuple(curves), _sections(plan, sources, methods))]
+    charts = [Chart(title, "dB", tuple(curves), _sections(sources, methods))]
     for method in methods:
-        first = next(item for item in found if item.run.method.id == method)
-        charts.append(_chart_of_tasks(first, _sections(plan, sources, [method])))
+        first = next(training for training in trained if training.run.method.id == method)
+        charts += _charts_of_training(first, _sections(sources, [method]))
     return charts
 
 
@@ -167,45 +193,28 @@ def line_style(place: int) -> str:
     return f"c{place % COLOURS}{dashed}"
 
 
-def _chart_of_tasks(validation: Validation, sections: str) -> Chart:
-    run = validation.run
-    curves = []
-    for place, task in enumerate(validation.lines[-1][2]):
-        points = []
-        for step, _, per_task in validation.lines:
-            if task in per_task:
-                points.append((step, per_task[task]))
-        curves.append(Curve(task, tuple(points), line_style(place)))
-    title = f"{run.method.label}, seed {run.train.seed}: validation PSNR by task"
-    return Chart(title, "dB", tuple(curves), sections)
+def _charts_of_training(training: Training, sections: str) -> list[Chart]:
+    run = training.run
+    tasks = [name for name in training.names if name != MEAN and not name.startswith(LOSS)]
+    losses = [name for name in training.names if name.startswith(LOSS)]
+    charts = []
+    for what, unit, names in (("validation PSNR by task", "dB", tasks), ("losses", "", losses)):
+        curves = []
+        for place, name in enumerate(names):
+            points = training.points(name)
+            if points:
+                curves.append(Curve(name.removeprefix(LOSS), points, line_style(place)))
+        if curves:
+            title = f"{run.method.label}, seed {run.train.seed}: {what}"
+            charts.append(Chart(title, unit, tuple(curves), sections))
+    return charts
 
 
-def _sections(plan: Plan, sources: PlanSources, methods: Sequence[str]) -> str:
+def _sections(sources: PlanSources, methods: Sequence[str]) -> str:
     numbers: list[int] = []
     for method in methods:
         numbers += sources.runs[method]
     return joined([*numbers, sources.scoring])
-
-
-def _validation(run: Run) -> Validation:
-    """Return what is stored of a training; lines that are not finite are left out.
-
-    Raises:
-        HarnessError: a line of the file is no validation.
-    """
-    lines = []
-    path = run.folder.validation
-    for where, content in read_lines(path) if path.exists() else []:
-        try:
-            step, score = int(content["step"]), float(content["score"])
-            per_task = {task: float(value) for task, value in content["per_task"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise HarnessError(
-                f"{where}, is no validation ({error}); move the file away"
-            ) from error
-        if math.isfinite(score) and all(map(math.isfinite, per_task.values())) and per_task:
-            lines.append((step, score, per_task))
-    return Validation(run, tuple(lines))
 
 
 def _ticks(low: float, high: float) -> list[float]:
