@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 import pytest
 from PIL import Image
 
-from harness.api import check_image_choice, report
+from harness.api import Resources, check_image_choice, compute, report
 from harness.config.errors import HarnessError, UsageError
 from harness.planning.plan import Plan
 from harness.reporting.site.cases import cases_of, notable_cases, worst_cases
@@ -27,6 +27,7 @@ from tests.pages import (
     serious_findings,
     site_data,
 )
+from tests.plans import quick_plan
 from tests.sites import HOSTILE, SCRIPT, made_plan
 
 PAGES = ("index.html", "images.html", "probes.html", "training.html", "references.html")
@@ -172,6 +173,18 @@ def test_nothing_stored_is_an_error(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="holds no scores"):
         report(empty, tmp_path / "site")
     assert not (tmp_path / "site" / "index.html").exists()
+
+
+def test_images_that_are_not_kept_are_made_from_the_weights(tmp_path: Path) -> None:
+    plan = quick_plan(tmp_path / "runs")
+    compute(plan, Resources(device="cpu"))
+    report(plan, tmp_path / "site", images="worst:1")
+    restored = list((tmp_path / "site" / "images" / "restored").rglob("*.png"))
+    assert len(restored) == len(plan.shown_columns)
+    data = site_data(tmp_path / "site", "images")
+    assert [case[3] for case in data["cases"]] == [[0, 1, 2]] * len(restored)
+    plan.runs[-1].folder.weights.unlink()
+    report(plan, tmp_path / "site", images="all")  # as of an archive: nothing to restore with
 
 
 @pytest.mark.parametrize("choice", ["best:3", "worst:0", "notable", "worst:", "ALL", ""])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 from harness.config.quoting import quoted_file_name
@@ -13,11 +14,16 @@ from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.reporting.site.cases import Case, CaseKey, cases_of, shown_runs
+from harness.reporting.site.cases import Case, cases_of, shown_runs
 from harness.reporting.site.folder import SiteFolder
 from harness.reporting.site.overview import PlanSources
 from harness.reporting.site.pictures import size_px, thumbnail
-from harness.store.image_files import ImagePaths, image_paths
+from harness.store.image_files import (
+    TestImageKind,
+    id_of_test_set,
+    restored_path,
+    test_image_path,
+)
 
 PathOf = Callable[[str, str], Path]
 """Returns where the image of a column and an image's name is kept; there need be no file."""
@@ -67,23 +73,23 @@ def browser_data(
 
 def _pictures(runs: Sequence[Run]) -> list[_Picture]:
     """Return the degraded input, the ground truth, and the restored images, in this order."""
-    # The images of a pair are kept once for all runs, so any run finds them.
-    found = [
-        _Picture("images/degraded", lambda *name: _kept(runs[0], name).degraded),
-        _Picture("images/clean", lambda *name: _kept(runs[0], name).clean),
-    ]
+    first = runs[0]
+    assert first.score is not None, "runs of a table are scored"
+    # Ids are hashes of all that is scored, so they are made once and not for every image.
+    out, test_id = first.folder.path.parent, id_of_test_set(first.score.test)
+    found = []
+    for kind in get_args(TestImageKind):
+        path = partial(test_image_path, out, test_id, kind=kind)
+        found.append(_Picture(f"images/{kind}", path))
     for run in _restoring(runs):
         found.append(_Picture(_folder(run), _restored_of(run)))
     return found
 
 
 def _restored_of(run: Run) -> PathOf:
-    return lambda *name: _kept(run, name).restored
-
-
-def _kept(run: Run, name: CaseKey) -> ImagePaths:
-    assert run.score is not None, "runs of a table are scored"
-    return image_paths(run.folder, run.score, *name)
+    score_id = run.score_id
+    assert score_id is not None, "runs of a table are scored"
+    return partial(restored_path, run.folder, score_id)
 
 
 def _restoring(runs: Sequence[Run]) -> list[Run]:
