@@ -1,7 +1,4 @@
-"""The interface that a method satisfies, and the spec by which the registry knows it.
-
-This module imports no torch: a network is imported only when a run is computed.
-"""
+"""The interface of a method, and the spec by which the registry knows it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -74,15 +71,16 @@ class MethodSpec:
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
-        role: ``method`` is ranked in tables; ``reference`` is shown, never ranked;
-            ``auxiliary`` is trained for others and not shown.
+        role: ``method`` is ranked, ``reference`` is not; ``auxiliary`` is in no table.
         trained: whether there is anything to train.
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
-        insertion_points: names of the points where prompts can be inserted, from the deepest up,
-            as in its network's ``insertion_channels``; empty where the network is not split.
+        insertion_points: names in its network's ``insertion_channels``; empty without a split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
         host: spec of the network that this one's prompts were added to.
         published: option values of the authors' checkpoints that differ from the defaults.
+        released: options that keep the value of the authors' release, with what it holds.
+        chosen: options that nothing public settles, with the reason for their default here.
+        extended_by: method of this project that has other values of the released options.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
@@ -118,6 +116,9 @@ class MethodSpec:
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
+    released: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    extended_by: str = ""
     views: Literal[1, 2] = 1
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0

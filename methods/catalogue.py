@@ -9,6 +9,8 @@ from methods.adair import spec as adair
 from methods.airnet import spec as airnet
 from methods.baselines import spec as baselines
 from methods.complexity import COMPLEXITY
+from methods.cpl import spec as cpl
+from methods.cpl_guided import spec as cpl_guided
 from methods.degraded_input import spec as degraded_input
 from methods.drsformer import spec as drsformer
 from methods.mioir import spec as mioir
@@ -22,6 +24,8 @@ _SPECS: tuple[MethodSpec, ...] = (
     *degraded_input.SPECS,
     *restormer.SPECS,
     *promptir.SPECS,
+    *cpl.SPECS,
+    *cpl_guided.SPECS,
     *task_classifier.SPECS,
     *adair.SPECS,
     *drsformer.SPECS,
@@ -37,6 +41,8 @@ _ADDED_LABELS = {
     "cpl": "CPL",
     "spm": "SPM",
     "cpr": "CPR",
+    "cpl-guided": "CPL-guided (this project)",
+    "spm-guided": "SPM-guided (this project)",
     "explicit": "explicit",
     "oracle": "oracle",
 }
@@ -55,5 +61,5 @@ def _complete(spec: MethodSpec) -> MethodSpec:
 METHODS: dict[str, MethodSpec] = {spec.name: _complete(spec) for spec in _SPECS}
 """The built-in methods by name, in the order in which they are listed."""
 
-ALIASES: dict[str, str] = {"promptir+cpl": "cpl"}
+ALIASES: dict[str, str] = {"promptir+cpl": "cpl", "promptir+cpl-guided": "cpl-guided"}
 """Other names of built-in methods."""

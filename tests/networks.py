@@ -27,7 +27,7 @@ SPECS = [spec for spec in catalogue().specs.values() if _can_be_built(spec)]
 RESTORERS = [spec for spec in SPECS if spec.role != "auxiliary"]
 TRAINED = [spec for spec in SPECS if spec.trained]
 
-# CPL with the published parts alone: a router per level, trained by L1 and CPR alone.
+# A router per level as released, trained by L1 and CPR alone, and prompts that differ at first.
 PER_LEVEL = {
     "shared_router": "false",
     "router_pooling": "mean",
@@ -37,6 +37,8 @@ PER_LEVEL = {
     "load_balancing_weight": "0",
     "teacher_weight": "0",
     "teacher_choice": "false",
+    "prompt_init": "channel-normal",
+    "cpr_gradient": "full",
     "cpr_negatives": "unselected",
     "cpr_form": "margin",
     "cpr_weight": "0.1",

@@ -177,12 +177,17 @@ def test_additions_can_be_added_to_a_host(addition: MethodSpec) -> None:
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=by_name)
-def test_cpl_can_be_added_to_every_host(host: MethodSpec) -> None:
-    method = build_tiny(f"{host.name}+cpl").train()
+@pytest.mark.parametrize(
+    ("addition", "terms"),
+    [("cpl", {"cpr"}), ("cpl-guided", {"load_balancing", "teacher", "cpr"})],
+)
+def test_cpl_can_be_added_to_every_host(host: MethodSpec, addition: str, terms: set[str]) -> None:
+    method = build_tiny(f"{host.name}+{addition}").train()
     assert isinstance(method, Prompted)
     assert method.levels == host.insertion_points
     losses = method.losses(batch(step=100), torch.Generator().manual_seed(0))
-    assert {"l1", "load_balancing", "teacher", "cpr"} <= set(losses)
+    own = {name for name in losses if not name.startswith("host_")}
+    assert own == {"l1", *terms}
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is not None for p in method.parameters() if p.requires_grad)
     image = torch.rand(2, 3, 24, 40)

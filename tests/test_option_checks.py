@@ -14,8 +14,8 @@ from harness.method import BuildContext, MethodSpec
 from harness.registry import MethodChoice, find, instantiate, resolve_options
 from tests.networks import RESTORERS, TASKS, build_tiny
 
-ADDED = [find(f"{host}+{added}").spec for host in ("restormer", "nafnet") for added in ("spm",)]
-ALIKE = ("spm", "cpr", "oracle", "moceir-s")
+ADDED = [find(f"{host}+spm-guided").spec for host in ("restormer", "nafnet")]
+ALIKE = ("spm", "cpr", "spm-guided", "oracle", "moceir-s")
 """Methods whose options and checks are those of another one here."""
 
 SPECS = [
@@ -96,6 +96,12 @@ def test_what_the_plan_accepts_can_be_built_and_run(spec: MethodSpec) -> None:
         ("uformer:depths=1;1;1;1;1;1;1;1;3", "6 decoder blocks and 4 encoder blocks"),
         ("cpl:chooser=classifier", "is what the method 'explicit' is for"),
         ("promptir:chooser=true-task", "is what the method 'oracle' is for"),
+        ("cpl:teacher_choice=true", "not part of CPL as released; use cpl-guided, the extension"),
+        ("spm:load_balancing_weight=0.1", "not part of SPM as released; use spm-guided"),
+        ("cpl:shared_router=true", "shared_router=true is not part of CPL .* use cpl-guided"),
+        ("spm:router_pooling=frequency", "router_pooling=frequency is not .* use spm-guided"),
+        ("cpl:renormalise=true", "renormalise=true is not part of CPL"),
+        ("nafnet+cpl:teacher_weight=0.1", "use nafnet\\+cpl-guided, the extension"),
         ("restormer+spm:prompt_levels=level9", "this network has level3, level2, level1"),
         ("promptir:prompt_scale=1e30", "prompt_scale=1e\\+30 must be at most"),
     ],

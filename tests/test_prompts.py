@@ -252,7 +252,7 @@ def test_compare_matches_a_hand_computation() -> None:
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
 def test_negatives_train_what_the_option_names(autocast: bool) -> None:
     def gradients(reach: str) -> dict[str, torch.Tensor]:
-        method = build_tiny("cpl", **PER_LEVEL, cpr_gradient=reach, cpr_margin="1").train()
+        method = build_tiny("cpl", **{**PER_LEVEL, "cpr_gradient": reach}, cpr_margin="1").train()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             loss = torch.stack(
                 list(method.losses(batch(), torch.Generator().manual_seed(0)).values())
@@ -410,7 +410,7 @@ def test_cpr_begins_at_its_share_of_the_training() -> None:
 
 
 def test_schedules_follow_the_length_of_the_training() -> None:
-    method = build_tiny("cpl").train()
+    method = build_tiny("cpl", cpr_start="0.1").train()
     began = []
     for steps in (12, 60, 400, 600):
         for step in range(steps):

@@ -34,7 +34,7 @@ def test_running_norm_standardises_by_training_statistics() -> None:
 
 
 def test_a_shared_router_chooses_one_prompt_for_every_level() -> None:
-    method = build_tiny("spm", teacher_weight="0", teacher_choice="false").eval()
+    method = build_tiny("spm-guided", teacher_weight="0", teacher_choice="false").eval()
     image = torch.rand(3, 3, 24, 40)
     with torch.no_grad():
         routing = method.decode(method.encode(image)).routing
@@ -46,7 +46,7 @@ def test_a_shared_router_chooses_one_prompt_for_every_level() -> None:
 
 
 def test_a_shared_router_does_not_train_the_encoder() -> None:
-    method = build_tiny("spm", teacher_weight="0", teacher_choice="false").train()
+    method = build_tiny("spm-guided", teacher_weight="0", teacher_choice="false").train()
     routed = method.prompting.router(method.encode(batch().degraded).maps()[0])
     routed.load_balancing.backward()
     trained = {name for name, p in method.named_parameters() if p.grad is not None}
@@ -88,7 +88,7 @@ def test_a_teacher_router_groups_degradations_without_task_labels() -> None:
 
 
 def test_the_router_used_at_test_learns_to_follow_the_teacher() -> None:
-    method = build_tiny("spm", teacher_weight="1").train()
+    method = build_tiny("spm-guided", teacher_weight="1").train()
     fixed = batch(side=16)
     optimiser = torch.optim.Adam(method.prompting.router.parameters(), lr=0.01)
     values = []
@@ -106,7 +106,7 @@ def test_the_router_used_at_test_learns_to_follow_the_teacher() -> None:
 
 
 def test_the_teacher_chooses_in_training_and_never_at_test() -> None:
-    method = build_tiny("spm").train()
+    method = build_tiny("spm-guided").train()
     fixed = batch(side=16)
     forced: list[torch.Tensor] = []
     decode = method.decode
@@ -141,7 +141,8 @@ def test_candidate_probabilities_are_a_softmax_over_chosen_prompts_and_negatives
 def test_an_outcome_moves_the_router_to_the_prompt_that_restores_better() -> None:
     """Of two candidates the one that restores worse loses probability, whichever was chosen."""
     method = build_tiny(
-        "cpl", **{**PER_LEVEL, "shared_router": "true", "outcome_weight": "1", "cpr_weight": "0"}
+        "cpl-guided",
+        **{**PER_LEVEL, "shared_router": "true", "outcome_weight": "1", "cpr_weight": "0"},
     ).train()
     router, fixed = method.prompting.router, batch(side=16)
     assert isinstance(router, SharedRouter)

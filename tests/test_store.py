@@ -114,7 +114,7 @@ LEGACY_IDS = {
     ("three-task", "mini", "degraded-input"): "53b3c90e29b62ff2",
     ("three-task", "mini", "promptir"): "36653391393ac9c2",
     ("three-task", "mini", "explicit"): "f8ccb5d642461176",
-    ("three-task", "mini", "cpl"): "67edbb60936fc4b6",
+    ("three-task", "mini", "cpl-guided"): "67edbb60936fc4b6",
     ("all-weather", "smoke", "promptir"): "51eb40534067cbb0",
     ("five-task", "smoke", "promptir"): "7a4eb9cc7bf3b693",
     ("seven-task", "smoke", "promptir"): "aa3935b13fe1148c",
@@ -135,7 +135,7 @@ def test_runs_of_version_0_1_are_recognised(
 
 def test_a_training_that_ended_before_cpr_began_is_another_one(tmp_path: Path) -> None:
     """In version 0.1 CPR began at step 60 of any training, also of smoke's twelve."""
-    run = make_plan(RunRequest(methods=("cpl",), recipe="smoke", out=tmp_path)).runs[-1]
+    run = make_plan(RunRequest(methods=("cpl-guided",), recipe="smoke", out=tmp_path)).runs[-1]
     assert legacy_id_of(stored_run(run)) != "8618c214bfff6b85"
 
 
@@ -238,8 +238,8 @@ LEGACY_ANALYSIS = {
 
 
 def test_an_output_folder_of_version_0_1_is_imported(tmp_path: Path) -> None:
-    plan = make_plan(RunRequest(methods=("cpl",), recipe="smoke", out=tmp_path / "new"))
-    run = stored_run(next(run for run in plan.runs if run.method.id == "cpl"))
+    plan = make_plan(RunRequest(methods=("cpl-guided",), recipe="smoke", out=tmp_path / "new"))
+    run = stored_run(next(run for run in plan.runs if run.method.id == "cpl-guided"))
     write_legacy_output(tmp_path / "old", run)
     assert import_runs([run], tmp_path / "old") == 1
     (result,) = read([run.folder.results])
@@ -263,8 +263,8 @@ def test_an_output_folder_of_version_0_1_is_imported(tmp_path: Path) -> None:
 def test_weights_of_version_0_1_keep_their_values(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    plan = make_plan(RunRequest(methods=("cpl",), recipe="smoke", out=tmp_path / "new"))
-    run = stored_run(next(run for run in plan.runs if run.method.id == "cpl"))
+    plan = make_plan(RunRequest(methods=("cpl-guided",), recipe="smoke", out=tmp_path / "new"))
+    run = stored_run(next(run for run in plan.runs if run.method.id == "cpl-guided"))
     write_legacy_output(tmp_path / "old", run)
     import_runs([run], tmp_path / "old")
     found = load_file(run.folder.weights)
@@ -277,4 +277,5 @@ def test_weights_of_version_0_1_keep_their_values(tmp_path: Path) -> None:
     assert found["prompting.teacher.weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
     metadata = read_metadata(run.folder.weights)
     assert metadata["weights_id"] == spec_hash(run.spec)
+    assert metadata["method"] == "cpl-guided", "cpl of version 0.1"
     assert json.loads(metadata["options"]) == run.spec.options

@@ -82,6 +82,7 @@ def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
     ("method", "extra"),
     [
         ("cpl", "batch: 5"),
+        ("cpl-guided", "batch: 5"),
         ("restormer", "batch: 5, ema_decay: 0.9"),
         ("cpr", "batch: 10, micro_batch: 5, scored_checkpoint: best-on-validation"),
         ("promptir", "batch: 5, precision: bf16, grad_clip_norm: null"),

@@ -162,7 +162,7 @@ def _cpl(row: str, size: str, batch: int, side: int, turns: int) -> list[Outcome
             outcomes.append(
                 Outcome(
                     row=row,
-                    what=f"CPL step, {size}, {count} negative{'s' * (count > 1)}, {reach}",
+                    what=f"CPL-guided step, {size}, {count} negative{'s' * (count > 1)}, {reach}",
                     against=f"our PromptIR, {found['promptir'].median_s:.3g} s",
                     asked=f"at most {most}",
                     measured=f"{ratio}; memory x {memory:.2f}",
@@ -174,12 +174,12 @@ def _cpl(row: str, size: str, batch: int, side: int, turns: int) -> list[Outcome
 
 
 def cpl_mini() -> list[Outcome]:
-    """CPL's step against PromptIR's at the width of `mini`."""
+    """CPL-guided's step against PromptIR's at the width of `mini`."""
     return _cpl("cpl-mini", "small", 5, 64, 9)
 
 
 def cpl_full() -> list[Outcome]:
-    """CPL's step against PromptIR's at full width."""
+    """CPL-guided's step against PromptIR's at full width."""
     return _cpl("cpl-full", "full", 2, 128, 2)
 
 

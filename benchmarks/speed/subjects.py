@@ -14,10 +14,10 @@ from harness.execution.process import cores, keep_freed_memory, prepare_process
 from harness.method import Batch, BuildContext
 from harness.registry import MethodChoice, catalogue, instantiate, resolve_options
 
-# CPL with negatives from the first step, and a margin that is never reached, so that no gradient
-# vanishes.
+# CPL-guided with negatives from the first step, and a margin that is never reached, so that no
+# gradient vanishes.
 ALWAYS_PUSHING = {
-    "method": "cpl",
+    "method": "cpl-guided",
     "cpr_negatives": "other-task",
     "cpr_start": "0",
     "cpr_form": "margin",

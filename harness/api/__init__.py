@@ -8,7 +8,7 @@ The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
-from harness.api.figures import FigureOptions, figure, figure_kinds
+from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.reports import check_image_choice, leaderboard, report
@@ -42,7 +42,14 @@ from harness.planning.request import (
 )
 from harness.planning.studies import Study, methods_of
 from harness.planning.validate import validate_file
-from harness.registry import MethodSpec, catalogue, find, option_lines, use_plugins
+from harness.registry import (
+    MethodSpec,
+    OptionGroup,
+    catalogue,
+    find,
+    option_groups,
+    use_plugins,
+)
 from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
@@ -57,6 +64,7 @@ __all__ = [
     "FigureOptions",
     "FolderScores",
     "MethodSpec",
+    "OptionGroup",
     "Plan",
     "Resources",
     "RunOutcome",
@@ -80,6 +88,7 @@ __all__ = [
     "figure",
     "figure_kinds",
     "find",
+    "how_to_compute",
     "image_cache_folder",
     "import_runs",
     "is_anything_stored",
@@ -94,7 +103,7 @@ __all__ = [
     "make_request",
     "methods_of",
     "named_images",
-    "option_lines",
+    "option_groups",
     "paper_table",
     "parse_years",
     "plan",

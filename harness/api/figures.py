@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,7 +52,6 @@ def figure(
     Example::
 
         harness.figure(plan, "grid", images=["derain:rain-001"], crop="40,60,64,64")
-        harness.figure(plan, "curves", width="column")
 
     Args:
         plan: whose runs are shown.
@@ -75,12 +74,9 @@ def figure(
     chosen = options or _options(values)
     crop = parse_crop(chosen.crop)
     names = _names(plan, chosen.images)
-    if chosen.width is not None and chosen.width not in WIDTHS_IN:
-        raise UsageError(f"a figure has no width '{chosen.width}'; choose column or full")
+    _check(plan, kind, chosen.width, WIDTHS_IN)
     if names and not module.NEEDS_IMAGES:
         raise UsageError(f"figure {kind} shows no images; leave --images out")
-    if not is_anything_stored(plan) and kind != "curves":
-        raise HarnessError(how_to_compute(plan))
     if module.NEEDS_IMAGES:
         from harness.reporting.figures.shown_images import most_disputed
 
@@ -108,6 +104,15 @@ def how_to_compute(plan: Plan) -> str:
         f"{plan.out} holds no scores of these methods on {plan.request.setting} with recipe "
         f"{plan.request.recipe}; compute them with: python -m harness run --methods '{methods}'"
     )
+
+
+def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) -> None:
+    """Refuse a width that there is not, and a plan of which nothing is stored."""
+    if width is not None and width not in widths:
+        raise UsageError(f"a figure has no width '{width}'; choose {' or '.join(widths)}")
+    # Trainings are followed before they are scored.
+    if kind != "curves" and not is_anything_stored(plan):
+        raise HarnessError(how_to_compute(plan))
 
 
 def _options(values: dict[str, object]) -> FigureOptions:

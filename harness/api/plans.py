@@ -69,12 +69,14 @@ def describe(plan: Plan) -> str:
     )
 
 
-def load_studies(names: Sequence[str], request: RunRequest) -> list[Study]:
+def load_studies(names: Sequence[str], request: RunRequest, base: str | None = None) -> list[Study]:
     """Return studies by name or file, for the setting and recipe of a request.
+
+    ``base`` is a method, with options, that values differ from in place of the studies' own.
 
     Raises:
         UsageError: no such study, or a value that does not fit.
     """
     use_own_files(request.include, request.plugins)
     unique = dict.fromkeys(names)
-    return [load_study(name, request.setting, request.recipe) for name in unique]
+    return [load_study(name, request.setting, request.recipe, base) for name in unique]

@@ -34,6 +34,13 @@ class StudyFlags:
             "your own; repeatable. Without it: topk and negatives."
         ),
     ] = None
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Method, with options after colons, that values differ from, in place of the "
+            "studies' own: cpl-guided:cpr_start=0.15."
+        ),
+    ] = None
     spread: Annotated[
         Literal["images", "seeds", "both"] | None,
         typer.Option(help="What intervals show; by default both, and images of a single seed."),
@@ -75,7 +82,7 @@ def ablate(
         data.values(),
         computing.values(),
     )
-    chosen = load_studies(studies.study or ["topk", "negatives"], asked)
+    chosen = load_studies(studies.study or ["topk", "negatives"], asked, studies.base)
     plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")

@@ -11,7 +11,7 @@ import typer
 from harness.cli.options import Plugins
 
 if TYPE_CHECKING:
-    from harness.api import MethodSpec
+    from harness.api import MethodSpec, OptionGroup
 
 _HEADS = ("method", "prompts", "objective", "parameters", "macs", "+cpl", "licence", "follows")
 _WIDTHS = (None, 20, 20, None, None, None, 18, 40)
@@ -43,7 +43,9 @@ def _list_all() -> None:
     specs = [spec for spec in known.specs.values() if spec.role != "auxiliary"]
     lines = [_line(spec) for spec in specs]
     print(tabulate(lines, headers=_HEADS, maxcolwidths=list(_WIDTHS), disable_numparse=True))
-    print("name+cpl (or +spm, +cpr, …) adds prompts; name@sequential learns task by task")
+    print(
+        "name+cpl (or +spm, +cpr, +cpl-guided, …) adds prompts; name@sequential learns task by task"
+    )
     for other, target in known.aliases.items():
         print(f"{other} is {target}")
     for spec in specs:
@@ -66,23 +68,30 @@ def _line(spec: MethodSpec) -> list[str]:
     ]
 
 
-def _show_one(name: str) -> None:
+def _print_group(group: OptionGroup) -> None:
     from tabulate import tabulate
 
-    from harness.api import find, option_lines
+    taken = 4
+    for column in (0, 1):
+        taken += max(len(line[column]) for line in (group.heads, *group.lines))
+    width = max(40, get_terminal_size().columns - taken)
+    if group.title:
+        print(f"\n{group.title}")
+    widths = [None, None, width]
+    print(tabulate(group.lines, group.heads, maxcolwidths=widths, disable_numparse=True))
+
+
+def _show_one(name: str) -> None:
+    from harness.api import find, option_groups
 
     spec = find(name).spec
     print(f"{spec.name}: {spec.summary}")
     if spec.source:
         print(f"follows {spec.source}")
-    lines = option_lines(spec)
-    if not lines:
+    groups = [group for group in option_groups(spec) if group.lines]
+    if not groups:
         print("it has no options")
         return
-    taken = 4
-    for column in (0, 1):
-        taken += max(len(line[column]) for line in lines)
-    heads = ["option", "default", "what it is [what it may be]"]
-    width = max(40, get_terminal_size().columns - taken)
-    print(tabulate(lines, heads, maxcolwidths=[None, None, width], disable_numparse=True))
+    for group in groups:
+        _print_group(group)
     print(f"set with {name}:OPTION=VALUE; defaults are those of full size")

@@ -16,6 +16,7 @@ from harness.registry import (
     find,
     options_as_json,
     resolve_options,
+    stored_method,
     stored_options,
 )
 from harness.store.weights import stated_method
@@ -113,7 +114,7 @@ def _network_of(
         raise UsageError(f"checkpoint {conversion.checkpoint} is not there; check the path")
     stated = stated_method(conversion.checkpoint)
     if conversion.method is None and stated is not None:
-        method = find(stated.method)
+        method = stored_method(stated.method, stated.options)
         options = stored_options(method.spec, stated.options, str(conversion.checkpoint))
         return method, options, stated.tasks or load_setting(conversion.setting).task_names
     if conversion.method is None:

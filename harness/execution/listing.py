@@ -11,6 +11,7 @@ from typing import Literal
 
 from harness.config.errors import HarnessError
 from harness.store.files import read_json_object
+from harness.store.legacy.names import present_id
 from harness.store.results import read
 from harness.store.run_folder import RunFolder
 
@@ -78,7 +79,7 @@ def _info(folder: RunFolder) -> StoredRunInfo:
     files = [path for path in folder.path.rglob("*") if path.is_file()]
     return StoredRunInfo(
         id=folder.path.name,
-        method=str(spec.get("method", "?")),
+        method=present_id(str(spec.get("method", "?")), spec),
         settings=tuple(dict.fromkeys(result.setting for result in results)),
         seed=spec.get("seed"),
         state=_state(folder, bool(results)),

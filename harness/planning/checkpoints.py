@@ -15,6 +15,7 @@ from harness.registry import (
     find,
     options_as_json,
     resolve_options,
+    stored_method,
     stored_options,
 )
 from harness.store.weights import stated_method
@@ -67,7 +68,7 @@ def method_of(
     known = stated_method(asked.file)
     if known is None:
         raise UsageError(f"{asked.file} does not say what it holds; name it with --method")
-    method = find(known.method)
+    method = stored_method(known.method, known.options)
     return method, stored_options(method.spec, known.options, str(asked.file))
 
 

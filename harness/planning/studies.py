@@ -155,10 +155,11 @@ def study_names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
+def load_study(name: str, setting_name: str, recipe_name: str, base: str | None = None) -> Study:
     """Read a study by name, or from a YAML file of one's own, for a setting and a recipe.
 
-    Options that have the base's value already are left out, so that equal runs are one.
+    Options that have the base's value already are left out, so that equal runs are one. ``base``
+    is a method, with options, that takes the place of the one that the study names.
 
     Raises:
         UsageError: no such study, an unknown key, method or option, or options that contradict
@@ -166,20 +167,22 @@ def load_study(name: str, setting_name: str, recipe_name: str) -> Study:
     """
     path = _locate(name)
     spec = parse(StudySpec, read_yaml(path), str(path))
+    if base is not None:
+        spec = spec.model_copy(update={"base": base})
     setting = load_setting(setting_name)
     recipe = load_recipe(recipe_name, setting.name)
     resolver = _Resolver(path, spec.base, setting.task_names, recipe)
-    base = resolver.method_id(ValueSpec(label="base"))
+    base_id = resolver.method_id(ValueSpec(label="base"))
     axes = []
     for axis_name, axis in spec.axes.items():
         ids = {value.label: resolver.method_id(value) for value in axis.values}
         values = []
         for value in axis.values:
-            baseline = base if value.baseline is None else ids[value.baseline]
+            baseline = base_id if value.baseline is None else ids[value.baseline]
             values.append(StudyValue(value.label, ids[value.label], baseline))
         axes.append(StudyAxis(axis_name, axis.label, tuple(values)))
     cross = _crossed(spec, axes, resolver) if spec.cross else None
-    return Study(path.stem, spec.title, base, tuple(axes), cross)
+    return Study(path.stem, spec.title, base_id, tuple(axes), cross)
 
 
 def _crossed(spec: StudySpec, axes: Sequence[StudyAxis], resolver: _Resolver) -> StudyCross:

@@ -3,11 +3,12 @@
 from harness.method import MethodSpec, WeightsFile
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
-from harness.registry.option_help import option_lines
+from harness.registry.option_help import OptionGroup, option_groups, option_lines
 from harness.registry.options import (
     options_as_json,
     parse_options,
     resolve_options,
+    stored_method,
     stored_options,
 )
 from harness.registry.plugins import use_plugins
@@ -17,15 +18,18 @@ __all__ = [
     "Catalogue",
     "MethodChoice",
     "MethodSpec",
+    "OptionGroup",
     "WeightsFile",
     "auxiliary_method",
     "catalogue",
     "find",
     "instantiate",
+    "option_groups",
     "option_lines",
     "options_as_json",
     "parse_options",
     "resolve_options",
+    "stored_method",
     "stored_options",
     "use_plugins",
 ]

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 import typing
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.method import MethodSpec
@@ -13,6 +14,48 @@ from harness.registry.options import options_as_json, parse_options
 
 _ENTRY = re.compile(r"^    (\w+): (.*)$")
 _REFERENCES = re.compile(r" \(see [^()]*(\([^()]*\))?[^()]*\)| \(:class:`[^`]*`\)")
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options of a method that belong together.
+
+    Attributes:
+        title: why they do; empty where a method has one group only.
+        heads: of the columns.
+        lines: one per option, a text per column; the name and the value come first.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    lines: list[list[str]]
+
+
+def option_groups(spec: MethodSpec) -> list[OptionGroup]:
+    """Return the options of a method: what its release settles, what is chosen here, and others."""
+    by_name = {line[0]: line for line in option_lines(spec)}
+    found = []
+    if spec.released:
+        lines = []
+        for name, text in spec.released.items():
+            lines.append([name, by_name[name][1], text])
+        title = f"what the authors' release holds; other values belong to {spec.extended_by}"
+        found.append(OptionGroup(title, ("option", "value", "what is public"), lines))
+    if spec.chosen:
+        title = "chosen by this project"
+        if spec.released:
+            title = "chosen here, because it is not public"
+        lines = []
+        for name, reason in spec.chosen.items():
+            _, default, meaning = by_name[name]
+            lines.append([name, default, f"{meaning} Default: {reason}."])
+        heads = ("option", "default", "what it is [what it may be], and why this default")
+        found.append(OptionGroup(title, heads, lines))
+    for name in (*spec.released, *spec.chosen):
+        del by_name[name]
+    title = "other options" if found else ""
+    heads = ("option", "default", "what it is [what it may be]")
+    return [*found, OptionGroup(title, heads, list(by_name.values()))]
 
 
 def option_lines(spec: MethodSpec) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from harness.config.errors import HarnessError, UsageError, did_you_mean, reason_of
 from harness.method import CheckContext, MethodSpec, OptionError
 from harness.registry.option_types import from_text, option_types
-from harness.registry.references import MethodChoice
+from harness.registry.references import MethodChoice, find
 
 
 def resolve_options(
@@ -49,6 +50,7 @@ def resolve_options(
         for key, text in method.overrides.items():
             values[key] = from_text(text, types[key])
         options = parse_options(spec, values)
+        _check_released(spec, options)
         if spec.check is not None:
             spec.check(options, context)
     except ValidationError as error:
@@ -64,6 +66,19 @@ def resolve_options(
     return options
 
 
+def stored_method(name: str, values: Mapping[str, Any]) -> MethodChoice:
+    """Return the method that a file of weights states by name and options.
+
+    Before the extension of a method had a name of its own, its weights were stored under the
+    method's: options that the release does not have tell them apart.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    method = find(name)
+    return find(method.spec.extended_by) if changed_release(method.spec, values) else method
+
+
 def stored_options(spec: MethodSpec, values: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Return options that a file states, checked, as JSON values.
 
@@ -76,7 +91,11 @@ def stored_options(spec: MethodSpec, values: Mapping[str, Any], source: str) -> 
         UsageError: they are not options of this method.
     """
     try:
-        return options_as_json(parse_options(spec, values))
+        options = parse_options(spec, values)
+        _check_released(spec, options)
+        return options_as_json(options)
+    except OptionError as error:
+        raise UsageError(f"{source}: {error}") from error
     except ValidationError as error:
         raise UsageError(
             f"{source} states options that {spec.name} does not have now: {_first_problem(error)}; "
@@ -105,6 +124,36 @@ def _default_values(
     if published:
         values |= spec.published
     return values
+
+
+def _check_released(spec: MethodSpec, options: Any) -> None:
+    """Refuse another value than the release's where the authors' release settles an option."""
+    for name, value in changed_release(spec, options_as_json(options)).items():
+        raise OptionError(
+            f"{name}={_as_text(value)} is not part of {spec.label} as released; use "
+            f"{spec.extended_by}, the extension of this project"
+        )
+
+
+def changed_release(spec: MethodSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of ``values`` that the release of a method has otherwise.
+
+    Args:
+        spec: the method.
+        values: of its options, as JSON; what is not there counts as the release has it.
+    """
+    if not spec.released:
+        return {}
+    public = options_as_json(parse_options(spec, spec.defaults))
+    found = {}
+    for name in spec.released:
+        if values.get(name, public[name]) != public[name]:
+            found[name] = values[name]
+    return found
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
 from harness.store.archive import archives_below, read_archive
+from harness.store.files import read_json_object
 from harness.store.legacy.archives import is_legacy
+from harness.store.legacy.names import may_be_former, present_id
 from harness.store.results import RESULT_FIELDS, Result, read
 
 if TYPE_CHECKING:
@@ -45,7 +47,26 @@ def _results(folder: Path) -> Sequence[Result]:
             f"{folder} holds results of version 0.1; convert them with "
             f"python -m harness run ... --import {folder}"
         )
-    results = list(read(sorted(folder.glob("*/results.jsonl"))))
+    results: list[Result] = []
+    for path in sorted(folder.glob("*/results.jsonl")):
+        results += _under_present_names(read([path]), path.parent / "spec.json")
     for archive in archives_below(folder):
-        results += read_archive(archive)
+        by_weights: dict[str, list[Result]] = {}
+        for result in read_archive(archive):
+            by_weights.setdefault(result.weights, []).append(result)
+        for weights, found in by_weights.items():
+            specs = sorted((archive / "runs").glob(f"*-{weights}.json"))
+            results += _under_present_names(found, specs[0]) if specs else found
     return results
+
+
+def _under_present_names(results: Sequence[Result], file: Path) -> Sequence[Result]:
+    """Return the results of one run with the id that its method has now.
+
+    ``file`` holds its training spec, alone or, in an archive, under the key ``spec``.
+    """
+    if not any(may_be_former(result.method) for result in results) or not file.is_file():
+        return results
+    content = read_json_object(file)
+    spec = content.get("spec", content)
+    return [replace(result, method=present_id(result.method, spec)) for result in results]

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import ScoreSpec
 from harness.store.files import read_json_object, read_text, write_json, write_text
 from harness.store.legacy.archives import legacy_sources
+from harness.store.legacy.names import former_spec
 from harness.store.results import RESULT_FIELDS, Result, parsed_result
 from harness.store.run_folder import stored_spec_id
 from harness.store.stored_run import (
@@ -128,17 +131,56 @@ class Archive:
 
     def record_of(self, run: StoredRun) -> RunRecord | None:
         """See :class:`RecordSource`."""
-        if run.weights_id not in self.by_weights:
+        if run.weights_id in self.by_weights:
+            path = _run_file(self.folder, run)
+            return RunRecord(self.by_weights[run.weights_id], _parts(path, run.weights_id))
+        former = former_spec(run.spec)
+        if former is None or run.score is None or spec_hash(former) not in self.by_weights:
             return None
-        path = _run_file(self.folder, run)
-        content = read_json_object(path)
-        if stored_spec_id(content.pop("spec", None)) != run.weights_id:
-            raise UsageError(f"{path} does not hold what its name says; restore it from its source")
-        return RunRecord(self.by_weights[run.weights_id], content)
+        return self._former_record(run, run.score, spec_hash(former))
+
+    def _former_record(self, run: StoredRun, score: ScoreSpec, weights: str) -> RunRecord | None:
+        """Return what is held of ``run`` under the name that its method had before, if anything.
+
+        Args:
+            run: whose record it becomes.
+            score: what is scored of it.
+            weights: the id that its weights had.
+        """
+        held = spec_hash(score.model_copy(update={"weights": weights}))
+        ours = spec_hash(score)
+        results = []
+        for result in self.by_weights[weights]:
+            if result.score == held:
+                named = replace(result, weights=run.weights_id, score=ours, method=run.method)
+                results.append(named)
+        if not results:
+            return None
+        parts = _parts(_only_file(self.folder / "runs", weights), weights)
+        analyses = parts.pop("prompt_analysis", {})
+        if held in analyses:
+            parts["prompt_analysis"] = {ours: analyses[held]}
+        return RunRecord(results, parts)
 
     def copy_weights_of(self, run: StoredRun) -> bool:
         """See :class:`RecordSource`; an archive holds no weights."""
         return False
+
+
+def _parts(path: Path, weights: str) -> dict[str, Any]:
+    """Return the JSON file of a run without its spec, which has to be that of ``weights``."""
+    content = read_json_object(path)
+    if stored_spec_id(content.pop("spec", None)) != weights:
+        raise UsageError(f"{path} does not hold what its name says; restore it from its source")
+    return content
+
+
+def _only_file(folder: Path, weights: str) -> Path:
+    """Return the file of the run whose weights have an id."""
+    found = sorted(folder.glob(f"*-{weights}.json"))
+    if len(found) != 1:
+        raise UsageError(f"{folder} holds {len(found)} files of {weights} instead of one")
+    return found[0]
 
 
 def _sources(folder: Path) -> list[RecordSource]:

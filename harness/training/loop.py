@@ -254,8 +254,8 @@ class _Training:
             "losses": _means(self.recent_terms),
         }
         self.recent_terms = []
-        # A resumed run repeats lines of steps after its checkpoint; readers take the last. Its first
-        # means of loss terms are over the steps since it resumed.
+        # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
+        # terms of its first line are means over the steps since it resumed.
         append_lines(self.job.folder.validation, [json.dumps(line)])
 
     def _count_time(self) -> None:

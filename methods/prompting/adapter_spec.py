@@ -46,6 +46,9 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         relative_cost=host.relative_cost * addition.relative_cost * _RELATIVE_COST,
         cost=addition.cost,
         licence=host.licence,
+        released=addition.released,
+        chosen=addition.chosen,
+        extended_by=addition.extended_by and f"{host.name}+{addition.extended_by}",
         host=host,
     )
 

@@ -15,7 +15,8 @@ PROMPT_SIZES: dict[str, dict[str, Any]] = {
 }
 """Values of prompt options for each size of a recipe."""
 
-_STEPS_PER_NEGATIVE = 0.5  # measured at the size `small`
+# Measured at the size `small`; a negative without a gradient is decoded alone.
+_STEPS_PER_NEGATIVE = {"full": 0.5, "prompts": 0.5, "detached": 0.25}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +172,11 @@ def prompt_per_task(context: CheckContext) -> dict[str, Any]:
 def relative_prompt_cost(options: Mapping[str, Any]) -> float:
     """Return the cost of a training step relative to one without negatives.
 
-    Each negative costs a decoding and its gradient.
+    Each negative costs a decoding and, where it is followed, its gradient.
 
     Args:
         options: values of ``PromptOptions`` as JSON.
     """
     if options["cpr_weight"] or options["outcome_weight"]:
-        return 1 + _STEPS_PER_NEGATIVE * int(options["cpr_count"])
+        return 1 + _STEPS_PER_NEGATIVE[options["cpr_gradient"]] * int(options["cpr_count"])
     return 1.0

@@ -1,4 +1,4 @@
-"""Specs and options of PromptIR and its variants of prompts and objective. Imports no torch."""
+"""Specs and options of PromptIR and its variants of prompts. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from methods.prompting.options import (
 from methods.restormer.spec import LEVELS, RESTORMER_SIZES, RestormerOptions, check_restormer
 
 _PROMPTIR = "Potlapalli et al., NeurIPS 2023; va1shn9v/PromptIR"
-_CPL = "arXiv 2504.09973; Aitical/CPLIR"
 
 # Channels of the features at each insertion point, and of the prompts (three times as many), in
 # units of the network's width.
@@ -92,47 +91,8 @@ def _prompted_sizes() -> dict[str, dict[str, Any]]:
 _SIZES = _prompted_sizes()
 _PUBLISHED_SIZES = {**_SIZES, "full": {"unused_convolutions": True}}
 
-# Prompts start as distinct channel vectors, and the selected one has the weight 1. With the
-# published start (uniform noise per pixel) the prompt-swap gap stays near 0 dB. In training the
-# teacher router, which sees degraded minus clean, chooses the prompts, so that they differ from
-# the first steps on; the router used at test learns the teacher's choice from the degraded image.
-# docs/evidence.md reports the alternatives that were measured.
-_SPARSE = {
-    "top_k": 1,
-    "renormalise": True,
-    "prompt_init": "channel-normal",
-    "shared_router": True,
-    "router_pooling": "frequency",
-    "router_hidden": 64,
-    "router_temperature": 0.2,
-    "load_balancing": "information",
-    "load_balancing_weight": 0.05,
-    "teacher_weight": 0.05,
-    "teacher_choice": True,
-}
-# Option values of the checkpoints that CPL's authors released.
-_PUBLISHED_SPARSE = {
-    "renormalise": False,
-    "shared_router": False,
-    "router_pooling": "mean",
-    "router_hidden": 0,
-    "router_temperature": 1.0,
-    "load_balancing_weight": 0.0,
-    "teacher_weight": 0.0,
-    "teacher_choice": False,
-    "cpr_weight": 0.0,
-}
-# CPR starts late, since prompts must differ before a negative means anything. Its weight is small
-# and its margin is in dB and finite, since restoring ever worse under negatives gains nothing.
-_CONTRAST = {
-    "cpr_weight": 0.002,
-    "cpr_form": "margin-db",
-    "cpr_margin_db": 5.0,
-    "cpr_start": 0.1,
-}
 
-
-def _promptir(name: str, label: str, **details: Any) -> MethodSpec:
+def promptir_variant(name: str, label: str, **details: Any) -> MethodSpec:
     """Return the spec of a variant of PromptIR; ``details`` are fields of ``MethodSpec``."""
     shared: dict[str, Any] = {
         "build": "methods.promptir.network:build",
@@ -146,7 +106,7 @@ def _promptir(name: str, label: str, **details: Any) -> MethodSpec:
 
 
 SPECS: tuple[MethodSpec, ...] = (
-    _promptir(
+    promptir_variant(
         "promptir",
         "PromptIR",
         summary="PromptIR as published: adaptive prompts",
@@ -155,7 +115,7 @@ SPECS: tuple[MethodSpec, ...] = (
         source=_PROMPTIR,
         sizes=_PUBLISHED_SIZES,
     ),
-    _promptir(
+    promptir_variant(
         "explicit",
         "PromptIR, explicit",
         summary="PromptIR whose prompt a frozen degradation classifier chooses",
@@ -167,7 +127,7 @@ SPECS: tuple[MethodSpec, ...] = (
         requires=("task-classifier",),
         relative_cost=1.05,
     ),
-    _promptir(
+    promptir_variant(
         "oracle",
         "PromptIR, oracle",
         summary="PromptIR whose prompt the true task chooses, at test too: a reference",
@@ -178,40 +138,5 @@ SPECS: tuple[MethodSpec, ...] = (
         fitted=prompt_per_task,
         role="reference",
         needs_task_labels=True,
-    ),
-    _promptir(
-        "spm",
-        "SPM",
-        summary="sparse prompt module: the router selects its top-k prompts",
-        prompting="sparse: top-1 of the softmax",
-        objective="L1 + load balancing + teacher",
-        source=_CPL,
-        licence="not stated",
-        version=2,
-        defaults=_SPARSE,
-        published=_PUBLISHED_SPARSE,
-    ),
-    _promptir(
-        "cpr",
-        "CPR",
-        summary="adaptive prompts with contrastive prompt regularisation",
-        prompting="adaptive: softmax over all prompts",
-        objective="L1 + CPR",
-        source=_CPL,
-        licence="not stated",
-        version=2,
-        defaults={"prompt_init": "channel-normal", **_CONTRAST, "cpr_negatives": "other-task"},
-    ),
-    _promptir(
-        "cpl",
-        "CPL",
-        summary="contrastive prompt learning: sparse prompts and CPR",
-        prompting="sparse: top-1 of the softmax",
-        objective="L1 + load balancing + teacher + CPR",
-        source=_CPL,
-        licence="not stated",
-        version=2,
-        defaults={**_SPARSE, **_CONTRAST, "cpr_negatives": "in-use"},
-        published=_PUBLISHED_SPARSE,
     ),
 )

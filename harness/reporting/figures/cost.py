@@ -70,16 +70,16 @@ def draw(asked: FigureRequest) -> Figure:
         for position, point in enumerate(points):
             cost = point.costs[name]
             shown = ([], []) if cost is None else ([cost], [point.value])
-            place.errorbar(
+            place.plot(
                 *shown,
-                yerr=None if cost is None else point.spread,
                 linestyle="none",
                 marker=marker(position),
                 color=colour(position),
                 markersize=6,
-                capsize=2,
                 label=plain(point.label),
             )
+            if cost is not None and point.spread is not None:
+                place.errorbar(cost, point.value, point.spread, color=colour(position), capsize=2)
         _scale(place, [point.costs[name] for point in points])
         place.margins(y=0.15)
         place.set_xlabel(EXTRA_COLUMNS[name].heading)

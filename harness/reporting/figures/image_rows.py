@@ -142,14 +142,17 @@ def _relative_height(row: ImageRow) -> float:
     return 1 / _aspect(row.whole)
 
 
-def _title_lines(row: ImageRow, layout: _Layout) -> int:
-    """Return how many lines the titles of a row have; 0 where it has none."""
-    counts = [wrapped(cell.title, layout.cell_in).count("\n") + 1 for cell in row.cells]
-    return max(counts) if any(cell.title for cell in row.cells) else 0
+def _lines_of(row: ImageRow, layout: _Layout) -> list[tuple[Cell, ...]]:
+    """Return the cells of each line of a row."""
+    starts = range(0, len(row.cells), layout.per_line)
+    return [row.cells[start : start + layout.per_line] for start in starts]
 
 
-def _text_lines(row: ImageRow, layout: _Layout) -> int:
-    return max(len(_below(cell, layout)) for cell in row.cells)
+def _title_in(cells: Sequence[Cell], layout: _Layout) -> float:
+    """Return the height of the titles of a line of cells; 0 where it has none."""
+    counts = [wrapped(cell.title, layout.cell_in).count("\n") + 1 for cell in cells]
+    lines = max(counts) if any(cell.title for cell in cells) else 0
+    return LINE_IN * lines + _GAP_IN
 
 
 def _below(cell: Cell, layout: _Layout) -> list[str]:
@@ -161,20 +164,26 @@ def _below(cell: Cell, layout: _Layout) -> list[str]:
     return list(cell.texts)
 
 
-def _line_height_in(row: ImageRow, layout: _Layout) -> float:
-    """Return the height of one line of cells with its text."""
-    texts = _title_lines(row, layout) + _text_lines(row, layout)
+def _line_in(row: ImageRow, cells: Sequence[Cell], layout: _Layout) -> float:
+    """Return the height of a line of cells with its text."""
+    texts = max(len(_below(cell, layout)) for cell in cells)
     gap_in = _LINE_GAP_IN if layout.lines > 1 else 0.0
-    return layout.cell_in * _relative_height(row) + LINE_IN * texts + 2 * _GAP_IN + gap_in
+    image_in = layout.cell_in * _relative_height(row)
+    return _title_in(cells, layout) + image_in + LINE_IN * texts + _GAP_IN + gap_in
+
+
+def _lines_in(row: ImageRow, layout: _Layout) -> float:
+    """Return the height of all lines of a row."""
+    return sum(_line_in(row, cells, layout) for cells in _lines_of(row, layout))
 
 
 def _row_height_in(row: ImageRow, layout: _Layout) -> float:
-    lines_in = layout.lines * _line_height_in(row, layout)
-    if layout.whole_in:
-        title_in = LINE_IN * _title_lines(row, layout) + _GAP_IN
-        below_in = LINE_IN * (_caption(row, layout).count("\n") + 1) + _GAP_IN
-        return max(lines_in, title_in + _whole_size_in(row, layout)[1] + below_in)
-    return lines_in + LINE_IN
+    if not layout.whole_in:
+        return _lines_in(row, layout) + LINE_IN
+    title_in = _title_in(_lines_of(row, layout)[0], layout)
+    below_in = _caption_in(row, layout) + _GAP_IN
+    whole_in = title_in + _whole_size_in(row, layout)[1] + below_in
+    return max(_lines_in(row, layout), whole_in)
 
 
 def _caption(row: ImageRow, layout: _Layout) -> str:
@@ -182,12 +191,15 @@ def _caption(row: ImageRow, layout: _Layout) -> str:
     return wrapped(row.caption, layout.whole_in, most_lines=2)
 
 
+def _caption_in(row: ImageRow, layout: _Layout) -> float:
+    return LINE_IN * (_caption(row, layout).count("\n") + 1)
+
+
 def _whole_size_in(row: ImageRow, layout: _Layout) -> tuple[float, float]:
     """Return width and height of the whole image: no higher than the cells beside it."""
     aspect = _aspect(row.whole)
-    highest_in = layout.lines * _line_height_in(row, layout)
-    lines = _title_lines(row, layout) + _caption(row, layout).count("\n") + 1
-    highest_in -= LINE_IN * lines + 2 * _GAP_IN
+    highest_in = _lines_in(row, layout) - _title_in(_lines_of(row, layout)[0], layout)
+    highest_in -= _caption_in(row, layout) + _GAP_IN
     height_in = min(layout.whole_in / aspect, max(highest_in, 0.9 * layout.cell_in))
     return height_in * aspect, height_in
 
@@ -251,34 +263,40 @@ class _Canvas:
 
 
 def _draw_row(canvas: _Canvas, row: ImageRow, layout: _Layout, top_in: float) -> None:
-    title_in = LINE_IN * _title_lines(row, layout) + _GAP_IN
     left_in = 0.0
     if layout.whole_in:
-        _draw_whole(canvas, row, layout, top_in + title_in)
+        _draw_whole(canvas, row, layout, top_in + _title_in(_lines_of(row, layout)[0], layout))
         left_in = layout.whole_in + 2 * _GAP_IN
     else:
         canvas.text(plain(row.caption), canvas.width_in / 2, top_in)
         top_in += LINE_IN
-    line_in = _line_height_in(row, layout)
-    cell_height_in = layout.cell_in * _relative_height(row)
-    for number, cell in enumerate(row.cells):
-        line, place = divmod(number, layout.per_line)
-        x_in = left_in + place * (layout.cell_in + _GAP_IN)
-        middle_in = x_in + layout.cell_in / 2
-        y_in = top_in + line * line_in
-        title = wrapped(cell.title, layout.cell_in)
-        # Titles of one line stand on the image, next to those of two.
-        free_in = LINE_IN * (_title_lines(row, layout) - title.count("\n") - 1)
-        canvas.text(title, middle_in, y_in + free_in)
-        y_in += title_in
-        if cell.pixels is None:
-            canvas.text("no image", middle_in, y_in + cell_height_in / 2)
-        else:
-            canvas.image(cell.pixels, x_in, y_in, (layout.cell_in, cell_height_in))
-        weight = "bold" if cell.is_best else "normal"
-        canvas.text(
-            "\n".join(_below(cell, layout)), middle_in, y_in + cell_height_in + 0.03, weight
-        )
+    height_in = layout.cell_in * _relative_height(row)
+    for cells in _lines_of(row, layout):
+        title_in = _title_in(cells, layout)
+        for place, cell in enumerate(cells):
+            x_in = left_in + place * (layout.cell_in + _GAP_IN)
+            _draw_cell(canvas, cell, (x_in, top_in + title_in), (layout.cell_in, height_in))
+            texts = "\n".join(_below(cell, layout))
+            weight = "bold" if cell.is_best else "normal"
+            below_in = top_in + title_in + height_in + 0.03
+            canvas.text(texts, x_in + layout.cell_in / 2, below_in, weight)
+        top_in += _line_in(row, cells, layout)
+
+
+def _draw_cell(
+    canvas: _Canvas, cell: Cell, place: tuple[float, float], size: tuple[float, float]
+) -> None:
+    """Draw an image with its title, whose last line stands on it."""
+    left_in, top_in = place
+    width_in, height_in = size
+    middle_in = left_in + width_in / 2
+    title = wrapped(cell.title, width_in)
+    title_in = LINE_IN * (title.count("\n") + 1) + _GAP_IN
+    canvas.text(title, middle_in, top_in - title_in)
+    if cell.pixels is None:
+        canvas.text("no image", middle_in, top_in + height_in / 2)
+    else:
+        canvas.image(cell.pixels, left_in, top_in, size)
 
 
 def _draw_whole(canvas: _Canvas, row: ImageRow, layout: _Layout, top_in: float) -> None:

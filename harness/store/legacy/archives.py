@@ -142,6 +142,7 @@ class LegacyOutput:
         source = found / "weights.safetensors"
         metadata = dict(read_metadata(source))
         metadata["weights_id"] = run.weights_id
+        metadata["method"] = run.spec.method
         metadata["options"] = json.dumps(run.spec.options, sort_keys=True)
         metadata["checkpoint_sha256"] = metadata.pop("source_sha256", "")
         copy_weights(source, run.folder.weights, metadata, renamed_tensor)

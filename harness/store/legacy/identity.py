@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.config.run_specs import ScoreSpec, TrainSpec
+from harness.store.legacy.names import former_spec
 
 OPTION_NAMES = {
     "load_balancing": "balance",
@@ -59,6 +60,7 @@ def legacy_weights_id(spec: TrainSpec, requires: Mapping[str, str]) -> str:
 
     ``requires`` maps the name of each method that it builds on to the id of version 0.1.
     """
+    spec = former_spec(spec) or spec
     content = _renamed(spec.model_dump(mode="json"), _SPEC_NAMES)
     steps = _STEPS_OF_DEFAULTS if spec.optimisation is None else spec.optimisation.steps
     content["options"] = legacy_options(content["options"], steps)

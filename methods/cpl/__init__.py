@@ -1,0 +1,1 @@
+"""CPL (arXiv 2504.09973): what is public of it, and nothing else."""
