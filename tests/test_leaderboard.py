@@ -113,14 +113,14 @@ def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
         values = [
             result.value
             for result in results
-            if (result.method, result.seed) == ("cpl", seed)
+            if (result.method, result.seed) == ("promptir", seed)
             and (result.column, result.metric) == ("derain", "psnr_rgb")
         ]
         means.append(sum(values) / len(values))
     rows = []
     for one in lists:
         if "Rain100L" in " ".join(one.about):
-            rows += [row.row for row in one.rows if row.row.label == "cpl"]
+            rows += [row.row for row in one.rows if row.row.label == "promptir"]
     assert len(rows) == 1
     assert rows[0].scores["derain", "psnr_rgb"].value == pytest.approx(sum(means) / 3)
     assert rows[0].facts["From"] == "measured, 600 steps, 3 seeds"

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.api.figures import how_to_compute
 from harness.api.images import keep_images
 from harness.config.errors import HarnessError, UsageError
 from harness.config.package import PACKAGE_FOLDER
@@ -127,10 +128,7 @@ def _check_stored(plan: Plan) -> None:
     from harness.reporting.plan_summary import is_anything_stored
 
     if not is_anything_stored(plan):
-        raise HarnessError(
-            f"{plan.out} holds no scores of these methods on {plan.setting.name} with recipe "
-            f"{plan.recipe.name}; compute them with: python -m harness run"
-        )
+        raise HarnessError(how_to_compute(plan))
 
 
 def _keep(plan: Plan, images: str, resources: Resources | None) -> None:
