@@ -15,6 +15,7 @@ from harness.api import Resources, check_image_choice, compute, report
 from harness.config.errors import HarnessError, UsageError
 from harness.planning.plan import Plan
 from harness.reporting.site.cases import cases_of, notable_cases, worst_cases
+from harness.reporting.site.curves import Chart, Curve
 from harness.reporting.site.folder import SiteFolder, data_script
 from harness.reporting.site.rendering import number_text
 from harness.reporting.site.report import write_report
@@ -226,6 +227,21 @@ def test_notable_cases_are_the_worst_best_and_most_disputed(plan: Plan) -> None:
 )
 def test_numbers_as_text(value: float | None, text: str) -> None:
     assert number_text(value, 2) == text
+
+
+@pytest.mark.parametrize(
+    "values", [(20.5, 22.0), (0.0, 0.1), (19.97, 20.03), (5.0, 5.0), (-3, 1e4)]
+)
+def test_ticks_are_written_as_what_they_are(values: tuple[float, float]) -> None:
+    points = tuple(zip((10, 200), values, strict=True))
+    chart = Chart("curve", "dB", (Curve("method", points, "c0"),), "0")
+    texts = [mark.text.replace("−", "-") for mark in chart.y_marks]
+    places = [mark.place for mark in chart.y_marks]
+    assert len(set(texts)) == len(texts) >= 2
+    steps = [float(one) - float(other) for one, other in zip(texts[1:], texts, strict=False)]
+    gaps = [one - other for one, other in zip(places, places[1:], strict=False)]
+    assert steps == pytest.approx([steps[0]] * len(steps))
+    assert gaps == pytest.approx([gaps[0]] * len(gaps), abs=0.2)
 
 
 def test_data_never_ends_a_script() -> None:

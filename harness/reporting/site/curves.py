@@ -223,6 +223,6 @@ def _ticks(low: float, high: float) -> list[float]:
         return [low]
     raw = (high - low) / _MOST_TICKS
     size = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw)
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= raw)
     first = math.ceil(low / step)
     return [step * count for count in range(first, math.floor(high / step) + 1)]
