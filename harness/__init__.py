@@ -15,6 +15,7 @@ from typing import Any
 OFFERED = (
     *(
         "__version__",
+        "compare",
         "evaluate",
         "figure",
         "keep_images",

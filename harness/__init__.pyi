@@ -1,3 +1,4 @@
+from harness.api import compare as compare
 from harness.api import evaluate as evaluate
 from harness.api import figure as figure
 from harness.api import keep_images as keep_images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -238,8 +239,8 @@ def test_ticks_are_written_as_what_they_are(values: tuple[float, float]) -> None
     texts = [mark.text.replace("−", "-") for mark in chart.y_marks]
     places = [mark.place for mark in chart.y_marks]
     assert len(set(texts)) == len(texts) >= 2
-    steps = [float(one) - float(other) for one, other in zip(texts[1:], texts, strict=False)]
-    gaps = [one - other for one, other in zip(places, places[1:], strict=False)]
+    steps = [other - one for one, other in pairwise(map(float, texts))]
+    gaps = [one - other for one, other in pairwise(places)]
     assert steps == pytest.approx([steps[0]] * len(steps))
     assert gaps == pytest.approx([gaps[0]] * len(gaps), abs=0.2)
 

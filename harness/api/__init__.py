@@ -7,6 +7,7 @@ each function may be called again, in another process or on another day.
 The command line calls the functions of this package and nothing else.
 """
 
+from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
@@ -79,6 +80,7 @@ __all__ = [
     "check_resources",
     "check_study_names",
     "check_table",
+    "compare",
     "compute",
     "convert_checkpoint",
     "describe",
@@ -124,4 +126,5 @@ __all__ = [
     "use_own_files",
     "use_plugins",
     "validate_file",
+    "write_comparison",
 ]

@@ -10,6 +10,7 @@ import typer
 from harness.cli import (
     ablate,
     audit,
+    compare,
     convert,
     data,
     evaluate,
@@ -66,6 +67,7 @@ _SUBCOMMANDS = {
     "exec": plan.execute,
     "ablate": ablate.ablate,
     "table": table.table,
+    "compare": compare.compare,
     "evaluate": evaluate.evaluate,
     "figure": figure.figure,
     "images": images.images,

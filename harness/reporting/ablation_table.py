@@ -14,7 +14,7 @@ from harness.reporting.cross_table import CrossTable, cross_files, cross_tables
 from harness.reporting.figures.ablation import draw_ablation
 from harness.reporting.same_values import REMARK
 from harness.reporting.statistics import Difference, Spread, natural_spread
-from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 
@@ -40,7 +40,7 @@ class AblationTable(TableReport):
     def as_json(self) -> dict[str, Any]:
         """Return the numbers and the caption as JSON values."""
         content = asdict(self.result)
-        return {**content, "caption": self.table.caption_with("")}
+        return {**content, "caption": self.table.caption_with(Marking())}
 
     def write(self, folder: Path) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""

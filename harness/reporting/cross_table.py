@@ -13,7 +13,7 @@ from harness.planning.studies import Study, StudyCross, StudyValue
 from harness.reporting.ablation_results import CrossValue, cross_values
 from harness.reporting.figures.matrix import draw_matrix
 from harness.reporting.statistics import Spread, natural_spread
-from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 
@@ -63,7 +63,7 @@ class CrossTable(TableReport):
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers and the caption as JSON values."""
-        return {**asdict(self.result), "caption": self.table.caption_with("")}
+        return {**asdict(self.result), "caption": self.table.caption_with(Marking())}
 
     def write(self, folder: Path) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
