@@ -23,8 +23,10 @@ from harness.reporting.site.score_table import (
 )
 from harness.reporting.site.sources import Sources, joined
 from harness.reporting.summary import Entry, MethodRow, Summary
+from harness.reporting.table import Marking
 
 _COMMIT_DIGITS = 10
+_MARKING = Marking("best bold", "second underlined")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def score_table(plan: Plan, table: BenchmarkTable, plan_sources: PlanSources) ->
     return ScoreTable(
         id=f"table-{plan.setting.protocol.id}",
         title=f"Protocol {plan.setting.protocol.id}",
-        caption=table.table.caption_with("bold is best and underlined second", is_short=False),
+        caption=table.table.caption_with(_MARKING),
         columns=tuple(columns),
         groups=row_groups(inputs, methods, references),
     )
