@@ -22,6 +22,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from harness.reporting.site.report import write_report
+from tests.pages import until
 from tests.sites import made_plan
 
 METHODS = ("cpl", "promptir", "restormer", "adair", "airnet", "nafnet", "uformer", "mprnet")
@@ -70,7 +71,7 @@ def _opened_once(browser: Any, page: Path, condition: str) -> float:
     tab = context.new_page()
     began = time.perf_counter()
     tab.goto(page.as_uri())
-    tab.wait_for_function(condition)
+    until(tab, condition)
     taken_s = time.perf_counter() - began
     context.close()
     return taken_s

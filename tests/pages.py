@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -104,6 +105,14 @@ def offline_browser() -> Iterator[Any]:
         browser.close()
 
 
+def until(page: Any, condition: str, timeout_s: float = 20.0) -> None:
+    """Wait until a condition holds; playwright's own waiting needs what the policy forbids."""
+    end = time.monotonic() + timeout_s
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(10)
+
+
 class WatchedPage:
     """A page without network that remembers errors and what it asked for beyond its folder."""
 
@@ -122,7 +131,7 @@ class WatchedPage:
 
     def open(self, path: Path, part: str = "") -> Any:
         self.page.goto(path.as_uri() + part)
-        self.page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+        until(self.page, "document.documentElement.dataset.ready === 'true'")
         return self.page
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from tests.pages import (
     offline_browser,
     serious_findings,
     site_data,
+    until,
 )
 from tests.plans import quick_plan
 from tests.sites import HOSTILE, SCRIPT, made_plan
@@ -343,7 +344,7 @@ def _split(page: Any) -> float:
 def test_all_images_zoom_in_step(site: Path, watched: WatchedPage) -> None:
     page = watched.open(site / "images.html")
     page.select_option("#view", "grid")
-    page.wait_for_function("[...document.querySelectorAll('.pane img')].every((one) => one.src)")
+    until(page, "[...document.querySelectorAll('.pane img')].every((one) => one.src)")
     box = page.locator(".pane").nth(1).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, -500)
@@ -370,11 +371,12 @@ def test_links_lead_to_an_image_and_its_methods(site: Path, watched: WatchedPage
     assert page.locator("#right option:checked").inner_text() == "PromptIR"
     page.select_option("#order", "name")
     page.click("#next")
-    page.wait_for_function("location.hash.includes('image%20003') === false")
+    until(page, "location.hash.includes('image%20003') === false")
     page.go_back()
-    page.wait_for_function("document.querySelector('#case-title').textContent.includes('003')")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.layer img')].every((one) => one.naturalWidth === 160)"
+    until(page, "document.querySelector('#case-title').textContent.includes('003')")
+    until(
+        page,
+        "[...document.querySelectorAll('.layer img')].every((one) => one.naturalWidth === 160)",
     )
 
 
