@@ -12,6 +12,7 @@ from harness.api.computing import check_resources, compute, evaluate, execute_ru
 from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.reports import check_image_choice, leaderboard, report
 from harness.api.restoring import (
     RestoreRequest,
     image_kind,
@@ -102,6 +103,7 @@ __all__ = [
     "audit_report",
     "budget_of",
     "catalogue",
+    "check_image_choice",
     "check_resources",
     "check_study_names",
     "check_table",
@@ -124,6 +126,7 @@ __all__ = [
     "is_complete",
     "keep_images",
     "kept_paths",
+    "leaderboard",
     "legacy_note",
     "load_plan",
     "load_results",
@@ -142,6 +145,7 @@ __all__ = [
     "raise_if_failed",
     "remove_image_cache",
     "remove_runs",
+    "report",
     "restore",
     "restore_each",
     "restore_one",
