@@ -31,7 +31,6 @@ Includes = Annotated[
     ),
 ]
 SettingName = Annotated[str, typer.Option("--setting", help="Benchmark setting.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
 WeightsEntry = Annotated[
     str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
 ]
@@ -83,6 +82,16 @@ class SettingFlags:
             help="Name of the table's files; without it one that follows from what it shows."
         ),
     ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name that tables show of a method, column or metric, as 'cpl=CPL (ours)'; "
+            "repeatable."
+        ),
+    ] = None
+    decimals: Annotated[
+        str | None, typer.Option(help="Digits that tables show, as psnr=2,ssim=4.")
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
@@ -108,12 +117,19 @@ class SettingFlags:
             "show": self.show,
             "columns": self.columns,
             "name": self.name,
+            "labels": named_values(self.label, "--label", "NAME=TEXT") if self.label else None,
+            "decimals": self._decimals(),
             "out": self.out,
             "limit": self.limit,
             "plugins": self.plugin or None,
             "include": self.include or None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _decimals(self) -> dict[str, str] | None:
+        if self.decimals is None:
+            return None
+        return named_values(self.decimals.split(","), "--decimals", "METRIC=DIGITS,…")
 
 
 @dataclass(frozen=True)
@@ -291,6 +307,31 @@ class ResourceFlags:
         )
         check_resources(resources)
         return resources
+
+
+@dataclass(frozen=True)
+class ImageFlags:
+    """Which restored images are kept as files."""
+
+    keep_images: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep restored images as PNG with their run: all, worst:N (the N worst of each "
+            "column by the first metric), or none.",
+            show_default="none",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flag if it was given, by its key in the request."""
+        return {} if self.keep_images is None else {"keep_images": self.keep_images}
+
+
+@dataclass(frozen=True)
+class ComputingFlags(ImageFlags):
+    """What a command that computes keeps besides results, and whether it computes at all."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
 from harness.config.quoting import split_outside_quotes, with_commas
 from harness.config.spec import Spec
+from harness.planning.image_choice import KeptImages
 
 MOST_SEEDS = 1000
 """Seeds of one request at most; more are a slip of the hand."""
@@ -193,7 +194,11 @@ class RunRequest(Spec):
         show: columns of the table that are not scores, such as ``parameters``.
         columns: columns of the setting that tables show and average; empty takes all.
         name: of the files of the tables; empty derives one from what they show.
+        labels: names that tables show instead of their own, by method, column or metric.
+        decimals: digits behind the point that tables show, by metric.
         plugins: Python files with methods, metrics or degradations of one's own.
+        keep_images: which restored images are kept as files: ``all``, ``worst:N`` (of each run the
+            N worst of each column by the first metric) or ``none``.
         out: folder for runs and tables.
     """
 
@@ -214,7 +219,10 @@ class RunRequest(Spec):
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    decimals: dict[str, Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
+    keep_images: KeptImages = "none"
     out: Path = DEFAULT_OUT
 
 

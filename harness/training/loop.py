@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -140,6 +140,7 @@ class _Training:
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
         self.within_step = False
+        self.recent_terms: list[dict[str, float]] = []
         self.wall_s = 0.0
         self.began = time.monotonic()
 
@@ -150,6 +151,7 @@ class _Training:
             loss = self.optimiser.step(samples)
         except NotFiniteError as error:
             raise RunError(self._not_finite(error)) from error
+        self.recent_terms.append(self.optimiser.terms)
         self.scored.average(self.method)
         self.step += 1
         every = self.optimisation.validate_every_steps
@@ -249,8 +251,15 @@ class _Training:
 
     def _validate(self) -> None:
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
-        line = {"step": self.step, "score": outcome.score, "per_task": dict(outcome.per_task)}
-        # A resumed run repeats lines of steps after its checkpoint; readers take the last.
+        line = {
+            "step": self.step,
+            "score": outcome.score,
+            "per_task": dict(outcome.per_task),
+            "losses": _means(self.recent_terms),
+        }
+        self.recent_terms = []
+        # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
+        # terms of its first line are means over the steps since it resumed.
         append_lines(self.job.folder.validation, [json.dumps(line)])
 
     def _count_time(self) -> None:
@@ -276,6 +285,15 @@ def _whole_state(method: Method) -> Mapping[str, Tensor]:
     if isinstance(method, KeepsTrainingState):
         return method.training_state()
     return method.state_dict()
+
+
+def _means(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each loss term over the steps that have it."""
+    values: dict[str, list[float]] = {}
+    for of_step in terms:
+        for name, value in of_step.items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(found) / len(found) for name, found in values.items()}
 
 
 def _use_channels_last(method: Method) -> None:
