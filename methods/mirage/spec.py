@@ -62,10 +62,10 @@ def check_mirage(options: MIRAGEOptions, context: CheckContext) -> None:
         raise OptionError(f"contrast_temperature={options.contrast_temperature} must be above 0")
 
 
-def _sizes(small_dim: int) -> dict[str, dict[str, Any]]:
-    """Return the option values per size; ``small_dim`` is the width of ``small``."""
+def _sizes(tiny_dim: int, small_dim: int) -> dict[str, dict[str, Any]]:
+    """Return the option values per size, given the widths of ``tiny`` and ``small``."""
     return {
-        "tiny": {**RESTORMER_SIZES["tiny"], "dim": 12},
+        "tiny": {**RESTORMER_SIZES["tiny"], "dim": tiny_dim},
         "small": {**RESTORMER_SIZES["small"], "dim": small_dim},
         "full": {},
     }
@@ -93,7 +93,7 @@ SPECS: tuple[MethodSpec, ...] = (
         "mirage",
         "MIRAGE",
         summary="MIRAGE small: attention, gated convolution and MLP share the channels",
-        sizes=_sizes(24),
+        sizes=_sizes(12, 24),
         relative_cost=0.8,
     ),
     _mirage(
@@ -101,7 +101,7 @@ SPECS: tuple[MethodSpec, ...] = (
         "MIRAGE-tiny",
         summary="MIRAGE at four fifths of the width, with two refinement blocks",
         defaults={"dim": 24, "refinement_blocks": 2},
-        sizes=_sizes(18),
+        sizes=_sizes(6, 18),
         relative_cost=0.6,
     ),
 )
