@@ -302,21 +302,36 @@ def plain_table(
     heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "", name: str = ""
 ) -> Table:
     """Return a table of texts; the first text of a line is its label."""
+    return grouped_table(heads, {"": lines}, caption, name)
+
+
+def grouped_table(
+    heads: Sequence[str],
+    groups: Mapping[str, Sequence[Sequence[str]]],
+    caption: str = "",
+    name: str = "",
+) -> Table:
+    """Return a table of texts whose lines stand below the headings of ``groups``."""
     first_head, *other_heads = heads
     columns = []
     for place, head in enumerate(other_heads):
         columns.append(Column(str(place), head, head))
-    rows = []
-    for label, *texts in lines:
-        cells: dict[CellKey, Cell] = {}
-        for place, text in enumerate(texts):
-            cells[str(place), ""] = Cell(text)
-        rows.append(Row(label, cells))
+    found = []
+    for heading, lines in groups.items():
+        found.append(RowGroup(heading, tuple(map(_text_row, lines))))
     return Table(
         layout="plain",
         name=name,
         columns=tuple(columns),
         panels=(Panel(first_head, [NoMetric()]),),
-        parts=(Part("", (RowGroup("", tuple(rows)),)),),
+        parts=(Part("", tuple(found)),),
         caption=caption,
     )
+
+
+def _text_row(line: Sequence[str]) -> Row:
+    label, *texts = line
+    cells: dict[CellKey, Cell] = {}
+    for place, text in enumerate(texts):
+        cells[str(place), ""] = Cell(text)
+    return Row(label, cells)

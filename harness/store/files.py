@@ -90,8 +90,8 @@ class _Recorder(io.BufferedWriter):
 def not_written(path: Path, error: OSError) -> str:
     """Return the sentence on a file that cannot be written."""
     return (
-        f"{path} cannot be written: {error.strerror or error}; free space there, or choose another "
-        "folder with --out"
+        f"{path} cannot be written: {error.strerror or error}; free space there, or name another "
+        "folder"
     )
 
 
@@ -188,7 +188,8 @@ def check_writable(folder: Path) -> None:
         HarnessError: names the folder and the reason: permissions, or a full disk.
     """
     remove_leftovers(folder)
-    probe = folder / "probe"
+    # In a folder of somebody's own images it must not take the place of a file.
+    probe = folder / f".probe-{os.getpid()}"
     try:
         write_atomically(probe, lambda file: file.write(bytes(_PROBE_BYTES)))
     except HarnessError as error:

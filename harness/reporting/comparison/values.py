@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
+from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
 from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
@@ -103,10 +104,10 @@ def candidates_of(plan: Plan, methods: Sequence[str]) -> list[Candidate]:
     found = []
     for method in methods:
         if not results[method]:
+            asked = plan.request.model_copy(update={"methods": (method,), "labels": {}})
             raise HarnessError(
                 f"{plan.out} holds no scores of {method} on {plan.setting.name} with recipe "
-                f"{plan.recipe.name}; compute them with: python -m harness run --methods "
-                f"'{method}'"
+                f"{plan.recipe.name}; compute them with: {command_line('run', asked)}"
             )
         chosen = runs[method][0].method
         # Weights from a file have no seeds either.
