@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import harness
@@ -360,6 +361,9 @@ def test_the_images_that_differ_most_are_drawn_or_how_to_draw_them_is_said(tmp_p
     plan = stored(tmp_path, ["spm", "promptir", "cpr"], noisy, labels={"spm": "Ours & co"})
     found = harness.compare(plan, ["spm", "promptir"], extremes=1)
     assert not [path for path in found.draw(tmp_path / "figures") if "images" in path.name]
+    assert found.pictures_command() == "", "without weights nothing can be drawn"
+    for run in plan.runs:
+        run.folder.weights.touch()
     words = shlex.split(found.pictures_command())
     assert words[3:5] == ["figure", "grid"]
     named = [words[place + 1] for place, word in enumerate(words) if word == "--images"]
@@ -370,6 +374,30 @@ def test_the_images_that_differ_most_are_drawn_or_how_to_draw_them_is_said(tmp_p
     paths = [path for path in found.draw(tmp_path / "figures") if "images" in path.name]
     assert {path.suffix for path in paths} == {".png", ".pdf"}
     assert harness.compare(plan, extremes=0).pictures_command() == ""
+
+
+@pytest.mark.parametrize("label", ["M", "CPL-guided (this project)", "option=value:" * 12])
+def test_names_beside_ranks_are_whole_lines_inside_the_figure(
+    label: str, archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(
+        "harness.reporting.comparison.diagram.save", lambda made, stem: figures.append(made)
+    )
+    methods = ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR]
+    plan = plan_of(methods, archive, recipe="mini", seeds=(0, 1, 2))
+    found = harness.compare(plan, extremes=0)
+    labels = {name: f"{label} {place}" for place, name in enumerate(methods)}
+    candidates = [dataclasses.replace(one, label=labels[one.id]) for one in found.common.candidates]
+    common = dataclasses.replace(found.common, candidates=tuple(candidates))
+    draw_ranking(found.rankings[0], common, tmp_path / "ranks")
+    (figure,) = figures
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert all(box.y0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
 
 
 def test_labels_of_a_request_are_shown(tmp_path: Path) -> None:
@@ -449,7 +477,7 @@ def test_one_image_and_one_seed_have_a_difference_alone(tmp_path: Path) -> None:
 
 def test_nothing_stored_and_nothing_in_common(tmp_path: Path) -> None:
     plan = stored(tmp_path / "none", ["spm", "promptir"], lambda m, *_: None if m == "spm" else 1.0)
-    with pytest.raises(HarnessError, match=r"no scores of spm .*run --methods 'spm'"):
+    with pytest.raises(HarnessError, match=r"no scores of spm .*run --methods spm --out"):
         harness.compare(plan)
 
     def halves(method: str, seed: int, column: str, image: str) -> float | None:

@@ -30,7 +30,13 @@ from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.scatter import draw_diagonal, scatter_panel
 from harness.reporting.figures.shown_images import most_disputed
 from harness.reporting.figures.steps import lengths_of
-from harness.reporting.figures.style import new_figure, paper_style, text_width_in, wrapped
+from harness.reporting.figures.style import (
+    legend_above,
+    new_figure,
+    paper_style,
+    text_width_in,
+    wrapped,
+)
 from harness.reporting.wording import worded
 from harness.store.files import write_json
 from harness.store.results import Result, append, read
@@ -316,6 +322,24 @@ def test_axes_around_a_diagonal_are_alike(points: list[list[float]]) -> None:
     assert list(axes.get_xticks()) == list(axes.get_yticks())
 
 
+def test_a_legend_of_long_names_takes_its_own_height() -> None:
+    heights = []
+    for length in (3, 90):
+        with paper_style():
+            figure = new_figure(3.3, 2.0)
+            axes = figure.subplots()
+            for number in range(8):
+                axes.plot([0, 1], [number, number], label=f"{number}" * length)
+            legend_above(figure, axes, 3.3)
+            figure.canvas.draw()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        heights.append(axes.get_window_extent().height)
+    assert heights[1] == pytest.approx(heights[0], rel=0.15)
+
+
 # --- names of one's own ------------------------------------------------------------------
 
 
@@ -324,6 +348,8 @@ def test_figures_show_the_labels_of_a_request(kind: str, plan: Plan) -> None:
     labels = {"promptir": "Ours $1", "derain": "Rain", "psnr": "Quality"}
     asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
     name = next(iter(plan.test.images_by_column()["derain"]))
+    if kind == "grid":
+        api.keep_images(plan, [("derain", name)], CPU)
     request = FigureRequest(worded(asked), None, (("derain", name),))
     with paper_style():
         figure = figure_module(kind).draw(request)

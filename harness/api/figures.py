@@ -81,9 +81,7 @@ def figure(
     shown = worded(plan)
     _check(plan, kind, chosen.width, WIDTHS_IN)
     if module.NEEDS_IMAGES:
-        from harness.reporting.figures.shown_images import most_disputed
-
-        names = names or tuple(most_disputed(plan, chosen.rows))
+        names = names or _disputed(plan, chosen.rows)
         keep_images(plan, names, resources)
     width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
     asked = FigureRequest(shown, width_in, names, crop)
@@ -132,6 +130,12 @@ def _options(values: dict[str, object]) -> FigureOptions:
         raise UsageError(
             "a figure has the options images, rows, crop and width, and no other"
         ) from error
+
+
+def _disputed(plan: Plan, rows: int) -> tuple[Name, ...]:
+    from harness.reporting.figures.shown_images import most_disputed
+
+    return tuple(most_disputed(plan, rows))
 
 
 def _names(plan: Plan, images: Sequence[str | Name]) -> tuple[Name, ...]:

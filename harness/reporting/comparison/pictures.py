@@ -52,7 +52,9 @@ class PairPictures:
 
     @property
     def command(self) -> str:
-        """The command that makes what is missing, and draws them."""
+        """The command that makes what is missing, and draws them; empty if weights are missing."""
+        if len(runs_with_images(self.plan)) < 2:
+            return ""
         names = [f"{column}:{image}" for column, image in self.names]
         flags = ["grid"]
         for name in names:

@@ -156,11 +156,12 @@ class Comparison:
     def pictures_command(self) -> str:
         """Return the command that draws what methods made of the images that differ most.
 
-        It is empty where every such image is drawn already, or none is named.
+        It is empty where every such image is drawn already, where none is named, and where there
+        are no weights to make them with.
         """
         for pair in told_pairs(self.common, _MOST_TOLD):
             shown = self._pictures(pair)
-            if shown is not None and not shown.are_kept:
+            if shown is not None and not shown.are_kept and shown.command:
                 return shown.command
         return ""
 

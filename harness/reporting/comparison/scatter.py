@@ -18,6 +18,7 @@ from harness.reporting.figures.style import (
     paper_style,
     plain,
     save,
+    wrapped,
 )
 from harness.reporting.table import metric_title
 from harness.reporting.table_files import content_id
@@ -72,10 +73,11 @@ def _drawn(common: CommonValues, pair: tuple[int, int]) -> Figure:
         points = np.stack([values[pair[1], images], values[pair[0], images]], axis=1)
         _draw_column(axes, points, labels[column], metric)
     hide_rest(list(places), len(columns), across)
-    figure.supxlabel(plain(f"{second.label}, {metric_title(metric)}"))
-    figure.supylabel(plain(f"{first.label}, {metric_title(metric)}"))
+    title = metric_title(metric)
+    figure.supxlabel(wrapped(f"{second.label}, {title}", _PANEL_IN * across))
+    figure.supylabel(wrapped(f"{first.label}, {title}", _PANEL_IN * down))
     handles = places[0].collections[:2]
-    names = [plain(f"{first.label} is better"), "equal or worse"]
+    names = [wrapped(f"{first.label} is better", _PANEL_IN * across / 2), "equal or worse"]
     figure.legend(handles, names, loc="outside upper center", ncols=2)
     return figure
 
@@ -96,7 +98,8 @@ def _draw_column(axes: Axes, points: Points, label: str, metric: MetricFacts) ->
     wins = is_better(finite, metric)
     for chosen, look in ((wins, _BETTER), (~wins, _NOT_BETTER)):
         axes.scatter(
-            *finite[chosen].T,
+            finite[chosen, 0],
+            finite[chosen, 1],
             s=14,
             marker=look.marker,
             facecolors=look.colour,

@@ -23,6 +23,7 @@ from harness.reporting.figures.style import (
     new_figure,
     panels,
     plain,
+    wrapped,
 )
 from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.table import metric_title
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 NEEDS_IMAGES = False
 
 _MOST_TICKS = 5
+_AXIS_IN = 0.6
+"""What a panel's axis and its label take of the width."""
+
 _MARGIN = 0.06
 
 Values = Mapping[tuple[str, str], float]
@@ -77,10 +81,11 @@ def draw(asked: FigureRequest) -> Figure:
     figure = new_figure(width_in, rows * width_in / across + 0.35)
     axes = figure.subplots(rows, across, squeeze=False).ravel()
     columns = _scored_columns(plan, values[0])
+    side_in = width_in / across - _AXIS_IN
     for place, other in zip(axes, others, strict=False):
         scatter_panel(place, (values[other], values[0]), columns, metric)
-        place.set_xlabel(plain(f"{labels[other]}, {title}"))
-        place.set_ylabel(plain(f"{labels[0]}, {title}"))
+        place.set_xlabel(wrapped(f"{labels[other]}, {title}", side_in))
+        place.set_ylabel(wrapped(f"{labels[0]}, {title}", side_in))
     hide_rest(list(axes), len(others), across)
     legend_above(figure, axes[0], width_in)
     return figure
