@@ -493,6 +493,7 @@ def test_a_plan_of_one_length_says_how_to_get_two(plan: Plan) -> None:
         (lambda plan: api.figure(plan, "grid", images=[("rain", "a")]), "no column 'rain'"),
         (lambda plan: api.figure(plan, "curves", images=["astronaut#0"]), "shows no images"),
         (lambda plan: api.figure(plan, "grid", width="wide"), "no width 'wide'"),
+        (lambda plan: api.figure(plan, "grid", rows=51), "at most 50 images, not 51"),
         (lambda plan: api.figure(plan, "grid", colour="red"), "the options images, rows"),
     ],
 )

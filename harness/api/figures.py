@@ -18,6 +18,9 @@ from harness.reporting.table_files import table_id, table_stem
 
 _ROWS = 3
 
+MOST_ROWS = 50
+"""Images of one figure; at two inches each they are 2.5 metres high."""
+
 
 @dataclass(frozen=True)
 class FigureOptions:
@@ -81,6 +84,7 @@ def figure(
     shown = worded(plan)
     _check(plan, kind, chosen.width, WIDTHS_IN)
     if module.NEEDS_IMAGES:
+        _check_count(len(names) or chosen.rows)
         names = names or _disputed(plan, chosen.rows)
         keep_images(plan, names, resources)
     width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
@@ -130,6 +134,15 @@ def _options(values: dict[str, object]) -> FigureOptions:
         raise UsageError(
             "a figure has the options images, rows, crop and width, and no other"
         ) from error
+
+
+def _check_count(count: int) -> None:
+    """Refuse more images than a page could ever show."""
+    if count > MOST_ROWS:
+        raise UsageError(
+            f"a figure shows at most {MOST_ROWS} images, not {count}; name fewer with --images, or "
+            "look at all of them with: python -m harness report"
+        )
 
 
 def _disputed(plan: Plan, rows: int) -> tuple[Name, ...]:

@@ -15,6 +15,9 @@ from harness.reporting.figures.shown_images import runs_with_images
 from harness.reporting.figures.style import paper_style, save
 from harness.store.image_files import image_paths
 
+MOST_PICTURES = 50
+"""Images of one grid at most."""
+
 
 @dataclass(frozen=True)
 class PairPictures:
@@ -55,7 +58,7 @@ class PairPictures:
         """The command that makes what is missing, and draws them; empty if weights are missing."""
         if len(runs_with_images(self.plan)) < 2:
             return ""
-        names = [f"{column}:{image}" for column, image in self.names]
+        names = [f"{column}:{image}" for column, image in self.names[:MOST_PICTURES]]
         flags = ["grid"]
         for name in names:
             flags += ["--images", name]

@@ -19,7 +19,7 @@ from harness.reporting.comparison.pairs import (
     paired_columns,
     told_pairs,
 )
-from harness.reporting.comparison.pictures import PairPictures
+from harness.reporting.comparison.pictures import MOST_PICTURES, PairPictures
 from harness.reporting.comparison.ranking import (
     FEWEST_METHODS,
     Ranking,
@@ -178,7 +178,7 @@ class Comparison:
 
     def _draw_pictures(self, pair: tuple[int, int], folder: Path) -> list[Path]:
         shown = self._pictures(pair)
-        if shown is None or not shown.are_kept:
+        if shown is None or len(shown.names) > MOST_PICTURES or not shown.are_kept:
             return []
         first, second = (self.common.candidates[place].id for place in pair)
         return shown.draw(folder / f"{self.stem}-{pair_name(first, second)}-images")

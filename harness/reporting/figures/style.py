@@ -187,7 +187,8 @@ def legend_above(figure: Figure, axes: Axes, width_in: float) -> None:
     widest = max(text_width_in(line) for line in chain.from_iterable(lines)) + _KEY_IN
     columns = max(1, min(len(labels), int(width_in / widest)))
     rows = -(-len(labels) // columns)
-    height_in = LINE_IN * (rows * max(map(len, lines)) - 1)
+    gap_in = 0.5 * FONT_PT / 72
+    height_in = LINE_IN * (rows * max(map(len, lines)) - 1) + gap_in * (rows - 1)
     figure.set_size_inches(width_in, figure.get_size_inches()[1] + height_in)
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
