@@ -1,5 +1,7 @@
 from harness.api import compare as compare
 from harness.api import evaluate as evaluate
+from harness.api import figure as figure
+from harness.api import keep_images as keep_images
 from harness.api import load_results as load_results
 from harness.api import plan as plan
 from harness.api import run as run

@@ -9,6 +9,8 @@ The command line calls the functions of this package and nothing else.
 
 from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
+from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.results import (
     ablation_tables,
@@ -59,6 +61,7 @@ __all__ = [
     "Conversion",
     "DataRequest",
     "EvaluationOverrides",
+    "FigureOptions",
     "FolderScores",
     "MethodSpec",
     "OptionGroup",
@@ -82,17 +85,23 @@ __all__ = [
     "evaluate",
     "execute_run",
     "export_runs",
+    "figure",
+    "figure_kinds",
     "find",
+    "how_to_compute",
     "image_cache_folder",
     "import_runs",
     "is_anything_stored",
     "is_complete",
+    "keep_images",
+    "kept_paths",
     "legacy_note",
     "load_plan",
     "load_results",
     "load_studies",
     "make_request",
     "methods_of",
+    "named_images",
     "option_groups",
     "paper_table",
     "parse_years",

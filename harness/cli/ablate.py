@@ -11,8 +11,8 @@ import typer
 from harness.cli.computing import compute_missing, export_results, import_results
 from harness.cli.options import (
     ArchiveFlags,
+    ComputingFlags,
     DataFlags,
-    DryRun,
     ResourceFlags,
     SettingFlags,
 )
@@ -58,8 +58,8 @@ def ablate(
     request: SettingFlags,
     data: DataFlags,
     resources: ResourceFlags,
+    computing: ComputingFlags,
     archive: ArchiveFlags,
-    dry_run: DryRun = False,
 ) -> None:
     """Change one thing at a time, and print what it is worth, with its interval.
 
@@ -75,7 +75,13 @@ def ablate(
     )
     from harness.config.errors import UsageError
 
-    asked = request_of({"recipe": "ablation"}, request.config, request.values(), data.values())
+    asked = request_of(
+        {"recipe": "ablation"},
+        request.config,
+        request.values(),
+        data.values(),
+        computing.values(),
+    )
     chosen = load_studies(studies.study or ["topk", "negatives"], asked, studies.base)
     plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
@@ -83,7 +89,7 @@ def ablate(
     check_study_names(chosen, plan, studies.shown_spread)
     import_results(plan, archive.import_)
     asked_resources = resources.resources(jobs=0)
-    if dry_run:
+    if computing.dry_run:
         print(describe(plan))
         return
     outcomes = compute_missing(plan, asked_resources)

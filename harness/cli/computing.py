@@ -24,7 +24,7 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     from harness.api import compute, describe, is_complete, legacy_note, training_notes
 
     if is_complete(plan):
-        return []
+        return compute(plan, resources)
     for note in (legacy_note(plan.out), *training_notes(plan)):
         if note:
             print(note, file=sys.stderr)

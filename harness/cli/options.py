@@ -31,7 +31,6 @@ Includes = Annotated[
     ),
 ]
 SettingName = Annotated[str, typer.Option("--setting", help="Benchmark setting.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
 WeightsEntry = Annotated[
     str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
 ]
@@ -291,6 +290,31 @@ class ResourceFlags:
         )
         check_resources(resources)
         return resources
+
+
+@dataclass(frozen=True)
+class ImageFlags:
+    """Which restored images are kept as files."""
+
+    keep_images: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep restored images as PNG with their run: all, worst:N (the N worst of each "
+            "column by the first metric), or none.",
+            show_default="none",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flag if it was given, by its key in the request."""
+        return {} if self.keep_images is None else {"keep_images": self.keep_images}
+
+
+@dataclass(frozen=True)
+class ComputingFlags(ImageFlags):
+    """What a command that computes keeps besides results, and whether it computes at all."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False
 
 
 @dataclass(frozen=True)

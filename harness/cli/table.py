@@ -85,15 +85,11 @@ def table(
         return
     for flag in paper.given():
         raise UsageError(f"{flag} chooses of a published table; add --style paper")
-    from harness.api import is_anything_stored
+    from harness.api import how_to_compute, is_anything_stored
 
     made = plan_of(asked)
     if not is_anything_stored(made):
-        methods = ",".join(asked.methods)
-        raise HarnessError(
-            f"{asked.out} holds no scores of these methods on {asked.setting} with recipe "
-            f"{asked.recipe}; compute them with: python -m harness run --methods '{methods}'"
-        )
+        raise HarnessError(how_to_compute(made))
     show_table(made)
 
 

@@ -32,6 +32,8 @@ _RESTORED_AT_ONCE_S = 5.0
 
 Name = tuple[str, str]
 """Column and image."""
+OnRestored = Callable[[Pair, Float], None]
+"""Receives each pair with its restored image, (H, W, 3) and not clamped."""
 SpecAndValues = tuple[ScoreSpec, dict[str, float]]
 """Under what an image was scored, and its values by metric id."""
 
@@ -95,12 +97,17 @@ def never_stop() -> bool:
     return False
 
 
+def keep_nothing(pair: Pair, restored: Float) -> None:
+    """Let a restored image go."""
+
+
 def evaluate(
     subject: Subject,
     pairs: TestPairs,
     scoring: Scoring,
     on_progress: OnProgress = no_progress,
     stop: Callable[[], bool] = never_stop,
+    on_restored: OnRestored = keep_nothing,
 ) -> Iterator[list[Result]]:
     """Yield the results of one image at a time, of those metrics that are not stored.
 
@@ -114,6 +121,8 @@ def evaluate(
         on_progress: receives how many images are done, of how many.
         stop: asked after each image that is restored. If it answers yes, what is restored is
             scored and yielded, and no more.
+        on_restored: receives every restored image before its results are yielded, from several
+            threads.
 
     Raises:
         RunError: an image is too large for the memory.
@@ -128,6 +137,7 @@ def evaluate(
             waiting = deque(pool.map(lambda name: pairs.make(*name), group))
             while waiting:
                 restored = _restore_some(subject, waiting, guard, stop)
+                list(pool.map(on_restored, *zip(*restored, strict=True)))
                 for pair, scores in _scored(restored, scoring, pool):
                     results: list[Result] = []
                     data_set = pairs.data_set(pair.column)
@@ -148,12 +158,21 @@ def _restore_some(
     restored = []
     while waiting:
         pair = waiting.popleft()
-        restore = partial(_restore, subject, pair.task)
-        guard.check(pair.degraded, f"{pair.image} ({pair.column})", restore)
-        restored.append((pair, restore(pair.degraded)))
+        restored.append((pair, restore_pair(subject, pair, guard)))
         if stop() or time.monotonic() - began > _RESTORED_AT_ONCE_S:
             break
     return restored
+
+
+def restore_pair(subject: Subject, pair: Pair, guard: MemoryGuard) -> Float:
+    """Return what the subject makes of a degraded image: (H, W, 3) float32, not clamped.
+
+    Raises:
+        RunError: the image is too large for the memory.
+    """
+    restore = partial(_restore, subject, pair.task)
+    guard.check(pair.degraded, f"{pair.image} ({pair.column})", restore)
+    return restore(pair.degraded)
 
 
 def _restore(subject: Subject, task: str, degraded: Float) -> Float:

@@ -18,6 +18,7 @@ from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
 from harness.config.quoting import split_outside_quotes, with_commas
 from harness.config.spec import Spec
+from harness.planning.image_choice import KeptImages
 
 MOST_SEEDS = 1000
 """Seeds of one request at most; more are a slip of the hand."""
@@ -194,6 +195,8 @@ class RunRequest(Spec):
         columns: columns of the setting that tables show and average; empty takes all.
         name: of the files of the tables; empty derives one from what they show.
         plugins: Python files with methods, metrics or degradations of one's own.
+        keep_images: which restored images are kept as files: ``all``, ``worst:N`` (of each run the
+            N worst of each column by the first metric) or ``none``.
         out: folder for runs and tables.
     """
 
@@ -215,6 +218,7 @@ class RunRequest(Spec):
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
     plugins: tuple[Path, ...] = ()
+    keep_images: KeptImages = "none"
     out: Path = DEFAULT_OUT
 
 

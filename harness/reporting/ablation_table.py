@@ -11,7 +11,7 @@ from harness.planning.plan import Plan
 from harness.planning.studies import Study, StudyAxis
 from harness.reporting.ablation_results import AxisResult, ValueResult, axis_results
 from harness.reporting.cross_table import CrossTable, cross_files, cross_tables
-from harness.reporting.figures import draw_ablation
+from harness.reporting.figures.ablation import draw_ablation
 from harness.reporting.same_values import REMARK
 from harness.reporting.statistics import Difference, Spread, natural_spread
 from harness.reporting.table import MISSING, Marking, plain_table

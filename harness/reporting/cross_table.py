@@ -11,7 +11,7 @@ from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.planning.studies import Study, StudyCross, StudyValue
 from harness.reporting.ablation_results import CrossValue, cross_values
-from harness.reporting.figures import draw_matrix
+from harness.reporting.figures.matrix import draw_matrix
 from harness.reporting.statistics import Spread, natural_spread
 from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem

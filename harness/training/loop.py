@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -139,6 +139,7 @@ class _Training:
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
         self.within_step = False
+        self.recent_terms: list[dict[str, float]] = []
         self.wall_s = 0.0
         self.began = time.monotonic()
 
@@ -149,6 +150,7 @@ class _Training:
             loss = self.optimiser.step(samples)
         except NotFiniteError as error:
             raise RunError(self._not_finite(error)) from error
+        self.recent_terms.append(self.optimiser.terms)
         self.scored.average(self.method)
         self.step += 1
         every = self.optimisation.validate_every_steps
@@ -245,8 +247,15 @@ class _Training:
 
     def _validate(self) -> None:
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
-        line = {"step": self.step, "score": outcome.score, "per_task": dict(outcome.per_task)}
-        # A resumed run repeats lines of steps after its checkpoint; readers take the last.
+        line = {
+            "step": self.step,
+            "score": outcome.score,
+            "per_task": dict(outcome.per_task),
+            "losses": _means(self.recent_terms),
+        }
+        self.recent_terms = []
+        # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
+        # terms of its first line are means over the steps since it resumed.
         append_lines(self.job.folder.validation, [json.dumps(line)])
 
     def _count_time(self) -> None:
@@ -265,6 +274,15 @@ class _Training:
             f"({error.terms}); {saved}; lower the learning rate or the weight of the term in a "
             "recipe or option"
         )
+
+
+def _means(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each loss term over the steps that have it."""
+    values: dict[str, list[float]] = {}
+    for of_step in terms:
+        for name, value in of_step.items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(found) / len(found) for name, found in values.items()}
 
 
 def _use_channels_last(method: Method) -> None:

@@ -55,6 +55,9 @@ class Optimiser:
         optimisation: optimiser, batch and precision.
         device: where the method computes.
         log: receives a line where a stage begins.
+
+    Attributes:
+        terms: the loss terms of the last step by name, mean over its micro-batches.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Optimiser:
     ) -> None:
         self.method, self.spec, self.optimisation = method, spec, optimisation
         self.device, self.log = device, log
+        self.terms: dict[str, float] = {}
         self.trainable = [p for p in method.parameters() if p.requires_grad]
         self.adamw = torch.optim.AdamW(
             self.trainable,
@@ -93,6 +97,7 @@ class Optimiser:
         )
         losses.check_finite(float(norm), "gradient")
         self.adamw.step()
+        self.terms = losses.terms
         return losses.total
 
     @property
