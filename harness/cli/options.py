@@ -272,12 +272,16 @@ class ResourceFlags:
         ),
     ] = None
     launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
+    tracker: Annotated[
+        str,
+        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
+    ] = "none"
 
     def resources(self, jobs: int = 1) -> Resources:
         """Return them; ``jobs`` is the subcommand's default.
 
         Raises:
-            UsageError: the device cannot be used, or there is no such launcher.
+            UsageError: the device or tracker cannot be used, or there is no such launcher.
         """
         from harness.api import Resources, check_resources
 
@@ -287,6 +291,7 @@ class ResourceFlags:
             loader_workers=self.workers,
             launcher=self.launcher,
             threads=self.threads,
+            tracker=self.tracker,
         )
         check_resources(resources)
         return resources

@@ -18,6 +18,13 @@ from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
+from harness.execution.tracked_scores import (
+    report_analysis,
+    report_means,
+    report_prompts,
+    with_images,
+)
+from harness.execution.tracking import Tracking
 from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -29,7 +36,12 @@ from harness.training.pretrained import Pretrained
 
 
 def score_run(
-    run: Run, plan: Plan, worker: Worker, stop: Callable[[], bool], progress: Progress
+    run: Run,
+    plan: Plan,
+    worker: Worker,
+    stop: Callable[[], bool],
+    progress: Progress,
+    tracking: Tracking,
 ) -> None:
     """Restore and score the images whose results are missing, and summarise the prompts.
 
@@ -51,7 +63,8 @@ def score_run(
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
     scoring = replace(scoring, also=tuple(others))
     pairs = plan.source.pairs(run.score.test)
-    on_progress, on_restored = partial(progress.images, "scored"), keep_in_passing(run, plan)
+    on_progress = partial(progress.images, "scored")
+    on_restored = with_images(tracking, pairs.names(), keep_in_passing(run, plan))
     for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
         append(run.folder.results, results)
     keep_worst(run, plan, subject, stop)
@@ -62,8 +75,13 @@ def score_run(
     summary = _summary(run, plan, subject, metrics)
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
+    for part in scoring.all:
+        stored = results_of(run.folder.results, spec_hash(part.spec))
+        report_means(tracking, part.spec, stored)
+    report_prompts(tracking, summary)
     if plan.probes:
         _analyse(run, plan, subject, stop, progress)
+        report_analysis(tracking, stored_analysis(run.folder, run.score_id) or {})
 
 
 def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
