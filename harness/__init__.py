@@ -13,7 +13,7 @@ import importlib
 from typing import Any
 
 OFFERED = (
-    *("__version__", "compare", "evaluate", "figure", "keep_images", "load_results"),
+    *("__version__", "compare", "doctor", "evaluate", "figure", "keep_images", "load_results"),
     *("plan", "run", "score", "table"),
 )
 """Names that are loaded when they are first asked for."""

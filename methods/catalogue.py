@@ -13,6 +13,7 @@ from methods.cpl import spec as cpl
 from methods.cpl_guided import spec as cpl_guided
 from methods.degraded_input import spec as degraded_input
 from methods.drsformer import spec as drsformer
+from methods.kernels.native import check_kernels
 from methods.mioir import spec as mioir
 from methods.moceir import spec as moceir
 from methods.prompting.adapter_spec import with_adapter
@@ -63,3 +64,6 @@ METHODS: dict[str, MethodSpec] = {spec.name: _complete(spec) for spec in _SPECS}
 
 ALIASES: dict[str, str] = {"promptir+cpl": "cpl", "promptir+cpl-guided": "cpl-guided"}
 """Other names of built-in methods."""
+
+RUNTIME_CHECKS = (check_kernels,)
+"""What looks at parts of the methods that a machine may lack, for ``python -m harness doctor``."""

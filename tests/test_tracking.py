@@ -204,23 +204,43 @@ def test_another_score_has_groups_of_its_own(tracked: Plan) -> None:
     assert {"scores", other} <= groups
 
 
+def records_in(file: Path) -> list[bytes]:
+    """Return the records of a file of wandb: a log in blocks of 32 KiB, as LevelDB writes it.
+
+    The file begins with seven bytes. A record is one part, or several; each part begins with a
+    checksum (4 bytes), its length (2), and whether it is all (1), the first (2), inner (3) or last
+    (4) part.
+    """
+    data, at, records, parts = file.read_bytes(), 7, [], b""
+    while at + 7 <= len(data):
+        left_in_block = 32_768 - at % 32_768
+        if left_in_block < 7:
+            at += left_in_block
+            continue
+        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):
+            records.append(parts)
+            parts = b""
+    return records
+
+
 def records_of_wandb(plan: Plan) -> tuple[list[dict[str, Any]], set[str]]:
     """Return the rows of all offline runs of a plan's run, and their ids."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
     rows, ids = [], set()
     for file in sorted(folder_of(plan, "wandb").glob("wandb/offline-run-*/run-*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(file))
-        while (data := store.scan_data()) is not None:
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
+        for data in records_in(file):
+            record = wandb_internal_pb2.Record.FromString(data)
             if record.HasField("run"):
                 ids.add(record.run.run_id)
             if record.HasField("history"):
-                items = record.history.item
-                rows.append({"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items})
+                row = {}
+                for item in record.history.item:
+                    row["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
+                rows.append(row)
     return rows, ids
 
 
@@ -239,8 +259,9 @@ def test_wandb_goes_on_offline_and_changes_nothing(tmp_path: Path, untracked: Pl
     assert list(validations) == [2, 4, 6]
     for line in course(plan):
         assert validations[line["step"]]["validation/mean"] == pytest.approx(line["score"])
-    keys = set().union(*rows)
-    assert {"scores/derain psnr_rgb", "images/derain astronaut#0", "prompts/psnr_db"} <= keys
+    keys = " ".join(set().union(*rows))
+    for name in ("scores/derain psnr_rgb", "images/derain astronaut#0", "prompts/psnr_db"):
+        assert name in keys
 
 
 def test_wandb_asks_nobody_for_a_login(

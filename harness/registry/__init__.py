@@ -2,7 +2,7 @@
 
 from harness.method import MethodSpec, WeightsFile
 from harness.registry.build import instantiate
-from harness.registry.catalogue import Catalogue, catalogue
+from harness.registry.catalogue import Catalogue, RuntimeCheck, catalogue, runtime_checks
 from harness.registry.option_help import OptionGroup, option_groups, option_lines
 from harness.registry.options import (
     options_as_json,
@@ -19,6 +19,7 @@ __all__ = [
     "MethodChoice",
     "MethodSpec",
     "OptionGroup",
+    "RuntimeCheck",
     "WeightsFile",
     "auxiliary_method",
     "catalogue",
@@ -29,6 +30,7 @@ __all__ = [
     "options_as_json",
     "parse_options",
     "resolve_options",
+    "runtime_checks",
     "stored_method",
     "stored_options",
     "use_plugins",
