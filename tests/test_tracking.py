@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -226,14 +227,23 @@ def records_in(file: Path) -> list[bytes]:
     return records
 
 
-def records_of_wandb(plan: Plan) -> tuple[list[dict[str, Any]], set[str]]:
-    """Return the rows of all offline runs of a plan's run, and their ids."""
+def finished_records(file: Path) -> list[Any]:
+    """Return the records of a file, when the process of wandb that writes it has ended it."""
     from wandb.proto import wandb_internal_pb2
 
+    for _ in range(200):
+        records = list(map(wandb_internal_pb2.Record.FromString, records_in(file)))
+        if any(record.HasField("exit") for record in records):
+            return records
+        time.sleep(0.1)
+    raise AssertionError(f"{file} was not ended within 20 s")
+
+
+def records_of_wandb(plan: Plan) -> tuple[list[dict[str, Any]], set[str]]:
+    """Return the rows of all offline runs of a plan's run, and their ids."""
     rows, ids = [], set()
     for file in sorted(folder_of(plan, "wandb").glob("wandb/offline-run-*/run-*.wandb")):
-        for data in records_in(file):
-            record = wandb_internal_pb2.Record.FromString(data)
+        for record in finished_records(file):
             if record.HasField("run"):
                 ids.add(record.run.run_id)
             if record.HasField("history"):
@@ -368,7 +378,9 @@ def test_an_unknown_tracker_is_refused(harness_command: Any, tmp_path: Path) -> 
 def test_a_missing_package_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda asked, *more: None if asked == name else found(asked, *more)
+        importlib.util,
+        "find_spec",
+        lambda asked, *more: None if asked == name else found(asked, *more),
     )
     with pytest.raises(UsageError, match=f"install it with: pip install {name}"):
         worker_of(api.Resources(device="cpu", tracker=name))

@@ -10,9 +10,10 @@ import numpy as np
 from harness.config.run_specs import ScoreSpec
 from harness.evaluation.evaluate import Name, OnRestored
 from harness.evaluation.side_by_side import showing_first
-from harness.execution.tracking import Tracking
 from harness.execution.trackers.protocol import Matrix
+from harness.execution.tracking import Tracking
 from harness.store.results import Result
+
 
 def with_images(tracking: Tracking, names: Iterable[Name], keep: OnRestored) -> OnRestored:
     """Return what is done with a restored image: ``keep`` it, and report the first of a column."""

@@ -1,6 +1,6 @@
 """Trackers: programs that show the course of trainings, such as TensorBoard.
 
-A tracker is a module that :data:`TRACKERS` names. It has ``PACKAGE``, the package that it needs, and
+A tracker is a module that :data:`TRACKERS` names. It has ``PACKAGE``, the package it needs, and
 ``open_tracker(run)``, which returns a :class:`~harness.execution.trackers.protocol.Tracker`. The
 package is imported inside that function.
 """

@@ -29,7 +29,7 @@ class TensorBoard:
     def __init__(self, run: TrackedRun) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(run.folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(run.folder))
         if run.reports == 0:
             config = json.dumps(run.config, indent=2, sort_keys=True)
             self._writer.add_text("run", f"{run.name}\n\n```json\n{config}\n```", 0)
