@@ -31,9 +31,9 @@ def doctor(
     Nothing is written, and no network is used. What is marked - is optional, what is marked ! is
     needed.
     """
-    from harness import api
+    from harness.api import doctor as diagnose
 
-    findings = api.doctor() if out is None else api.doctor(out)
+    findings = diagnose() if out is None else diagnose(out)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

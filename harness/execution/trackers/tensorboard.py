@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import platform
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,37 +27,55 @@ def open_tracker(run: TrackedRun) -> TensorBoard:
 
 
 class TensorBoard:
-    """Writes event files with the writer of torch."""
+    """Writes an event file, each event at once.
+
+    The writer of torch writes in a thread, whose errors reach nobody. Its events are made as there.
+    """
 
     def __init__(self, run: TrackedRun) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard import summary
 
-        self._writer: Any = SummaryWriter(str(run.folder))
+        self._event, self._summary = Event, summary
+        run.folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard reads the files of a folder in the order of their names.
+        name = f"events.out.tfevents.{time.time():.6f}.{platform.node()}.{os.getpid()}"
+        self._file = (run.folder / name).open("xb")
+        self._records: Any = RecordWriter(self._file)
+        self._write(file_version="brain.Event:2")
         if run.reports == 0:
             config = json.dumps(run.config, indent=2, sort_keys=True)
-            self._writer.add_text("run", f"{run.name}\n\n```json\n{config}\n```", 0)
+            self._add(summary.text("run", f"{run.name}\n\n```json\n{config}\n```"), 0)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write values by name."""
         for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+            self._add(self._summary.scalar(name, value), step)
 
     def image(self, name: str, pixels: NDArray[np.uint8], step: int) -> None:
         """Write an image (H, W, 3)."""
-        self._writer.add_image(name, pixels, step, dataformats="HWC")
+        self._add(self._summary.image(name, pixels, dataformats="HWC"), step)
 
     def probe(self, name: str, matrix: Matrix, step: int) -> None:
         """Write a matrix as a table and as an image, the largest value white."""
-        self._writer.add_text(name, markdown(matrix), step)
-        self._writer.add_image(name, heat_map(matrix), step, dataformats="HW")
+        self._add(self._summary.text(name, markdown(matrix)), step)
+        self._add(self._summary.image(name, heat_map(matrix), dataformats="HW"), step)
 
     def flush(self) -> None:
         """Write what is waiting."""
-        self._writer.flush()
+        self._records.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._writer.close()
+        self._records.close()
+
+    def _add(self, summary: Any, step: int) -> None:
+        self._write(summary=summary, step=step)
+
+    def _write(self, **content: Any) -> None:
+        event = self._event(wall_time=time.time(), **content)
+        self._records.write(event.SerializeToString())
 
 
 def markdown(matrix: Matrix) -> str:

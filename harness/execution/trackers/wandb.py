@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ class WeightsAndBiases:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
+        # Its log is a file, and a full disk would fill the terminal with complaints about it.
+        logging.getLogger("wandb").setLevel(logging.CRITICAL)
         mode: Any = os.environ.get(MODE_VARIABLE, "offline")
         if mode == "online" and not wandb.api.api_key:
             raise HarnessError(f"{MODE_VARIABLE}=online needs a login; run wandb login first")
