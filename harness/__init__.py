@@ -14,7 +14,7 @@ from typing import Any
 
 OFFERED = (
     *("__version__", "compare", "doctor", "evaluate", "figure", "keep_images", "load_results"),
-    *("plan", "run", "score", "table"),
+    *("plan", "report", "restore", "run", "score", "table", "tune"),
 )
 """Names that are loaded when they are first asked for."""
 

@@ -469,13 +469,23 @@ def test_methods_that_are_alike_are_one_group(compared: Comparison) -> None:
 # --- on stored results ----------------------------------------------------------------------
 
 
+MEASURED_CPR = (
+    "cpr:cpr_form=margin-db:cpr_gradient=full:cpr_margin_db=5.0:cpr_start=0.1:cpr_weight=0.002:"
+    "prompt_init=channel-normal"
+)
+"""The CPR of which the archive holds runs."""
+
+
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with what this project measured."""
     out = tmp_path_factory.mktemp("archive")
     from harness.api import import_runs
 
-    for methods in (["cpl", "promptir", "restormer", "spm", "cpr"], ["cpl", "promptir"]):
+    for methods in (
+        ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR],
+        ["cpl-guided", "promptir"],
+    ):
         plan = plan_of(methods, out, recipe="mini", seeds=(0, 1, 2))
         import_runs(plan, ARCHIVE)
     return out
@@ -483,20 +493,20 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_interval_is_that_of_the_evidence(archive: Path) -> None:
     """README and docs/evidence.md: +0.55 dB, +0.21 to +1.03."""
-    plan = plan_of(["cpl", "promptir"], archive, recipe="mini", seeds=(0, 1, 2))
+    plan = plan_of(["cpl-guided", "promptir"], archive, recipe="mini", seeds=(0, 1, 2))
     delta = pair_in(harness.compare(plan), AVERAGE).delta
     assert delta is not None
     assert f"{delta.mean:.2f} {delta.low:.2f} {delta.high:.2f}" == "0.55 0.21 1.03"
 
 
 def test_the_command_prints_and_writes(archive: Path, harness_command: Run) -> None:
-    words = ["compare", "cpl", "promptir", "--seeds", "0-2", "--out", str(archive)]
+    words = ["compare", "cpl-guided", "promptir", "--seeds", "0-2", "--out", str(archive)]
     printed = harness_command(*words, "--extremes", "1", COLUMNS="120")
     assert printed.returncode == 0, printed.stderr
     text = " ".join(printed.stdout.split())
     assert "+0.21 to +1.03" in text
     assert "over seeds and images (3 seeds, 4 clean images per column)" in text
-    assert "Images on which CPL gains and loses most against PromptIR" in text
+    assert "Images on which CPL-guided (this project) gains and loses most against PromptIR" in text
     written = {path.suffix for path in (archive / "tables").glob("*comparison*")}
     assert written == {".csv", ".md", ".tex"}
     assert {path.suffix for path in (archive / "figures").iterdir()} == {".png", ".pdf"}
@@ -505,26 +515,28 @@ def test_the_command_prints_and_writes(archive: Path, harness_command: Run) -> N
 
 
 def test_two_ways_to_name_methods_are_refused(archive: Path, harness_command: Run) -> None:
-    printed = harness_command("compare", "cpl", "promptir", "--methods", "cpl", "--out", archive)
+    printed = harness_command(
+        "compare", "cpl-guided", "promptir", "--methods", "cpl-guided", "--out", archive
+    )
     assert printed.returncode == 2
     assert "named twice" in printed.stderr
 
 
 def test_an_archive_agrees_with_itself(archive: Path) -> None:
-    plan = plan_of(["cpl"], archive, recipe="mini", seeds=(0, 1, 2))
+    plan = plan_of(["cpl-guided"], archive, recipe="mini", seeds=(0, 1, 2))
     found = harness.compare(plan, against=ARCHIVE)
     test = pair_in(found, AVERAGE)
     assert (test.win_rate, test.p) == (0.5, 1.0)
-    assert "CPL (three-task)" in str(found)
+    assert "CPL-guided (this project) (three-task)" in str(found)
     with pytest.raises(HarnessError, match="does not exist"):
         harness.compare(plan, against=archive / "nowhere")
-    other = plan_of(["cpl"], archive, recipe="mini", seeds=(7, 8))
-    with pytest.raises(HarnessError, match="holds no scores of cpl"):
+    other = plan_of(["cpl-guided"], archive, recipe="mini", seeds=(7, 8))
+    with pytest.raises(HarnessError, match="holds no scores of cpl-guided"):
         harness.compare(other, against=ARCHIVE)
 
 
 def test_five_methods_are_ranked_and_drawn(archive: Path, tmp_path: Path) -> None:
-    methods = ["cpl", "promptir", "restormer", "spm", "cpr"]
+    methods = ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR]
     plan = plan_of(methods, archive, recipe="mini", seeds=(0, 1, 2))
     found = harness.compare(plan, ranks="images")
     assert [one.metric for one in found.rankings] == list(plan.metrics)

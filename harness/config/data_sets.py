@@ -18,6 +18,20 @@ from harness.config.spec import Name, Spec
 GROUP = "{group}"
 ANY_GROUP = "*"
 
+SYNTHETIC = "synthetic"
+"""The name of the data set that results on the embedded photographs carry."""
+
+
+def synthetic_name(folder: str) -> str:
+    """Return the name that results on the degraded images of a folder carry."""
+    return f"{folder} ({SYNTHETIC})"
+
+
+def is_synthetic_name(data_set: str) -> bool:
+    """Return whether the images of a data set were degraded here."""
+    return data_set == SYNTHETIC or data_set.endswith(f" ({SYNTHETIC})")
+
+
 Pairing = Literal[
     "clean-only",
     "same-name",

@@ -21,11 +21,15 @@ from harness.evaluation.memory import MemoryGuard
 from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
+from harness.evaluation.restorer import Restorer, restore_large
 from harness.method import Method
 from harness.store.results import Origin, Result
 
 _PAIRS_PER_WORKER = 4
 """Pairs in memory for each worker."""
+
+TILED_ABOVE_PX = 2**21
+"""Images of more pixels are restored in tiles, under a protocol that says so."""
 
 _RESTORED_AT_ONCE_S = 5.0
 """After so many seconds, what was restored is scored and handed out."""
@@ -131,12 +135,13 @@ def evaluate(
     names = list(pairs.names())
     missing = [name for name in names if scoring.is_missing(name)]
     finished = len(names) - len(missing)
-    guard = MemoryGuard.of(subject.device)
+    guard, tile_px = MemoryGuard.of(subject.device), scoring.spec.protocol.tile_px
+    restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
     with ThreadPoolExecutor(scoring.workers) as pool:
         for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers):
             waiting = deque(pool.map(lambda name: pairs.make(*name), group))
             while waiting:
-                restored = _restore_some(subject, waiting, guard, stop)
+                restored = _restore_some(restore, waiting, stop)
                 list(pool.map(on_restored, *zip(*restored, strict=True)))
                 for pair, scores in _scored(restored, scoring, pool):
                     results: list[Result] = []
@@ -151,28 +156,42 @@ def evaluate(
 
 
 def _restore_some(
-    subject: Subject, waiting: deque[Pair], guard: MemoryGuard, stop: Callable[[], bool]
+    restore: Callable[[Pair], Float], waiting: deque[Pair], stop: Callable[[], bool]
 ) -> list[tuple[Pair, Float]]:
     """Restore at least one of the waiting pairs, and more while that takes but seconds."""
     began = time.monotonic()
     restored = []
     while waiting:
         pair = waiting.popleft()
-        restored.append((pair, restore_pair(subject, pair, guard)))
+        restored.append((pair, restore(pair)))
         if stop() or time.monotonic() - began > _RESTORED_AT_ONCE_S:
             break
     return restored
 
 
-def restore_pair(subject: Subject, pair: Pair, guard: MemoryGuard) -> Float:
+def restore_pair(
+    subject: Subject, pair: Pair, guard: MemoryGuard, tile_px: int | None = None
+) -> Float:
     """Return what the subject makes of a degraded image: (H, W, 3) float32, not clamped.
+
+    With ``tile_px``, a protocol's side of tiles, a large image is restored in tiles.
 
     Raises:
         RunError: the image is too large for the memory.
     """
+    image = pair.degraded
+    if tile_px is not None and image.shape[0] * image.shape[1] > TILED_ABOVE_PX:
+        restorer = Restorer(
+            method=subject.method,
+            name=subject.method_id,
+            tasks=(),
+            needs_task_labels=subject.needs_task_labels,
+            device=subject.device,
+        )
+        return restore_large(restorer, image, pair.task, tile_px)
     restore = partial(_restore, subject, pair.task)
-    guard.check(pair.degraded, f"{pair.image} ({pair.column})", restore)
-    return restore(pair.degraded)
+    guard.check(image, f"{pair.image} ({pair.column})", restore)
+    return restore(image)
 
 
 def _restore(subject: Subject, task: str, degraded: Float) -> Float:

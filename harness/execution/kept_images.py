@@ -182,7 +182,8 @@ class _Maker:
         if self.subject is None:
             self.subject = self.load()
         guard = MemoryGuard.of(self.subject.device)
-        restored = restore_pair(self.subject, pair, guard)
+        tile_px = self.score.protocol.tile_px
+        restored = restore_pair(self.subject, pair, guard, tile_px)
         keep_restored(self.run.folder, self.score, pair, restored)
 
 

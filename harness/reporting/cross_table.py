@@ -12,6 +12,7 @@ from harness.planning.plan import Plan
 from harness.planning.studies import Study, StudyCross, StudyValue
 from harness.reporting.ablation_results import CrossValue, cross_values
 from harness.reporting.figures.matrix import draw_matrix
+from harness.reporting.renderers.latex_style import LatexStyle
 from harness.reporting.statistics import Spread, natural_spread
 from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem
@@ -65,9 +66,9 @@ class CrossTable(TableReport):
         """Return the numbers and the caption as JSON values."""
         return {**asdict(self.result), "caption": self.table.caption_with(Marking())}
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, style: LatexStyle | None = None) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
-        paths = super().write(folder)
+        paths = super().write(folder, style)
         result = self.result
         averages = []
         for row in result.values:

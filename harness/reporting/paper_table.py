@@ -271,7 +271,8 @@ def _table_part(part: PaperPart) -> Part:
     groups = []
     for name, rows in by_type.items():
         groups.append(RowGroup(name, tuple(rows)))
-    return Part(part.heading, tuple(groups))
+    note = f"as printed in {part.detail}" if part.origin == "cited" else ""
+    return Part(part.heading, tuple(groups), note)
 
 
 def _table_row(row: PaperRow, origin: Origin) -> Row:

@@ -112,10 +112,14 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are ranked among themselves, below a heading where it is not empty."""
+    """Rows that are ranked among themselves, below a heading where it is not empty.
+
+    ``note`` says where all of them are from, where a paper has to say it in a footnote.
+    """
 
     heading: str
     groups: tuple[RowGroup, ...]
+    note: str = ""
 
 
 class MetricHeading(Protocol):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
@@ -17,7 +18,7 @@ from harness.config.recipes import Runtime
 from harness.config.run_specs import TrainSpec
 from harness.data.sources.protocol import TrainingStream
 from harness.data.sources.samples import Samples
-from harness.method import Method
+from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
 from harness.store.run_folder import RunFolder
 from harness.training.batches import batches, is_dead_worker
@@ -179,7 +180,7 @@ class _Training:
         scored = self.scored
         state = TrainingState(
             step=self.step,
-            model=self.method.state_dict(),
+            model=_whole_state(self.method),
             optimiser=self.optimiser.adamw.state_dict(),
             ema=scored.ema,
             best=scored.best,
@@ -212,7 +213,10 @@ class _Training:
 
     def _load(self, state: TrainingState) -> None:
         try:
-            self.method.load_state_dict(dict(state.model))
+            if isinstance(self.method, KeepsTrainingState):
+                self.method.load_training_state(state.model)
+            else:
+                self.method.load_state_dict(dict(state.model))
             self.optimiser.adamw.load_state_dict(dict(state.optimiser))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise HarnessError(
@@ -297,6 +301,13 @@ def _means(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
         for name, value in of_step.items():
             values.setdefault(name, []).append(value)
     return {name: sum(found) / len(found) for name, found in values.items()}
+
+
+def _whole_state(method: Method) -> Mapping[str, Tensor]:
+    """Return the state of a method with the parts that serve its training alone."""
+    if isinstance(method, KeepsTrainingState):
+        return method.training_state()
+    return method.state_dict()
 
 
 def _use_channels_last(method: Method) -> None:

@@ -139,9 +139,11 @@ class Optimiser:
 
     def _batch(self, samples: Samples, stage: str, part: int) -> Batch:
         selected = slice(part * self._micro_batch, (part + 1) * self._micro_batch)
-        second_view = None
+        second_view = versions = None
         if samples.second_view is not None:
             second_view = self._tensor(samples.second_view[selected])
+        if samples.versions is not None:
+            versions = self._tensor(samples.versions[selected])
         return Batch(
             degraded=self._tensor(samples.degraded[selected]),
             clean=self._tensor(samples.clean[selected]),
@@ -150,6 +152,7 @@ class Optimiser:
             steps=self.optimisation.steps,
             stage=stage,
             second_view=second_view,
+            versions=versions,
         )
 
     def _tensor(self, values: Float) -> Tensor:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 PACKAGE = "wandb"
 MODE_VARIABLE = "WANDB_MODE"
 _PROJECT = "restoration-harness"
-_INIT_LIMIT_S = 60.0
+_LIMIT_S = 60.0
+"""A network that takes longer than that to begin or end a run is given up."""
+
 _STEP = "training_step"
 
 
@@ -51,8 +53,10 @@ class WeightsAndBiases:
             disable_git=True,
             disable_code=True,
             x_disable_stats=True,
-            init_timeout=_INIT_LIMIT_S,
+            init_timeout=_LIMIT_S,
         )
+        if hasattr(settings, "finish_timeout"):  # else a lost network would hold up the next run
+            settings.finish_timeout = _LIMIT_S
         self._wandb: Any = wandb
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", _PROJECT),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness.reporting.comparison.rank_tests import LEVEL
 from harness.reporting.comparison.ranking import Ranking
-from harness.reporting.comparison.style import new_figure, save
 from harness.reporting.comparison.values import CommonValues
+from harness.reporting.figures.style import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

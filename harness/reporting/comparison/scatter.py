@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evaluation.metrics import MetricFacts
-from harness.reporting.comparison.style import BETTER, NOT_BETTER, new_figure, save
 from harness.reporting.comparison.values import CommonValues
+from harness.reporting.figures.style import OKABE_ITO, new_figure, save
 from harness.reporting.table import metric_title
+from harness.reporting.table_files import content_id
 from harness.store.files import file_name
 
 if TYPE_CHECKING:
@@ -20,6 +22,20 @@ if TYPE_CHECKING:
 _PANEL_IN = 2.2
 _MOST_ACROSS = 3
 """Panels beside each other, as many as a page of two columns holds."""
+
+_LONGEST_PAIR = 64
+"""Bytes of a file's name that name two methods."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How points of one kind are drawn: colour and shape say which method is better."""
+
+    colour: str
+    marker: str
+
+
+_BETTER, _NOT_BETTER = _Look(OKABE_ITO[0], "o"), _Look(OKABE_ITO[1], "v")
 
 
 def draw_scatter(common: CommonValues, pair: tuple[int, int], stem: Path) -> list[Path]:
@@ -47,8 +63,16 @@ def draw_scatter(common: CommonValues, pair: tuple[int, int], stem: Path) -> lis
     handles = places[0].collections[:2]
     names = [f"{first.label} is better", "equal or worse"]
     figure.legend(handles, names, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    name = file_name(f"{first.id}-{second.id}")
-    return save(figure, stem.with_name(f"{stem.name}-{name}-scatter"))
+    return save(figure, stem.with_name(f"{stem.name}-{_pair_name(first.id, second.id)}-scatter"))
+
+
+def _pair_name(first: str, second: str) -> str:
+    """Return the part of a file's name that names two methods; long ones end in a hash of them."""
+    whole = file_name(f"{first}-{second}")
+    if len(whole.encode()) <= _LONGEST_PAIR:
+        return whole
+    identity = content_id({"pair": [first, second]})
+    return f"{file_name(whole, _LONGEST_PAIR - len(identity) - 1)}-{identity}"
 
 
 def _draw_column(
@@ -63,7 +87,7 @@ def _draw_column(
     hidden = int(np.count_nonzero(~finite))
     across, up = across[finite], up[finite]
     is_better = up > across if metric.higher_is_better else up < across
-    for chosen, look in ((is_better, BETTER), (~is_better, NOT_BETTER)):
+    for chosen, look in ((is_better, _BETTER), (~is_better, _NOT_BETTER)):
         axes.scatter(
             across[chosen],
             up[chosen],

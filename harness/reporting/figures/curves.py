@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
 from harness.planning.plan import Plan
-from harness.planning.run import Run
 from harness.reporting.figures.bands import Series, draw_band
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
@@ -20,18 +19,13 @@ from harness.reporting.figures.style import (
     plain,
 )
 from harness.reporting.plan_summary import runs_by_method
-from harness.store.results import read_lines
+from harness.reporting.training_course import LOSS, Course, course_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
 
-Course = Mapping[int, Mapping[str, float]]
-"""Values by step and by what they are of: the mean over tasks, each task, and each loss term."""
-
-_MEAN = "mean over tasks"
-_LOSS = "loss "
 _PANEL_IN = 1.9
 
 
@@ -67,40 +61,13 @@ def draw(asked: FigureRequest) -> Figure:
     return figure
 
 
-def course_of(run: Run) -> dict[int, dict[str, float]]:
-    """Return what is stored of the course of a training; of a repeated step, the last.
-
-    Trainings of older versions have stored no loss terms.
-
-    Raises:
-        HarnessError: the file is damaged.
-    """
-    path = run.folder.validation
-    if not path.exists():
-        return {}
-    found: dict[int, dict[str, float]] = {}
-    for where, line in read_lines(path):
-        try:
-            values = {_MEAN: float(line["score"])}
-            for task, value in line["per_task"].items():
-                values[task] = float(value)
-            for term, value in line.get("losses", {}).items():
-                values[f"{_LOSS}{term}"] = float(value)
-            found[int(line["step"])] = values
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise HarnessError(
-                f"{where}, is no validation ({error}); move the file away, the run stays complete"
-            ) from error
-    return dict(sorted(found.items()))
-
-
 def _names(by_method: Mapping[str, Sequence[Course]]) -> list[str]:
     """Return what there are values of, validations before loss terms."""
     names: dict[str, None] = {}
     for courses in by_method.values():
         for values in courses[0].values():
             names.update(dict.fromkeys(values))
-    return sorted(names, key=lambda name: name.startswith(_LOSS))
+    return sorted(names, key=lambda name: name.startswith(LOSS))
 
 
 def _series(courses: Sequence[Course], name: str) -> list[Series]:
@@ -116,7 +83,7 @@ def _series(courses: Sequence[Course], name: str) -> list[Series]:
 
 
 def _heading(name: str, plan: Plan) -> str:
-    if name.startswith(_LOSS):
+    if name.startswith(LOSS):
         return name
     labels = {column.task: column.label for column in plan.columns}
     return f"{labels.get(name, name)} (dB)"

@@ -30,6 +30,9 @@ LINE_IN = 1.2 * FONT_PT / 72
 
 PNG_DPI = 300
 
+_LONGEST_NAME = 240
+"""Bytes of a file's name without its suffix; what tells figures apart stands at its end."""
+
 OKABE_ITO = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
     *("#E69F00", "#56B4E9", "#000000", "#8B7500"),
@@ -100,7 +103,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Save a figure as PNG and PDF, and return the files."""
     paths = []
     for kind, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
-        path = stem.with_name(f"{file_name(stem.name)}.{kind}")
+        path = stem.with_name(f"{file_name(stem.name, _LONGEST_NAME)}.{kind}")
         content = io.BytesIO()
         # Without a date, an unchanged figure is an unchanged file.
         with paper_style():
