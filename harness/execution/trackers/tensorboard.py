@@ -37,16 +37,18 @@ class TensorBoard:
         from tensorboard.summary.writer.record_writer import RecordWriter
         from torch.utils.tensorboard import summary
 
-        self._event, self._summary = Event, summary
+        self._event: Any = Event
+        self._summary: Any = summary
         run.folder.mkdir(parents=True, exist_ok=True)
         # TensorBoard reads the files of a folder in the order of their names.
         name = f"events.out.tfevents.{time.time():.6f}.{platform.node()}.{os.getpid()}"
         self._file = (run.folder / name).open("xb")
-        self._records: Any = RecordWriter(self._file)
+        writer: Any = RecordWriter
+        self._records: Any = writer(self._file)
         self._write(file_version="brain.Event:2")
         if run.reports == 0:
             config = json.dumps(run.config, indent=2, sort_keys=True)
-            self._add(summary.text("run", f"{run.name}\n\n```json\n{config}\n```"), 0)
+            self._add(self._summary.text("run", f"{run.name}\n\n```json\n{config}\n```"), 0)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write values by name."""
