@@ -135,6 +135,10 @@ def test_torch_that_ends_its_process_or_hangs_is_a_finding(monkeypatch: pytest.M
     ended = by_name(devices.devices(process("import os; os.kill(os.getpid(), 4)")))
     assert ended["torch"].state == "broken"
     assert "exit code -4" in ended["torch"].value
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    (*_, unasked) = devices.devices(devices.start_device_report())
+    assert (unasked.state, "cannot be asked" in unasked.value) == ("broken", True)
+    monkeypatch.undo()
     monkeypatch.setattr(devices, "_LIMIT_S", 0.2)
     hung = by_name(devices.devices(process("import time; time.sleep(60)")))
     assert "gave no answer" in hung["torch"].value

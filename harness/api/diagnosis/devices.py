@@ -23,20 +23,23 @@ _REINSTALL = "install it again with pip install --force-reinstall torch torchvis
 _MEMORY_VARIABLES = ("LD_PRELOAD", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 
 
-def start_device_report() -> subprocess.Popen[str]:
-    """Start the process that asks torch, which takes a second or two."""
+def start_device_report() -> subprocess.Popen[str] | OSError:
+    """Start the process that asks torch, which takes a second or two; or return why it cannot."""
     paths = [str(PACKAGE_FOLDER.parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    return subprocess.Popen(
-        [sys.executable, "-B", "-m", "harness.training.device_report"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-B", "-m", "harness.training.device_report"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+    except OSError as error:
+        return error
 
 
-def devices(asked: subprocess.Popen[str]) -> list[Finding]:
+def devices(asked: subprocess.Popen[str] | OSError) -> list[Finding]:
     """Return processor, memory, and what torch finds."""
     quota = cgroup_cores()
     of_quota = "" if quota is None else f", a container's quota of {quota}"
@@ -83,8 +86,10 @@ def _no_gpu(cuda_build: str | None) -> Finding:
     return Finding("devices", "gpu", "there, and torch cannot use it", "broken", advice)
 
 
-def _answer(asked: subprocess.Popen[str]) -> tuple[dict[str, Any] | None, str]:
+def _answer(asked: subprocess.Popen[str] | OSError) -> tuple[dict[str, Any] | None, str]:
     """Return what torch answered, or None and why there is no answer."""
+    if isinstance(asked, OSError):
+        return None, f"cannot be asked ({asked})"
     try:
         printed, errors = asked.communicate(timeout=_LIMIT_S)
     except subprocess.TimeoutExpired:
