@@ -51,7 +51,9 @@ class Expected(Spec):
     def _consistent(self) -> Expected:
         total = sum(self.group_pairs.values())
         if self.group_pairs and total != self.pairs:
-            raise ValueError(f"'group_pairs' are {total} pairs together, and 'pairs' is {self.pairs}")
+            raise ValueError(
+                f"'group_pairs' are {total} pairs together, and 'pairs' is {self.pairs}"
+            )
         return self
 
 

@@ -247,7 +247,19 @@ def _details(request: SummaryRequest) -> str:
         f"{title}{BEST_AND_SECOND}. Setting {request.setting}; recipe {request.recipe}; "
         f"protocol {request.protocol}, preprocessing {request.preprocessing}; "
         f"seed{'s' if several else ''} {seeds}{spread}. "
-        f"{trained}Images scored{cut}: {', '.join(counts)}. {absent}Average: {_average(request)}."
+        f"{trained}Images scored{cut}: {', '.join(counts)}. {_of_sets(request)}{absent}"
+        f"Average: {_average(request)}."
+    )
+
+
+def _of_sets(request: SummaryRequest) -> str:
+    """Return what metrics of whole columns are, where there are any."""
+    labels = [metric.label for metric in request.metrics if metric.of_set]
+    if not labels:
+        return ""
+    return (
+        f"{', '.join(labels)} compares all images of a column at once and reads too high where "
+        "they are few. "
     )
 
 

@@ -72,8 +72,8 @@ def ssim_rgb_uniform7_range2(restored: Image, clean: Image) -> float:
 def ssim_yiq8_gauss11(restored: Image, clean: Image) -> float:
     """Return SSIM on luma of YIQ in whole levels, 11x11 Gaussian window, population covariance.
 
-    pyiqa's ``ssim`` with its defaults, as House-Leo/FoundIR, cal_metrics.py, uses it; there contrast
-    below zero counts as zero.
+    pyiqa's ``ssim`` with its defaults, as House-Leo/FoundIR, cal_metrics.py, uses it; there
+    negative contrast counts as zero.
     """
     x, y = luma_yiq8(restored), luma_yiq8(clean)
     return windowed_ssim(x, y, gauss11(), peak=255.0, unbiased=1.0)
