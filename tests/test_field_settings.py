@@ -135,7 +135,7 @@ def foundir_tree(root: Path) -> Path:
 
 
 def scenes_tree(root: Path, train: bool = False) -> Path:
-    """Three scenes of each weather, or eleven: frames of two kinds of names, one clean image a scene."""
+    """Scenes of each weather: frames with two kinds of names, one clean image a scene."""
     rng = np.random.default_rng(1)
     part = "WeatherStream/train" if train else "WeatherStream/test"
     for weather in ("fog", "rain", "snow"):
