@@ -12,7 +12,10 @@ Everything that a script or a notebook needs is here, and is loaded when it is f
 import importlib
 from typing import Any
 
-OFFERED = ("__version__", "evaluate", "load_results", "plan", "run", "score", "table")
+OFFERED = (
+    *("__version__", "compare", "evaluate", "figure", "keep_images", "load_results", "plan"),
+    *("report", "restore", "run", "score", "table", "tune"),
+)
 """Names that are loaded when they are first asked for."""
 
 

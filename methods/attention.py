@@ -183,7 +183,7 @@ def _norm_factor(through: Tensor, square: Tensor, norm: Tensor) -> Tensor:
     return factor.masked_fill(square.sqrt() < _EPSILON, 0)
 
 
-def _as_given(device: torch.device) -> Any:
+def as_given(device: torch.device) -> Any:
     """Return a context in which autocast is off, on devices that have it."""
     if device.type == "meta":
         return nullcontext()
@@ -201,7 +201,7 @@ def attend(qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     Returns:
         (N, pixels, outputs), in the dtype of ``qkv``.
     """
-    with _as_given(qkv.device):
+    with as_given(qkv.device):
         out: Tensor = _Attend.apply(qkv, temperature, weight)  # type: ignore[no-untyped-call]
     return out
 
@@ -213,7 +213,7 @@ Weigh = Callable[[Tensor], Tensor]
 def attend_with(weigh: Weigh, qkv: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
     """Compute ``attend`` with ``weigh`` in place of the softmax; autograd differentiates it."""
     heads = temperature.shape[0]
-    with _as_given(qkv.device):
+    with as_given(qkv.device):
         logits = _cosine(_sums(qkv, heads), heads) * temperature
         folded = _fold(weight.to(qkv.dtype), weigh(logits))
         return torch.bmm(_slices(qkv)[2], folded.transpose(1, 2))
@@ -250,12 +250,12 @@ def attend_by_parts(
             values = v.new_empty(v.shape[0], pixels, v.shape[2])
         values[:, begin : begin + v.shape[1]] = v
         begin += v.shape[1]
-        with _as_given(device):
+        with as_given(device):
             of_part = _sums(qkv, heads)
         sums = of_part if sums is None else sums + of_part
     if values is None or sums is None:
         raise ValueError("attention over no pixels")
-    with _as_given(device):
+    with as_given(device):
         if weigh is None:
             attention = _small(sums, temperature).attention
         else:

@@ -137,12 +137,16 @@ class GatedFeedForward(nn.Module):
         channels: channels of the map.
         expansion: ratio of hidden channels to ``channels``.
         bias: whether the convolutions have a bias.
+        activated: whether GELU follows the first convolution too, as in MIRAGE.
     """
 
     width_multiple = 8
 
-    def __init__(self, channels: int, expansion: float, bias: bool = False) -> None:
+    def __init__(
+        self, channels: int, expansion: float, bias: bool = False, activated: bool = False
+    ) -> None:
         super().__init__()
+        self.activated = activated
         hidden = int(channels * expansion)
         self.project_in = nn.Conv2d(channels, hidden * 2, 1, bias=bias)
         self.dwconv = nn.Conv2d(hidden * 2, hidden * 2, 3, padding=1, groups=hidden * 2, bias=bias)
@@ -153,7 +157,10 @@ class GatedFeedForward(nn.Module):
         extra = -self.project_out.in_channels % self.width_multiple
         inner, inner_bias = _extend_halves(self.project_in, extra)
         taps, taps_bias = _extend_halves(self.dwconv, extra)
-        gated = depthwise(pointwise(x, inner, inner_bias), taps, gated=True, bias=taps_bias)
+        hidden = pointwise(x, inner, inner_bias)
+        if self.activated:
+            hidden = F.gelu(hidden)
+        gated = depthwise(hidden, taps, gated=True, bias=taps_bias)
         outer = F.pad(self.project_out.weight, (0, 0, 0, 0, 0, extra))
         return pointwise(gated, outer, self.project_out.bias)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from harness.method import MethodSpec
@@ -11,14 +12,22 @@ from methods.baselines import spec as baselines
 from methods.complexity import COMPLEXITY
 from methods.cpl import spec as cpl
 from methods.cpl_guided import spec as cpl_guided
+from methods.dcpt.spec import pretrain
 from methods.degraded_input import spec as degraded_input
+from methods.dfpir import spec as dfpir
 from methods.drsformer import spec as drsformer
+from methods.histoformer import spec as histoformer
 from methods.mioir import spec as mioir
+from methods.mirage import spec as mirage
 from methods.moceir import spec as moceir
+from methods.onerestore import spec as onerestore
 from methods.prompting.adapter_spec import with_adapter
+from methods.prompting.search import SEARCH
 from methods.promptir import spec as promptir
 from methods.restormer import spec as restormer
+from methods.sipl import spec as sipl
 from methods.task_classifier import spec as task_classifier
+from methods.transweather import spec as transweather
 
 _SPECS: tuple[MethodSpec, ...] = (
     *degraded_input.SPECS,
@@ -32,6 +41,12 @@ _SPECS: tuple[MethodSpec, ...] = (
     *airnet.SPECS,
     *mioir.SPECS,
     *moceir.SPECS,
+    *histoformer.SPECS,
+    *transweather.SPECS,
+    *onerestore.SPECS,
+    *mirage.SPECS,
+    *dfpir.SPECS,
+    *sipl.SPECS,
     *baselines.SPECS,
 )
 
@@ -49,10 +64,12 @@ _ADDED_LABELS = {
 
 
 def _complete(spec: MethodSpec) -> MethodSpec:
-    """Return ``spec`` with its complexity, and with its adapter where it can be added."""
+    """Return ``spec`` with its complexity, its search, and its adapter where it can be added."""
     size = COMPLEXITY.get(spec.name)
     if size is not None:
         spec = replace(spec, parameters=size.parameters, macs=size.macs)
+    if spec.name in SEARCH:
+        spec = replace(spec, search=SEARCH[spec.name])
     if spec.name in _ADDED_LABELS:
         spec = with_adapter(spec, _ADDED_LABELS[spec.name])
     return spec
@@ -61,5 +78,12 @@ def _complete(spec: MethodSpec) -> MethodSpec:
 METHODS: dict[str, MethodSpec] = {spec.name: _complete(spec) for spec in _SPECS}
 """The built-in methods by name, in the order in which they are listed."""
 
-ALIASES: dict[str, str] = {"promptir+cpl": "cpl", "promptir+cpl-guided": "cpl-guided"}
+ALIASES: dict[str, str] = {
+    "promptir+cpl": "cpl",
+    "promptir+cpl-guided": "cpl-guided",
+    "promptir+sipl": "sipl",
+}
 """Other names of built-in methods."""
+
+PRETRAININGS: dict[str, Callable[[MethodSpec], MethodSpec]] = {"dcpt": pretrain}
+"""Stages of pre-training, ``name@dcpt``: each makes the spec of a method that begins with it."""

@@ -43,7 +43,7 @@ class CrossAttention(nn.Module):
             out = attend(qkv, self.temperature, weight)
         else:
             pixels = query_map.shape[1] * query_map.shape[2]
-            parts = self._mix_by_bands(query_map, value_map)
+            parts = self.mix_by_bands(query_map, value_map)
             out = attend_by_parts(parts, pixels, self.temperature, weight)
         return out.unflatten(1, query_map.shape[1:3])
 
@@ -58,7 +58,7 @@ class CrossAttention(nn.Module):
             kv = self.kv_dwconv(projected.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return torch.cat([q, kv], dim=-1)
 
-    def _mix_by_bands(self, query_map: Tensor, value_map: Tensor) -> Iterator[Tensor]:
+    def mix_by_bands(self, query_map: Tensor, value_map: Tensor) -> Iterator[Tensor]:
         """Yield what :meth:`mix` returns as (N, pixels, 3C), one band of rows after the other."""
         width = 3 * query_map.shape[-1]
         for band in bands(query_map, width, halo=self.kv_kernel_px // 2):

@@ -75,6 +75,11 @@ class Features:
         )
 
 
+def as_is(level: str, x: Tensor) -> Tensor:
+    """Return the features (N, C, H, W) unchanged: an ``Insert`` that inserts nothing."""
+    return x
+
+
 class RestormerBackbone(nn.Module):
     """Encoder, latent level, decoder levels and refinement of Restormer.
 
@@ -86,8 +91,11 @@ class RestormerBackbone(nn.Module):
     """
 
     size_multiple = 8
+    decoder_levels = ("decoder_level1", "decoder_level2", "decoder_level3")
     up4_3: nn.Module
     reduce_chan_level3: nn.Module
+    fuse: Insert = staticmethod(as_is)
+    """Gets the decoder's features at each level before ``insert``; see ``FusionHost``."""
 
     def __init__(self, options: RestormerOptions, block: Block = TransformerBlock) -> None:
         super().__init__()
@@ -136,19 +144,14 @@ class RestormerBackbone(nn.Module):
 
     def decode_backbone(self, features: Features, insert: Insert) -> Tensor:
         """Decode to (N, 3, H, W); ``insert`` gets the latent and the features of two levels."""
-        x = self.up4_3(insert("level3", features.latent))
+        x = self.up4_3(insert("level3", self.fuse("level3", features.latent)))
         x = self.decoder_level3(self.reduce_chan_level3(torch.cat([x, features.level3], 1)))
-        x = self.up3_2(insert("level2", x))
+        x = self.up3_2(insert("level2", self.fuse("level2", x)))
         x = self.decoder_level2(self.reduce_chan_level2(torch.cat([x, features.level2], 1)))
-        return self._finish(insert("level1", x), features)
+        return self._finish(insert("level1", self.fuse("level1", x)), features)
 
     def _finish(self, decoded2: Tensor, features: Features) -> Tensor:
         """Run the last decoder level and refinement, add the input, and crop the padding."""
         x = self.decoder_level1(torch.cat([self.up2_1(decoded2), features.level1], 1))
         restored = self.output(self.refinement(x)) + features.image
         return restored[..., : features.height, : features.width]
-
-
-def as_is(level: str, x: Tensor) -> Tensor:
-    """Return the features (N, C, H, W) unchanged: an ``Insert`` that inserts nothing."""
-    return x

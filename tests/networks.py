@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,35 @@ def batch(side: int = 32, seed: int = 1, step: int = 0, steps: int = 100) -> Bat
     clean = torch.rand(len(TASKS), 3, side, side, generator=generator)
     noise = 0.1 * torch.randn(clean.shape, generator=generator)
     degraded = (clean + noise).clamp(0, 1)
-    return Batch(degraded, clean, TASKS, step, steps, second_view=degraded.flip(-1))
+    drawn = torch.rand(len(TASKS), len(TASKS) - 1, 3, side, side, generator=generator)
+    versions = (0.8 * clean[:, None] + 0.2 * drawn).clamp(0, 1)
+    return Batch(
+        degraded, clean, TASKS, step, steps, second_view=degraded.flip(-1), versions=versions
+    )
+
+
+def first_of(whole: Batch) -> Batch:
+    """Return a batch's first sample alone."""
+    changed: dict[str, Any] = {"tasks": whole.tasks[:1]}
+    for name in ("degraded", "clean", "second_view", "versions"):
+        value = getattr(whole, name)
+        changed[name] = None if value is None else value[:1]
+    return replace(whole, **changed)
+
+
+def loss_of_two_steps(network: Any, sample: Batch) -> list[float]:
+    """Return the loss of two training steps on one batch."""
+    network.train()
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-4)
+    totals = []
+    for _ in range(2):
+        terms = network.losses(sample, torch.Generator().manual_seed(0))
+        total = torch.stack(list(terms.values())).sum()
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(float(total.detach()))
+    return totals
 
 
 def restore(spec: MethodSpec, method: Any, image: Tensor, first_task: int = 0) -> Tensor:

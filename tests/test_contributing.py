@@ -27,6 +27,11 @@ ENTRIES = (
         '"peak_memory": ExtraColumn("Memory (GiB)", peak_memory),',
         '"parameters": ExtraColumn',
     ),
+    (
+        "harness/reporting/figures/registry.py",
+        '"histogram": "harness.reporting.figures.histogram",',
+        '"routing": ',
+    ),
     ("harness/cli/__init__.py", '"means": means.means,', '"methods": methods.methods'),
     ("harness/launch/__init__.py", '"remote": "harness.launch.remote",', '"local": '),
 )
@@ -76,7 +81,7 @@ def python(project: Path, *words: str) -> str:
 
 def test_every_recipe_works(project: Path) -> None:
     recipes = re.findall(r"^### (A .*)$", TEXT, re.MULTILINE)
-    assert len(recipes) == 7
+    assert len(recipes) == 8
     for recipe in recipes:
         follow(recipe, project)
     for name, line, anchor in ENTRIES:

@@ -116,18 +116,25 @@ def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_pairs_are_cut_and_turned_alike(seed: int) -> None:
     clean = random_image(seed)
     degraded, target = crop_alike(
-        [255 - clean, clean], 16, np.random.default_rng(seed), dihedral=True
+        [255 - clean, clean], 16, np.random.default_rng(seed), augmentation="dihedral"
     )
     assert degraded.shape == target.shape == (16, 16, 3)
     np.testing.assert_array_equal(degraded, 255 - target)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_without_symmetries_a_crop_is_as_it_was(seed: int) -> None:
+    column = np.arange(30, dtype=np.uint8)[:, None, None].repeat(30, 1).repeat(3, 2)
+    crop = crop_alike([column], 16, np.random.default_rng(seed), augmentation="none")[0]
+    np.testing.assert_array_equal(crop[:, 0, 0], crop[0, 0, 0] + np.arange(16))
+
+
 def test_pairs_that_do_not_fit_are_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(HarnessError, match="differ in size: 30x21 and 30x20"):
-        crop_alike([random_image(0), random_image(0, 20, 30)], 16, rng, dihedral=True)
+        crop_alike([random_image(0), random_image(0, 20, 30)], 16, rng, augmentation="dihedral")
     with pytest.raises(HarnessError, match="smaller than the patch of 64"):
-        crop_alike([random_image(0)], 64, rng, dihedral=False)
+        crop_alike([random_image(0)], 64, rng, augmentation="dihedral-without-identity")
 
 
 def test_unit_values_are_exact() -> None:

@@ -26,7 +26,7 @@ from harness.execution.execute import execute
 from harness.execution.process import Worker
 from harness.execution.status import run_status
 from harness.planning.plan import Plan
-from harness.reporting.figures import draw_prompts
+from harness.reporting.figures.prompts import draw_prompts
 from harness.reporting.paper_table import paper_table_of
 from harness.reporting.plan_summary import reevaluated_summary
 from harness.reporting.table_report import write_texts

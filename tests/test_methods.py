@@ -34,10 +34,16 @@ def test_restores_any_size(spec: MethodSpec, size: tuple[int, int]) -> None:
     assert torch.isfinite(restored).all()
 
 
+# Histoformer sorts pixels: where two tie within fp32's rounding, a batch may order them otherwise.
+IN_DOUBLE_PRECISION = {"histoformer"}
+
+
 @pytest.mark.parametrize("spec", RESTORERS, ids=by_name)
 def test_batch_of_three_equals_three_single_runs(spec: MethodSpec) -> None:
     method = build_tiny(spec.name)
     images = torch.rand(3, 3, 24, 40, generator=torch.Generator().manual_seed(3))
+    if spec.name in IN_DOUBLE_PRECISION:
+        method, images = method.double(), images.double()
     together = restore(spec, method, images)
     single = single_runs(spec.name, method, images)
     torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)

@@ -33,7 +33,7 @@ from harness.evaluation.probes.out_of_distribution import ood_tasks
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.method import Decoded, Override, Routing
-from harness.reporting.figures import draw_prompts
+from harness.reporting.figures.prompts import draw_prompts
 from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
 from tests.conftest import Run
 from tests.plans import plan_of

@@ -13,16 +13,17 @@ from harness.config.errors import UsageError
 from harness.method import CheckContext, OptionError, Routing
 from methods.prompting.contrastive import PromptContrast
 from methods.prompting.expert_load import ExpertLoad
-from methods.prompting.features import Vgg16
 from methods.prompting.load_balancing import load_balancing_loss, selection_probability
 from methods.prompting.negatives import Negatives, draw_negatives
 from methods.prompting.pooling import pooling
 from methods.prompting.prompt_module import PromptModule, exploring
 from methods.prompting.routing import Exploration, temperature
 from methods.promptir.spec import PromptIROptions, check_promptir
+from methods.vgg16 import Vgg16, Vgg16Use
 from tests.networks import PER_LEVEL, TASKS, batch, build_tiny
 from tests.plans import plan_of
 
+VGG16_USE = Vgg16Use("cpr_features=vgg16", "cpr_features=pixels")
 VGG16_FILE = Path(__file__).parents[2] / "shared/weights/vgg16_features_to_relu3_3.safetensors"
 
 
@@ -497,7 +498,7 @@ def test_damaged_vgg_weights_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path
     path.write_bytes(b"nothing")
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(path))
     with pytest.raises(OptionError, match=r"bad.pth cannot be read"):
-        Vgg16()
+        Vgg16(VGG16_USE)
 
 
 def test_vgg_features_equal_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -508,7 +509,7 @@ def test_vgg_features_equal_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_pat
     path = tmp_path / "vgg.pth"
     torch.save({f"features.{k}": v for k, v in network.state_dict().items()}, path)
     monkeypatch.setenv("HARNESS_VGG16_WEIGHTS", str(path))
-    ours, image = Vgg16(), torch.rand(1, 3, 32, 32)
+    ours, image = Vgg16(VGG16_USE), torch.rand(1, 3, 32, 32)
     assert not ours.state_dict(), "frozen features must stay out of checkpoints"
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -146,6 +146,47 @@ def test_shares_are_those_of_the_published_lists(setting: str) -> None:
     assert found == pytest.approx(SHARES[setting], abs=0.01)
 
 
+EXAMPLES = Path(__file__).parents[1] / "examples" / "recipes"
+# Setting, steps, batch, patch, symmetries, and rates: Adam is AdamW without decay.
+OWN_RECIPES: dict[str, tuple[str, tuple[Any, ...], dict[int, float]]] = {
+    "transweather": (
+        "all-weather",
+        (200_800, 18, 256, "none"),
+        {0: 2e-4, 100_399: 2e-4, 100_400: 1e-4, 200_799: 1e-4},
+    ),
+    "onerestore": (
+        "composite",
+        (851_760, 4, 256, "dihedral"),
+        {0: 1e-4, 212_939: 1e-4, 212_940: 5e-5, 425_880: 2.5e-5, 851_759: 1.25e-5},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OWN_RECIPES)
+def test_recipes_of_single_methods_are_the_published_ones(name: str) -> None:
+    setting, fields, rates = OWN_RECIPES[name]
+    for of in (setting, "three-task", "seven-task"):
+        recipe = load_recipe(str(EXAMPLES / f"{name}.yaml"), of)
+        found = recipe.train
+        assert (found.steps, found.batch, found.patch_px, found.augmentation) == fields
+        assert (found.betas, found.weight_decay, found.grad_clip_norm) == ((0.9, 0.999), 0, None)
+        assert {step: learning_rate(found, step) for step in rates} == pytest.approx(rates)
+        assert (recipe.size, found.task_sampling) == ("full", "shares")
+
+
+def test_halving_follows_the_length_and_goes_with_no_other_schedule(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    base = f"base: {EXAMPLES / 'transweather.yaml'}\nsummary: x\n"
+    path.write_text(base + "train: {steps: 2008}\n")
+    assert load_recipe(str(path), "all-weather").train.lr_halving_steps == 1004
+    path.write_text(base + "train: {steps: 2008, lr_min: 1.5e-4}\n")
+    assert learning_rate(load_recipe(str(path), "all-weather").train, 1500) == 1.5e-4
+    for other in ("warmup_steps: 5", "lr_constant_steps: 5", "lr_restart_steps: 5"):
+        path.write_text(base + f"train: {{{other}}}\n")
+        with pytest.raises(UsageError, match="lr_halving_steps goes with none of"):
+            load_recipe(str(path), "all-weather")
+
+
 def test_sequential_stages_have_miois_lengths_and_start_anew() -> None:
     plan = plan_of(["promptir@sequential"], setting="seven-task", recipe="paper")
     spec = plan.runs[-1].train

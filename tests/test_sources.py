@@ -76,4 +76,4 @@ def test_test_pairs_are_those_of_the_test_set(plan: Plan) -> None:
 
 def test_a_training_set_needs_data_sets_on_disk() -> None:
     with pytest.raises(UsageError, match="--train-set denoise=wed is about data sets on disk"):
-        open_source(None, False, {"denoise": "wed"})
+        open_source(None, False, {"denoise": "wed"}, {})

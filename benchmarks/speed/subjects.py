@@ -195,7 +195,7 @@ def our_loader(folder: str, batch: int) -> Work:
         degraded, clean = [], []
         for pair, rng in zip(chosen, rngs, strict=True):
             both = [images.read(path) for path in pair]
-            crops = crop_alike(both, 128, rng, dihedral=True)
+            crops = crop_alike(both, 128, rng, augmentation="dihedral")
             degraded.append(crops[0])
             clean.append(crops[1])
         return torch.from_numpy(to_unit(degraded)), torch.from_numpy(to_unit(clean))

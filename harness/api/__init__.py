@@ -7,8 +7,21 @@ each function may be called again, in another process or on another day.
 The command line calls the functions of this package and nothing else.
 """
 
+from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
+from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
+from harness.api.reports import check_image_choice, leaderboard, report
+from harness.api.restoring import (
+    RestoreRequest,
+    image_kind,
+    opened_restorer,
+    restore,
+    restore_each,
+    restore_one,
+    write_preview,
+)
 from harness.api.results import (
     ablation_tables,
     check_study_names,
@@ -21,6 +34,15 @@ from harness.api.results import (
 )
 from harness.api.scoring import score, score_with_progress
 from harness.api.storage import image_cache_folder, remove_image_cache
+from harness.api.tuning import (
+    TuningOutcome,
+    budget_of,
+    describe_tuning,
+    plan_tuning,
+    tune,
+    tuning_outcome,
+)
+from harness.evaluation.restored_file import RestoredFile
 from harness.evaluation.score_folders import FolderScores, ScoringRequest
 from harness.execution.archiving import export_runs, import_runs, legacy_note
 from harness.execution.convert import Conversion, convert_checkpoint
@@ -38,6 +60,7 @@ from harness.planning.request import (
     split_names,
 )
 from harness.planning.studies import Study, methods_of
+from harness.planning.tuning import Budget, Tuning
 from harness.planning.validate import validate_file
 from harness.registry import (
     MethodSpec,
@@ -51,55 +74,81 @@ from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
 from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
+from harness.reporting.renderers.latex_style import LatexStyle
 
 __all__ = [
+    "Budget",
     "CheckpointRequest",
     "CitedSelection",
     "Conversion",
     "DataRequest",
     "EvaluationOverrides",
+    "FigureOptions",
     "FolderScores",
+    "LatexStyle",
     "MethodSpec",
     "OptionGroup",
     "Plan",
     "Resources",
+    "RestoreRequest",
+    "RestoredFile",
     "RunOutcome",
     "RunRequest",
     "ScoringRequest",
     "StoredRunInfo",
     "Study",
+    "Tuning",
+    "TuningOutcome",
     "ablation_tables",
     "audit_report",
+    "budget_of",
     "catalogue",
+    "check_image_choice",
     "check_resources",
     "check_study_names",
     "check_table",
+    "compare",
     "compute",
     "convert_checkpoint",
     "describe",
+    "describe_tuning",
     "evaluate",
     "execute_run",
     "export_runs",
+    "figure",
+    "figure_kinds",
     "find",
+    "how_to_compute",
     "image_cache_folder",
+    "image_kind",
     "import_runs",
     "is_anything_stored",
     "is_complete",
+    "keep_images",
+    "kept_paths",
+    "leaderboard",
     "legacy_note",
     "load_plan",
     "load_results",
     "load_studies",
     "make_request",
     "methods_of",
+    "named_images",
+    "opened_restorer",
     "option_groups",
     "paper_table",
     "parse_years",
     "plan",
+    "plan_tuning",
     "probe_report",
     "prompt_report",
     "raise_if_failed",
     "remove_image_cache",
     "remove_runs",
+    "report",
+    "restore",
+    "restore_each",
+    "restore_one",
     "run",
     "score",
     "score_with_progress",
@@ -108,7 +157,11 @@ __all__ = [
     "stored_runs",
     "table",
     "training_notes",
+    "tune",
+    "tuning_outcome",
     "use_own_files",
     "use_plugins",
     "validate_file",
+    "write_comparison",
+    "write_preview",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
 from harness.execution.execute import (
@@ -57,12 +58,18 @@ def check_resources(resources: Resources) -> None:
 
 
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
-    """Compute what is missing of a plan; failures and interruptions are part of the outcomes."""
-    if is_complete(plan):
-        return []
-    launch = launcher(resources.launcher)
-    check_plan(plan)
-    return launch(plan, worker_of(resources))
+    """Compute what is missing of a plan; failures and interruptions are part of the outcomes.
+
+    Images that the plan keeps and that were not restored in passing are made at the end.
+    """
+    outcomes: list[RunOutcome] = []
+    if not is_complete(plan):
+        launch = launcher(resources.launcher)
+        check_plan(plan)
+        outcomes = launch(plan, worker_of(resources))
+    if plan.request.keep_images != "none" and not any(o.interrupted for o in outcomes):
+        keep_images(plan, plan.request.keep_images, resources)
+    return outcomes
 
 
 def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcome]:

@@ -28,7 +28,7 @@ def plan(
         request: a request that exists already; ``values`` replace its fields.
         on_progress: receives how many files of data sets have been hashed, and how many there are.
         values: fields of :class:`~harness.planning.request.RunRequest`. ``data_root`` is short
-            for ``data={"root": ...}``.
+            for ``data={"root": ...}``, and ``clean_images`` for ``data={"clean_images": ...}``.
 
     Raises:
         UsageError: an unknown name, options that contradict each other, or data that is missing.
@@ -43,8 +43,9 @@ def make_request(request: RunRequest | None, values: Mapping[str, Any]) -> RunRe
         UsageError: an unknown field, or a value of the wrong type; the nearest field is named.
     """
     fields = dict(values)
-    if "data_root" in fields:
-        fields["data"] = {**fields.get("data", {}), "root": fields.pop("data_root")}
+    for short, key in (("data_root", "root"), ("clean_images", "clean_images")):
+        if short in fields:
+            fields["data"] = {**fields.get("data", {}), key: fields.pop(short)}
     known = {} if request is None else request.model_dump()
     return parse(RunRequest, {**known, **fields}, "the request")
 

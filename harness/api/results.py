@@ -111,11 +111,14 @@ def check_table(plan: Plan) -> None:
     """Check what the table will be called and show, before anything is computed for it.
 
     Raises:
-        UsageError: no such extra column, or another table of runs is stored under the name.
+        UsageError: no such extra column, a name to be replaced that the table does not show, or
+            another table of runs is stored under the name.
     """
     from harness.reporting.columns import extra_columns
+    from harness.reporting.wording import check_wording
 
     extra_columns(plan.request.show)
+    check_wording(plan)
     for part in plan.by_protocol:
         identity = table_id(part)
         check_free(plan.out / "tables", table_stem(part, identity), identity)

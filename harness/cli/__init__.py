@@ -10,17 +10,25 @@ import typer
 from harness.cli import (
     ablate,
     audit,
+    compare,
     convert,
     data,
     evaluate,
+    figure,
+    images,
+    leaderboard,
     methods,
     plan,
+    report,
+    restore,
     run,
     runs,
     score,
     table,
+    tune,
     validate,
 )
+from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
@@ -61,9 +69,17 @@ _SUBCOMMANDS = {
     "plan": plan.plan,
     "exec": plan.execute,
     "ablate": ablate.ablate,
+    "tune": tune.tune,
     "table": table.table,
+    "compare": compare.compare,
     "evaluate": evaluate.evaluate,
+    "figure": figure.figure,
+    "images": images.images,
     "convert": convert.convert,
+    "restore": restore.restore,
+    "demo": demo.demo,
+    "report": report.report,
+    "leaderboard": leaderboard.leaderboard,
     "score": score.score,
     "audit": audit.audit,
     "validate": validate.validate,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli.computing import compute_missing, export_results, import_results
+from harness.cli.latex_flags import LatexFlags, latex_name
 from harness.cli.options import (
     ArchiveFlags,
+    ComputingFlags,
     DataFlags,
-    DryRun,
     ResourceFlags,
     SettingFlags,
 )
@@ -20,11 +21,11 @@ from harness.cli.output import print_warnings, print_written, terminal_width
 from harness.cli.requests import plan_of, request_of
 
 if TYPE_CHECKING:
-    from harness.api import Plan, Study
+    from harness.api import LatexStyle, Plan, Study
 
 
 @dataclass(frozen=True)
-class StudyFlags:
+class StudyFlags(LatexFlags):
     """Which studies are computed, and how they are shown."""
 
     study: Annotated[
@@ -45,6 +46,10 @@ class StudyFlags:
         Literal["images", "seeds", "both"] | None,
         typer.Option(help="What intervals show; by default both, and images of a single seed."),
     ] = None
+    style: Annotated[
+        str | None,
+        typer.Option(help="plain, ieee or cvpr: a second LaTeX file of each table."),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False
 
     @property
@@ -58,8 +63,8 @@ def ablate(
     request: SettingFlags,
     data: DataFlags,
     resources: ResourceFlags,
+    computing: ComputingFlags,
     archive: ArchiveFlags,
-    dry_run: DryRun = False,
 ) -> None:
     """Change one thing at a time, and print what it is worth, with its interval.
 
@@ -75,26 +80,39 @@ def ablate(
     )
     from harness.config.errors import UsageError
 
-    asked = request_of({"recipe": "ablation"}, request.config, request.values(), data.values())
+    asked = request_of(
+        {"recipe": "ablation"},
+        request.config,
+        request.values(),
+        data.values(),
+        computing.values(),
+    )
     chosen = load_studies(studies.study or ["topk", "negatives"], asked, studies.base)
     plan = plan_of(asked.model_copy(update={"methods": tuple(methods_of(chosen))}))
     if studies.spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")
     check_study_names(chosen, plan, studies.shown_spread)
+    style = studies.latex(latex_name(studies.style))
     import_results(plan, archive.import_)
     asked_resources = resources.resources(jobs=0)
-    if dry_run:
+    if computing.dry_run:
         print(describe(plan))
         return
     outcomes = compute_missing(plan, asked_resources)
     failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
     if not failed:
         export_results(plan, archive.export)
-    _show(studies, chosen, plan, failed)
+    _show(studies, chosen, style, plan, failed)
     raise_if_failed(outcomes, len(plan.runs))
 
 
-def _show(flags: StudyFlags, chosen: list[Study], plan: Plan, failed: dict[str, str]) -> None:
+def _show(
+    flags: StudyFlags,
+    chosen: list[Study],
+    style: LatexStyle | None,
+    plan: Plan,
+    failed: dict[str, str],
+) -> None:
     import json
 
     from harness.api import ablation_tables
@@ -105,7 +123,7 @@ def _show(flags: StudyFlags, chosen: list[Study], plan: Plan, failed: dict[str, 
         tables += ablation_tables(study, plan, failed, flags.shown_spread)
     warnings: list[str] = []
     for table in tables:
-        paths += table.write(plan.out / "tables")
+        paths += table.write(plan.out / "tables", style)
         warnings += table.warnings
     print_warnings(warnings)
     if flags.as_json:

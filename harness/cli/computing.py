@@ -11,7 +11,7 @@ from harness.cli.output import has_colours, print_warnings, print_written, termi
 from harness.config.errors import Interrupted
 
 if TYPE_CHECKING:
-    from harness.api import Plan, Resources, RunOutcome
+    from harness.api import LatexStyle, Plan, Resources, RunOutcome
     from harness.cli.options import ResourceFlags
 
 
@@ -24,7 +24,7 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     from harness.api import compute, describe, is_complete, legacy_note, training_notes
 
     if is_complete(plan):
-        return []
+        return compute(plan, resources)
     for note in (legacy_note(plan.out), *training_notes(plan)):
         if note:
             print(note, file=sys.stderr)
@@ -76,8 +76,11 @@ def compute_and_show(
     raise_if_failed(outcomes, len(plan.runs))
 
 
-def show_table(plan: Plan) -> None:
-    """Write the files of the table and of the probes, then print them with the prompt report."""
+def show_table(plan: Plan, style: LatexStyle | None = None) -> None:
+    """Write the files of the table and of the probes, then print them with the prompt report.
+
+    With ``style`` a second LaTeX file is written in it.
+    """
     from harness.api import probe_report, prompt_report, table
 
     found = list(map(table, plan.by_protocol))
@@ -85,7 +88,7 @@ def show_table(plan: Plan) -> None:
     paths: list[Path] = []
     texts = []
     for one in found:
-        paths += one.write(folder)
+        paths += one.write(folder, style)
         texts.append(one.to_text(has_colours(), width))
     texts.append(prompt_report(plan, width))
     if plan.probes:

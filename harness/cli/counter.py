@@ -44,10 +44,13 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
 @dataclass
 class _Lines:
     label: str
+    began_s: float = field(default_factory=time.monotonic)
     last_s: float = field(default_factory=time.monotonic)
 
     def report(self, done: int, total: int) -> None:
         now_s = time.monotonic()
         if now_s - self.last_s >= EVERY_S:
             self.last_s = now_s
-            print(f"[{self.label}] {done}/{total}", file=sys.stderr, flush=True)
+            left_s = (now_s - self.began_s) / max(1, done) * (total - done)
+            line = f"[{self.label}] {done}/{total}  about {left_s:.0f} s left"
+            print(line, file=sys.stderr, flush=True)

@@ -11,8 +11,8 @@ import typer
 from harness.cli.computing import compute_and_show
 from harness.cli.flags import named_values
 from harness.cli.options import (
+    ComputingFlags,
     DataFlags,
-    DryRun,
     EvaluationFlags,
     ResourceFlags,
     SettingFlags,
@@ -90,7 +90,7 @@ def evaluate(
     data: DataFlags,
     evaluation: EvaluationFlags,
     resources: ResourceFlags,
-    dry_run: DryRun = False,
+    computing: ComputingFlags,
 ) -> None:
     """Score weights from a file: an author's release, or a run's own.
 
@@ -103,6 +103,7 @@ def evaluate(
         request.values(),
         data.values(),
         evaluation.values(),
+        computing.values(),
         checkpoint.values(),
     )
-    compute_and_show(plan_of(asked), resources, dry_run)
+    compute_and_show(plan_of(asked), resources, computing.dry_run)

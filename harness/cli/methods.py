@@ -46,6 +46,7 @@ def _list_all() -> None:
     print(
         "name+cpl (or +spm, +cpr, +cpl-guided, …) adds prompts; name@sequential learns task by task"
     )
+    print("name+sipl adds guidance by its own restoration; name@dcpt pre-trains by classification")
     for other, target in known.aliases.items():
         print(f"{other} is {target}")
     for spec in specs:

@@ -31,7 +31,6 @@ Includes = Annotated[
     ),
 ]
 SettingName = Annotated[str, typer.Option("--setting", help="Benchmark setting.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")]
 WeightsEntry = Annotated[
     str | None, typer.Option(help="Where the weights are in the file, as params_ema.")
 ]
@@ -83,6 +82,16 @@ class SettingFlags:
             help="Name of the table's files; without it one that follows from what it shows."
         ),
     ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name that tables show of a method, column or metric, as 'cpl=CPL (ours)'; "
+            "repeatable."
+        ),
+    ] = None
+    decimals: Annotated[
+        str | None, typer.Option(help="Digits that tables show, as psnr=2,ssim=4.")
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for runs and tables.", show_default="results/runs"),
@@ -108,12 +117,19 @@ class SettingFlags:
             "show": self.show,
             "columns": self.columns,
             "name": self.name,
+            "labels": named_values(self.label, "--label", "NAME=TEXT") if self.label else None,
+            "decimals": self._decimals(),
             "out": self.out,
             "limit": self.limit,
             "plugins": self.plugin or None,
             "include": self.include or None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _decimals(self) -> dict[str, str] | None:
+        if self.decimals is None:
+            return None
+        return named_values(self.decimals.split(","), "--decimals", "METRIC=DIGITS,…")
 
 
 @dataclass(frozen=True)
@@ -143,7 +159,7 @@ class RequestFlags(SettingFlags):
 
 @dataclass(frozen=True)
 class DataFlags:
-    """Which images are used: the setting's synthetic version, or data sets on disk."""
+    """Which images are used: the synthetic version, clean images on disk, or data sets there."""
 
     data_root: Annotated[
         Path | None,
@@ -163,6 +179,14 @@ class DataFlags:
             "repeatable."
         ),
     ] = None
+    clean_images: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SPLIT=DIR, as test=~/CBSD68: apply the setting's degradations to the images of "
+            "this folder instead of the embedded photographs. Splits are train, val and test; "
+            "repeatable."
+        ),
+    ] = None
     rehash: Annotated[
         bool,
         typer.Option(
@@ -176,7 +200,8 @@ class DataFlags:
         """Return the flags that were given, by their key in the request.
 
         Raises:
-            UsageError: ``--train-set`` is not FAMILY=SET, or names a family twice.
+            UsageError: ``--train-set`` is not FAMILY=SET or ``--clean-images`` not SPLIT=DIR, or
+                one names a family or split twice.
         """
         data: dict[str, Any] = {}
         if self.data_root is not None:
@@ -185,6 +210,8 @@ class DataFlags:
             data["on_disk"] = True
         if self.train_set:
             data["train_sets"] = named_values(self.train_set, "--train-set", "FAMILY=SET")
+        if self.clean_images:
+            data["clean_images"] = named_values(self.clean_images, "--clean-images", "SPLIT=DIR")
         if self.rehash:
             data["rehash"] = True
         return {"data": data} if data else {}
@@ -227,6 +254,14 @@ class EvaluationFlags:
             "ood-noise, colour-denoising, mio-strong, or a YAML file of your own."
         ),
     ] = None
+    tile_large_images: Annotated[
+        bool,
+        typer.Option(
+            "--tile-large-images",
+            help="Restore images of more than two megapixels in tiles of 1024 pixels, which takes "
+            "less memory; their results carry the id of another protocol.",
+        ),
+    ] = False
     probes: Annotated[
         bool,
         typer.Option(
@@ -242,6 +277,7 @@ class EvaluationFlags:
             "noise_rounding": self.noise_rounding,
             "noise_stream": self.noise_stream,
             "test_set": self.test_set,
+            "tile_large_images": self.tile_large_images or None,
         }
         given = {name: value for name, value in found.items() if value is not None}
         values: dict[str, Any] = {"evaluation": given} if given else {}
@@ -291,6 +327,31 @@ class ResourceFlags:
         )
         check_resources(resources)
         return resources
+
+
+@dataclass(frozen=True)
+class ImageFlags:
+    """Which restored images are kept as files."""
+
+    keep_images: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep restored images as PNG with their run: all, worst:N (the N worst of each "
+            "column by the first metric), or none.",
+            show_default="none",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flag if it was given, by its key in the request."""
+        return {} if self.keep_images is None else {"keep_images": self.keep_images}
+
+
+@dataclass(frozen=True)
+class ComputingFlags(ImageFlags):
+    """What a command that computes keeps besides results, and whether it computes at all."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False
 
 
 @dataclass(frozen=True)

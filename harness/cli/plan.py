@@ -10,6 +10,7 @@ import typer
 from harness.cli.options import (
     DataFlags,
     EvaluationFlags,
+    ImageFlags,
     RequestFlags,
     ResourceFlags,
 )
@@ -20,14 +21,21 @@ def plan(
     request: RequestFlags,
     data: DataFlags,
     evaluation: EvaluationFlags,
+    images: ImageFlags,
     to: Annotated[Path, typer.Option(help="File to write, .json.")],
 ) -> None:
     """Store the plan of a request, and print its runs in an order in which they can be computed."""
     from harness.api import describe, store_plan
 
-    made = plan_of(
-        request_of({}, request.config, request.values(), data.values(), evaluation.values())
+    asked = request_of(
+        {},
+        request.config,
+        request.values(),
+        data.values(),
+        evaluation.values(),
+        images.values(),
     )
+    made = plan_of(asked)
     store_plan(made, to)
     print(describe(made))
     print(f"written: {to}; compute one run with: python -m harness exec RUN_ID --plan {to}")

@@ -44,9 +44,10 @@ def plan_of(request: RunRequest) -> Plan:
     """Return the plan of a request; hashing many files is logged."""
     from harness.api import plan
 
-    return plan(request, on_progress=_log_hashing)
+    return plan(request, on_progress=log_hashing)
 
 
-def _log_hashing(done: int, total: int) -> None:
+def log_hashing(done: int, total: int) -> None:
+    """Log how many files of large data sets have been hashed."""
     if total >= 1000 and (done % 500 == 0 or done == total):
         print(f"hashed {done} of {total} files, once", file=sys.stderr, flush=True)

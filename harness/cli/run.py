@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.cli.computing import compute_and_show, import_results
 from harness.cli.options import (
     ArchiveFlags,
+    ComputingFlags,
     DataFlags,
-    DryRun,
     EvaluationFlags,
     RequestFlags,
     ResourceFlags,
@@ -19,15 +19,21 @@ def run(
     data: DataFlags,
     evaluation: EvaluationFlags,
     resources: ResourceFlags,
+    computing: ComputingFlags,
     archive: ArchiveFlags,
-    dry_run: DryRun = False,
 ) -> None:
     """Train and score methods on a setting, and print the table.
 
     What is stored is never computed again; what was cut off goes on where it stopped.
     """
-    plan = plan_of(
-        request_of({}, request.config, request.values(), data.values(), evaluation.values())
+    asked = request_of(
+        {},
+        request.config,
+        request.values(),
+        data.values(),
+        evaluation.values(),
+        computing.values(),
     )
+    plan = plan_of(asked)
     import_results(plan, archive.import_)
-    compute_and_show(plan, resources, dry_run, archive.export)
+    compute_and_show(plan, resources, computing.dry_run, archive.export)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.computing import show_table
+from harness.cli.latex_flags import LATEX_STYLES, LatexFlags
 from harness.cli.options import (
     DataFlags,
     EvaluationFlags,
@@ -15,18 +16,25 @@ from harness.cli.options import (
 )
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.cli.requests import plan_of, request_of
+from harness.config.errors import HarnessError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from harness.api import CitedSelection, RunRequest
+    from harness.api import CitedSelection, LatexStyle, RunRequest
+
+
+_CONTENTS = ("rows", "paper")
 
 
 @dataclass(frozen=True)
-class PaperFlags:
-    """Whether and which published table is shown."""
+class PaperFlags(LatexFlags):
+    """Whether and which published table is shown, and how LaTeX sets it."""
 
     style: Annotated[
-        Literal["rows", "paper"],
-        typer.Option(help="rows: what is stored; paper: as the literature prints it, with it."),
+        str,
+        typer.Option(
+            help="rows: what is stored; paper: as the literature prints it, with it. plain, ieee "
+            "or cvpr: a second LaTeX file for such a page. One of each, comma-separated."
+        ),
     ] = "rows"
     source: Annotated[
         str | None,
@@ -57,6 +65,16 @@ class PaperFlags:
             types=split_names(self.types or ""),
         )
 
+    @property
+    def is_published(self) -> bool:
+        """Whether a published table is asked for."""
+        return "paper" in split_style(self.style)
+
+    def latex_style(self) -> LatexStyle | None:
+        """Return the style of the second LaTeX file, None if there is none."""
+        names = [name for name in split_style(self.style) if name not in _CONTENTS]
+        return self.latex(names[0] if names else None)
+
     def given(self) -> list[str]:
         """Return the flags that only a published table understands, as they are typed."""
         flags = {
@@ -68,6 +86,24 @@ class PaperFlags:
         return [name for name, value in flags.items() if value is not None]
 
 
+def split_style(text: str) -> list[str]:
+    """Return what ``--style`` names: at most one content and one style of LaTeX.
+
+    Raises:
+        UsageError: a name is unknown, or two exclude each other.
+    """
+    names = [name.strip() for name in text.split(",")]
+    known = (*_CONTENTS, *LATEX_STYLES)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--style {name} is unknown; {did_you_mean(name, known)}")
+    for group in (_CONTENTS, LATEX_STYLES):
+        both = [name for name in names if name in group]
+        if len(both) > 1:
+            raise UsageError(f"--style {text} asks for {' and '.join(both)}; name one of them")
+    return names
+
+
 def table(
     request: RequestFlags,
     data: DataFlags,
@@ -75,33 +111,29 @@ def table(
     paper: PaperFlags,
 ) -> None:
     """Print the table from stored results; what was not computed is shown as missing."""
-    from harness.config.errors import HarnessError, UsageError
-
     asked = request_of({}, request.config, request.values(), data.values(), evaluation.values())
-    if paper.style == "paper":
+    style = paper.latex_style()
+    if paper.is_published:
         if asked.evaluation.test_set is not None:
             raise UsageError("no paper's table is of a --test-set; leave one of them out")
-        _show_paper_table(asked, paper)
+        _show_paper_table(asked, paper, style)
         return
     for flag in paper.given():
         raise UsageError(f"{flag} chooses of a published table; add --style paper")
-    from harness.api import is_anything_stored
+    from harness.api import check_table, how_to_compute, is_anything_stored
 
     made = plan_of(asked)
     if not is_anything_stored(made):
-        methods = ",".join(asked.methods)
-        raise HarnessError(
-            f"{asked.out} holds no scores of these methods on {asked.setting} with recipe "
-            f"{asked.recipe}; compute them with: python -m harness run --methods '{methods}'"
-        )
-    show_table(made)
+        raise HarnessError(how_to_compute(made))
+    check_table(made)
+    show_table(made, style)
 
 
-def _show_paper_table(request: RunRequest, paper: PaperFlags) -> None:
+def _show_paper_table(request: RunRequest, paper: PaperFlags, style: LatexStyle | None) -> None:
     from harness.api import paper_table
 
     found = paper_table(request, paper.source, paper.selection())
-    paths = found.write(request.out / "tables")
+    paths = found.write(request.out / "tables", style)
     print_warnings(found.warnings)
     print(found.to_text(has_colours(), terminal_width()))
     print_written(paths)

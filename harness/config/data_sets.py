@@ -20,6 +20,20 @@ ANY_GROUP = "*"
 ALTERNATIVE = "|"
 """Separates shell patterns of which a name matches one."""
 
+SYNTHETIC = "synthetic"
+"""The name of the data set that results on the embedded photographs carry."""
+
+
+def synthetic_name(folder: str) -> str:
+    """Return the name that results on the degraded images of a folder carry."""
+    return f"{folder} ({SYNTHETIC})"
+
+
+def is_synthetic_name(data_set: str) -> bool:
+    """Return whether the images of a data set were degraded here."""
+    return data_set == SYNTHETIC or data_set.endswith(f" ({SYNTHETIC})")
+
+
 Pairing = Literal[
     "clean-only",
     "same-name",

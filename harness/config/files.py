@@ -19,7 +19,13 @@ from harness.config.folders import (
     shipped_files,
 )
 from harness.config.parsing import parse, read_yaml
-from harness.config.photographs import CatalogueEntry, check_split, read_catalogue
+from harness.config.photographs import (
+    CatalogueEntry,
+    PhotographPackage,
+    check_split,
+    read_catalogue,
+    read_packages,
+)
 from harness.config.protocols import NamedProtocol, Protocol
 from harness.config.settings import OODSet, Setting
 
@@ -33,6 +39,7 @@ __all__ = [
     "load_setting",
     "ood_set_names",
     "photograph_catalogue",
+    "photograph_packages",
     "protocol_names",
     "read_data_set",
     "setting_names",
@@ -47,6 +54,12 @@ _OOD_NAMES_OF_0_1 = {"unseen-noise": "ood-noise"}
 def photograph_catalogue() -> Mapping[str, CatalogueEntry]:
     """Return the embedded photographs by name."""
     return read_catalogue(datasets_folder() / CATALOGUE)
+
+
+@functools.cache
+def photograph_packages() -> Mapping[str, PhotographPackage]:
+    """Return the optional packages of photographs by name."""
+    return read_packages(datasets_folder() / CATALOGUE)
 
 
 def setting_names() -> list[str]:

@@ -31,8 +31,27 @@ class CatalogueEntry(Spec):
     about: str
 
 
+class PhotographPackage(Spec):
+    """An optional package whose wheel holds photographs, a data set of their own.
+
+    Attributes:
+        name: what requests and results call the set.
+        distribution: the package, as pip calls it.
+        requirement: the same with its version, as pip installs it.
+        pattern: the files that are meant, below the folder of installed packages.
+        licence: what the package says of them, and what it does not.
+    """
+
+    name: str
+    distribution: str
+    requirement: str
+    pattern: str
+    licence: str
+
+
 class _Catalogue(Spec):
     photographs: tuple[CatalogueEntry, ...]
+    packages: tuple[PhotographPackage, ...] = ()
 
 
 def read_catalogue(path: Path) -> Mapping[str, CatalogueEntry]:
@@ -43,6 +62,16 @@ def read_catalogue(path: Path) -> Mapping[str, CatalogueEntry]:
     """
     entries = parse(_Catalogue, read_yaml(path), str(path)).photographs
     return {entry.name: entry for entry in entries}
+
+
+def read_packages(path: Path) -> Mapping[str, PhotographPackage]:
+    """Return the optional packages of photographs that a catalogue lists, by name.
+
+    Raises:
+        UsageError: the file cannot be read, or has an unknown key.
+    """
+    packages = parse(_Catalogue, read_yaml(path), str(path)).packages
+    return {package.name: package for package in packages}
 
 
 def catalogue_entry(catalogue: Mapping[str, CatalogueEntry], name: str) -> CatalogueEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -26,6 +26,9 @@ class Resize(Spec):
 class Protocol(Spec):
     """What is done to a restored image and the clean one before metrics compare them.
 
+    Values of images that were restored in tiles are not quite those of whole images, so tiles are
+    part of the protocol too, and of its id.
+
     The rules are applied in the order resize, crop, clamp, quantise, border. Colour space, window
     and peak belong to a metric's id, so that one protocol can hold metrics of several.
 
@@ -40,7 +43,11 @@ class Protocol(Spec):
             or truncated by a cast as some does, which is darker by half a grey level; ``true``
             and ``false`` stand for round and none.
         border_px: pixels that are removed on each side of both images.
+        tile_px: side of the tiles in which images of more than two megapixels are restored; None
+            restores all images whole.
     """
+
+    added_later: ClassVar = ("tile_px",)
 
     id: Name
     metrics: tuple[str, ...] = Field(min_length=1)
@@ -50,6 +57,7 @@ class Protocol(Spec):
     clamp: bool = True
     quantise: Literal["none", "round", "truncate"] = "none"
     border_px: int = Field(default=0, ge=0)
+    tile_px: int | None = Field(default=None, ge=256)
 
     @field_validator("quantise", mode="before")
     @classmethod

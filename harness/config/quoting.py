@@ -1,14 +1,20 @@
-"""Lists and options on a command line whose values may hold the signs that separate them.
+"""Names that hold signs with another meaning: in lists on a command line, and in names of files.
 
-A value that follows ``=`` may be put in quotes: ``spandrel:checkpoint='/data/a,b:c=1.pth'``.
+On a command line a value that follows ``=`` may be put in quotes:
+``spandrel:checkpoint='/data/a,b:c=1.pth'``. In the name of a file, signs are percent-encoded.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from urllib.parse import quote
 
 _QUOTED = re.compile(r"""=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)(?=\s*(?:[:,]|$))""")
 _NEXT_OPTION = re.compile(r":(?=\s*\w+\s*=)")
+_PLAIN_IN_FILES = "#+=@,()"
+_LONGEST_FILE_NAME = 120
+"""Bytes of a quoted name; file systems allow 255, and a suffix or a temporary name is longer."""
 
 
 def split_outside_quotes(text: str, sign: re.Pattern[str]) -> list[str]:
@@ -43,6 +49,23 @@ def quoted_where_needed(value: str) -> str:
         return value
     quote = '"' if "'" in value else "'"
     return f"{quote}{value}{quote}"
+
+
+def quoted_file_name(name: str) -> str:
+    """Return a name as that of a file or folder; different names stay different.
+
+    Whatever is no letter, digit or harmless sign is percent-encoded, a dot at either end too, so
+    that no name leads out of its folder. A long name is cut and ends in its hash.
+    """
+    quoted = quote(name, safe=_PLAIN_IN_FILES, errors="surrogatepass")
+    if quoted.startswith("."):
+        quoted = f"%2E{quoted[1:]}"
+    if quoted.endswith("."):
+        quoted = f"{quoted[:-1]}%2E"
+    if not quoted or len(quoted) > _LONGEST_FILE_NAME:
+        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:16]
+        quoted = f"{quoted[: _LONGEST_FILE_NAME - 18]}%-{digest}"
+    return quoted
 
 
 def _is_quoted(text: str, position: int) -> bool:

@@ -11,7 +11,7 @@ from harness.config.errors import UsageError, did_you_mean
 from harness.config.folders import is_file_name
 from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
-from harness.config.recipes import Recipe
+from harness.config.recipes import Optimisation, Recipe
 
 _NO_NAME = re.compile(r"[^\w.+-]+")
 """What a recipe's name, which files are called by, does not take over from its file's name."""
@@ -25,6 +25,7 @@ _SCHEDULE = {
     "lr_hold_steps": 1,
     "lr_constant_steps": 0,
     "lr_restart_steps": 1,
+    "lr_halving_steps": 1,
 }
 """What follows the length of a training unless it is set, with the least value of each."""
 
@@ -42,8 +43,10 @@ def load_recipe(name: str, setting: str = "three-task") -> Recipe:
     """Read a recipe by name, or from a YAML file of one's own.
 
     ``paper`` is what was published for ``setting``: ``recipes/paper/SETTING.yaml``, or, for a
-    setting of one's own, that of three-task. ``base`` names the recipe whose values hold where a
-    recipe says nothing; ``auxiliary`` has the values of ``train`` where it says nothing. A recipe
+    setting of one's own, that of three-task. Other recipes that ship, such as the published one
+    of a method, may have a file per setting in the same way. ``base`` names the recipe whose
+    values hold where a recipe says nothing; ``auxiliary`` has the values of ``train`` where it
+    says nothing. A recipe
     that sets ``steps`` alone shortens or lengthens the learning rate schedule of its base with it.
 
     Raises:
@@ -64,8 +67,8 @@ def load_recipe(name: str, setting: str = "three-task") -> Recipe:
 
 def _read(path: Path, setting: str) -> Recipe:
     content = _merged(_layers(path, setting, seen=()))
-    is_published = path.parent == _folder() / "paper"
-    content["name"] = "paper" if is_published else _NO_NAME.sub("-", path.stem)
+    name = path.parent.name if _is_of_setting(path) else path.stem
+    content["name"] = _NO_NAME.sub("-", name)
     return parse(Recipe, content, str(path))
 
 
@@ -75,10 +78,13 @@ def _locate(name: str, setting: str) -> Path:
     if name not in recipe_names():
         near = did_you_mean(name, recipe_names())
         raise UsageError(f"unknown recipe '{name}'; {near} (a file of your own ends in .yaml)")
-    published = _folder() / "paper" / f"{setting}.yaml"
-    if name == "paper" and published.is_file():
-        return published
-    return _folder() / f"{name}.yaml"
+    of_setting = _folder() / name / f"{setting}.yaml"
+    return of_setting if of_setting.is_file() else _folder() / f"{name}.yaml"
+
+
+def _is_of_setting(path: Path) -> bool:
+    """Return whether a recipe that ships is that of one setting."""
+    return path.parent.parent == _folder()
 
 
 def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, Any]]:
@@ -100,11 +106,25 @@ def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, 
 
 def _base_path(path: Path, base: str, setting: str) -> Path:
     # What was published for one setting says only what differs from three-task's.
-    if path.parent == _folder() / "paper":
-        return _folder() / "paper.yaml"
+    if _is_of_setting(path):
+        return _folder() / f"{path.parent.name}.yaml"
     if is_file_name(base):
         return path.parent / _locate(base, setting)
     return _locate(base, setting)
+
+
+def lengthened(train: Optimisation, steps: int) -> Optimisation:
+    """Return a training of another length, whose learning rate schedule follows it.
+
+    Raises:
+        UsageError: the length does not fit the other values.
+    """
+    values = _with_length(train.model_dump(mode="json"), {"steps": steps})
+    changed = parse(Optimisation, values, f"a training of {steps} steps")
+    problem = changed.schedule_problem()
+    if problem is not None:
+        raise UsageError(f"a training of {steps} steps: {problem}")
+    return changed
 
 
 def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

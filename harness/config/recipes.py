@@ -21,7 +21,8 @@ class Optimisation(Spec):
     ``lr * u / (W - 1)`` for the first ``W = warmup_steps / hold`` units, then follows a
     cosine to ``lr_min`` at ``decay_steps`` (which may lie beyond the last step). Before the
     cosine the rate may stay at ``lr`` for ``lr_constant_steps``; with ``lr_restart_steps`` there is
-    one cosine after another of that length instead, as in BasicSR.
+    one cosine after another of that length instead, as in BasicSR. With ``lr_halving_steps`` the
+    rate halves at every multiple of it, and there is no cosine.
 
     Attributes:
         steps: of the training.
@@ -38,15 +39,17 @@ class Optimisation(Spec):
         grad_clip_norm: gradients are scaled to at most this norm; None leaves them.
         ema_decay: of the moving average of the weights that is scored; None scores the weights.
         precision: of the computation in training.
-        augmentation: the symmetries of the square that crops are turned by.
+        augmentation: the symmetries of the square that crops are turned by; ``none`` leaves them.
         task_sampling: tasks in turn (``balanced``), or drawn by their shares.
         validate_every_steps: how often validation images are scored.
         scored_checkpoint: which weights are scored on the test set.
         lr_constant_steps: steps at the highest learning rate before the cosine.
         lr_restart_steps: length of each cosine where one follows another; None has one cosine.
+        lr_halving_steps: steps after which the learning rate halves, again and again; None has
+            a cosine.
     """
 
-    added_later: ClassVar = ("lr_constant_steps", "lr_restart_steps")
+    added_later: ClassVar = ("lr_constant_steps", "lr_restart_steps", "lr_halving_steps")
 
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
@@ -62,12 +65,13 @@ class Optimisation(Spec):
     grad_clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
-    augmentation: Literal["dihedral", "dihedral-without-identity"]
+    augmentation: Literal["dihedral", "dihedral-without-identity", "none"]
     task_sampling: Literal["balanced", "shares"]
     validate_every_steps: int = Field(ge=1)
     scored_checkpoint: Literal["last", "best-on-validation"]
     lr_constant_steps: int = Field(default=0, ge=0)
     lr_restart_steps: int | None = Field(default=None, ge=1)
+    lr_halving_steps: int | None = Field(default=None, ge=1)
 
     def schedule_problem(self) -> str | None:
         """Return why the learning rate does not fit the steps, or None where it does."""
@@ -91,6 +95,13 @@ class Optimisation(Spec):
             raise ValueError(
                 "lr_restart_steps goes with neither warmup_steps nor lr_constant_steps; set both "
                 "to 0"
+            )
+        if self.lr_halving_steps is not None and (
+            self.warmup_steps or self.lr_constant_steps or self.lr_restart_steps is not None
+        ):
+            raise ValueError(
+                "lr_halving_steps goes with none of warmup_steps, lr_constant_steps and "
+                "lr_restart_steps; set the first two to 0 and leave the last out"
             )
         if self.micro_batch is not None and self.batch % self.micro_batch:
             raise ValueError(

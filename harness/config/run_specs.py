@@ -23,19 +23,43 @@ class Photograph(Spec):
     sha256: str
 
 
+class CleanFolder(Spec):
+    """Clean images of one folder that degradations are applied to, wherever the folder is.
+
+    ``set`` is the folder's name, ``images`` are those that are used, in the order of their names,
+    and ``sha256`` is a hash of the bytes of all images of the folder.
+    """
+
+    set: str
+    images: tuple[str, ...]
+    sha256: str
+
+
 class SyntheticTrainingData(Spec):
     """What the training batches of a synthetic setting are made of.
 
-    ``degradation_versions`` holds the version of every generator that is used, and of no other.
+    Images to train on are embedded photographs and dead leaves, or ``train_folder``; images to
+    validate on are photographs, or ``validation_folder``. ``degradation_versions`` holds the
+    version of every generator that is used, and of no other.
     """
+
+    added_later: ClassVar = ("train_folder", "validation_folder")
 
     tasks: tuple[Task, ...]
     train: tuple[Photograph, ...]
     validation: tuple[Photograph, ...]
     dead_leaves_share: float
-    dead_leaves: DeadLeavesSpec
+    dead_leaves: DeadLeavesSpec | None
     preprocessing: Preprocessing
     degradation_versions: dict[str, Version]
+    train_folder: CleanFolder | None = None
+    validation_folder: CleanFolder | None = None
+
+    @property
+    def validation_count(self) -> int:
+        """The number of images that are validated on."""
+        folder = self.validation_folder
+        return len(self.validation if folder is None else folder.images)
 
 
 class TrainingFiles(Spec):
@@ -66,6 +90,11 @@ class OnDiskTrainingData(Spec):
     files: tuple[TrainingFiles, ...]
     preprocessing: Preprocessing
     degradation_versions: dict[str, Version]
+
+    @property
+    def validation_count(self) -> int:
+        """The number of images that are validated on, over all families of tasks."""
+        return sum(len(entry.held_out) for entry in self.files)
 
 
 class Stage(Spec):
@@ -144,10 +173,13 @@ class TestFiles(Spec):
 class TestSet(Spec):
     """The images that are scored and how each pair is made.
 
-    The images are either embedded ``photographs`` or ``files`` on disk.
+    The images are embedded ``photographs``, ``files`` on disk, or the clean images of a ``folder``
+    that degradations are applied to, once each.
     """
 
     __test__ = False
+
+    added_later: ClassVar = ("folder",)
 
     setting: str
     setting_version: int
@@ -158,6 +190,7 @@ class TestSet(Spec):
     centre_px: int | None
     preprocessing: Preprocessing
     degradation_versions: dict[str, Version]
+    folder: CleanFolder | None = None
 
     def images_by_column(self) -> dict[str, list[str]]:
         """Return by column the names of the images that a complete column has."""
@@ -165,6 +198,8 @@ class TestSet(Spec):
         for files in self.files:
             images[files.column] += files.images
         for column in self.columns:
+            if self.folder is not None:
+                images[column.name] += self.folder.images
             for photograph in self.photographs:
                 for draw in range(column.draws):
                     images[column.name].append(f"{photograph.name}#{draw}")

@@ -21,6 +21,7 @@ from harness.evaluation.memory import MemoryGuard
 from harness.evaluation.metrics.definition import Metric, SetMetric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
+from harness.evaluation.restorer import Restorer, restore_large
 from harness.evaluation.set_scores import SetRequest, SetScores
 from harness.method import Method
 from harness.store.results import WHOLE_COLUMN, Origin, Result
@@ -28,11 +29,16 @@ from harness.store.results import WHOLE_COLUMN, Origin, Result
 _PAIRS_PER_WORKER = 4
 """Pairs in memory for each worker."""
 
+TILED_ABOVE_PX = 2**21
+"""Images of more pixels are restored in tiles, under a protocol that says so."""
+
 _RESTORED_AT_ONCE_S = 5.0
 """After so many seconds, what was restored is scored and handed out."""
 
 Name = tuple[str, str]
 """Column and image."""
+OnRestored = Callable[[Pair, Float], None]
+"""Receives each pair with its restored image, (H, W, 3) and not clamped."""
 SpecAndValues = tuple[ScoreSpec, dict[str, float]]
 """Under what an image was scored, and its values by metric id."""
 
@@ -103,12 +109,17 @@ def never_stop() -> bool:
     return False
 
 
+def keep_nothing(pair: Pair, restored: Float) -> None:
+    """Let a restored image go."""
+
+
 def evaluate(
     subject: Subject,
     pairs: TestPairs,
     scoring: Scoring,
     on_progress: OnProgress = no_progress,
     stop: Callable[[], bool] = never_stop,
+    on_restored: OnRestored = keep_nothing,
 ) -> Iterator[list[Result]]:
     """Yield the results of one image at a time, of those metrics that are not stored.
 
@@ -124,6 +135,8 @@ def evaluate(
         on_progress: receives how many images are done, of how many.
         stop: asked after each image that is restored. If it answers yes, what is restored is
             scored and yielded, and no more.
+        on_restored: receives every restored image before its results are yielded, from several
+            threads.
 
     Raises:
         RunError: an image is too large for the memory.
@@ -133,12 +146,14 @@ def evaluate(
     sets = SetScores([part.set_request() for part in scoring.all], [name[0] for name in names])
     missing = [name for name in names if scoring.is_missing(name) or sets.needs(name[0])]
     finished = len(names) - len(missing)
-    guard = MemoryGuard.of(subject.device)
+    guard, tile_px = MemoryGuard.of(subject.device), scoring.spec.protocol.tile_px
+    restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
     with ThreadPoolExecutor(scoring.workers) as pool:
         for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers):
             waiting = deque(pool.map(lambda name: pairs.make(*name), group))
             while waiting:
-                restored = _restore_some(subject, waiting, guard, stop)
+                restored = _restore_some(restore, waiting, stop)
+                list(pool.map(on_restored, *zip(*restored, strict=True)))
                 for pair, image, scores in _scored(restored, scoring, pool):
                     results: list[Result] = []
                     place = Place(pairs.data_set(pair.column), pair.column, pair.image)
@@ -156,19 +171,42 @@ def evaluate(
 
 
 def _restore_some(
-    subject: Subject, waiting: deque[Pair], guard: MemoryGuard, stop: Callable[[], bool]
+    restore: Callable[[Pair], Float], waiting: deque[Pair], stop: Callable[[], bool]
 ) -> list[tuple[Pair, Float]]:
     """Restore at least one of the waiting pairs, and more while that takes but seconds."""
     began = time.monotonic()
     restored = []
     while waiting:
         pair = waiting.popleft()
-        restore = partial(_restore, subject, pair.task)
-        guard.check(pair.degraded, f"{pair.image} ({pair.column})", restore)
-        restored.append((pair, restore(pair.degraded)))
+        restored.append((pair, restore(pair)))
         if stop() or time.monotonic() - began > _RESTORED_AT_ONCE_S:
             break
     return restored
+
+
+def restore_pair(
+    subject: Subject, pair: Pair, guard: MemoryGuard, tile_px: int | None = None
+) -> Float:
+    """Return what the subject makes of a degraded image: (H, W, 3) float32, not clamped.
+
+    With ``tile_px``, a protocol's side of tiles, a large image is restored in tiles.
+
+    Raises:
+        RunError: the image is too large for the memory.
+    """
+    image = pair.degraded
+    if tile_px is not None and image.shape[0] * image.shape[1] > TILED_ABOVE_PX:
+        restorer = Restorer(
+            method=subject.method,
+            name=subject.method_id,
+            tasks=(),
+            needs_task_labels=subject.needs_task_labels,
+            device=subject.device,
+        )
+        return restore_large(restorer, image, pair.task, tile_px)
+    restore = partial(_restore, subject, pair.task)
+    guard.check(image, f"{pair.image} ({pair.column})", restore)
+    return restore(image)
 
 
 def _restore(subject: Subject, task: str, degraded: Float) -> Float:

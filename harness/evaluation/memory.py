@@ -6,12 +6,15 @@ network needs grows with the pixels of its input, so it is measured on two small
 
 from __future__ import annotations
 
+import math
+import mmap
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC2701 - its documented place
@@ -25,6 +28,12 @@ _ALWAYS_FITS_PX = 2**20
 _CROPS_PX = (256, 512)  # networks have other paths for smaller images
 _METRICS_BYTES_PER_PX = 150
 """Images and what PSNR and SSIM need in float64, measured."""
+
+_WORKSPACE = 2.0
+"""What a process takes for tensors and inside operators, relative to the tensors of the two small
+crops; measured with benchmarks/tiling.py."""
+_IMAGE_BYTES_PER_PX = 36
+"""Float images before and after the network."""
 
 _SHARES = {"cpu": 0.5, "cuda": 0.9}
 """Share of the free memory that one image may take; the rest is other programs'."""
@@ -69,22 +78,91 @@ class MemoryGuard:
             return
         raise RunError(
             f"image {name} has {width}x{height} pixels and takes about {needed / 1e9:.1f} GB to "
-            f"restore, too much where {free / 1e9:.1f} GB are free; test the centre of each image "
-            "alone, with test.centre_px in a recipe of your own (--recipe FILE), or use another "
-            "--device"
+            f"restore, too much where {free / 1e9:.1f} GB are free; restore large images in tiles "
+            "with --tile-large-images, test the centre of each image alone, with test.centre_px "
+            "in a recipe of your own (--recipe FILE), or use another --device"
         )
 
 
 def bytes_per_px(image: Float, restore: Restore) -> float:
     """Return the bytes by which the tensors of a restoration grow with each pixel."""
+    height, width = image.shape[:2]
     peaks: list[int] = []
     for side in _CROPS_PX:
+        # Of an image that is smaller than the crop, rows and columns begin anew.
+        rows, columns = np.arange(side) % height, np.arange(side) % width
+        crop = image[rows[:, None], columns]
         with _LiveTensors() as live:
-            restore(image[:side, :side])
+            restore(crop)
         peaks.append(live.peak)
     small, large = _CROPS_PX
     grown: float = (peaks[1] - peaks[0]) / (large**2 - small**2)
     return max(0.0, grown)
+
+
+@dataclass
+class MemoryBudget:
+    """What restoring one image may take, and how large its tiles may be for that.
+
+    Attributes:
+        device: where the method computes.
+        allowed_bytes: of memory: of the whole process on a CPU, of tensors elsewhere; None takes
+            a share of what is free.
+        bytes_per_px: what the method needs for each pixel; measured when it is first asked for.
+    """
+
+    device: torch.device
+    allowed_bytes: int | None = None
+    bytes_per_px: float | None = None
+
+    def pixels(
+        self, sample: Float, restore: Restore, held_bytes: int, row_bytes: int
+    ) -> int | None:
+        """Return how many pixels may be restored at once, None where no limit is known.
+
+        Args:
+            sample: part of an image, from which the need for each pixel is measured.
+            restore: restores one image.
+            held_bytes: what else will be in memory meanwhile, and is not there yet.
+            row_bytes: what is in memory in addition for each row of a square tile.
+
+        Raises:
+            RunError: what is allowed is taken already.
+        """
+        if self.bytes_per_px is None:
+            self.bytes_per_px = bytes_per_px(sample, restore)
+        allowed = self._allowed(held_bytes)
+        if allowed is None:
+            return None
+        if allowed <= 0:
+            raise RunError(
+                f"--memory {(self.allowed_bytes or 0) / 1e9:g} is less than program and image take "
+                "before anything is restored; allow more"
+            )
+        # The side of the tile solves per_px * side^2 + row_bytes * side = allowed.
+        per_px = self.bytes_per_px * _WORKSPACE + _IMAGE_BYTES_PER_PX
+        half = row_bytes / (2 * per_px)
+        side = math.sqrt(half**2 + allowed / per_px) - half
+        return int(side**2)
+
+    def _allowed(self, held_bytes: int) -> float | None:
+        on_cpu = self.device.type == "cpu"
+        if self.allowed_bytes is not None:
+            taken = resident_bytes() + held_bytes if on_cpu else 0
+            return self.allowed_bytes - taken
+        free = free_bytes(self.device)
+        if free is None:
+            return None
+        return _SHARES.get(self.device.type, 1.0) * free - (held_bytes if on_cpu else 0)
+
+
+def resident_bytes() -> int:
+    """Return what this process holds of the machine's memory; 0 where the system keeps no count."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    except (OSError, ValueError, IndexError):  # not Linux
+        return 0
+    return pages * mmap.PAGESIZE
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.config.errors import HarnessError
 from harness.config.protocols import Protocol, Resize
+from harness.data.images.arrays import Image8
 from harness.evaluation.metrics.arrays import Image, ImageTooSmallError
 from harness.evaluation.metrics.definition import Metric
 from harness.evaluation.metrics.registry import known_metrics
@@ -145,6 +146,16 @@ def apply_protocol(restored: Image, clean: Image, protocol: Protocol) -> tuple[I
         restored = np.clip(restored, 0, 1)
     restored = _quantised(restored, protocol)
     return _without_border(restored, protocol), _without_border(clean, protocol)
+
+
+def eight_bits(image: Image, quantise: str = "round") -> Image8:
+    """Return (H, W, 3) in [0, 1] as 8-bit levels, as a file of it holds them.
+
+    Values are clamped. ``quantise`` is that of a protocol: levels are truncated where it truncates,
+    and rounded otherwise. An image that is not finite has no levels.
+    """
+    levels = np.clip(image, 0, 1) * 255
+    return (np.floor(levels) if quantise == "truncate" else np.rint(levels)).astype(np.uint8)
 
 
 def scored_sizes(clean: Size, protocol: Protocol) -> tuple[Size, ...]:

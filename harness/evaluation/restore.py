@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness.config.errors import HarnessError
 from harness.data.images.arrays import Float
-from harness.method import Method
+from harness.method import Decoded, Method, Override, Prompted
 
 
 def restore_image(
@@ -34,6 +34,27 @@ def restore_batch(method: Method, degraded: Tensor, labels: tuple[str, ...] | No
     """
     with torch.no_grad():
         restored: object = method.restore(degraded, labels)
+    return checked(restored, degraded)
+
+
+def decode_batch(method: Prompted, degraded: Tensor, override: Override | None) -> Decoded:
+    """Return what a prompted method decodes of images (N, 3, H, W), without gradients.
+
+    Raises:
+        HarnessError: what it restored is no tensor of floats of the input's shape.
+    """
+    with torch.no_grad():
+        decoded = method.decode(method.encode(degraded), override)
+    checked(decoded.restored, degraded)
+    return decoded
+
+
+def checked(restored: object, degraded: Tensor) -> Tensor:
+    """Return ``restored`` if a method may return it for ``degraded``.
+
+    Raises:
+        HarnessError: it is no tensor of floats, or one of another shape than its input.
+    """
     if not isinstance(restored, Tensor) or not restored.is_floating_point():
         kind = restored.dtype if isinstance(restored, Tensor) else type(restored).__name__
         raise HarnessError(

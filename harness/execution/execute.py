@@ -61,12 +61,14 @@ class RunOutcome:
 
     Attributes:
         label: method and seed.
+        run_id: the run's name in its plan.
         error: a sentence; empty if all is well.
         interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
     """
 
     label: str
+    run_id: str = ""
     error: str = ""
     interrupted: bool = False
     held: bool = False
@@ -83,25 +85,25 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
     """
     control = control or Control()
     if control.stop():
-        return RunOutcome(run.label, interrupted=True)
+        return RunOutcome(run.label, run.id, interrupted=True)
     progress = progress_for(run.label, live=control.live)
     try:
         _compute(run, plan, worker, control, progress)
     except Interrupted:
-        return RunOutcome(run.label, interrupted=True)
+        return RunOutcome(run.label, run.id, interrupted=True)
     except RunIsHeld:
-        return RunOutcome(run.label, held=True)
+        return RunOutcome(run.label, run.id, held=True)
     except HarnessError as error:
-        return RunOutcome(run.label, error=str(error))
+        return RunOutcome(run.label, run.id, error=str(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a defect in one method must not cost the others
-        return RunOutcome(run.label, error=_sentence(run, error))
+        return RunOutcome(run.label, run.id, error=_sentence(run, error))
     finally:
         progress.close()
     with contextlib.suppress(OSError):
         _trace_file(run).unlink(missing_ok=True)
-    return RunOutcome(run.label)
+    return RunOutcome(run.label, run.id)
 
 
 def execute_with_needs(

@@ -28,7 +28,7 @@ class StoredRunInfo:
         settings: that it was scored on.
         seed: of its training.
         state: ``scored``, ``trained``, ``unfinished``, or ``empty``.
-        bytes: size of all its files.
+        bytes: size of all its files, kept images included.
         changed_s: time of the last change, in seconds since the epoch.
     """
 
@@ -76,7 +76,7 @@ def folder_bytes(folder: Path) -> int:
 def _info(folder: RunFolder) -> StoredRunInfo:
     spec = read_json_object(folder.spec)
     results = read([folder.results]) if folder.results.exists() else []
-    files = [path for path in folder.path.iterdir() if path.is_file()]
+    files = [path for path in folder.path.rglob("*") if path.is_file()]
     return StoredRunInfo(
         id=folder.path.name,
         method=present_id(str(spec.get("method", "?")), spec),

@@ -88,5 +88,9 @@ def trained_network(run: Run, on_read: OnRead = ignore_files) -> Method:
 
 
 def parameter_count(network: Method) -> int:
-    """Return the number of parameters of a network."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    """Return the number of parameters of a network that its weights hold.
+
+    Parts that serve a training alone do not count.
+    """
+    held = {value.data_ptr() for value in network.state_dict().values()}
+    return sum(value.numel() for value in network.parameters() if value.data_ptr() in held)

@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from harness.config.errors import Interrupted
 from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
@@ -17,7 +15,7 @@ from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set
 from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
-from harness.execution.networks import trained_network
+from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.method import Prompted
@@ -47,22 +45,16 @@ def score_run(
             content = {"label": run.method.label, **pretrained.provenance()}
             write_json(run.folder.provenance, content)
 
-    network = trained_network(run, on_read).to(torch.device(worker.device)).eval()
-    subject = Subject(
-        method=network,
-        method_id=run.method.id,
-        seed=run.train.seed,
-        needs_task_labels=run.method.spec.needs_task_labels,
-        device=torch.device(worker.device),
-        origin="measured" if run.checkpoint is None else "re-evaluated",
-    )
+    subject = subject_of(run, worker, on_read)
     use_plugins(())  # a worker process has not imported the files that define metrics
     began = time.monotonic()
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
     scoring = replace(scoring, also=tuple(others))
     pairs = plan.source.pairs(run.score.test)
-    for results in evaluate(subject, pairs, scoring, partial(progress.images, "scored"), stop):
+    on_progress, on_restored = partial(progress.images, "scored"), keep_in_passing(run, plan)
+    for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
         append(run.folder.results, results)
+    keep_worst(run, plan, subject, stop)
     _check_stop(run, stop)
     metrics: list[MetricFacts] = []
     for part in scoring.all:

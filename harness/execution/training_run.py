@@ -13,7 +13,7 @@ from harness.execution.networks import initial_network, parameter_count, trained
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
-from harness.method import WeightsFile
+from harness.method import Method, OptionError, PreparesTraining, WeightsFile
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.files import write_json
@@ -28,13 +28,16 @@ def train_run(
     """Train the run's network to the end and write its weights and provenance.
 
     Raises:
+        HarnessError: what the losses need is not there.
         RunError: the loss is not finite.
         Interrupted: ``stop`` answered yes; a checkpoint is written.
     """
     spec = run.method.spec
-    stream = plan.source.stream(run.train, spec.views)
+    versions = spec.needs_versions is not None and spec.needs_versions(run.train.options)
+    stream = plan.source.stream(run.train, spec.views, versions)
     pairs = plan.source.validation(run.train)
     network = initial_network(run)
+    _prepare(network, run)
     start: dict[str, Any] = {}
     if run.initial is not None:
         pretrained = read_pretrained(WeightsFile(run.initial))
@@ -56,6 +59,16 @@ def train_run(
         },
     )
     train(network, job, progress, stop)
+
+
+def _prepare(network: Method, run: Run) -> None:
+    """Let a network read what its losses need, before anything is computed."""
+    if not isinstance(network, PreparesTraining):
+        return
+    try:
+        network.prepare_training()
+    except OptionError as error:
+        raise HarnessError(f"{run.method.id} cannot be trained: {error}") from error
 
 
 def record_weights(run: Run, plan: Plan, worker: Worker, progress: Progress) -> None:

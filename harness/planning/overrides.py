@@ -12,6 +12,8 @@ from harness.config.protocols import Protocol
 from harness.config.settings import Setting
 from harness.planning.request import EvaluationOverrides
 
+_TILE_PX = 1024
+
 
 @dataclass(frozen=True)
 class ScoredSetting:
@@ -43,7 +45,8 @@ def override(
         protocols = [named.protocol for named in load_protocols(changes.protocol)]
     scored = []
     for protocol in protocols:
-        update = {"preprocessing": preprocessing, "protocol": _cut_alike(protocol, changes)}
+        ruled = _in_tiles(_cut_alike(protocol, changes), changes)
+        update = {"preprocessing": preprocessing, "protocol": ruled}
         rules = setting.model_copy(update=update)
         scored.append(ScoredSetting(rules, _tested(rules, changes.test_set, on_disk)))
     return tuple(scored)
@@ -56,6 +59,14 @@ def _cut_alike(protocol: Protocol, changes: EvaluationOverrides) -> Protocol:
         return protocol
     identifier = f"{protocol.id}-cropped-to-{multiple}"
     return protocol.model_copy(update={"crop_multiple": multiple, "id": identifier})
+
+
+def _in_tiles(protocol: Protocol, changes: EvaluationOverrides) -> Protocol:
+    """Return a protocol under which large images are restored in tiles, if that is asked for."""
+    if not changes.tile_large_images or protocol.tile_px is not None:
+        return protocol
+    identifier = f"{protocol.id}-tiles-{_TILE_PX}"
+    return protocol.model_copy(update={"tile_px": _TILE_PX, "id": identifier})
 
 
 def _preprocessing(setting: Setting, changes: EvaluationOverrides, on_disk: bool) -> Preprocessing:

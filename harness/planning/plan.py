@@ -29,6 +29,7 @@ from harness.planning.checkpoints import (
 )
 from harness.planning.overrides import ScoredSetting, override
 from harness.planning.own_files import use_own_files
+from harness.planning.own_training import check_names, with_values
 from harness.planning.request import CheckpointRequest, RunRequest
 from harness.planning.run import Run
 from harness.planning.run_factory import RunFactory
@@ -145,11 +146,15 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     own = load_setting(request.setting)
     recipe = load_recipe(request.recipe, own.name)
     if request.data.rehash:
-        if not request.data.uses_files:
-            raise UsageError("--rehash is about data sets on disk; add --data-root")
+        if not request.data.uses_files and not request.data.clean_images.by_split:
+            raise UsageError("--rehash is about images on disk; add --data-root")
         look_again()
     source = open_source(
-        request.data.root, request.data.on_disk, request.data.train_sets, on_progress
+        request.data.root,
+        request.data.on_disk,
+        request.data.train_sets,
+        request.data.clean_images.by_split,
+        on_progress,
     )
     _check_probes(request)
     plans = []
@@ -264,11 +269,14 @@ def _check_probes(request: RunRequest) -> None:
 def _trained_runs(request: RunRequest, scored: ScoredSetting, factory: RunFactory) -> list[Run]:
     references = dict.fromkeys([*_always_shown(), *request.methods])
     methods = {method.id: method for method in map(find, references)}
+    training = {find(name).id: values for name, values in request.training.items()}
+    check_names(training, methods)
     runs = []
     for method in methods.values():
         _check_task_labels(method, scored)
+        train = with_values(factory.recipe.train, training.get(method.id, {}), method.id)
         seeds = request.seeds if method.spec.trained else request.seeds[:1]
-        runs += [factory.method_run(method, seed) for seed in seeds]
+        runs += [factory.method_run(method, seed, train) for seed in seeds]
     return runs
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
 from harness.config.quoting import split_outside_quotes, with_commas
 from harness.config.spec import Spec
+from harness.planning.image_choice import KeptImages
 
 MOST_SEEDS = 1000
 """Seeds of one request at most; more are a slip of the hand."""
@@ -107,6 +108,32 @@ def _protocols(value: Any) -> Any:
     return _names(value)
 
 
+class CleanImagesRequest(Spec):
+    """Clean images that the setting's degradations are applied to, instead of the embedded ones.
+
+    Each is a folder, or the name of an optional package of photographs, as ``foolbox``.
+
+    Attributes:
+        train: trained on; None trains on the setting's embedded images.
+        val: validated on; None holds some images of ``train`` out.
+        test: tested on, each image once per column; None tests on the setting's embedded images.
+    """
+
+    train: str | None = None
+    val: str | None = None
+    test: str | None = None
+
+    @property
+    def by_split(self) -> dict[str, str]:
+        """What is named, by ``train``, ``val`` and ``test``."""
+        named: dict[str, str] = {}
+        for split in ("train", "val", "test"):
+            value = getattr(self, split)
+            if value is not None:
+                named[split] = value
+        return named
+
+
 class DataRequest(Spec):
     """Which images are trained and tested: the synthetic version of a setting, or files.
 
@@ -114,6 +141,7 @@ class DataRequest(Spec):
         root: folder of data sets on disk.
         on_disk: use data sets from where ``HARNESS_DATA_ROOT`` or the user's file says.
         train_sets: by family of tasks, the set to train on instead of the setting's.
+        clean_images: folders of clean images that the setting's degradations are applied to.
         rehash: read the bytes of all files again, whose hashes are kept by path, size and times of
             change. It is part of no stored plan.
     """
@@ -121,6 +149,7 @@ class DataRequest(Spec):
     root: Path | None = None
     on_disk: bool = False
     train_sets: dict[str, str] = Field(default_factory=dict)
+    clean_images: CleanImagesRequest = Field(default_factory=CleanImagesRequest)
     rehash: bool = Field(default=False, exclude=True)
 
     @property
@@ -139,15 +168,20 @@ class EvaluationOverrides(Spec):
         protocol: protocols to score by, by name or YAML file; empty takes the setting's own. Each
             restored image is scored under all of them.
         noise_stream: ``keyed`` by image, or ``published``: one stream in the folder's order.
+        tile_large_images: restores images of more than two megapixels in tiles, which takes less
+            memory; their values carry the id of another protocol.
         test_set: an out-of-distribution test set, by name or YAML file, that is scored instead of
             the setting's own columns.
     """
+
+    added_later: ClassVar = ("tile_large_images",)
 
     noise_rounding: NoiseRounding | None = None
     crop_multiple: int | None = Field(default=None, ge=1)
     protocol: Annotated[tuple[str, ...], BeforeValidator(_protocols)] = ()
     noise_stream: Literal["keyed", "published"] = "keyed"
     test_set: str | None = None
+    tile_large_images: bool = False
 
 
 class CheckpointRequest(Spec):
@@ -185,6 +219,8 @@ class RunRequest(Spec):
         data: which images are trained and tested.
         evaluation: what changes in how the setting is scored.
         checkpoint: pretrained weights to evaluate instead of training ``methods``.
+        training: by method, as ``methods`` has it, values of the recipe's ``train`` that hold for
+            it alone; ``tune`` writes them.
         init_from: weights that trainings start from: a file, or the id of a run in ``out``.
         limit: images of each column that are scored at most; None scores what the recipe tests.
         include: folders with data sets, protocols, settings, test sets and degradations of one's
@@ -193,7 +229,11 @@ class RunRequest(Spec):
         show: columns of the table that are not scores, such as ``parameters``.
         columns: columns of the setting that tables show and average; empty takes all.
         name: of the files of the tables; empty derives one from what they show.
+        labels: names that tables show instead of their own, by method, column or metric.
+        decimals: digits behind the point that tables show, by metric.
         plugins: Python files with methods, metrics or degradations of one's own.
+        keep_images: which restored images are kept as files: ``all``, ``worst:N`` (of each run the
+            N worst of each column by the first metric) or ``none``.
         out: folder for runs and tables.
     """
 
@@ -207,6 +247,7 @@ class RunRequest(Spec):
     data: DataRequest = Field(default_factory=DataRequest)
     evaluation: EvaluationOverrides = Field(default_factory=EvaluationOverrides)
     checkpoint: CheckpointRequest | None = None
+    training: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     init_from: str | None = None
     limit: int | None = Field(default=None, ge=1)
     include: tuple[Path, ...] = ()
@@ -214,7 +255,10 @@ class RunRequest(Spec):
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    decimals: dict[str, Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
+    keep_images: KeptImages = "none"
     out: Path = DEFAULT_OUT
 
 

@@ -50,14 +50,27 @@ class RunFactory:
     out: Path
     initial: Path | None = None
 
-    def method_run(self, method: MethodChoice, seed: int) -> Run:
-        """Return the run of ``method`` that is scored, with the auxiliary runs it requires."""
+    def method_run(
+        self,
+        method: MethodChoice,
+        seed: int,
+        optimisation: Optimisation | None = None,
+        scored: bool = True,
+    ) -> Run:
+        """Return the run of ``method``, with the auxiliary runs it requires.
+
+        Args:
+            method: the method and its options.
+            seed: of the training.
+            optimisation: of the training; None takes the recipe's.
+            scored: whether its weights are scored on the test set.
+        """
         required = tuple(self.auxiliary_run(name, seed) for name in method.spec.requires)
-        train = self._train_spec(method, seed, self.recipe.train, required)
+        train = self._train_spec(method, seed, optimisation or self.recipe.train, required)
         if self.initial is None or train.optimisation is None:
-            return self._run(method, train, required, scored=True)
+            return self._run(method, train, required, scored)
         train = train.model_copy(update={"initial_sha256": file_sha256(self.initial)})
-        run = self._run(method, train, required, scored=True)
+        run = self._run(method, train, required, scored)
         return replace(run, initial=self.initial)
 
     def auxiliary_run(self, name: str, seed: int) -> Run:

@@ -6,8 +6,6 @@ wheel has that folder in the package.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +13,13 @@ from pathlib import Path
 
 from harness.config.errors import HarnessError, did_you_mean
 from harness.config.package import PACKAGE_FOLDER
+from harness.published.csv_lines import (
+    PRINTED_DECIMAL,
+    PRINTED_PARAMETERS,
+    Line,
+    csv_lines,
+)
+from harness.published.papers import load_papers
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
 
 _TABLE_FIELDS = ("source", "table", "setting", "title", "reference", "protocol")
@@ -24,10 +29,7 @@ _ROW_FIELDS = (
     *("source", "table", "setting", "column", "dataset", "method", "printed_method", "venue"),
     *("type", "starred", "params", "metric", "value", "average", "protocol", "note"),
 )
-_DECIMAL = re.compile(r"\d+\.\d+")
-_PARAMS = re.compile(r"\d+(\.\d+)?M(\+\d+(\.\d+)?M)*")
 
-Line = dict[str, str]
 TableKey = tuple[str, str]
 """Source and name of a table."""
 
@@ -48,7 +50,7 @@ def published_folder() -> Path:
 
 
 def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
-    """Read all tables, in the order of ``tables.csv``.
+    """Read all tables, in the order of ``tables.csv``, and then those of ``papers/``.
 
     Raises:
         HarnessError: a file, field, name or number that does not belong there, or a value that
@@ -70,7 +72,7 @@ def load_published(folder: Path | None = None) -> tuple[CitedTable, ...]:
             raise HarnessError(f"{folder / f'{source}.csv'} holds no row of table {table}")
         shown = _columns_with_values(names.columns_of(line["setting"], source), rows[key])
         found.append(CitedTable(**line, columns=shown, rows=tuple(rows[key])))
-    return tuple(found)
+    return (*found, *load_papers(folder / "papers", found))
 
 
 @dataclass(frozen=True)
@@ -98,33 +100,9 @@ class _Names:
         return list(dict.fromkeys(source for source, _ in self.tables))
 
 
-def _lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:
-    """Yield each line as a dictionary, with the words that name its place."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            head = next(reader, [])
-            if tuple(head) != tuple(fields):
-                raise HarnessError(
-                    f"{path} does not begin with the fields {','.join(fields)}; "
-                    "put the published file back"
-                )
-            for values in reader:
-                where = f"{path}, line {reader.line_num}"
-                if len(values) != len(fields):
-                    raise HarnessError(f"{where}: {len(values)} fields instead of {len(fields)}")
-                if any(value != value.strip() for value in values):
-                    raise HarnessError(f"{where}: a field begins or ends with a space")
-                yield where, dict(zip(fields, values, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise HarnessError(
-            f"{path} cannot be read ({error}); put the published file back"
-        ) from error
-
-
 def _read_methods(path: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for where, line in _lines(path, _METHOD_FIELDS):
+    for where, line in csv_lines(path, _METHOD_FIELDS):
         for spelling in line["printed"].split("|"):
             if not spelling or not line["method"]:
                 raise HarnessError(f"{where}: a method without a name or a spelling")
@@ -144,7 +122,7 @@ def _columns_with_values(
 
 def _read_columns(path: Path) -> dict[tuple[str, str], tuple[CitedColumn, ...]]:
     found: dict[tuple[str, str], tuple[CitedColumn, ...]] = {}
-    for where, line in _lines(path, _COLUMN_FIELDS):
+    for where, line in csv_lines(path, _COLUMN_FIELDS):
         column = CitedColumn(line["column"], line["dataset"], line["group"], line["label"])
         key = line["setting"], line["source"]
         known = found.get(key, ())
@@ -159,7 +137,7 @@ def _read_tables(
 ) -> dict[TableKey, Line]:
     found: dict[TableKey, Line] = {}
     settings = {setting for setting, _ in columns}
-    for where, line in _lines(path, _TABLE_FIELDS):
+    for where, line in csv_lines(path, _TABLE_FIELDS):
         if line["setting"] not in settings:
             known = did_you_mean(line["setting"], settings)
             raise HarnessError(f"{where}: setting '{line['setting']}' has no columns; {known}")
@@ -172,7 +150,7 @@ def _read_tables(
 
 def _read_rows(path: Path, source: str, names: _Names) -> Iterator[CitedRow]:
     seen = set()
-    for where, line in _lines(path, _ROW_FIELDS):
+    for where, line in csv_lines(path, _ROW_FIELDS):
         _check_table(where, line, source, names)
         _check_column(where, line, names)
         _check_value(where, line)
@@ -221,11 +199,11 @@ def _check_value(where: str, line: Line) -> None:
     if line["metric"] not in CITED_METRICS:
         known = did_you_mean(line["metric"], CITED_METRICS)
         raise HarnessError(f"{where}: unknown metric '{line['metric']}'; {known}")
-    if not _DECIMAL.fullmatch(line["value"]):
+    if not PRINTED_DECIMAL.fullmatch(line["value"]):
         raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
     if line["starred"] not in ("", "yes"):
         raise HarnessError(f"{where}: starred is 'yes' or empty, not '{line['starred']}'")
-    if line["params"] and not _PARAMS.fullmatch(line["params"]):
+    if line["params"] and not PRINTED_PARAMETERS.fullmatch(line["params"]):
         raise HarnessError(f"{where}: '{line['params']}' are no parameters such as 36M or 16M+17M")
 
 

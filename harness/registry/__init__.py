@@ -1,6 +1,7 @@
 """Names to methods: the built-in catalogue, plug-ins, references, and strict options."""
 
 from harness.method import MethodSpec, WeightsFile
+from harness.method.search import Choices, Interval, OptionValue, SearchRange
 from harness.registry.build import instantiate
 from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_help import OptionGroup, option_groups, option_lines
@@ -16,9 +17,13 @@ from harness.registry.references import MethodChoice, auxiliary_method, find
 
 __all__ = [
     "Catalogue",
+    "Choices",
+    "Interval",
     "MethodChoice",
     "MethodSpec",
     "OptionGroup",
+    "OptionValue",
+    "SearchRange",
     "WeightsFile",
     "auxiliary_method",
     "catalogue",

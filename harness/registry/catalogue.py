@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
@@ -28,11 +28,15 @@ ENTRY_POINT_GROUP = "harness.methods"
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Known methods, other names for them, and plug-ins that failed, with the reason."""
+    """Known methods, other names for them, and plug-ins that failed, with the reason.
+
+    ``pretrainings`` make the spec of a method with a stage of pre-training, by their names.
+    """
 
     specs: Mapping[str, MethodSpec]
     aliases: Mapping[str, str]
     broken: Mapping[str, str]
+    pretrainings: Mapping[str, Callable[[MethodSpec], MethodSpec]]
 
 
 def catalogue() -> Catalogue:
@@ -65,7 +69,12 @@ def known_methods(plugins: str) -> Catalogue:
                 broken[path.stem] = f"{path}: the name '{spec.name}' is taken"
             else:
                 specs[spec.name] = spec
-    return Catalogue(specs=specs, aliases=dict(built_in.ALIASES), broken=broken)
+    return Catalogue(
+        specs=specs,
+        aliases=dict(built_in.ALIASES),
+        broken=broken,
+        pretrainings=dict(built_in.PRETRAININGS),
+    )
 
 
 def _built_in() -> ModuleType:

@@ -1,9 +1,10 @@
-"""References to methods: ``name[+addition][@sequential][:option=value]*``.
+"""References to methods: ``name[+addition][@pretraining][@sequential][:option=value]*``.
 
 A reference carries its options, so that variants of one method are rows of one table.
 A value that holds ``:name=`` stands in quotes; other colons and all commas may be part of a value.
-``host+addition`` adds the prompts of one method to the network of another, and
-``name@sequential`` learns the tasks one kind of degradation after the other.
+``host+addition`` adds the prompts of one method to the network of another, ``name@pretraining``
+trains it otherwise first, and ``name@sequential`` learns the tasks one kind of degradation after
+the other.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from harness.registry.catalogue import Catalogue, catalogue
 from harness.registry.option_types import option_types, shown
 
 _SEQUENTIAL = "sequential"
+_LACKS = {
+    "insertion_points": "cannot be split into encoder and decoder",
+    "fusion_points": "has no decoder whose features can be fused with others",
+}
 _COMMA_HINT = "a comma inside an option's value is written ';', or the value stands in quotes"
 
 
@@ -69,19 +74,23 @@ def find(reference: str) -> MethodChoice:
     """
     whole, colon, options = (part.strip() for part in reference.partition(":"))
     settings = split_options(options) if colon else []
-    name, at, way = whole.partition("@")
-    if at and way != _SEQUENTIAL:
-        raise UsageError(
-            f"'@{way}' in '{reference}' is unknown; {did_you_mean(way, [_SEQUENTIAL])}"
-        )
+    name, sequential = _without_sequential(whole)
     spec = _spec_of_reference(name, reference)
     if spec.role == "auxiliary":
         raise _auxiliary_error(name, spec)
-    if at and not spec.trained:
+    if sequential and not spec.trained:
         raise UsageError(f"{spec.name} is not trained, so not in sequence either")
     overrides = _overrides(settings, reference)
-    identifier = _joined(spec.name + at + way, overrides)
-    return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=bool(at))
+    named = f"{spec.name}@{_SEQUENTIAL}" if sequential else spec.name
+    identifier = _joined(named, overrides)
+    return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=sequential)
+
+
+def _without_sequential(whole: str) -> tuple[str, bool]:
+    """Return a reference without ``@sequential``, and whether it had it."""
+    name, *ways = whole.split("@")
+    others = [way for way in ways if way != _SEQUENTIAL]
+    return "@".join([name, *others]), len(others) < len(ways)
 
 
 def _spec_of_reference(name: str, reference: str) -> MethodSpec:
@@ -100,7 +109,7 @@ def auxiliary_method(name: str) -> MethodChoice:
 
 
 def method_spec(name: str) -> MethodSpec:
-    """Return the spec of ``name``, or of ``host+addition``.
+    """Return the spec of ``name``, of ``host+addition``, or of either ``@pretraining``.
 
     Raises:
         UsageError: no such method, a broken plug-in, or a network that cannot be split.
@@ -111,6 +120,9 @@ def method_spec(name: str) -> MethodSpec:
         raise UsageError(f"method '{name}' cannot be used: {known.broken[asked]}")
     if asked in known.specs:
         return known.specs[asked]
+    first, at, way = asked.rpartition("@")
+    if at:
+        return _pretrained(first, way, known)
     host, plus, addition = asked.rpartition("+")
     if plus:
         return _added(host, addition, known)
@@ -119,7 +131,7 @@ def method_spec(name: str) -> MethodSpec:
 
 
 def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
-    """Return the spec of a network with another method's prompts."""
+    """Return the spec of a network with what another method adds to it."""
     host, addition = method_spec(host_name), method_spec(addition_name)
     if addition.adapter is None:
         able = [name for name, spec in known.specs.items() if spec.adapter is not None]
@@ -127,11 +139,11 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
             f"'{addition_name}' in '{host_name}+{addition_name}' cannot be added to a network; "
             f"{did_you_mean(addition_name, able)}"
         )
-    if not host.insertion_points:
-        able = [name for name, spec in known.specs.items() if spec.insertion_points]
+    if not getattr(host, addition.added_at):
+        able = [name for name, spec in known.specs.items() if getattr(spec, addition.added_at)]
         raise UsageError(
-            f"{host_name} cannot be split into encoder and decoder, so nothing can be added "
-            f"to it; networks that can: {', '.join(able)}"
+            f"{host_name} {_LACKS[addition.added_at]}, so {addition.name} cannot be added to it; "
+            f"networks that can: {', '.join(able)}"
         )
     try:
         return addition.adapter(host)
@@ -141,6 +153,21 @@ def _added(host_name: str, addition_name: str, known: Catalogue) -> MethodSpec:
         raise UsageError(
             f"'{host_name}+{addition_name}' cannot be made: {reason_of(error)}"
         ) from error
+
+
+def _pretrained(name: str, way: str, known: Catalogue) -> MethodSpec:
+    """Return the spec of a method with a stage of pre-training before its own."""
+    if way not in known.pretrainings:
+        near = did_you_mean(way, [_SEQUENTIAL, *known.pretrainings])
+        raise UsageError(f"'@{way}' in '{name}@{way}' is unknown; {near}")
+    spec = method_spec(name)
+    if not spec.has_decoder_levels:
+        able = [other for other, found in known.specs.items() if found.has_decoder_levels]
+        raise UsageError(
+            f"{name} names no levels of a decoder, which '@{way}' reads; methods that do: "
+            f"{', '.join(able)}"
+        )
+    return known.pretrainings[way](spec)
 
 
 def _overrides(settings: list[str], reference: str) -> dict[str, str]:

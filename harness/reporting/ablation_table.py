@@ -11,10 +11,11 @@ from harness.planning.plan import Plan
 from harness.planning.studies import Study, StudyAxis
 from harness.reporting.ablation_results import AxisResult, ValueResult, axis_results
 from harness.reporting.cross_table import CrossTable, cross_files, cross_tables
-from harness.reporting.figures import draw_ablation
+from harness.reporting.figures.ablation import draw_ablation
+from harness.reporting.renderers.latex_style import LatexStyle
 from harness.reporting.same_values import REMARK
 from harness.reporting.statistics import Difference, Spread, natural_spread
-from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 
@@ -40,11 +41,11 @@ class AblationTable(TableReport):
     def as_json(self) -> dict[str, Any]:
         """Return the numbers and the caption as JSON values."""
         content = asdict(self.result)
-        return {**content, "caption": self.table.caption_with("")}
+        return {**content, "caption": self.table.caption_with(Marking())}
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, style: LatexStyle | None = None) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
-        paths = super().write(folder)
+        paths = super().write(folder, style)
         paths += draw_ablation(self.result, folder / self.stem)
         return paths
 

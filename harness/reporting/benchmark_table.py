@@ -9,11 +9,15 @@ from typing import Any
 from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.published.tables import AVERAGE
+from harness.reporting.apart import Apart, marks_sentence, seconds_apart
 from harness.reporting.columns import extra_columns
-from harness.reporting.plan_summary import runs_by_method, summary_of
-from harness.reporting.summary import Entry, MethodRow, Summary, SummaryRequest
+from harness.reporting.plan_summary import (
+    results_by_method,
+    runs_by_method,
+    summary_of_results,
+)
+from harness.reporting.summary import Entry, EntryKey, MethodRow, Summary, SummaryRequest
 from harness.reporting.table import (
-    BEST_AND_SECOND,
     MISSING,
     Cell,
     CellKey,
@@ -32,7 +36,7 @@ from harness.reporting.table_report import TableReport
 FIELDS = (
     *("method", "column", "metric", "mean", "std_over_seeds", "seeds", "images_scored"),
     *("images_expected", "rank", "setting", "data_set", "recipe", "preprocessing", "protocol"),
-    "images_not_finite",
+    *("images_not_finite", "apart_from_best"),
 )
 """Columns of the CSV file and of the data frame."""
 
@@ -74,21 +78,30 @@ def benchmark_table(plan: Plan, extra: Sequence[str] = ()) -> BenchmarkTable:
         texts[column.heading] = {}
         for method, runs in runs_by_method(plan).items():
             texts[column.heading][method] = column.value(runs)
-    found = benchmark_table_of(summary_of(plan), texts)
+    by_method = results_by_method(plan)
+    summary = summary_of_results(plan, by_method)
+    found = benchmark_table_of(summary, texts, seconds_apart(summary, by_method))
     identity = table_id(plan)
     return replace(found, stem=table_stem(plan, identity), identity=identity)
 
 
-def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> BenchmarkTable:
-    """Return the table of numbers that are known already."""
+def benchmark_table_of(
+    summary: Summary, extra: Extra | None = None, apart: Apart | None = None
+) -> BenchmarkTable:
+    """Return the table of numbers that are known already.
+
+    ``apart`` says which seconds are told apart from the best; others are not marked. Without it
+    the values alone decide.
+    """
     request = summary.request
     extra = extra or {}
+    unmarked = frozenset[EntryKey]() if apart is None else apart.seconds - apart.told
     rows = []
     for method in request.methods:
-        rows.append(_row(summary, method, extra))
+        rows.append(_row(summary, method, extra, unmarked))
     records = []
     for key, entry in summary.entries.items():
-        records.append(_record(request, key, entry))
+        records.append(_record(request, key, entry, apart))
     table = Table(
         layout="stacked",
         name=request.setting,
@@ -96,7 +109,7 @@ def benchmark_table_of(summary: Summary, extra: Extra | None = None) -> Benchmar
         panels=tuple(_panels(request.metrics)),
         parts=(Part("", (RowGroup("", tuple(rows)),)),),
         caption=_caption(request),
-        details=_details(request),
+        details=_details(request, marks_sentence(rows, apart)),
         fields=FIELDS,
         records=records,
     )
@@ -175,12 +188,14 @@ def _panels(metrics: Sequence[MetricFacts]) -> list[Panel]:
     return panels
 
 
-def _row(summary: Summary, method: MethodRow, extra: Extra) -> Row:
+def _row(summary: Summary, method: MethodRow, extra: Extra, unmarked: frozenset[EntryKey]) -> Row:
     request = summary.request
     cells: dict[CellKey, Cell] = {}
     for column in request.column_names:
         for metric in request.metrics:
             entry = summary.entry(method.id, column, metric.id)
+            if entry is not None and (method.id, column, metric.id) in unmarked:
+                entry = replace(entry, rank=None)
             shown = Cell(MISSING) if entry is None else value_cell(entry, metric.decimals)
             cells[column, metric.id] = shown
     for heading, texts in extra.items():
@@ -188,8 +203,11 @@ def _row(summary: Summary, method: MethodRow, extra: Extra) -> Row:
     return Row(method.label, cells, method.notes)
 
 
-def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) -> dict[str, Any]:
+def _record(
+    request: SummaryRequest, key: EntryKey, entry: Entry, apart: Apart | None
+) -> dict[str, Any]:
     method, column, metric = key
+    is_second = apart is not None and key in apart.seconds
     return {
         "method": method,
         "column": column,
@@ -206,6 +224,7 @@ def _record(request: SummaryRequest, key: tuple[str, str, str], entry: Entry) ->
         "preprocessing": request.preprocessing,
         "protocol": request.protocol,
         "images_not_finite": len(entry.not_finite),
+        "apart_from_best": key in apart.told if is_second and apart else None,
     }
 
 
@@ -227,8 +246,8 @@ def _caption(request: SummaryRequest) -> str:
     return caption
 
 
-def _details(request: SummaryRequest) -> str:
-    """Return how the figures came about, in a few sentences."""
+def _details(request: SummaryRequest, marks: str) -> str:
+    """Return how the figures came about, in a few sentences; ``marks`` is one of them."""
     counts = []
     for column in request.columns:
         scored, whole = len(request.images[column.name]), request.expected_images(column.name)
@@ -238,18 +257,25 @@ def _details(request: SummaryRequest) -> str:
     several = len(request.seeds) > 1
     spread = "; ± is the standard deviation over seeds" if several else ""
     cut = f" (centre {request.centre_px} px)" if request.centre_px else ""
-    trained = f"{request.training} " if request.training else ""
     missing = _absent(request)
-    absent = f"Not there: {missing}. " if missing else ""
-    is_short = not _caption(request).startswith(f"{request.title}. ")
-    title = f"{request.title}. " if is_short else ""
-    return (
-        f"{title}{BEST_AND_SECOND}. Setting {request.setting}; recipe {request.recipe}; "
-        f"protocol {request.protocol}, preprocessing {request.preprocessing}; "
-        f"seed{'s' if several else ''} {seeds}{spread}. "
-        f"{trained}Images scored{cut}: {', '.join(counts)}. {_of_sets(request)}{absent}"
-        f"Average: {_average(request)}."
+    # What a short caption leaves of the title.
+    rest = "" if _caption(request).startswith(f"{request.title}. ") else _rest_of(request.title)
+    named = "" if _names_setting(request) else f"setting {request.setting}; "
+    rules = (
+        f"{named}recipe {request.recipe}; protocol {request.protocol}, preprocessing "
+        f"{request.preprocessing}; seed{'s' if several else ''} {seeds}{spread}."
     )
+    sentences = [
+        rest,
+        marks,
+        rules[0].upper() + rules[1:],
+        request.training,
+        f"Images scored{cut}: {', '.join(counts)}.",
+        _of_sets(request),
+        f"Not there: {missing}." if missing else "",
+        f"Average: {_average(request)}.",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def _of_sets(request: SummaryRequest) -> str:
@@ -259,8 +285,20 @@ def _of_sets(request: SummaryRequest) -> str:
         return ""
     return (
         f"{', '.join(labels)} compares all images of a column at once and reads too high where "
-        "they are few. "
+        "they are few."
     )
+
+
+def _rest_of(title: str) -> str:
+    """Return what is behind the colon of a title as a sentence."""
+    rest = title.partition(":")[2].strip()
+    return f"{rest[:1].upper()}{rest[1:]}." if rest else ""
+
+
+def _names_setting(request: SummaryRequest) -> bool:
+    """Return whether the title is the setting's name, but for hyphens and capitals."""
+    title = request.title.casefold().replace("-", " ").replace("_", " ")
+    return title == request.setting.casefold().replace("-", " ").replace("_", " ")
 
 
 def _average(request: SummaryRequest) -> str:

@@ -11,9 +11,10 @@ from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.planning.studies import Study, StudyCross, StudyValue
 from harness.reporting.ablation_results import CrossValue, cross_values
-from harness.reporting.figures import draw_matrix
+from harness.reporting.figures.matrix import draw_matrix
+from harness.reporting.renderers.latex_style import LatexStyle
 from harness.reporting.statistics import Spread, natural_spread
-from harness.reporting.table import MISSING, plain_table
+from harness.reporting.table import MISSING, Marking, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import TableReport
 
@@ -63,11 +64,11 @@ class CrossTable(TableReport):
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers and the caption as JSON values."""
-        return {**asdict(self.result), "caption": self.table.caption_with("")}
+        return {**asdict(self.result), "caption": self.table.caption_with(Marking())}
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, style: LatexStyle | None = None) -> list[Path]:
         """Write the table as CSV, Markdown and LaTeX and its figure, and return the paths."""
-        paths = super().write(folder)
+        paths = super().write(folder, style)
         result = self.result
         averages = []
         for row in result.values:

@@ -28,7 +28,7 @@ def results_frame(folder: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    results = _results(folder)
+    results = results_below(folder)
     if not results:
         raise HarnessError(
             f"{folder} holds no results; compute some with python -m harness run --out {folder}"
@@ -37,7 +37,12 @@ def results_frame(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(RESULT_FIELDS))
 
 
-def _results(folder: Path) -> Sequence[Result]:
+def results_below(folder: Path) -> Sequence[Result]:
+    """Return all results of an output folder, or of archives below it.
+
+    Raises:
+        HarnessError: there is no such folder, or it is of version 0.1.
+    """
     if not folder.is_dir():
         raise HarnessError(
             f"{folder} does not exist; compute results with python -m harness run --out {folder}"

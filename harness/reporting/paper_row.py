@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 ValueKey = tuple[str, str]
@@ -44,3 +44,11 @@ class PaperRow:
     delta: Mapping[str, str] = field(default_factory=dict)
     protocol: str = ""
     params: str = ""
+
+
+def ranks_of(rows: Iterable[PaperRow]) -> set[int | None]:
+    """Return the ranks that any value of ``rows`` has."""
+    ranks: set[int | None] = set()
+    for row in rows:
+        ranks |= {value.rank for value in row.values.values()}
+    return ranks

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from harness.config.errors import UsageError
@@ -17,7 +18,7 @@ from harness.published.tables import AVERAGE, CitedColumn, CitedTable, tables_of
 from harness.reporting.benchmark_table import not_finite_sentences
 from harness.reporting.paper_cited import CitedContext, cited_rows
 from harness.reporting.paper_own import own_detail, own_rows
-from harness.reporting.paper_row import PaperRow
+from harness.reporting.paper_row import PaperRow, ranks_of
 from harness.reporting.paper_selection import EVERYTHING, CitedSelection, select_rows
 from harness.reporting.plan_summary import (
     is_anything_stored,
@@ -26,7 +27,6 @@ from harness.reporting.plan_summary import (
 )
 from harness.reporting.summary import Summary
 from harness.reporting.table import (
-    BEST_AND_SECOND,
     MISSING,
     Cell,
     CellKey,
@@ -35,6 +35,7 @@ from harness.reporting.table import (
     Row,
     RowGroup,
     Table,
+    marks_of,
     metric_panel,
 )
 from harness.reporting.table_files import content_id, table_id, table_stem
@@ -156,7 +157,7 @@ def paper_table(
         columns=tuple(_columns(columns, facts)),
         panels=(metric_panel(cited.metrics),),
         parts=tuple(map(_table_part, parts)),
-        caption=_caption(cited, facts),
+        caption=_caption(cited, facts, parts),
         details=_details(cited, parts),
         remarks=tuple(_remarks(cited, own, facts)),
         fields=FIELDS,
@@ -270,7 +271,8 @@ def _table_part(part: PaperPart) -> Part:
     groups = []
     for name, rows in by_type.items():
         groups.append(RowGroup(name, tuple(rows)))
-    return Part(part.heading, tuple(groups))
+    note = f"as printed in {part.detail}" if part.origin == "cited" else ""
+    return Part(part.heading, tuple(groups), note)
 
 
 def _table_row(row: PaperRow, origin: Origin) -> Row:
@@ -286,14 +288,15 @@ def _table_row(row: PaperRow, origin: Origin) -> Row:
     return Row(row.method, cells, row.notes)
 
 
-def _caption(cited: CitedTable, facts: _Facts) -> str:
+def _caption(cited: CitedTable, facts: _Facts, parts: Sequence[PaperPart]) -> str:
     """Return what the figures are, in two lines."""
     metrics = []
     for metric in cited.metrics:
         metrics.append(f"{metric.label} in {metric.unit}" if metric.unit else metric.label)
-    ranked = " within each part" if facts.parts > 1 else ""
-    missing = f"; {MISSING} where nothing is known" if facts.gaps else ""
-    return f"{cited.title}. {' / '.join(metrics)}. {BEST_AND_SECOND}{ranked}{missing}."
+    marks = marks_of(ranks_of(chain.from_iterable(part.rows for part in parts)))
+    ranked = f" {marks}{' within each part' if facts.parts > 1 else ''}." if marks else ""
+    missing = f" {MISSING} where nothing is known." if facts.gaps else ""
+    return f"{cited.title}. {' / '.join(metrics)}.{ranked}{missing}"
 
 
 def _details(cited: CitedTable, parts: Sequence[PaperPart]) -> str:

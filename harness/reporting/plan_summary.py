@@ -16,6 +16,7 @@ from harness.reporting.plan_text import training_sentence
 from harness.reporting.prompt_report import prompt_notes, stored_prompts
 from harness.reporting.same_values import REMARK, earlier_with_same_values
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
+from harness.reporting.wording import worded_column, worded_label, worded_metric
 from harness.store.prompt_files import stored_summary
 from harness.store.results import Result, read, results_of
 from harness.store.run_folder import RunFolder
@@ -37,7 +38,9 @@ def summary_of_results(plan: Plan, by_method: Mapping[str, Sequence[Result]]) ->
     """Return the numbers of a plan's table from its results by method; see :func:`summary_of`."""
     rows: dict[str, MethodRow] = {}
     for method, runs in runs_by_method(plan).items():
-        rows[method] = _method_row(runs)
+        row = _method_row(runs)
+        label = worded_label(plan.request, row.id, row.label)
+        rows[method] = replace(row, label=label)
     for method, earlier in earlier_with_same_values(by_method).items():
         note = f"same values as {rows[earlier].label} {REMARK}"
         rows[method] = replace(rows[method], notes=(*rows[method].notes, note))
@@ -149,10 +152,10 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         setting=plan.setting.name,
         images_are=_images_are(plan),
         data_sets=_data_sets(plan, images),
-        preprocessing=plan.setting.preprocessing.id,
+        preprocessing=plan.test.preprocessing.id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
-        columns=plan.shown_columns,
+        columns=tuple(worded_column(plan.request, column) for column in plan.shown_columns),
         metrics=tuple(_facts(name, plan) for name in plan.metrics),
         methods=tuple(rows),
         seeds=plan.seeds,
@@ -168,7 +171,11 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
 def _images_are(plan: Plan) -> str:
     """Return what was scored, and how much of it at most."""
     amount = plan.recipe.test.with_limit(plan.request.limit)
-    if plan.source.name == "synthetic":
+    folder = plan.test.folder
+    if folder is not None:
+        words, most = f"synthetic degradations of {folder.set}", amount.most_images
+        return words if most is None else f"{words}, at most {most} images of each column"
+    if plan.test.photographs:
         most = amount.limit
         return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
     most = amount.most_images
@@ -196,4 +203,4 @@ def _facts(name: str, plan: Plan) -> MetricFacts:
     for run in plan.runs:
         directions = stored_summary(run.folder).get("higher_is_better", {})
         better = directions.get(metric_facts(name).id, better)
-    return metric_facts(name, better)
+    return worded_metric(plan.request, metric_facts(name, better))

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from harness.config.run_specs import OnDiskTrainingData
+from harness.config.run_specs import OnDiskTrainingData, SyntheticTrainingData
 from harness.planning.plan import Plan
 
 
 def training_sentence(plan: Plan) -> str:
-    """Return what was trained on of the data sets on disk, and what was not.
+    """Return what was trained on of the images on disk and what was not, and how by method.
 
-    It is empty where training data are synthetic.
+    It is empty where training images are the embedded ones and the recipe holds for all methods.
     """
+    return " ".join(filter(None, (_images_sentence(plan), _own_training_sentence(plan))))
+
+
+def _own_training_sentence(plan: Plan) -> str:
+    """Return which methods have training values of their own; empty if none has."""
+    parts: list[str] = []
+    for method, values in plan.request.training.items():
+        changed = ", ".join(f"{name} {value}" for name, value in values.items())
+        parts.append(f"{method}: {changed}")
+    return f"Other than the recipe's: {'; '.join(parts)}." if parts else ""
+
+
+def _images_sentence(plan: Plan) -> str:
     data = _training_data(plan)
+    if isinstance(data, SyntheticTrainingData):
+        return _folder_sentence(data)
     if data is None:
         return ""
     families_by_set: dict[str, list[str]] = {}
@@ -39,8 +54,15 @@ def incomplete_sentence(plan: Plan) -> str:
     return f"Incomplete: {'; '.join(parts)}; python -m harness data check says more."
 
 
-def _training_data(plan: Plan) -> OnDiskTrainingData | None:
+def _folder_sentence(data: SyntheticTrainingData) -> str:
+    folder = data.train_folder
+    if folder is None:
+        return ""
+    return f"Trained: synthetic degradations of {folder.set} ({len(folder.images)} images)."
+
+
+def _training_data(plan: Plan) -> SyntheticTrainingData | OnDiskTrainingData | None:
     for run in plan.runs:
-        if isinstance(run.train.data, OnDiskTrainingData):
+        if run.train.data is not None:
             return run.train.data
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.planning.plan import Plan
-from harness.reporting.figures import draw_prompts
+from harness.reporting.figures.prompts import draw_prompts
 from harness.reporting.renderers import latex_plain, markdown, terminal
 from harness.reporting.renderers.latex_text import header
 from harness.reporting.table import MISSING, Table, plain_table

@@ -14,6 +14,8 @@ Percentile intervals: Efron and Tibshirani, An Introduction to the Bootstrap (19
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ from harness.config.seeding import generator
 from harness.store.results import Result
 
 Spread = Literal["images", "seeds", "seeds and images"]
+
+FEWEST = 4
+"""Images, or seeds, that an interval is of at least; see :func:`has_enough`."""
 
 _DRAWS = 10_000
 _LEVEL = 0.95
@@ -41,6 +46,11 @@ class Difference:
     mean: float
     low: float | None
     high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether there is an interval, and zero is outside of it."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -75,40 +85,99 @@ def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> 
         return None
     if not all(map(math.isfinite, [*values.values(), *others.values()])):
         return None
-    axes = _Axes.of(values)
-    seeds, columns, clean_images = axes.seeds, axes.columns, axes.clean_images
-    if len(values) != len(seeds) * axes.images:
+    seeds = sorted({seed for seed, _, _ in values})
+    images = list(dict.fromkeys((column, image) for _, column, image in values))
+    if len(values) != len(seeds) * len(images):
         return None
-    total = np.zeros((len(seeds), len(clean_images), len(columns)))
-    count = np.zeros((len(clean_images), len(columns)))
+    seed_places = dict(zip(seeds, itertools.count()))
+    image_places = dict(zip(images, itertools.count()))
+    differences = np.empty((len(seeds), len(images)))
     for (seed, column, image), value in values.items():
-        place = clean_images.index(_clean_image(image)), columns.index(column)
-        total[(seeds.index(seed), *place)] += value - others[seed, column, image]
-        count[place] += 1 / len(seeds)
+        place = seed_places[seed], image_places[column, image]
+        differences[place] = value - others[seed, column, image]
+    return pair_differences(differences, images)
+
+
+def pair_differences(differences: NDArray[np.float64], images: Sequence[tuple[str, str]]) -> Paired:
+    """Return differences by clean image and column.
+
+    Args:
+        differences: (seeds, images), all finite.
+        images: column and name of each image.
+    """
+    columns: dict[str, int] = {}
+    for column, _ in images:
+        columns.setdefault(column, len(columns))
+    clean = sorted({clean_image(image) for _, image in images})
+    clean_images = dict(zip(clean, itertools.count()))
+    count = np.zeros((len(clean), len(columns)))
+    total = np.zeros((len(differences), *count.shape))
+    for place, (column, image) in enumerate(images):
+        where = clean_images[clean_image(image)], columns[column]
+        total[(slice(None), *where)] += differences[:, place]
+        count[where] += 1
     kinds = np.unique(count > 0, axis=0, return_inverse=True)[1].ravel()
     groups = tuple(np.flatnonzero(kinds == kind) for kind in np.unique(kinds))
     return Paired(total, count, groups)
 
 
+def clean_image(image: str) -> str:
+    """Return the clean image of a test image; what follows ``#`` numbers its degradations."""
+    return image.partition("#")[0]
+
+
+def has_enough(paired: Paired, spread: Spread) -> bool:
+    """Return whether an interval is more than the range of a few values.
+
+    All draws of three values are the smallest of them in one of 27 samples, which is more than
+    the 2.5 % that a 95 % interval leaves at each side: its ends would be the smallest and the
+    largest value. Of four they are in one of 256. Every column needs as many clean images; seeds
+    that are drawn together with images may be as few as two.
+    """
+    seeds = len(paired.total)
+    if spread == "seeds":
+        return seeds >= FEWEST
+    if spread == "seeds and images" and seeds < 2:
+        return False
+    in_columns = np.zeros(paired.count.shape[1])
+    for group in paired.groups:
+        if len(group) >= FEWEST:
+            in_columns += np.count_nonzero(paired.count[group], axis=0)
+    return bool(in_columns.min() >= FEWEST)
+
+
 def difference(paired: Paired, spread: Spread, draws: int = _DRAWS) -> Difference:
     """Return the mean difference and its 95% interval, drawn with a fixed generator."""
     seeds, images, _ = paired.total.shape
-    once_seeds, once_images = np.ones((1, seeds)), np.ones((1, images))
-    mean = float(_means(paired, once_seeds, once_images)[0])
+    mean = float(_means(paired, np.ones((1, seeds)), np.ones((1, images)))[0])
     if not _can_be_resampled(paired, spread):
         return Difference(mean, None, None)
-    drawn_seeds, drawn_images = once_seeds, once_images
+    members = tuple(tuple(map(int, group)) for group in paired.groups)
+    drawn_seeds, drawn_images = _drawn(spread, (seeds, images), members, draws)
+    means = _means(paired, drawn_seeds, drawn_images)
+    low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return Difference(mean, float(low), float(high))
+
+
+@functools.lru_cache(maxsize=2)
+def _drawn(
+    spread: Spread, sizes: tuple[int, int], groups: tuple[tuple[int, ...], ...], draws: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how often each draw takes each seed (draws, seeds) and each image (draws, images).
+
+    They depend on the numbers of seeds and images alone, so the metrics of a column share them.
+    """
+    seeds, images = sizes
+    drawn_seeds, drawn_images = np.ones((1, seeds)), np.ones((1, images))
     rng = generator("bootstrap", spread, seeds, images)
     if "seeds" in spread:
         drawn_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws).astype(float)
     if "images" in spread:
         drawn_images = np.zeros((draws, images))
-        for group in paired.groups:
+        for group in groups:
             probabilities = np.full(len(group), 1 / len(group))
-            drawn_images[:, group] = rng.multinomial(len(group), probabilities, draws)
-    means = _means(paired, drawn_seeds, drawn_images)
-    low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Difference(mean, float(low), float(high))
+            drawn_images[:, list(group)] = rng.multinomial(len(group), probabilities, draws)
+    return drawn_seeds, drawn_images
 
 
 def _can_be_resampled(paired: Paired, spread: Spread) -> bool:
@@ -141,29 +210,3 @@ def _by_image(results: Sequence[Result], metric: str) -> Mapping[tuple[int, str,
         if result.metric == metric:
             values[result.seed, result.column, result.image] = result.value
     return values
-
-
-@dataclass(frozen=True)
-class _Axes:
-    """What values are paired by: seeds, columns and clean images, and the number of images."""
-
-    seeds: list[int]
-    columns: list[str]
-    clean_images: list[str]
-    images: int
-
-    @classmethod
-    def of(cls, values: Mapping[tuple[int, str, str], float]) -> _Axes:
-        seeds, clean_images, images = set(), set(), set()
-        columns: dict[str, None] = {}
-        for seed, column, image in values:
-            seeds.add(seed)
-            columns[column] = None
-            clean_images.add(_clean_image(image))
-            images.add((column, image))
-        return cls(sorted(seeds), list(columns), sorted(clean_images), len(images))
-
-
-def _clean_image(image: str) -> str:
-    """Return the clean image of a test image; what follows ``#`` numbers its degradations."""
-    return image.partition("#")[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from harness.config.data_sets import is_synthetic_name
 from harness.config.errors import HarnessError
 from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts
@@ -97,7 +98,8 @@ class SummaryRequest:
     @property
     def is_synthetic(self) -> bool:
         """Whether all images are synthetic."""
-        return set(self.data_sets.values()) == {"synthetic"}
+        names = self.data_sets.values()
+        return bool(names) and all(map(is_synthetic_name, names))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ text, Markdown, LaTeX and CSV.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -16,8 +16,8 @@ MARKS = "†‡§¶"
 MISSING = "--"
 """The text where no value is known."""
 
-BEST_AND_SECOND = "{marks}"
-"""A mark in a caption, where a renderer says how it marks best and second."""
+BEST_AND_SECOND, BEST = "{marks}", "{mark}"
+"""Marks in a caption, where a renderer says how it marks best and second, or the best alone."""
 
 Layout = Literal["stacked", "wide", "plain"]
 """How a table is laid out on a page.
@@ -28,6 +28,14 @@ across a page. ``plain``: texts in columns, without ranks.
 
 CellKey = tuple[str, str]
 """Key of a column, and id of a metric (empty for columns that belong to no metric)."""
+
+
+@dataclass(frozen=True)
+class Marking:
+    """How a renderer marks values, in words such as ``best bold`` and ``second underlined``."""
+
+    best: str = ""
+    second: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,10 +112,14 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are ranked among themselves, below a heading where it is not empty."""
+    """Rows that are ranked among themselves, below a heading where it is not empty.
+
+    ``note`` says where all of them are from, where a paper has to say it in a footnote.
+    """
 
     heading: str
     groups: tuple[RowGroup, ...]
+    note: str = ""
 
 
 class MetricHeading(Protocol):
@@ -239,7 +251,7 @@ class Table:
             signs.append(MARKS[place] * (doubled + 1))
         return "".join(signs)
 
-    def caption_with(self, marking: str, is_short: bool = False) -> str:
+    def caption_with(self, marking: Marking, is_short: bool = False) -> str:
         """Return the caption with the details behind it, unless it ``is_short``.
 
         ``marking`` says how best and second are marked.
@@ -247,18 +259,28 @@ class Table:
         whole = self.caption if is_short else f"{self.caption} {self.details}".strip()
         return _with_marking(whole, marking)
 
-    def details_with(self, marking: str) -> str:
+    def details_with(self, marking: Marking) -> str:
         """Return the details alone."""
         return _with_marking(self.details, marking)
 
 
-def _with_marking(text: str, marking: str) -> str:
-    """Return a text that says how best and second are marked; a sentence begins with a capital."""
-    capital = marking[:1].upper() + marking[1:]
-    begins = text.startswith(BEST_AND_SECOND)
-    text = text.replace(BEST_AND_SECOND, capital, 1) if begins else text
-    text = text.replace(f". {BEST_AND_SECOND}", f". {capital}")
-    return text.replace(BEST_AND_SECOND, marking)
+def marks_of(ranks: Collection[int | None]) -> str:
+    """Return what stands in a caption for the marks of values of these ranks; none may be."""
+    if 2 in ranks:
+        return BEST_AND_SECOND
+    return BEST if 1 in ranks else ""
+
+
+def _with_marking(text: str, marking: Marking) -> str:
+    """Return a text that says how values are marked; a sentence begins with a capital."""
+    marks = {BEST_AND_SECOND: f"{marking.best}, {marking.second}", BEST: marking.best}
+    for placeholder, words in marks.items():
+        capital = words[:1].upper() + words[1:]
+        if text.startswith(placeholder):
+            text = text.replace(placeholder, capital, 1)
+        text = text.replace(f". {placeholder}", f". {capital}")
+        text = text.replace(placeholder, words)
+    return text
 
 
 def metric_title(metric: MetricHeading) -> str:

@@ -47,6 +47,10 @@ def table_id(plan: Plan, runs: Sequence[Run] | None = None, **more: Any) -> str:
         "show": list(plan.request.show),
         **more,
     }
+    for name in ("labels", "decimals"):
+        chosen = getattr(plan.request, name)
+        if chosen:  # names of files that ask for neither stay as they were
+            content[name] = chosen
     return content_id(content)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.reporting.renderers import csv, latex, markdown, terminal
+from harness.reporting.renderers.latex_style import LatexStyle
 from harness.reporting.table import Table
 from harness.reporting.table_files import check_free, marked
 from harness.store.files import file_name, remove_leftovers, write_text
@@ -43,9 +44,18 @@ class TableReport:
         """Return the table in GitHub-flavoured Markdown."""
         return markdown.render(self.table)
 
-    def to_latex(self) -> str:
-        """Return the table in LaTeX; it needs booktabs alone."""
-        return latex.render(self.table)
+    def to_latex(self, style: LatexStyle | str | None = None) -> str:
+        """Return the table in LaTeX.
+
+        Args:
+            style: that of a venue, as ``"ieee"``, ``"cvpr"`` or ``"plain"``, or with more choices
+                :class:`~harness.reporting.renderers.latex_style.LatexStyle`; without one the
+                table's own layout, which needs booktabs alone.
+
+        Raises:
+            UsageError: the style is unknown.
+        """
+        return latex.render(self.table, LatexStyle(style) if isinstance(style, str) else style)
 
     def to_csv(self) -> str:
         """Return one line per value, in full precision."""
@@ -61,8 +71,10 @@ class TableReport:
                 frame[name] = frame[name].astype("Int64")
         return frame
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, style: LatexStyle | None = None) -> list[Path]:
         """Write the table to ``folder`` as CSV, Markdown and LaTeX, and return the paths.
+
+        With ``style`` a second LaTeX file is written, whose name ends in the style's.
 
         Raises:
             UsageError: another table is stored there under the name of this one.
@@ -71,7 +83,10 @@ class TableReport:
         if self.identity:
             check_free(folder, self.stem, self.identity)
             texts = marked(texts, self.identity)
-        return write_texts(folder, self.stem, texts)
+        paths = write_texts(folder, self.stem, texts)
+        if style is not None:
+            paths += write_texts(folder, self.stem + style.suffix, {".tex": self.to_latex(style)})
+        return paths
 
     def __str__(self) -> str:
         return self.to_text()

@@ -57,7 +57,7 @@ class RunFolder:
 
     @property
     def validation(self) -> Path:
-        """``validation.jsonl``."""
+        """``validation.jsonl``: by step, validation and the mean loss terms since the last one."""
         return self.path / "validation.jsonl"
 
     @property

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
@@ -17,7 +18,7 @@ from harness.config.recipes import Runtime
 from harness.config.run_specs import TrainSpec
 from harness.data.sources.protocol import TrainingStream
 from harness.data.sources.samples import Samples
-from harness.method import Method
+from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
 from harness.store.run_folder import RunFolder
 from harness.training.batches import batches, is_dead_worker
@@ -139,6 +140,7 @@ class _Training:
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
         self.within_step = False
+        self.recent_terms: list[dict[str, float]] = []
         self.wall_s = 0.0
         self.began = time.monotonic()
 
@@ -149,6 +151,7 @@ class _Training:
             loss = self.optimiser.step(samples)
         except NotFiniteError as error:
             raise RunError(self._not_finite(error)) from error
+        self.recent_terms.append(self.optimiser.terms)
         self.scored.average(self.method)
         self.step += 1
         every = self.optimisation.validate_every_steps
@@ -175,7 +178,7 @@ class _Training:
         scored = self.scored
         state = TrainingState(
             step=self.step,
-            model=self.method.state_dict(),
+            model=_whole_state(self.method),
             optimiser=self.optimiser.adamw.state_dict(),
             ema=scored.ema,
             best=scored.best,
@@ -208,7 +211,10 @@ class _Training:
 
     def _load(self, state: TrainingState) -> None:
         try:
-            self.method.load_state_dict(dict(state.model))
+            if isinstance(self.method, KeepsTrainingState):
+                self.method.load_training_state(state.model)
+            else:
+                self.method.load_state_dict(dict(state.model))
             self.optimiser.adamw.load_state_dict(dict(state.optimiser))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise HarnessError(
@@ -245,8 +251,15 @@ class _Training:
 
     def _validate(self) -> None:
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
-        line = {"step": self.step, "score": outcome.score, "per_task": dict(outcome.per_task)}
-        # A resumed run repeats lines of steps after its checkpoint; readers take the last.
+        line = {
+            "step": self.step,
+            "score": outcome.score,
+            "per_task": dict(outcome.per_task),
+            "losses": _means(self.recent_terms),
+        }
+        self.recent_terms = []
+        # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
+        # terms of its first line are means over the steps since it resumed.
         append_lines(self.job.folder.validation, [json.dumps(line)])
 
     def _count_time(self) -> None:
@@ -265,6 +278,22 @@ class _Training:
             f"({error.terms}); {saved}; lower the learning rate or the weight of the term in a "
             "recipe or option"
         )
+
+
+def _means(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each loss term over the steps that have it."""
+    values: dict[str, list[float]] = {}
+    for of_step in terms:
+        for name, value in of_step.items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(found) / len(found) for name, found in values.items()}
+
+
+def _whole_state(method: Method) -> Mapping[str, Tensor]:
+    """Return the state of a method with the parts that serve its training alone."""
+    if isinstance(method, KeepsTrainingState):
+        return method.training_state()
+    return method.state_dict()
 
 
 def _use_channels_last(method: Method) -> None:

@@ -55,6 +55,9 @@ class Optimiser:
         optimisation: optimiser, batch and precision.
         device: where the method computes.
         log: receives a line where a stage begins.
+
+    Attributes:
+        terms: the loss terms of the last step by name, mean over its micro-batches.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Optimiser:
     ) -> None:
         self.method, self.spec, self.optimisation = method, spec, optimisation
         self.device, self.log = device, log
+        self.terms: dict[str, float] = {}
         self.trainable = [p for p in method.parameters() if p.requires_grad]
         self.adamw = torch.optim.AdamW(
             self.trainable,
@@ -93,6 +97,7 @@ class Optimiser:
         )
         losses.check_finite(float(norm), "gradient")
         self.adamw.step()
+        self.terms = losses.terms
         return losses.total
 
     @property
@@ -129,9 +134,11 @@ class Optimiser:
 
     def _batch(self, samples: Samples, stage: str, part: int) -> Batch:
         selected = slice(part * self._micro_batch, (part + 1) * self._micro_batch)
-        second_view = None
+        second_view = versions = None
         if samples.second_view is not None:
             second_view = self._tensor(samples.second_view[selected])
+        if samples.versions is not None:
+            versions = self._tensor(samples.versions[selected])
         return Batch(
             degraded=self._tensor(samples.degraded[selected]),
             clean=self._tensor(samples.clean[selected]),
@@ -140,6 +147,7 @@ class Optimiser:
             steps=self.optimisation.steps,
             stage=stage,
             second_view=second_view,
+            versions=versions,
         )
 
     def _tensor(self, values: Float) -> Tensor:

@@ -12,7 +12,8 @@ def learning_rate(optimisation: Optimisation, step: int, stage: Stage | None = N
     """Return the rate of ``step`` (from 0): linear warm-up, then a cosine to ``lr_min``.
 
     Between the two the rate may be constant for a while; or cosines follow one another (BasicSR,
-    models/lr_scheduler.py, ``CosineAnnealingRestartLR`` with weights of 1).
+    models/lr_scheduler.py, ``CosineAnnealingRestartLR`` with weights of 1). Or the rate halves
+    again and again, and nothing else.
 
     With ``stage``, ``step`` counts from its start, and its warm-up and decay steps apply.
 
@@ -20,6 +21,9 @@ def learning_rate(optimisation: Optimisation, step: int, stage: Stage | None = N
     (``LinearWarmupCosineAnnealingLR``, net and train.py), whose first epoch runs at rate 0:
     lr * e / (W - 1) for e < W, then lr_min + (lr - lr_min) (1 + cos(pi (e - W)/(D - W))) / 2.
     """
+    halving = optimisation.lr_halving_steps
+    if halving is not None:
+        return float(max(optimisation.lr_min, optimisation.lr * 0.5 ** (step // halving)))
     restart = optimisation.lr_restart_steps
     if restart is not None:
         return _cosine(optimisation, step % restart / restart)

@@ -59,6 +59,8 @@ SPECS: tuple[MethodSpec, ...] = (
         sizes=RESTORMER_SIZES,
         check=check_adair,
         insertion_points=LEVELS,
+        fusion_points=LEVELS,
+        has_decoder_levels=True,
         relative_cost=1.0,
         licence="MIT",
     ),

@@ -84,6 +84,7 @@ SPECS: tuple[MethodSpec, ...] = (
         options=DRSformerOptions,
         sizes=_sizes(),
         check=check_drsformer,
+        has_decoder_levels=True,
         relative_cost=1.5,
         licence="not stated",
     ),

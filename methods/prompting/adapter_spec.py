@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from harness.method import CheckContext, MethodSpec
+from methods.joined_options import joined_options, option_names
 from methods.prompting.option_checks import check_chooser, check_prompts
 from methods.prompting.options import PROMPT_SIZES, PromptOptions
 
@@ -34,10 +35,11 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         objective=addition.objective,
         source="; ".join(dict.fromkeys([host.source, addition.source])),
         build="methods.prompting.adapter:build",
-        options=_joined_options(host.options),
+        options=joined_options(host.options, PromptOptions, "Prompted"),
         defaults={**host.defaults, **_prompt_defaults(addition)},
         sizes=_joined_sizes(host),
         fitted=addition.fitted,
+        search={**host.search, **addition.search},
         version=max(host.version, addition.version),
         check=_joined_check(host, addition.defaults.get("chooser", "router")),
         requires=(*host.requires, *addition.requires),
@@ -53,13 +55,9 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
     )
 
 
-def _option_names(options: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(options)}
-
-
 def _prompt_defaults(addition: MethodSpec) -> dict[str, Any]:
     """Return those defaults of ``addition`` that are not about PromptIR's own network."""
-    names = _option_names(PromptOptions)
+    names = option_names(PromptOptions)
     return {name: value for name, value in addition.defaults.items() if name in names}
 
 
@@ -82,31 +80,3 @@ def _joined_check(host: MethodSpec, chooser: str) -> Callable[[Any, CheckContext
         check_prompts(options, context)
 
     return check
-
-
-@functools.cache
-def _joined_options(host: type) -> type:
-    """Return a frozen type with the options of ``host`` and those of prompts.
-
-    Its property ``host_options`` returns the options of ``host`` alone.
-
-    Raises:
-        TypeError: both have an option of the same name.
-    """
-    own = _option_names(host)
-    shared = own & _option_names(PromptOptions)
-    if shared:
-        raise TypeError(f"{host.__name__} and PromptOptions both have {sorted(shared)}")
-
-    def host_options(self: Any) -> Any:
-        return host(**{name: getattr(self, name) for name in own})
-
-    members: Mapping[str, Any] = {"host_options": property(host_options)}
-    return dataclasses.make_dataclass(
-        f"Prompted{host.__name__}",
-        [],
-        bases=(host, PromptOptions),
-        namespace=dict(members),
-        frozen=True,
-        kw_only=True,
-    )

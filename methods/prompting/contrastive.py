@@ -30,10 +30,12 @@ import torch
 from torch import Tensor, nn
 
 from harness.method import OptionError
-from methods.prompting.features import Pixels, Vgg16
 from methods.prompting.options import PromptOptions
+from methods.prompting.pixels import Pixels
+from methods.vgg16 import Vgg16, Vgg16Use
 
 _EPSILON = 1e-7
+_VGG16 = Vgg16Use("cpr_features=vgg16", "cpr_features=pixels")
 _LEAST_DISTANCE = 1e-4
 """Smallest distance of which a logarithm is taken: a fortieth of a grey level of 255."""
 
@@ -76,7 +78,7 @@ class PromptContrast(nn.Module):
         super().__init__()
         self.options = options
         if options.cpr_features != "encoder":
-            self.space = Vgg16() if options.cpr_features == "vgg16" else Pixels()
+            self.space = Vgg16(_VGG16) if options.cpr_features == "vgg16" else Pixels()
 
     def compare(
         self,

@@ -34,6 +34,9 @@ class PromptIR(RestormerBackbone):
         classifier: frozen module with ``classify``, for ``chooser=classifier``.
     """
 
+    # As DCPT reads them: the highest level is no part of its classification.
+    decoder_levels = ("decoder_level2", "decoder_level3")
+
     def __init__(
         self, options: PromptIROptions, tasks: tuple[str, ...], classifier: nn.Module | None = None
     ) -> None:

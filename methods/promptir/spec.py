@@ -99,6 +99,7 @@ def promptir_variant(name: str, label: str, **details: Any) -> MethodSpec:
         "options": PromptIROptions,
         "check": _check_of(details.get("defaults", {}).get("chooser", "router")),
         "cost": relative_prompt_cost,
+        "has_decoder_levels": True,
         "sizes": _SIZES,
         "licence": "Academic Public License (non-commercial)",
     }
@@ -114,6 +115,7 @@ SPECS: tuple[MethodSpec, ...] = (
         objective="L1",
         source=_PROMPTIR,
         sizes=_PUBLISHED_SIZES,
+        fusion_points=LEVELS,
     ),
     promptir_variant(
         "explicit",

@@ -113,6 +113,8 @@ SPECS: tuple[MethodSpec, ...] = (
         sizes=RESTORMER_SIZES,
         check=check_restormer,
         insertion_points=LEVELS,
+        fusion_points=LEVELS,
+        has_decoder_levels=True,
         relative_cost=0.8,
         licence="Academic Public License (non-commercial)",
     ),

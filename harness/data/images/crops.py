@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
-from harness.data.images.arrays import Float, Image8
+from harness.data.images.arrays import Float, Image8, Number
 
-Number = TypeVar("Number", bound=np.generic)
+SYMMETRIES = {"dihedral": (0, 8), "dihedral-without-identity": (1, 8), "none": (0, 1)}
+"""By augmentation, the first mode of :func:`turn` and the one after the last."""
 
 
 def centre_crop(image: NDArray[Number], multiple: int, side: int | None) -> NDArray[Number]:
@@ -29,9 +29,11 @@ def centre_crop(image: NDArray[Number], multiple: int, side: int | None) -> NDAr
 
 
 def crop_alike(
-    images: Sequence[Image8], side: int, rng: np.random.Generator, dihedral: bool
+    images: Sequence[Image8], side: int, rng: np.random.Generator, augmentation: str
 ) -> list[Image8]:
     """Cut one square of ``side`` pixels from images (H, W, 3) of one size, turned alike.
+
+    ``augmentation`` is one of ``SYMMETRIES``.
 
     Raises:
         HarnessError: sizes differ, or the images are smaller than the crop.
@@ -47,7 +49,7 @@ def crop_alike(
         )
     top = int(rng.integers(height - side + 1))
     left = int(rng.integers(width - side + 1))
-    mode = int(rng.integers(0 if dihedral else 1, 8))
+    mode = int(rng.integers(*SYMMETRIES[augmentation]))
     return [turn(image[top : top + side, left : left + side], mode) for image in images]
 
 

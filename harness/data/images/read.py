@@ -19,14 +19,15 @@ import functools
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
-from harness.data.images.arrays import Image8
+from harness.data.images.arrays import Image8, Image16, Number
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -39,6 +40,14 @@ SUFFIXES = frozenset(
 
 # Named, because Pillow would otherwise start Ghostscript on a PostScript file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_USUAL_SUFFIXES = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "TIFF": ".tif",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "PPM": ".ppm",
+}
 _TIFF_BITS = 258
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _ORIENTATION = 274
@@ -55,10 +64,8 @@ def read_image(path: Path) -> Image8:
     Raises:
         HarnessError: the file is missing, damaged, no image or of a refused kind; names it.
     """
-    with _opened(path) as image:
-        refusal = _refusal(image)
-        if refusal is not None:
-            raise HarnessError(f"image {path} {refusal}")
+    with opened(path) as image:
+        require_kind(image, path)
         image.load()
         return _decode(image, path)
 
@@ -71,7 +78,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         HarnessError: the file is missing, damaged, no image or too large; names it.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if image.format == "TIFF":
             tags: Any = getattr(image, "tag_v2", {})
             width, height = int(tags[_TIFF_WIDTH]), int(tags[_TIFF_HEIGHT])
@@ -80,11 +87,21 @@ def image_size(path: Path) -> tuple[int, int]:
         is_square = width == height
         if is_square or (image.format == "PNG" and not _png_has_exif(path)):
             return height, width
-        return (width, height) if _orientation(image) >= _FIRST_LYING else (height, width)
+        return (width, height) if orientation_of(image) >= _FIRST_LYING else (height, width)
+
+
+def suffix_of(path: Path) -> str:
+    """Return the usual suffix of the format that a file has, whatever its name says.
+
+    Raises:
+        HarnessError: the file is missing, damaged or no image; names it.
+    """
+    with opened(path) as image:
+        return _USUAL_SUFFIXES.get(str(image.format), ".png")
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[PillowImage.Image]:
+def opened(path: Path) -> Iterator[PillowImage.Image]:
     """Open an image; what goes wrong until it is closed is a sentence that names the file."""
     from PIL import Image, UnidentifiedImageError
 
@@ -123,7 +140,8 @@ def _accept_large_images() -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def _orientation(image: PillowImage.Image) -> int:
+def orientation_of(image: PillowImage.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where none is stated."""
     return int(image.getexif().get(_ORIENTATION, 1))
 
 
@@ -147,12 +165,30 @@ def _png_has_exif(path: Path) -> bool:
             file.seek(position + length + 4)
 
 
-def _refusal(image: PillowImage.Image) -> str | None:
+def require_kind(
+    image: PillowImage.Image, path: Path, converted: Collection[str] = frozenset()
+) -> None:
+    """Refuse an image of a kind that is not read.
+
+    Args:
+        image: an opened image.
+        path: its file, for the message.
+        converted: modes that are refused otherwise, and that the caller converts.
+
+    Raises:
+        HarnessError: names the file, what it is, and the way out.
+    """
+    refusal = _refusal(image, converted)
+    if refusal is not None:
+        raise HarnessError(f"image {path} {refusal}")
+
+
+def _refusal(image: PillowImage.Image, converted: Collection[str]) -> str | None:
     """Return why an image of this kind is not read, and the way out."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         return f"has {frames} frames; save the one that is meant as a file of its own"
-    if image.mode in {"CMYK", "LAB", "YCbCr", "HSV"}:
+    if image.mode in {"CMYK", "LAB", "YCbCr", "HSV"} - set(converted):
         return f"is {image.mode}, which no data set means; convert it to RGB"
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         return f"has 32-bit pixels (mode {image.mode}) without a stated white; save it as 8-bit RGB"
@@ -160,12 +196,12 @@ def _refusal(image: PillowImage.Image) -> str | None:
 
 
 def _decode(image: PillowImage.Image, path: Path) -> Image8:
-    if _is_deep(image):
-        pixels = _sixteen_bits(path, image.mode)
+    if is_deep(image):
+        pixels = _rounded(deep_pixels(path, image.mode))
         # OpenCV turns TIFF files itself.
-        orientation = 1 if image.format == "TIFF" else _orientation(image)
+        orientation = 1 if image.format == "TIFF" else orientation_of(image)
     else:
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         if image.mode == "RGB":
             pixels = np.array(image)
         elif image.has_transparency_data:
@@ -178,10 +214,10 @@ def _decode(image: PillowImage.Image, path: Path) -> Image8:
                 f"image {path} is transparent in places; save it on the background that is meant"
             )
         pixels = pixels[..., :3]
-    return np.ascontiguousarray(_upright(pixels, orientation))
+    return np.ascontiguousarray(upright(pixels, orientation))
 
 
-def _is_deep(image: PillowImage.Image) -> bool:
+def is_deep(image: PillowImage.Image) -> bool:
     """Return whether channels have 16 bits, which Pillow hides for colour images."""
     if image.mode.startswith("I"):
         return True
@@ -213,21 +249,31 @@ def _beginning(image: PillowImage.Image, count: int) -> bytes:
         return file.read(count)
 
 
-def _sixteen_bits(path: Path, mode: str) -> Image8:
-    """Decode with OpenCV, which preserves all bits; Pillow has read the whole file before."""
+def deep_pixels(path: Path, mode: str) -> Image16:
+    """Decode 16 bits per channel: (H, W) grey, or (H, W, C) RGB with or without alpha.
+
+    OpenCV decodes, which preserves all bits; Pillow must have read the whole file before.
+
+    Raises:
+        ValueError: the file stores them in a form that is not supported.
+    """
     import cv2
 
     encoded = np.frombuffer(path.read_bytes(), np.uint8)
     deep: Any = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if deep is None or deep.dtype != np.uint16:
         raise ValueError(f"16 bits per channel in a form that is not supported, mode {mode}")
+    ordered: Image16 = deep if deep.ndim == 2 else deep[..., [2, 1, 0, 3][: deep.shape[2]]]
+    return ordered
+
+
+def _rounded(deep: Image16) -> Image8:
+    """Round 16 bits to 8: (H, W, 3), or (H, W, 4) with alpha."""
     eight: Image8 = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if eight.ndim == 2:
-        return np.repeat(eight[..., None], 3, axis=2)
-    return eight[..., [2, 1, 0, 3][: eight.shape[2]]]
+    return np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight
 
 
-def _upright(pixels: Image8, orientation: int) -> Image8:
+def upright(pixels: NDArray[Number], orientation: int) -> NDArray[Number]:
     """Undo the EXIF orientation 1 to 8 (Exif 2.3, 4.6.4 A): rows and columns as seen."""
     if orientation in {2, 3, 7, 8}:
         pixels = pixels[:, ::-1]

@@ -11,19 +11,16 @@ _COMPARED_AT_ONCE = 1000
 _NAMED = 3
 
 
-def overlap_note(trained: Sequence[Path], tested: Sequence[Path], example: str) -> str:
+def overlap_note(trained: Sequence[Path], tested: Sequence[Path], way_out: str) -> str:
     """Return a sentence on test images that are trained on, empty if there are none.
 
     Args:
         trained: clean training images.
         tested: clean test images.
-        example: name of a training set, for the command that compares many images.
+        way_out: how many images are compared, as the rest of a sentence.
     """
     if len(trained) > _COMPARED_AT_ONCE:
-        return (
-            f"{len(trained)} training images are not compared with the test images; compare two "
-            f"sets with: python -m harness data duplicates {example} TEST_SET"
-        )
+        return f"{len(trained)} training images are not compared with the test images; {way_out}"
     first = read_thumbnails("training", [(path.name, path) for path in trained])
     second = read_thumbnails("test", [(path.name, path) for path in tested])
     found = find_duplicates(first, second)

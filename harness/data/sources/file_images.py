@@ -45,6 +45,24 @@ class TrainingFileImages:
         pairs = self._trained[_key(chosen)]
         return self._read(pairs[int(rng.integers(len(pairs)))], task)
 
+    def version(self, original: Original, task: Task) -> Original:
+        """See :class:`TrainingImages`.
+
+        Raises:
+            HarnessError: no training set has the image as ``task`` degrades it.
+        """
+        clean = self._clean_files[original.where]
+        if is_noise(task):
+            return Original(original.key, str(clean), original.clean)
+        pair = self._by_clean.get((task.family, clean))
+        if pair is None:
+            raise HarnessError(
+                f"{clean} has no version with {task.family} among the training sets, and the "
+                "method compares each image with all its versions; train on a setting whose "
+                "images have all degradations, or on its synthetic version (leave --data-root out)"
+            )
+        return self._read(pair, task)
+
     def held_out(self, task: Task) -> list[Original]:
         """See :class:`TrainingImages`."""
         originals: list[Original] = []
@@ -62,6 +80,25 @@ class TrainingFileImages:
             return Original((pair.image,), str(pair.clean), clean)
         degraded = self.images.read(pair.degraded)
         return Original((pair.image,), str(pair.degraded), clean, degraded)
+
+    @functools.cached_property
+    def _clean_files(self) -> dict[str, Path]:
+        """Clean files, by what messages call the images."""
+        files: dict[str, Path] = {}
+        for pairs in self._trained.values():
+            for pair in pairs:
+                files[str(pair.clean)] = files[str(pair.degraded)] = pair.clean
+        return files
+
+    @functools.cached_property
+    def _by_clean(self) -> dict[tuple[str, Path], PairFiles]:
+        """The degraded version of each clean file, by the family of its task."""
+        found: dict[tuple[str, Path], PairFiles] = {}
+        for entry in self.data.files:
+            for pair in self._trained[_key(entry)]:
+                if pair.degraded is not None:
+                    found[entry.family, pair.clean] = pair
+        return found
 
     @functools.cached_property
     def _trained(self) -> dict[SetAndGroup, tuple[PairFiles, ...]]:

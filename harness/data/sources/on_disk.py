@@ -103,12 +103,13 @@ class OnDiskSource:
             tested |= {pair.clean for pair in by_image.values()}
         if not trained:
             return []
-        note = overlap_note(sorted(trained), sorted(tested), example)
+        way_out = f"compare two sets with: python -m harness data duplicates {example} TEST_SET"
+        note = overlap_note(sorted(trained), sorted(tested), way_out)
         return [note] if note else []
 
-    def stream(self, spec: TrainSpec, views: int) -> CropStream:
+    def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:
         """See :class:`DataSource`."""
-        return CropStream(self._training_images(spec), spec, views)
+        return CropStream(self._training_images(spec), spec, views, versions)
 
     def validation(self, spec: TrainSpec) -> HeldOutPairs:
         """See :class:`DataSource`."""

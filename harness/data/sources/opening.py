@@ -7,8 +7,10 @@ from pathlib import Path
 
 from harness.config.errors import UsageError
 from harness.config.files import load_data_set
+from harness.data.on_disk.clean_images import CleanImages, find_clean_images
 from harness.data.on_disk.locate import find_data_roots, how_to_name_a_root
 from harness.data.parallel_map import OnProgress, no_progress
+from harness.data.sources.clean_folders import CleanFolders
 from harness.data.sources.on_disk import OnDiskSource
 from harness.data.sources.protocol import DataSource
 from harness.data.sources.synthetic import SyntheticSource
@@ -18,6 +20,7 @@ def open_source(
     root: Path | None,
     on_disk: bool,
     train_sets: Mapping[str, str],
+    clean_images: Mapping[str, str],
     on_progress: OnProgress = no_progress,
 ) -> DataSource:
     """Return the source of a request's images.
@@ -26,21 +29,41 @@ def open_source(
         root: folder of data sets; None looks where the environment or the user's file says.
         on_disk: whether data sets on disk are asked for without naming ``root``.
         train_sets: by family of tasks, the set to train on instead of the setting's.
+        clean_images: by ``train``, ``val`` and ``test``, a folder of clean images to degrade.
         on_progress: receives how many files have been hashed.
 
     Raises:
-        UsageError: no folder of data sets is known, or a training set is unknown.
+        UsageError: no folder of data sets is known, a training set is unknown, or a folder of
+            clean images does not exist or holds none.
     """
+    if clean_images and (root is not None or on_disk):
+        raise UsageError(
+            "--clean-images is about degradations that are made here, and --data-root about "
+            "degraded files; leave one of them out"
+        )
     if root is None and not on_disk:
         if train_sets:
             family, name = next(iter(train_sets.items()))
             raise UsageError(
                 f"--train-set {family}={name} is about data sets on disk; add --data-root"
             )
-        return SyntheticSource()
+        return SyntheticSource(_folders(clean_images, on_progress))
     roots = find_data_roots(root)
     if not roots:
         raise UsageError(f"no folder of data sets is known; {how_to_name_a_root()}")
     for name in train_sets.values():
         load_data_set(name)
     return OnDiskSource(roots, dict(train_sets), on_progress)
+
+
+def _folders(clean_images: Mapping[str, str], on_progress: OnProgress) -> CleanFolders:
+    """Return the folders of clean images by split; a validation on what is trained is refused."""
+    found: dict[str, CleanImages] = {}
+    for split, named in clean_images.items():
+        found[split] = find_clean_images(split, named, on_progress)
+    if "train" in found and "val" in found and found["train"].sha256 == found["val"].sha256:
+        raise UsageError(
+            f"--clean-images: train and val hold the same images ({found['train'].where}); leave "
+            "val out, and some are held out of train"
+        )
+    return CleanFolders(**found, on_progress=on_progress)

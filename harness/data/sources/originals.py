@@ -40,6 +40,14 @@ class TrainingImages(Protocol):
         """Choose the image of sample ``index`` of the training."""
         ...
 
+    def version(self, original: Original, task: Task) -> Original:
+        """Return the image of ``original`` as ``task`` degrades it.
+
+        Raises:
+            HarnessError: the task's degraded images are files, and none is of this image.
+        """
+        ...
+
     def held_out(self, task: Task) -> Sequence[Original]:
         """Return the validation images of a task."""
         ...

@@ -80,7 +80,7 @@ class DataSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call the source: ``synthetic`` or ``on disk``."""
+        """What messages call the source: ``synthetic``, with names of folders, or ``on disk``."""
         ...
 
     def training_data(self, setting: Setting) -> TrainingData:
@@ -111,8 +111,14 @@ class DataSource(Protocol):
         """Return sentences on test images that are trained on, too."""
         ...
 
-    def stream(self, spec: TrainSpec, views: int) -> TrainingStream:
-        """Return the training batches of a run."""
+    def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> TrainingStream:
+        """Return the training batches of a run.
+
+        Args:
+            spec: data, optimisation, seed and stages of the run.
+            views: degraded crops of each sample.
+            versions: whether each crop is made under all other tasks as well.
+        """
         ...
 
     def validation(self, spec: TrainSpec) -> ValidationPairs:

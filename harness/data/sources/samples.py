@@ -17,6 +17,8 @@ class Samples:
         tasks: N names.
         step: number of the batch.
         second_view: other degraded crops of the same images, for methods that ask for them.
+        versions: (N, tasks - 1, 3, H, W), the same crops under each of the other tasks, in the
+            order of the setting, for methods that ask for them.
     """
 
     degraded: Float
@@ -24,6 +26,7 @@ class Samples:
     tasks: tuple[str, ...]
     step: int
     second_view: Float | None = None
+    versions: Float | None = None
 
 
 @dataclass(frozen=True)

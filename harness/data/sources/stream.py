@@ -5,6 +5,7 @@ So a resumed run uses the same batches as an uninterrupted one, with any number 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,11 +33,13 @@ class CropStream:
         images: what is cropped.
         spec: data, optimisation, seed and stages of the run.
         views: 2 for methods that need other crops of the same images as well.
+        versions: whether each crop is made under all other tasks as well.
     """
 
     images: TrainingImages
     spec: TrainSpec
     views: int = 1
+    versions: bool = False
 
     @property
     def train(self) -> Optimisation:
@@ -72,13 +75,14 @@ class CropStream:
         for slot, (task, rng) in enumerate(zip(tasks, rngs, strict=True)):
             index = step * self.train.batch + slot
             originals.append(self.images.choose(task, index, rng))
+        versions = self._versions(originals, tasks, rngs, step) if self.versions else None
         degraded, clean = self._cut(originals, tasks, rngs)
         second_view = None
         if self.views == 2:
             others = self._generators("second-view", step)
             second_view, _ = self._cut(originals, tasks, others)
         names = tuple(task.name for task in tasks)
-        return Samples(degraded, clean, names, step, second_view)
+        return Samples(degraded, clean, names, step, second_view, versions)
 
     def batch_tasks(self, step: int) -> list[Task]:
         """Choose a batch's tasks among those of its stage: in turn, reshuffled, or by shares."""
@@ -109,13 +113,42 @@ class CropStream:
     def _generators(self, use: str, step: int) -> list[np.random.Generator]:
         return [generator(use, self.seed, step, slot) for slot in range(self.train.batch)]
 
+    def _versions(
+        self,
+        originals: Sequence[Original],
+        tasks: Sequence[Task],
+        rngs: Sequence[np.random.Generator],
+        step: int,
+    ) -> Float:
+        """Return (N, tasks - 1, 3, H, W): the same crops under each of the other tasks.
+
+        ``rngs`` are left where they are: copies of them choose the crops again.
+        """
+        found = []
+        for number in range(len(self.tasks) - 1):
+            others = [self._other_tasks(task)[number] for task in tasks]
+            images = []
+            for original, other in zip(originals, others, strict=True):
+                images.append(self.images.version(original, other))
+            degrading = self._generators(f"version-{number}", step)
+            degraded, _ = self._cut(images, others, copy.deepcopy(rngs), degrading)
+            found.append(degraded)
+        return np.stack(found, axis=1)
+
+    def _other_tasks(self, task: Task) -> list[Task]:
+        return [other for other in self.tasks if other.name != task.name]
+
     def _cut(
         self,
         originals: Sequence[Original],
         tasks: Sequence[Task],
         rngs: Sequence[np.random.Generator],
+        degrading: Sequence[np.random.Generator] | None = None,
     ) -> tuple[Float, Float]:
-        """Cut a patch of each image, turn it, and degrade what no file has degraded."""
+        """Cut a patch of each image, turn it, and degrade what no file has degraded.
+
+        Degradations are drawn from ``degrading`` or, without it, from ``rngs``, as patches are.
+        """
         degraded_crops: list[Image8] = []
         clean_crops: list[Image8] = []
         for original, rng in zip(originals, rngs, strict=True):
@@ -126,7 +159,7 @@ class CropStream:
         for task in self.tasks:
             slots = _slots_to_degrade(task, tasks, originals)
             if slots:
-                own = [rngs[slot] for slot in slots]
+                own = [(degrading or rngs)[slot] for slot in slots]
                 degraded_batch[slots] = self._degrade(clean_batch[slots], task, own)
         return degraded_batch, clean_batch
 
@@ -135,9 +168,9 @@ class CropStream:
         images = [original.clean]
         if original.degraded is not None:
             images.insert(0, original.degraded)
-        side, dihedral = self.train.patch_px, self.train.augmentation == "dihedral"
+        side, augmentation = self.train.patch_px, self.train.augmentation
         try:
-            crops = crop_alike(images, side, rng, dihedral)
+            crops = crop_alike(images, side, rng, augmentation)
         except HarnessError as error:
             raise HarnessError(f"{original.where}: {error}") from error
         return crops[0], crops[-1]

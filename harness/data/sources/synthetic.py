@@ -1,58 +1,79 @@
-"""The synthetic version of a setting: photographs of installed packages, degraded here."""
+"""The synthetic version of a setting: clean images that are degraded here.
+
+The clean images are photographs of installed packages, or those of folders of one's own.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
-
+from harness.config.data_sets import SYNTHETIC
 from harness.config.errors import UsageError
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import SyntheticTrainingData, TestSet, TrainSpec
-from harness.config.seeding import generator
-from harness.config.settings import (
-    Column,
-    DeadLeavesSpec,
-    Setting,
-    SyntheticData,
-    Task,
-    degradation_versions,
-)
-from harness.data.images.arrays import Image8
-from harness.data.sources.originals import Original
+from harness.config.settings import Column, Setting, SyntheticData, degradation_versions
+from harness.data.on_disk.clean_images import CleanImages
+from harness.data.on_disk.overlap import overlap_note
+from harness.data.sources.clean_folders import CleanFolders
+from harness.data.sources.clean_images import TestFolder, TestPhotographs, files_of, reader
 from harness.data.sources.pairs import ImagePairs
 from harness.data.sources.samples import Pair
 from harness.data.sources.stream import CropStream
+from harness.data.sources.training_images import SyntheticTrainingImages
 from harness.data.sources.validation import HeldOutPairs
 from harness.data.synthetic import dead_leaves
-from harness.data.synthetic.photographs import describe, load, size_px
-
-SYNTHETIC = "synthetic"
-"""The name of the data set that results on the embedded photographs carry."""
-_CANVASES_AT_ONCE = 8
-"""Dead-leaves images that consecutive samples are drawn from, so that a batch is varied."""
+from harness.data.synthetic.photographs import describe, path_of, size_px
 
 
 @dataclass(frozen=True)
 class SyntheticSource:
-    """Degrades the embedded photographs and dead-leaves images by the setting's degradations."""
+    """Degrades clean images by the setting's degradations.
 
-    name: str = SYNTHETIC
+    Attributes:
+        folders: clean images that take the place of the embedded ones. No dead-leaves images are
+            trained on next to a folder's.
+    """
+
+    folders: CleanFolders = field(default_factory=CleanFolders)
+
+    @property
+    def name(self) -> str:
+        """See :class:`DataSource`."""
+        words = [SYNTHETIC]
+        if self.folders.train is not None:
+            words += ["trained on", self.folders.train.name]
+        if self.folders.test is not None:
+            words += ["tested on", self.folders.test.name]
+        return " ".join(words)
 
     def training_data(self, setting: Setting) -> SyntheticTrainingData:
-        """See :class:`DataSource`."""
-        data = _images_of(setting)
-        versions = {**degradation_versions(setting.tasks), "dead-leaves": dead_leaves.VERSION}
+        """See :class:`DataSource`.
+
+        Raises:
+            UsageError: the setting has no synthetic version, or a folder has too few images.
+        """
+        _refuse_given(setting)
+        versions = degradation_versions(setting.tasks)
+        train_folder, validation_folder = self.folders.of_training()
+        share, leaves = 0.0, None
+        if train_folder is None:
+            own = _images_of(setting)
+            share, leaves = own.dead_leaves_share, own.dead_leaves
+            versions = {**versions, "dead-leaves": dead_leaves.VERSION}
+        train = () if train_folder is not None else _images_of(setting).train
+        validation = () if validation_folder is not None else _images_of(setting).validation
         return SyntheticTrainingData(
             tasks=setting.tasks,
-            train=tuple(map(describe, data.train)),
-            validation=tuple(map(describe, data.validation)),
-            dead_leaves_share=data.dead_leaves_share,
-            dead_leaves=data.dead_leaves,
+            train=tuple(map(describe, train)),
+            validation=tuple(map(describe, validation)),
+            dead_leaves_share=share,
+            dead_leaves=leaves,
             preprocessing=setting.preprocessing,
             degradation_versions=dict(sorted(versions.items())),
+            train_folder=train_folder,
+            validation_folder=validation_folder,
         )
 
     def check_training_sizes(self, setting: Setting, patch_px: int) -> None:
@@ -60,23 +81,25 @@ class SyntheticSource:
 
         Raises:
             UsageError: a photograph or the canvas of dead-leaves images is smaller than a patch.
+            HarnessError: an image of a folder is, or is no image.
         """
-        data = _images_of(setting)
-        if data.dead_leaves_share > 0 and data.dead_leaves.canvas_px < patch_px:
-            raise UsageError(
-                f"dead-leaves images of {setting.name} have {data.dead_leaves.canvas_px} pixels a "
-                f"side, and the patch has {patch_px}; lower patch_px in the recipe"
-            )
-        for name in data.train:
-            height, width = size_px(name)
-            if min(height, width) < patch_px:
-                raise UsageError(
-                    f"photograph '{name}' of {setting.name} has {width}x{height} pixels, and the "
-                    f"patch {patch_px}; lower patch_px in the recipe"
-                )
+        least_px = setting.preprocessing.crop_multiple
+        self.folders.check_training_sizes(least_px, patch_px)
+        if self.folders.train is None:
+            _check_embedded_sizes(setting, patch_px)
 
     def test_set(self, setting: Setting, amount: TestAmount) -> TestSet:
-        """See :class:`DataSource`."""
+        """See :class:`DataSource`; of a folder each image is tested once per column, and whole.
+
+        Where a recipe for trials tests the centre of images alone, the id of the preprocessing
+        says so.
+
+        Raises:
+            HarnessError: an image of a folder is too small, or is no image.
+        """
+        _refuse_given(setting)
+        if self.folders.test is not None:
+            return self._folder_test_set(setting, amount, self.folders.test)
         names = amount.first(_images_of(setting).test)
         return TestSet(
             setting=setting.name,
@@ -103,17 +126,23 @@ class SyntheticSource:
 
     def overlap_notes(self, setting: Setting) -> list[str]:
         """See :class:`DataSource`; a scene of the embedded images belongs to one split."""
-        return []
+        train, test = self.folders.train, self.folders.test
+        if train is None and test is None:
+            return []
+        trained = _photographs(_images_of(setting).train) if train is None else train.paths
+        tested = _photographs(_images_of(setting).test) if test is None else test.paths
+        way_out = "look for the same scenes in both folders before their numbers are compared"
+        note = overlap_note(trained, tested, way_out)
+        return [note] if note else []
 
-    def stream(self, spec: TrainSpec, views: int) -> CropStream:
+    def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:
         """See :class:`DataSource`."""
-        assert isinstance(spec.data, SyntheticTrainingData)
-        return CropStream(TrainingPhotographs(spec.data, spec.seed), spec, views)
+        return CropStream(self._training_images(spec), spec, views, versions)
 
     def validation(self, spec: TrainSpec) -> HeldOutPairs:
         """See :class:`DataSource`."""
-        assert isinstance(spec.data, SyntheticTrainingData)
-        return HeldOutPairs(TrainingPhotographs(spec.data, spec.seed), spec.data)
+        images = self._training_images(spec)
+        return HeldOutPairs(images, images.data)
 
     def pairs(self, test: TestSet) -> ImagePairs:
         """See :class:`DataSource`.
@@ -121,31 +150,70 @@ class SyntheticSource:
         Raises:
             UsageError: the preprocessing asks for the published noise stream.
         """
-        return photograph_pairs(test)
+        if test.folder is None:
+            return photograph_pairs(test)
+        assert self.folders.test is not None
+        return ImagePairs(TestFolder(test.folder.set, files_of(self.folders.test)), test)
+
+    def _folder_test_set(self, setting: Setting, amount: TestAmount, found: CleanImages) -> TestSet:
+        self.folders.check_test_sizes(setting.preprocessing.crop_multiple)
+        once = amount.model_copy(update={"draws": 1})
+        preprocessing = setting.preprocessing
+        if amount.centre_px is not None:
+            identifier = f"{preprocessing.id}-centre-{amount.centre_px}"
+            preprocessing = preprocessing.model_copy(update={"id": identifier})
+        return TestSet(
+            setting=setting.name,
+            setting_version=setting.version,
+            columns=once.columns(setting.columns),
+            tasks=setting.tasks,
+            photographs=(),
+            centre_px=amount.centre_px,
+            preprocessing=preprocessing,
+            degradation_versions=degradation_versions(setting.tasks),
+            folder=found.spec(found.pairs[: amount.most_images]),
+        )
+
+    def _training_images(self, spec: TrainSpec) -> SyntheticTrainingImages:
+        data = spec.data
+        assert isinstance(data, SyntheticTrainingData)
+        train, validation = self.folders.train, self.folders.of_validation
+        return SyntheticTrainingImages(
+            data=data,
+            seed=spec.seed,
+            train=reader(data.train_folder, train, data.train),
+            held=reader(data.validation_folder, validation, data.validation),
+        )
 
 
-@dataclass(frozen=True)
-class TrainingPhotographs:
-    """Photographs and dead-leaves images to train on, and photographs to validate on."""
+def _photographs(names: Sequence[str]) -> list[Path]:
+    return [path_of(name) for name in names]
 
-    data: SyntheticTrainingData
-    seed: int
 
-    def choose(self, task: Task, index: int, rng: np.random.Generator) -> Original:
-        """See :class:`TrainingImages`; consecutive samples share a few dead-leaves images."""
-        if rng.random() < self.data.dead_leaves_share:
-            spec = self.data.dead_leaves
-            window = index // (spec.crops_per_canvas * _CANVASES_AT_ONCE)
-            number = window * _CANVASES_AT_ONCE + int(rng.integers(_CANVASES_AT_ONCE))
-            names = tuple(photograph.name for photograph in self.data.train)
-            image = _dead_leaves(spec, names, self.seed, number)
-            return Original(("dead-leaves", number), "a dead-leaves image", image)
-        chosen = self.data.train[int(rng.integers(len(self.data.train)))]
-        return _photograph(chosen.name)
+def _check_embedded_sizes(setting: Setting, patch_px: int) -> None:
+    data = _images_of(setting)
+    if data.dead_leaves_share > 0 and data.dead_leaves.canvas_px < patch_px:
+        raise UsageError(
+            f"dead-leaves images of {setting.name} have {data.dead_leaves.canvas_px} pixels a "
+            f"side, and the patch has {patch_px}; lower patch_px in the recipe"
+        )
+    for name in data.train:
+        height, width = size_px(name)
+        if min(height, width) < patch_px:
+            raise UsageError(
+                f"photograph '{name}' of {setting.name} has {width}x{height} pixels, and the "
+                f"patch {patch_px}; lower patch_px in the recipe"
+            )
 
-    def held_out(self, task: Task) -> list[Original]:
-        """See :class:`TrainingImages`."""
-        return [_photograph(photograph.name) for photograph in self.data.validation]
+
+def _refuse_given(setting: Setting) -> None:
+    """Refuse a setting with degraded images that come from files alone."""
+    for task in setting.tasks:
+        if task.degradation.kind == "given":
+            raise UsageError(
+                f"task {task.name} of setting {setting.name} has degraded images from files alone; "
+                "add --data-root"
+            )
 
 
 def _images_of(setting: Setting) -> SyntheticData:
@@ -156,42 +224,10 @@ def _images_of(setting: Setting) -> SyntheticData:
     """
     if setting.synthetic is None:
         raise UsageError(
-            f"setting {setting.name} has no synthetic version; add --data-root, or the key "
-            "'synthetic' to its file"
+            f"setting {setting.name} has no synthetic version; add --data-root, folders of clean "
+            "images (--clean-images train=DIR and test=DIR), or the key 'synthetic' to its file"
         )
-    for task in setting.tasks:
-        if task.degradation.kind == "given":
-            raise UsageError(
-                f"task {task.name} of setting {setting.name} has degraded images from files alone; "
-                "add --data-root"
-            )
     return setting.synthetic
-
-
-def _photograph(name: str) -> Original:
-    return Original((name,), f"photograph '{name}'", load(name))
-
-
-@functools.lru_cache(maxsize=2 * _CANVASES_AT_ONCE)
-def _dead_leaves(spec: DeadLeavesSpec, names: tuple[str, ...], seed: int, number: int) -> Image8:
-    photographs = [load(name) for name in names]
-    return dead_leaves.canvas(spec, photographs, generator("leaves", seed, number))
-
-
-@dataclass(frozen=True)
-class TestPhotographs:
-    """Photographs to test on; an image is called by its photograph and the draw, ``china#0``."""
-
-    __test__ = False  # pytest would take the name for a test class
-
-    def data_set(self, column: str) -> str:
-        """See :class:`TestImages`."""
-        return SYNTHETIC
-
-    def read(self, column: str, image: str) -> Original:
-        """See :class:`TestImages`."""
-        name, _, draw = image.partition("#")
-        return Original((name, int(draw)), f"photograph '{name}'", load(name))
 
 
 def photograph_pairs(test: TestSet, split: str = "test") -> ImagePairs:

@@ -40,7 +40,7 @@ def locate(entry: CatalogueEntry) -> Path:
 
 def describe(name: str) -> Photograph:
     """Return name and SHA-256 of a photograph's file, as they enter the hash of what is trained."""
-    return Photograph(name=name, sha256=file_sha256(_path(name)))
+    return Photograph(name=name, sha256=file_sha256(path_of(name)))
 
 
 @functools.lru_cache(maxsize=32)
@@ -51,7 +51,7 @@ def load(name: str) -> Image8:
         UsageError: the catalogue has no such photograph.
         HarnessError: its file is missing or damaged.
     """
-    image = read_image(_path(name))
+    image = read_image(path_of(name))
     image.flags.writeable = False
     return image
 
@@ -63,8 +63,14 @@ def size_px(name: str) -> tuple[int, int]:
         UsageError: the catalogue has no such photograph.
         HarnessError: its file is missing or damaged.
     """
-    return image_size(_path(name))
+    return image_size(path_of(name))
 
 
-def _path(name: str) -> Path:
+def path_of(name: str) -> Path:
+    """Return the file of a photograph.
+
+    Raises:
+        UsageError: the catalogue has no such photograph.
+        HarnessError: its file is missing.
+    """
     return locate(catalogue_entry(photograph_catalogue(), name))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
+from typing import Any
 
 from harness.reporting.table import Table
 
 
 def render(table: Table) -> str:
     """Return one line per value under the table's fields."""
+    return lines(table.fields, table.records)
+
+
+def lines(fields: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """Return one line per record under ``fields``."""
     stream = StringIO()
-    writer = csv.DictWriter(stream, table.fields, lineterminator="\n")
+    writer = csv.DictWriter(stream, fields, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table.records)
+    writer.writerows(records)
     return stream.getvalue()

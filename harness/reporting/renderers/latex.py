@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from harness.reporting.renderers import latex_paper
 from harness.reporting.renderers.latex_plain import plain
 from harness.reporting.renderers.latex_stacked import stacked
+from harness.reporting.renderers.latex_style import LatexStyle, document
 from harness.reporting.renderers.latex_text import header
 from harness.reporting.renderers.latex_wide import wide
 from harness.reporting.table import Table
 
 
-def render(table: Table) -> str:
-    """Return a complete ``table`` environment in the table's layout."""
+def render(table: Table, style: LatexStyle | None = None) -> str:
+    """Return a complete float in the table's own layout, or in the style of a paper."""
+    if style is not None:
+        text = latex_paper.render(table, style)
+        return document(text, style) if style.standalone else text
     if table.layout == "stacked":
         return stacked(table)
     if table.layout == "wide":

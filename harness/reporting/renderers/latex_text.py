@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.reporting.table import MISSING, Cell, Column
+from harness.reporting.table import MISSING, Cell, Column, Marking
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -45,7 +45,7 @@ SPECIAL = {
 NEEDS = "% Needs \\usepackage{booktabs}."
 """First line of every table."""
 
-MARKING = "best bold, second underlined"
+MARKING = Marking("best bold", "second underlined")
 """How best and second are marked."""
 
 

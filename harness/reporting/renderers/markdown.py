@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from harness.reporting.renderers.grid import GridStyle, grid
-from harness.reporting.table import Table
+from harness.reporting.table import Marking, Table
 
-_MARKING = "best bold, second underlined"
+_MARKING = Marking("best bold", "second underlined")
 
 
 def render(table: Table, level: int = 2) -> str:

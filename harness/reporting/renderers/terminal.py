@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 
 from harness.reporting.renderers.grid import GridStyle, grid
-from harness.reporting.table import Table
+from harness.reporting.table import Marking, Table
 
 _BOLD, _UNDERLINE, _PLAIN = "\x1b[1m", "\x1b[4m", "\x1b[0m"
+_COLOURS = Marking("best bold", "second underlined")
+_SIGNS = Marking("best *", "second _")
 _WIDTH = 100
 """Characters of a line of text where the terminal is not narrower."""
 
@@ -19,7 +21,7 @@ def render(table: Table, colour: bool, width: int | None = None) -> str:
     marked ``*`` and ``_`` behind the number. Columns that do not fit ``width`` characters stand
     below the others, in a grid of their own; None sets no limit.
     """
-    marking = "best bold, second underlined" if colour else "best *, second _"
+    marking = _COLOURS if colour else _SIGNS
     lines = [body(table, colour, width)]
     for text in (table.caption_with(marking), *table.remarks, *table.footnotes):
         lines.append(wrapped(text, width))

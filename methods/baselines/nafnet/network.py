@@ -77,6 +77,7 @@ class NAFNet(PublishedNAFNet):
         for index, point in enumerate(INSERTION_POINTS):
             level = len(INSERTION_POINTS) - index
             self.insertion_channels[point] = options.width * 2**level
+        self.decoder_levels = ("decoders.3", "decoders.2", "decoders.1", "decoders.0")
         scale_start(self.ending, options.output_gain)
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> NAFNetFeatures:

@@ -57,6 +57,7 @@ SPECS: tuple[MethodSpec, ...] = (
         options=NAFNetOptions,
         check=check_nafnet,
         insertion_points=INSERTION_POINTS,
+        has_decoder_levels=True,
         relative_cost=0.35,
         sizes={
             "tiny": {"width": 8, "encoder_blocks": (1, 1, 1, 1), "output_gain": 0.1},

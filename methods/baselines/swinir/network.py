@@ -23,6 +23,7 @@ from methods.baselines.swinir.spec import SwinIROptions
 from methods.blocks import pad_to_multiple
 
 _MASK = ".attn_mask"
+_DECODER_GROUPS = 3
 
 
 class SwinIR(PublishedSwinIR):
@@ -54,6 +55,9 @@ class SwinIR(PublishedSwinIR):
             )
         for block in self._blocks():
             block.register_buffer("attn_mask", block.attn_mask, persistent=False)
+        # As DCPT splits it: the last three groups are the decoder.
+        names = [f"layers.{number}" for number in range(len(options.depths))]
+        self.decoder_levels = tuple(reversed(names[-_DECODER_GROUPS:]))
         scale_start(self.conv_last, options.output_gain)
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -65,6 +65,7 @@ SPECS: tuple[MethodSpec, ...] = (
         build="methods.baselines.swinir.network:build",
         options=SwinIROptions,
         check=check_swinir,
+        has_decoder_levels=True,
         relative_cost=2.2,
         sizes={
             "tiny": {"dim": 16, "depths": (2, 2), "heads": 2, "window": 4, "output_gain": 0.1},

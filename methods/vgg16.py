@@ -1,4 +1,4 @@
-"""Feature spaces in which restorations are compared: pixels, or VGG16's activations."""
+"""VGG16's activations, a space in which losses compare images. Its weights are in a file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ VGG16_FILE = "vgg16-397923af.pth"
 """Name of torchvision's file of weights."""
 VGG16_VARIABLE = "HARNESS_VGG16_WEIGHTS"
 """Environment variable that names another file of weights."""
+
+
+@dataclass(frozen=True)
+class Vgg16Use:
+    """Who asks for the features: what an error says.
+
+    Attributes:
+        option: an option and its value, such as ``cpr_features=vgg16``.
+        instead: an option and its value that need no weights.
+    """
+
+    option: str
+    instead: str
 
 
 @dataclass(frozen=True)
@@ -52,16 +65,6 @@ _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 
 
-class Pixels(nn.Module):
-    """The image itself."""
-
-    weights = (1.0,)
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Return [(N, 3, H, W)]."""
-        return [image]
-
-
 class Vgg16(nn.Module):
     """ImageNet VGG16 at relu1_2, relu2_2 and relu3_3, weighted 0.2, 0.3, 0.5.
 
@@ -70,15 +73,20 @@ class Vgg16(nn.Module):
     that the environment variable HARNESS_VGG16_WEIGHTS names, else from torchvision's cache; they
     are not part of the method's state dict.
 
+    Args:
+        use: the option that asks for the features, and the way to do without them.
+        normalised: whether inputs are normalised; some published losses leave that out.
+
     Raises:
         OptionError: there is no file of weights, or it holds other weights.
     """
 
     weights = (0.2, 0.3, 0.5)
 
-    def __init__(self) -> None:
+    def __init__(self, use: Vgg16Use, normalised: bool = True) -> None:
         super().__init__()
-        state = _vgg_state()
+        self.normalised = normalised
+        state = _vgg_state(use)
         for layer in _CONVOLUTIONS:
             self._read(state, layer.index, "weight", (layer.outputs, layer.inputs, 3, 3))
             self._read(state, layer.index, "bias", (layer.outputs,))
@@ -87,7 +95,9 @@ class Vgg16(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (N, 3, H, W) to three feature maps, at full, half and quarter size."""
-        x = (image - self.get_buffer("mean")) / self.get_buffer("deviation")
+        x = image
+        if self.normalised:
+            x = (image - self.get_buffer("mean")) / self.get_buffer("deviation")
         maps = []
         for layer in _CONVOLUTIONS:
             if layer.pooled:
@@ -111,15 +121,15 @@ class Vgg16(nn.Module):
         self.register_buffer(name, value, persistent=False)
 
 
-def _vgg_state() -> dict[str, Tensor]:
+def _vgg_state(use: Vgg16Use) -> dict[str, Tensor]:
     given = os.environ.get(VGG16_VARIABLE)
     path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / VGG16_FILE
     if not path.is_file():
         raise OptionError(
-            f"cpr_features=vgg16 needs VGG16 weights and {path} is not there; on a machine with "
+            f"{use.option} needs VGG16 weights and {path} is not there; on a machine with "
             'network run: python -c "import torchvision; '
             "torchvision.models.vgg16(weights='IMAGENET1K_V1')\" and copy the file, set "
-            f"{VGG16_VARIABLE} to a .pth or .safetensors file, or use cpr_features=pixels"
+            f"{VGG16_VARIABLE} to a .pth or .safetensors file, or use {use.instead}"
         )
     try:
         if path.suffix == ".safetensors":
@@ -130,3 +140,36 @@ def _vgg_state() -> dict[str, Tensor]:
     except Exception as error:  # each format fails in its own way
         raise OptionError(f"the VGG16 weights {path} cannot be read: {error}") from error
     return state
+
+
+class LazyVgg16:
+    """Unnormalised VGG16 features whose weights are read when they are first asked for.
+
+    So a network whose loss needs them can be built, counted and restore images without them.
+
+    Args:
+        use: the option that asks for the features, and the way to do without them.
+    """
+
+    def __init__(self, use: Vgg16Use) -> None:
+        self.use = use
+        self._network: Vgg16 | None = None
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """Map (N, 3, H, W) in [0, 1] to three feature maps.
+
+        Raises:
+            OptionError: there is no file of weights, or it holds other weights.
+        """
+        self.load()
+        assert self._network is not None
+        return self._network.to(image.device)(image)
+
+    def load(self) -> None:
+        """Read the weights, if that was not done before.
+
+        Raises:
+            OptionError: there is no file of weights, or it holds other weights.
+        """
+        if self._network is None:
+            self._network = Vgg16(self.use, normalised=False)

@@ -1,4 +1,7 @@
-"""The interface of a method, and the spec by which the registry knows it. Imports no torch."""
+"""The interface of a method, and the spec by which the registry knows it. Imports no torch.
+
+What a network may offer beyond the interface stands in capabilities.py; methods import it here.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from harness.method.capabilities import AdaptsState as AdaptsState
+from harness.method.capabilities import FusionHost as FusionHost
+from harness.method.capabilities import HasDecoderLevels as HasDecoderLevels
+from harness.method.capabilities import KeepsTrainingState as KeepsTrainingState
+from harness.method.capabilities import PreparesTraining as PreparesTraining
+from harness.method.capabilities import PromptHost as PromptHost
+from harness.method.capabilities import TaskClassifier as TaskClassifier
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from harness.method.search import SearchRange
 
 _runtime_notes: dict[str, str] = {}
 
@@ -62,26 +75,32 @@ class MethodSpec:
         prompting: how prompts are chosen, in a few words; ``none`` without prompts.
         objective: the training loss, in a few words.
         source: paper and repository that the implementation follows.
-        build: ``module:function`` that takes a :class:`BuildContext` and returns a
-            :class:`Method` that is also a ``torch.nn.Module``.
+        build: ``module:function`` from :class:`BuildContext` to :class:`Method`, an ``nn.Module``.
         options: frozen dataclass type of all options, with defaults; files have the type ``Path``.
         defaults: values of options that differ from the type's defaults.
         fitted: defaults that follow from the setting, such as a prompt for each task.
         sizes: option values per size name of a recipe (``tiny``, ``small``, ``full``).
+        search: options that ``tune`` searches, with what it tries of each.
         version: raised when the same options train to other numbers than before.
         check: raises :class:`OptionError` if options contradict each other or the setting.
         requires: names of auxiliary methods whose trained weights it builds on.
-        role: ``method`` is ranked, ``reference`` is not; ``auxiliary`` is in no table.
+        role: ranked (``method``), shown only (``reference``), or trained for others.
         trained: whether there is anything to train.
         needs_task_labels: whether it needs the true task of every image, at test too (an oracle).
-        insertion_points: names in its network's ``insertion_channels``; empty without a split.
+        insertion_points: as in its network's ``insertion_channels``; empty if it is not split.
         adapter: makes the spec of another network with this method's prompts; None if it cannot.
-        host: spec of the network that this one's prompts were added to.
+        added_at: at which points of a host ``adapter`` adds this method.
+        fusion_points: names of the levels at which its decoder hands its features to ``fuse`` first
+            (see :class:`FusionHost`), from the deepest up; empty where it does not.
+        has_decoder_levels: whether its network names in ``decoder_levels`` the modules that end a
+            level of its decoder (see :class:`HasDecoderLevels`), which a pre-training can read.
+        host: spec of the network that this one was added to, or of the method that it pre-trains.
         published: option values of the authors' checkpoints that differ from the defaults.
         released: options that keep the value of the authors' release, with what it holds.
         chosen: options that nothing public settles, with the reason for their default here.
         extended_by: method of this project that has other values of the released options.
         views: degraded crops per training sample; 2 where a contrastive loss compares them.
+        needs_versions: whether its losses read ``Batch.versions``, by a run's options as JSON.
         stages: consecutive parts of a training, if it has more than one.
         relative_cost: training time per step, relative to ``promptir``.
         cost: factor on it for the options of a run, as JSON values; None for 1 whatever they are.
@@ -105,6 +124,7 @@ class MethodSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fitted: Callable[[CheckContext], Mapping[str, Any]] | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: Mapping[str, SearchRange] = field(default_factory=dict)
     version: int = 1
     check: Callable[[Any, CheckContext], None] | None = None
     requires: tuple[str, ...] = ()
@@ -114,12 +134,16 @@ class MethodSpec:
     needs_task_labels: bool = False
     insertion_points: tuple[str, ...] = ()
     adapter: Callable[[MethodSpec], MethodSpec] | None = None
+    added_at: Literal["insertion_points", "fusion_points"] = "insertion_points"
+    fusion_points: tuple[str, ...] = ()
+    has_decoder_levels: bool = False
     host: MethodSpec | None = None
     published: Mapping[str, Any] = field(default_factory=dict)
     released: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     extended_by: str = ""
     views: Literal[1, 2] = 1
+    needs_versions: Callable[[Mapping[str, Any]], bool] | None = None
     stages: tuple[StageShare, ...] = ()
     relative_cost: float = 1.0
     cost: Callable[[Mapping[str, Any]], float] | None = None
@@ -133,10 +157,7 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class StageShare:
-    """A part of a method's training: its name and the share of all steps that it takes.
-
-    The optimiser and the learning rate schedule start anew with each stage; weights go on.
-    """
+    """A part of a training, by its share of all steps; optimiser and schedule start anew."""
 
     name: str
     share: float
@@ -188,6 +209,7 @@ class Batch:
         steps: optimisation steps of the whole training; schedules of a method are shares of it.
         stage: name of the training's stage; empty where there is one stage only.
         second_view: for methods with two views, other degraded crops of the same images.
+        versions: for methods that need them, (N, tasks - 1, 3, H, W): the crops under all others.
     """
 
     degraded: Tensor
@@ -197,6 +219,7 @@ class Batch:
     steps: int
     stage: str = ""
     second_view: Tensor | None = None
+    versions: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -205,8 +228,7 @@ class Routing:
 
     Attributes:
         weights: (N, prompts), what the prompts were multiplied with.
-        probabilities: (N, prompts), the router's softmax; None where the choice was forced
-            and no router was asked.
+        probabilities: (N, prompts), the router's softmax; None where the choice was forced.
         load_balancing: weighted loss term that keeps the router from using few prompts, if any.
     """
 
@@ -273,18 +295,14 @@ class Method(Protocol):
 class Prompted(Protocol):
     """A method whose network is split, so that prompts can be forced.
 
-    ``levels`` names the points where prompts are inserted, from the deepest up; ``prompts`` is the
-    number of prompts at each.
+    It has ``prompts`` at each of its ``levels``, which are named from the deepest up.
     """
 
     levels: tuple[str, ...]
     prompts: int
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
-
-        ``rng`` is given in training, for networks with noise of their own.
-        """
+        """Return what the decoder needs of (N, 3, H, W); ``rng`` is for noise in training."""
 
     def choose(self, degraded: Tensor, tasks: tuple[str, ...] | None) -> Override | None:
         """Return forced prompts where something other than the router chooses, else None."""
@@ -300,49 +318,3 @@ class Prompted(Protocol):
 
 Insert = Callable[[str, "Tensor"], "Tensor"]
 """Takes a level's name and its features (N, C, H, W); returns what replaces them, same shape."""
-
-
-@runtime_checkable
-class PromptHost(Protocol):
-    """A network without prompts that names its insertion points, so that CPL can be added to it.
-
-    ``insertion_channels`` gives the channels of the features at each insertion point, by the
-    point's name and from the deepest up.
-    """
-
-    insertion_channels: Mapping[str, int]
-
-    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
-        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
-
-        ``rng`` is given in training, for networks with noise of their own. The result has
-        ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of (N, C, H, W),
-        of which a shared router sees the first.
-        """
-        ...
-
-    def decode_with(self, features: Any, insert: Insert) -> Decoded:
-        """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
-        ...
-
-
-@runtime_checkable
-class AdaptsState(Protocol):
-    """A method that reads state dicts which differ from its own in a known way."""
-
-    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return ``state`` under this module's keys, where the difference is understood.
-
-        Wrapping prefixes (``net.``, ``module.``) are gone already; what is not understood
-        stays, and is reported by the strict comparison that follows.
-        """
-        ...
-
-
-@runtime_checkable
-class TaskClassifier(Protocol):
-    """An auxiliary method that recognises the task of a degraded image."""
-
-    def classify(self, degraded: Tensor) -> Tensor:
-        """Return logits (N, tasks) for ``degraded`` (N, 3, H, W), tasks in the setting's order."""
-        ...

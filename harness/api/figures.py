@@ -1,0 +1,136 @@
+"""Figures of what is stored of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.api.images import keep_images
+from harness.config.errors import HarnessError, UsageError
+from harness.planning.image_choice import Name, check_names, named_images
+from harness.planning.plan import Plan
+from harness.planning.request import Resources
+from harness.reporting.plan_summary import is_anything_stored
+from harness.reporting.table_files import table_id, table_stem
+
+_ROWS = 3
+
+
+@dataclass(frozen=True)
+class FigureOptions:
+    """What a figure shows and how wide it is.
+
+    Attributes:
+        images: test pairs in the rows of ``grid`` and ``errors``: IMAGE, which stands for it in
+            every column, COLUMN:IMAGE, or a pair of column and image; empty takes those on which
+            methods differ most.
+        rows: how many of those are taken.
+        crop: ``x,y,w,h`` in pixels, ``auto`` (where methods differ most) or ``none``.
+        width: that of a column of a paper (3.3 in) or of a page (6.9 in); None takes what the
+            kind of figure needs.
+    """
+
+    images: Sequence[str | Name] = ()
+    rows: int = _ROWS
+    crop: str = "auto"
+    width: Literal["column", "full"] | None = None
+
+
+def figure(
+    plan: Plan,
+    kind: str,
+    options: FigureOptions | None = None,
+    resources: Resources | None = None,
+    **values: object,
+) -> list[Path]:
+    """Draw a figure of what is stored of a plan, and return its files, PNG and PDF.
+
+    Restored images that a figure shows and that are not kept yet are made from the weights.
+
+    Example::
+
+        harness.figure(plan, "grid", images=["derain:rain-001"], crop="40,60,64,64")
+
+    Args:
+        plan: whose runs are shown.
+        kind: ``grid``, ``errors``, ``scatter``, ``curves``, ``routing``, ``swap``, ``cost`` or
+            ``steps``.
+        options: what is shown and how.
+        resources: what the restoring of missing images may use.
+        values: fields of :class:`FigureOptions` instead.
+
+    Raises:
+        UsageError: no such figure, option, image or column, or a crop outside an image.
+        HarnessError: nothing is stored that the figure could show; says what to run.
+    """
+    from harness.reporting.figures.crops import parse_crop
+    from harness.reporting.figures.registry import figure_module
+    from harness.reporting.figures.request import FigureRequest
+    from harness.reporting.figures.style import WIDTHS_IN, paper_style, save
+
+    module = figure_module(kind)
+    chosen = options or _options(values)
+    crop = parse_crop(chosen.crop)
+    names = _names(plan, chosen.images)
+    _check(plan, kind, chosen.width, WIDTHS_IN)
+    if names and not module.NEEDS_IMAGES:
+        raise UsageError(f"figure {kind} shows no images; leave --images out")
+    if module.NEEDS_IMAGES:
+        from harness.reporting.figures.shown_images import most_disputed
+
+        names = names or tuple(most_disputed(plan, chosen.rows))
+        keep_images(plan, names, resources)
+    width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
+    asked = FigureRequest(plan, width_in, names, crop)
+    with paper_style():
+        drawn = module.draw(asked)
+    identity = table_id(plan, figure=kind, options={**asdict(chosen), "images": names})
+    return save(drawn, plan.out / "figures" / table_stem(plan, identity, kind))
+
+
+def figure_kinds() -> list[str]:
+    """Return the names of all kinds of figures."""
+    from harness.reporting.figures.registry import FIGURES
+
+    return sorted(FIGURES)
+
+
+def how_to_compute(plan: Plan) -> str:
+    """Return the sentence on a plan of which nothing is stored."""
+    methods = ",".join(plan.request.methods)
+    return (
+        f"{plan.out} holds no scores of these methods on {plan.request.setting} with recipe "
+        f"{plan.request.recipe}; compute them with: python -m harness run --methods '{methods}'"
+    )
+
+
+def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) -> None:
+    """Refuse a width that there is not, and a plan of which nothing is stored."""
+    if width is not None and width not in widths:
+        raise UsageError(f"a figure has no width '{width}'; choose {' or '.join(widths)}")
+    # Trainings are followed before they are scored.
+    if kind != "curves" and not is_anything_stored(plan):
+        raise HarnessError(how_to_compute(plan))
+
+
+def _options(values: dict[str, object]) -> FigureOptions:
+    try:
+        return FigureOptions(**values)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(
+            "a figure has the options images, rows, crop and width, and no other"
+        ) from error
+
+
+def _names(plan: Plan, images: Sequence[str | Name]) -> tuple[Name, ...]:
+    """Return column and image of what is named, each once."""
+    found: list[Name] = []
+    for image in [images] if isinstance(images, str) else images:
+        if isinstance(image, str):
+            found += named_images(plan.test, [image])
+        else:
+            check_names(plan.test, [image])
+            found.append(image)
+    return tuple(dict.fromkeys(found))

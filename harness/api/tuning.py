@@ -1,0 +1,193 @@
+"""Searching options and training values of methods, each with the same budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.api.computing import compute
+from harness.api.plans import make_request
+from harness.config.errors import Interrupted, UsageError
+from harness.config.parsing import parse, read_yaml
+from harness.data.parallel_map import OnProgress, no_progress
+from harness.execution.execute import RunOutcome, raise_if_failed
+from harness.execution.progress import duration
+from harness.execution.status import assumption_note, estimated_s, run_status
+from harness.planning.request import Resources, RunRequest
+from harness.planning.tuning import Budget, Trial, Tuning, make_tuning
+from harness.store.files import write_text
+
+if TYPE_CHECKING:
+    from harness.reporting.tuning_table import TuningTable
+
+
+@dataclass(frozen=True)
+class TuningOutcome:
+    """What a search found.
+
+    Attributes:
+        tuning: its trials.
+        tables: one per method, the best trial first.
+        tuned: the file that holds the winners, for ``run --config``; None where a method has none.
+    """
+
+    tuning: Tuning
+    tables: tuple[TuningTable, ...]
+    tuned: Path | None
+
+    def request(self) -> RunRequest:
+        """Return the request that trains, scores and compares the winners, as ``tuned`` holds it.
+
+        Raises:
+            UsageError: no trial of a method is finished.
+        """
+        if self.tuned is None:
+            raise UsageError("no trial of a method is finished; run the same search again")
+        return parse(RunRequest, read_yaml(self.tuned), str(self.tuned))
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.tables))
+
+
+def tune(
+    request: RunRequest | None = None,
+    *,
+    trials: int = 20,
+    steps: int | None = None,
+    search_seed: int = 0,
+    fixed: Sequence[str] = (),
+    resources: Resources | None = None,
+    **values: Any,
+) -> TuningOutcome:
+    """Search learning rate, weight decay, patch, warm-up and options of methods.
+
+    Every method gets the same number of trials of the same length. Trials are judged on validation
+    images alone; what is stored of them is never computed again.
+
+    Example::
+
+        found = harness.tune(methods=["promptir", "restormer"], trials=20, recipe="mini")
+        print(found)
+        plan = harness.plan(found.request())
+
+    Args:
+        request: a request that exists already; ``values`` replace its fields.
+        trials: trainings per method and seed; the first has the recipe's and the method's values.
+        steps: of each training; None takes the recipe's.
+        search_seed: which points are tried.
+        fixed: options and training values that are not searched.
+        resources: what the computation may use.
+        values: fields of :class:`~harness.planning.request.RunRequest`.
+
+    Raises:
+        UsageError: a method has nothing to train, or its ranges do not fit together.
+        HarnessError: a run failed; the others are stored.
+        Interrupted: the user stopped it; the same call goes on.
+    """
+    budget = budget_of(trials=trials, steps=steps, seed=search_seed, fixed=tuple(fixed))
+    tuning = plan_tuning(make_request(request, values), budget)
+    outcomes = compute(tuning.plan, resources or Resources())
+    if any(outcome.interrupted for outcome in outcomes):
+        raise Interrupted("stopped; nothing is lost, the same call goes on")
+    found = tuning_outcome(tuning, outcomes)
+    raise_if_failed(outcomes, len(tuning.plan.runs))
+    return found
+
+
+def budget_of(**values: Any) -> Budget:
+    """Return a budget of its fields.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+    return parse(Budget, values, "the search")
+
+
+def plan_tuning(
+    request: RunRequest, budget: Budget, on_progress: OnProgress = no_progress
+) -> Tuning:
+    """Return the trials of a search, checked before anything is computed.
+
+    Raises:
+        UsageError: a method has nothing to train, its ranges do not fit together, or another table
+            is stored under the request's name.
+    """
+    from harness.reporting.tuning_table import check_tuning_names
+
+    tuning = make_tuning(request, budget, on_progress)
+    check_tuning_names(tuning)
+    return tuning
+
+
+def describe_tuning(tuning: Tuning) -> str:
+    """Return the trials of a search as text: values, what is stored, and the time to expect."""
+    from tabulate import tabulate
+
+    parts: list[str] = []
+    plan = tuning.plan
+    for search in tuning.searches:
+        names = list(search.ranges)
+        lines = []
+        for trial in search.trials:
+            states: set[str] = set()
+            expected_s = 0.0
+            for run in trial.runs:
+                states.add(run_status(run, plan))
+                expected_s += estimated_s(run, plan)
+            # Trial 0 has no values of its own.
+            shown = {**dict.fromkeys(names, "own"), **trial.values}
+            status = "/".join(sorted(states))
+            lines.append([trial.number, status, duration(expected_s), *shown.values()])
+        heads = ["trial", "status", "expected", *names]
+        parts.append(f"{search.method.id}\n{tabulate(lines, heads, disable_numparse=True)}")
+    total_s = sum(estimated_s(run, plan) for run in plan.all_runs)
+    parts.append(
+        f"{len(plan.runs)} trainings on {plan.setting.name} ({plan.source.name}), recipe "
+        f"{plan.recipe.name}: about {duration(total_s)}, assuming "
+        f"{plan.recipe.runtime.expected_on}{assumption_note(plan)}"
+    )
+    return "\n\n".join(parts)
+
+
+def tuning_outcome(tuning: Tuning, outcomes: Sequence[RunOutcome] = ()) -> TuningOutcome:
+    """Write the tables of a search and its winners, and return them.
+
+    Raises:
+        HarnessError: a stored file is damaged, or nothing can be written.
+    """
+    from harness.reporting.tuning_table import tuning_stem, tuning_tables
+
+    folder = tuning.plan.out / "tables"
+    failed = {outcome.run_id: outcome.error for outcome in outcomes if outcome.error}
+    tables = tuple(tuning_tables(tuning, failed))
+    for table in tables:
+        table.write(folder)
+    winners = [table.best.trial for table in tables if table.best is not None]
+    if len(winners) < len(tables):
+        return TuningOutcome(tuning, tables, None)
+    path = folder / f"{tuning_stem(tuning)}-tuned.yaml"
+    write_text(path, _winners(tuning, winners))
+    return TuningOutcome(tuning, tables, path)
+
+
+def _winners(tuning: Tuning, winners: Sequence[Trial]) -> str:
+    """Return the request that trains and scores the winners; their weights are there already."""
+    import yaml
+
+    request = tuning.plan.request
+    content = request.model_dump(mode="json", exclude_defaults=True)
+    content["methods"] = [trial.method.id for trial in winners]
+    content["setting"], content["recipe"] = request.setting, request.recipe
+    content["out"] = str(request.out)
+    content["training"] = {}
+    for trial in winners:
+        if trial.training:
+            content["training"][trial.method.id] = dict(trial.training)
+    budget = tuning.budget
+    comment = (
+        f"# The best of {budget.trials} trials per method on validation images, search seed "
+        f"{budget.seed}.\n# Score them with: python -m harness run --config THIS_FILE\n"
+    )
+    return comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

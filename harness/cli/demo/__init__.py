@@ -1,0 +1,1 @@
+"""``harness demo``: a local web page to try methods on images of one's own."""

@@ -1,0 +1,110 @@
+"""What a network may offer beyond the interface of a method; each part is optional.
+
+A method imports these names from :mod:`harness.method`. This module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from harness.method import Decoded, Insert
+
+
+@runtime_checkable
+class PromptHost(Protocol):
+    """A network without prompts that names its insertion points, so that CPL can be added to it.
+
+    ``insertion_channels`` gives the channels of the features at each insertion point, by the
+    point's name and from the deepest up.
+    """
+
+    insertion_channels: Mapping[str, int]
+
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
+        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included.
+
+        ``rng`` is given in training, for networks with noise of their own. The result has
+        ``detach()``, ``repeat(count)`` along the batch, and ``maps()``: a list of (N, C, H, W),
+        of which a shared router sees the first.
+        """
+        ...
+
+    def decode_with(self, features: Any, insert: Insert) -> Decoded:
+        """Decode; ``insert`` gets the features at each insertion point. ``routing`` is empty."""
+        ...
+
+
+@runtime_checkable
+class FusionHost(Protocol):
+    """A network whose decoder hands its features to ``fuse`` at each level, before all else there.
+
+    ``fuse`` returns them as they are unless another method replaces it.
+    """
+
+    fuse: Insert
+
+    def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Any:
+        """Return what the decoder needs of ``degraded`` (N, 3, H, W), the input included."""
+        ...
+
+
+@runtime_checkable
+class HasDecoderLevels(Protocol):
+    """A network that names the modules which end a level of its decoder, the finest first.
+
+    Their outputs are (N, C, H, W), each of half the side of the one before, or all are
+    (N, pixels, C) of one square map.
+    """
+
+    decoder_levels: tuple[str, ...]
+
+
+@runtime_checkable
+class KeepsTrainingState(Protocol):
+    """A method with parts that serve its training alone.
+
+    Checkpoints of a training hold them; weights, which ``state_dict`` returns, do not.
+    """
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Return all of the state that an unfinished training goes on from."""
+        ...
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load what ``training_state`` returned."""
+        ...
+
+
+@runtime_checkable
+class PreparesTraining(Protocol):
+    """A method that needs more to be trained than to restore images."""
+
+    def prepare_training(self) -> None:
+        """Read what the losses alone need; raise :class:`OptionError` where it is not there."""
+
+
+@runtime_checkable
+class AdaptsState(Protocol):
+    """A method that reads state dicts which differ from its own in a known way."""
+
+    def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return ``state`` under this module's keys, where the difference is understood.
+
+        Wrapping prefixes (``net.``, ``module.``) are gone already; what is not understood
+        stays, and is reported by the strict comparison that follows.
+        """
+        ...
+
+
+@runtime_checkable
+class TaskClassifier(Protocol):
+    """An auxiliary method that recognises the task of a degraded image."""
+
+    def classify(self, degraded: Tensor) -> Tensor:
+        """Return logits (N, tasks) for ``degraded`` (N, 3, H, W), tasks in the setting's order."""
+        ...

@@ -1,0 +1,42 @@
+"""Lines of the CSV files of published numbers, read strictly."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.config.errors import HarnessError
+
+PRINTED_DECIMAL = re.compile(r"\d+\.\d+")
+"""How values are written."""
+
+PRINTED_PARAMETERS = re.compile(r"\d+(\.\d+)?M(\+\d+(\.\d+)?M)*")
+"""How parameters are written: ``36M``, or ``16M+17M`` of networks that are used together."""
+
+Line = dict[str, str]
+
+
+def csv_lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:
+    """Yield each line as a dictionary, with the words that name its place."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            head = next(reader, [])
+            if tuple(head) != tuple(fields):
+                raise HarnessError(
+                    f"{path} does not begin with the fields {','.join(fields)}; "
+                    "put the published file back"
+                )
+            for values in reader:
+                where = f"{path}, line {reader.line_num}"
+                if len(values) != len(fields):
+                    raise HarnessError(f"{where}: {len(values)} fields instead of {len(fields)}")
+                if any(value != value.strip() for value in values):
+                    raise HarnessError(f"{where}: a field begins or ends with a space")
+                yield where, dict(zip(fields, values, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise HarnessError(
+            f"{path} cannot be read ({error}); put the published file back"
+        ) from error

@@ -1,0 +1,1 @@
+"""Methods compared image by image: paired differences, tests, ranks, tables and figures."""

@@ -1,0 +1,252 @@
+"""The values of several methods on the images and seeds that all of them have."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.config.errors import HarnessError
+from harness.planning.plan import Plan
+from harness.reporting.frames import results_below
+from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
+from harness.reporting.summary import SummaryRequest
+from harness.store.results import Result
+
+Image = tuple[str, str]
+"""Column and name of a test image."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One side of a comparison.
+
+    Attributes:
+        id: what tells it from the others: that of the method, with the folder if it is another.
+        label: as tables show it.
+        method: id of the method with its options.
+        results: all that is stored of it.
+        is_trained: whether it has seeds; what is not trained counts under every seed.
+    """
+
+    id: str
+    label: str
+    method: str
+    results: Sequence[Result]
+    is_trained: bool = True
+
+
+@dataclass(frozen=True)
+class CommonValues:
+    """Values on the images and seeds that all candidates have.
+
+    Attributes:
+        candidates: in the order in which they were asked for.
+        request: what the table of the same plan shows.
+        seeds: that all have.
+        images: that all have, by column and name, in the order of the table.
+        by_metric: by metric id, values (candidates, seeds, images).
+        expected: images that are scored in the columns whose data are there.
+        lacking: by candidate id, how many of those images it lacks, where it lacks any.
+        other_seeds: seeds that were asked for and that not all have.
+    """
+
+    candidates: tuple[Candidate, ...]
+    request: SummaryRequest
+    seeds: tuple[int, ...]
+    images: tuple[Image, ...]
+    by_metric: Mapping[str, NDArray[np.float64]]
+    expected: int
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    other_seeds: tuple[int, ...] = ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the candidates by id."""
+        return {candidate.id: candidate.label for candidate in self.candidates}
+
+    @property
+    def column_labels(self) -> dict[str, str]:
+        """Labels of the table's columns by name."""
+        return {column.name: column.label for column in self.request.columns}
+
+    @property
+    def places(self) -> dict[str, list[int]]:
+        """By column in which there is something to compare, where its images are."""
+        found: dict[str, list[int]] = {}
+        for place, (column, _) in enumerate(self.images):
+            found.setdefault(column, []).append(place)
+        return found
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns in which there is something to compare."""
+        return list(self.places)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every column of the table is there, so that a mean over columns is one."""
+        return len(self.columns) == len(self.request.columns)
+
+
+def candidates_of(plan: Plan, methods: Sequence[str]) -> list[Candidate]:
+    """Return methods of a plan with what is stored of them.
+
+    Raises:
+        HarnessError: nothing is stored of one of them.
+    """
+    results, runs = results_by_method(plan), runs_by_method(plan)
+    found = []
+    for method in methods:
+        if not results[method]:
+            raise HarnessError(
+                f"{plan.out} holds no scores of {method} on {plan.setting.name} with recipe "
+                f"{plan.recipe.name}; compute them with: python -m harness run --methods "
+                f"'{method}'"
+            )
+        chosen = runs[method][0].method
+        # Weights from a file have no seeds either.
+        is_trained = chosen.spec.trained and runs[method][0].checkpoint is None
+        found.append(Candidate(method, chosen.label, method, results[method], is_trained))
+    return found
+
+
+def candidates_in(folder: Path, plan: Plan, own: Sequence[Candidate]) -> list[Candidate]:
+    """Return the same methods with what an archive or another output folder holds of them.
+
+    Raises:
+        HarnessError: it holds nothing of one of them on the setting and seeds of the plan.
+    """
+    stored = results_below(folder)
+    found = []
+    for candidate in own:
+        seeds = set(plan.seeds) if candidate.is_trained else {plan.seeds[0], 0}
+        results = []
+        for result in stored:
+            is_same = (result.method, result.setting) == (candidate.method, plan.setting.name)
+            if is_same and result.seed in seeds:
+                results.append(result)
+        if not results:
+            raise HarnessError(
+                f"{folder} holds no scores of {candidate.method} on {plan.setting.name} with seeds "
+                f"{', '.join(map(str, plan.seeds))}; name another folder"
+            )
+        name, label = f"{candidate.id} in {folder}", f"{candidate.label} ({folder.name})"
+        found.append(replace(candidate, id=name, label=label, results=results))
+    return found
+
+
+def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:
+    """Return the values on the images and seeds that all candidates have.
+
+    Raises:
+        HarnessError: they have no seed or no image in common, or results of two preprocessings,
+            protocols or data sets would be compared.
+    """
+    for candidate in candidates:
+        # A summary refuses results of two rules, and says what the table shows.
+        summary = summary_of_results(plan, {candidate.method: candidate.results})
+    request = summary.request
+    seeds = _common_seeds(request, candidates)
+    scored = {}
+    for candidate in candidates:
+        scored[candidate.id] = _scored(candidate, seeds)
+    metrics = [metric.id for metric in request.metrics]
+    wanted = _wanted_images(request)
+    lacking = {}
+    common = set(wanted)
+    for candidate in candidates:
+        own = _complete(scored[candidate.id], wanted, (seeds, metrics))
+        if len(own) < len(wanted):
+            lacking[candidate.id] = len(wanted) - len(own)
+        common &= own
+    images = tuple(filter(common.__contains__, wanted))
+    if not images:
+        raise HarnessError(
+            f"{', '.join(scored)} have no image of {request.setting} in common; score the same "
+            "images of all of them with python -m harness run"
+        )
+    return CommonValues(
+        candidates=tuple(candidates),
+        request=request,
+        seeds=seeds,
+        images=images,
+        by_metric=_by_metric(list(scored.values()), metrics, seeds, images),
+        expected=len(wanted),
+        lacking=lacking,
+        other_seeds=tuple(sorted(set(request.seeds) - set(seeds))),
+    )
+
+
+_Key = tuple[int, str, str, str]
+"""Seed, column, image and metric."""
+
+
+def _common_seeds(request: SummaryRequest, candidates: Sequence[Candidate]) -> tuple[int, ...]:
+    names = []
+    common = set(request.seeds)
+    for candidate in candidates:
+        if candidate.is_trained:
+            names.append(candidate.id)
+            common &= {result.seed for result in candidate.results}
+    if not names:
+        return request.seeds[:1]
+    if not common:
+        raise HarnessError(
+            f"{', '.join(names)} have no seed in common; train the same ones with "
+            "python -m harness run --seeds 0,1,2"
+        )
+    return tuple(filter(common.__contains__, request.seeds))
+
+
+def _scored(candidate: Candidate, seeds: Sequence[int]) -> dict[_Key, float]:
+    """Return all values by seed, column, image and metric."""
+    values = {}
+    for result in candidate.results:
+        for seed in [result.seed] if candidate.is_trained else seeds:
+            values[seed, result.column, result.image, result.metric] = result.value
+    return values
+
+
+def _wanted_images(request: SummaryRequest) -> list[Image]:
+    wanted: list[Image] = []
+    for column in request.columns:
+        if column.name not in request.absent:
+            wanted += itertools.product([column.name], request.images[column.name])
+    return wanted
+
+
+def _complete(
+    scored: Mapping[_Key, float],
+    images: Sequence[Image],
+    needed: tuple[Sequence[int], Sequence[str]],
+) -> set[Image]:
+    """Return the images that have a value of every seed and metric of ``needed``."""
+    found = set()
+    for column, image in images:
+        keys = itertools.product(needed[0], [column], [image], needed[1])
+        if scored.keys() >= set(keys):
+            found.add((column, image))
+    return found
+
+
+def _by_metric(
+    scored: Sequence[Mapping[_Key, float]],
+    metrics: Sequence[str],
+    seeds: Sequence[int],
+    images: Sequence[Image],
+) -> dict[str, NDArray[np.float64]]:
+    """Return values (candidates, seeds, images) by metric."""
+    found = {}
+    for metric in metrics:
+        values = np.empty((len(scored), len(seeds), len(images)))
+        for place, own in enumerate(scored):
+            for row, seed in enumerate(seeds):
+                keys = [(seed, column, image, metric) for column, image in images]
+                values[place, row] = list(map(own.__getitem__, keys))
+        found[metric] = values
+    return found

@@ -1,0 +1,89 @@
+"""The course of trainings: validation and loss terms against steps, several seeds as a band."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.config.errors import HarnessError
+from harness.planning.plan import Plan
+from harness.reporting.figures.bands import Series, draw_band
+from harness.reporting.figures.request import FigureRequest
+from harness.reporting.figures.style import (
+    WIDTHS_IN,
+    hide_rest,
+    legend_above,
+    new_figure,
+    panels,
+    plain,
+)
+from harness.reporting.plan_summary import runs_by_method
+from harness.reporting.training_course import LOSS, Course, course_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NEEDS_IMAGES = False
+
+_PANEL_IN = 1.9
+
+
+def draw(asked: FigureRequest) -> Figure:
+    """Return a panel for the mean over tasks, each task and each loss term, a line for each method.
+
+    Raises:
+        HarnessError: no training of these methods has validated.
+    """
+    by_method: dict[str, list[Course]] = {}
+    for runs in runs_by_method(asked.plan).values():
+        courses: list[Course] = [course for course in map(course_of, runs) if course]
+        if courses:
+            by_method[runs[0].method.label] = courses
+    if not by_method:
+        raise HarnessError(
+            f"{asked.plan.out} holds no validation of a training of these methods; train them "
+            "with: python -m harness run"
+        )
+    names = _names(by_method)
+    width_in = asked.width_in or WIDTHS_IN["full"]
+    rows, across = panels(len(names), width_in, _PANEL_IN)
+    figure = new_figure(width_in, 1.55 * rows + 0.35)
+    axes = figure.subplots(rows, across, squeeze=False, sharex=True).ravel()
+    for place, name in zip(axes, names, strict=False):
+        for position, (label, trained) in enumerate(by_method.items()):
+            draw_band(place, _series(trained, name), position, plain(label))
+        place.set_title(plain(_heading(name, asked.plan)))
+        place.grid(visible=True)
+    hide_rest(list(axes), len(names), across)
+    figure.supxlabel("training step")
+    legend_above(figure, axes[0], width_in)
+    return figure
+
+
+def _names(by_method: Mapping[str, Sequence[Course]]) -> list[str]:
+    """Return what there are values of, validations before loss terms."""
+    names: dict[str, None] = {}
+    for courses in by_method.values():
+        for values in courses[0].values():
+            names.update(dict.fromkeys(values))
+    return sorted(names, key=lambda name: name.startswith(LOSS))
+
+
+def _series(courses: Sequence[Course], name: str) -> list[Series]:
+    found: list[Series] = []
+    for course in courses:
+        points: dict[float, float] = {}
+        for step, values in course.items():
+            if math.isfinite(values.get(name, math.nan)):
+                points[step] = values[name]
+        if points:
+            found.append(points)
+    return found
+
+
+def _heading(name: str, plan: Plan) -> str:
+    if name.startswith(LOSS):
+        return name
+    labels = {column.task: column.label for column in plan.columns}
+    return f"{labels.get(name, name)} (dB)"

@@ -1,0 +1,61 @@
+"""A comparison of restored images: degraded, every method and the ground truth, one image a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.evaluation.metrics import MetricFacts
+from harness.reporting.figures.crops import Box, Pixels
+from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
+from harness.reporting.figures.request import FigureRequest
+from harness.reporting.figures.shown_images import (
+    ShownImage,
+    Version,
+    best_of,
+    box_of,
+    shown_images,
+    shown_metrics,
+    value_texts,
+)
+from harness.reporting.figures.style import WIDTHS_IN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+NEEDS_IMAGES = True
+
+
+def draw(asked: FigureRequest) -> Figure:
+    """Return the grid; the best value of each row is bold.
+
+    Raises:
+        UsageError: the crop lies outside an image.
+        HarnessError: no restored image is kept.
+    """
+    metrics = shown_metrics(asked.plan)
+    rows = []
+    for image in shown_images(asked.plan, asked.names):
+        rows.append(_row(image, box_of(image, asked.crop), metrics))
+    return draw_rows(rows, asked.width_in or WIDTHS_IN["full"])
+
+
+def _row(image: ShownImage, box: Box | None, metrics: Sequence[MetricFacts]) -> ImageRow:
+    best = best_of(image, metrics[0])
+    cells = []
+    for version in (image.degraded, *image.restored):
+        is_best = best is not None and version.values.get(metrics[0].id) == best
+        texts = value_texts(version, metrics)
+        pixels = _cut(version, box)
+        cells.append(Cell(pixels, version.title, texts, is_best and version in image.restored))
+    names = tuple(f"{metric.label}" for metric in metrics)
+    truth = Version("Ground truth", image.clean, {})
+    cells.append(Cell(_cut(truth, box), truth.title, names))
+    return ImageRow(image.clean, box, image.caption, tuple(cells))
+
+
+def _cut(version: Version, box: Box | None) -> Pixels | None:
+    if version.pixels is None or box is None:
+        return version.pixels
+    return box.cut(version.pixels)

@@ -1,0 +1,152 @@
+"""Quality against the length of trainings: runs that differ in their number of steps and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.config.errors import HarnessError
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import ScoreSpec
+from harness.evaluation.metrics import metric_facts
+from harness.planning.plan import Plan
+from harness.planning.run import Run
+from harness.reporting.figures.bands import draw_band
+from harness.reporting.figures.request import FigureRequest
+from harness.reporting.figures.style import (
+    WIDTHS_IN,
+    hide_rest,
+    legend_above,
+    new_figure,
+    panels,
+    plain,
+)
+from harness.reporting.plan_summary import runs_by_method
+from harness.store.files import read_json_object
+from harness.store.results import read
+from harness.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NEEDS_IMAGES = False
+
+_LENGTHS = ("steps", "warmup_steps", "decay_steps", "validate_every_steps")
+_PANEL_IN = 1.9
+
+Lengths = Mapping[int, Mapping[int, Mapping[str, float]]]
+"""By seed and steps, the mean over images of each column."""
+
+
+def draw(asked: FigureRequest) -> Figure:
+    """Return a panel for each column, a line for each method, its seeds as a band.
+
+    Shown are all runs of the output folder that were scored on the plan's test set and differ from
+    a run of the plan in nothing but length, seed, and what they build on.
+
+    Raises:
+        HarnessError: no method was trained for two lengths.
+    """
+    plan = asked.plan
+    by_method: dict[str, Lengths] = {}
+    for runs in runs_by_method(plan).values():
+        if runs[0].method.spec.trained and runs[0].checkpoint is None:
+            by_method[runs[0].method.label] = lengths_of(plan, runs[0])
+    if all(_count(lengths) < 2 for lengths in by_method.values()):
+        raise HarnessError(
+            f"{plan.out} holds no method that was trained for two numbers of steps and scored "
+            "alike; run it again with a --recipe FILE that has other steps"
+        )
+    metric = metric_facts(plan.metrics[0])
+    unit = f" ({metric.unit})" if metric.unit else ""
+    width_in = asked.width_in or WIDTHS_IN["full"]
+    columns = [column for column in plan.shown_columns if _is_scored(column.name, by_method)]
+    rows, across = panels(len(columns), width_in, _PANEL_IN)
+    figure = new_figure(width_in, 1.55 * rows + 0.35)
+    axes = figure.subplots(rows, across, squeeze=False, sharex=True).ravel()
+    for place, column in zip(axes, columns, strict=False):
+        for position, (label, lengths) in enumerate(by_method.items()):
+            seeds = [_series(by_steps, column.name) for by_steps in lengths.values()]
+            draw_band(place, [series for series in seeds if series], position, plain(label))
+        place.set_title(plain(column.label))
+        place.grid(visible=True)
+    hide_rest(list(axes), len(columns), across)
+    figure.supxlabel("training steps")
+    figure.supylabel(f"{metric.label}{unit}")
+    legend_above(figure, axes[0], width_in)
+    return figure
+
+
+def lengths_of(plan: Plan, run: Run) -> Lengths:
+    """Return means by seed, steps and column of the runs that differ from ``run`` in length alone.
+
+    Raises:
+        HarnessError: a stored file is damaged.
+    """
+    assert run.score is not None
+    expected = _without_length(run.train.model_dump(mode="json"))
+    found: dict[int, dict[int, Mapping[str, float]]] = {}
+    for path in sorted(plan.out.glob("*/spec.json")):
+        folder = RunFolder(path.parent)
+        spec = read_json_object(path)
+        if not folder.results.exists() or _without_length(spec) != expected:
+            continue
+        means = _means(folder, plan, run.score)
+        if means:
+            by_steps = found.setdefault(int(spec["seed"]), {})
+            by_steps[int(spec["optimisation"]["steps"])] = means
+    return found
+
+
+def _without_length(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides weights besides the number of steps, the seed and auxiliary runs."""
+    kept = {key: value for key, value in spec.items() if key not in ("seed", "requires")}
+    optimisation = dict(spec.get("optimisation") or {})
+    for key in _LENGTHS:
+        optimisation.pop(key, None)
+    kept["optimisation"] = optimisation
+    kept["stages"] = [(stage["name"], stage["tasks"]) for stage in spec.get("stages", ())]
+    return kept
+
+
+def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
+    """Return by column the mean over images, of columns that are complete."""
+    results = read([folder.results])
+    if not results:
+        return {}
+    score_id = spec_hash(score.model_copy(update={"weights": results[0].weights}))
+    values: dict[str, dict[str, float]] = {}
+    for result in results:
+        if result.score == score_id and result.metric == plan.metrics[0]:
+            values.setdefault(result.column, {})[result.image] = result.value
+    means = {}
+    for column, images in plan.test.images_by_column().items():
+        of_column = values.get(column, {})
+        if images and set(images) <= set(of_column):
+            means[column] = sum(of_column[image] for image in images) / len(images)
+    return means
+
+
+def _series(by_steps: Mapping[int, Mapping[str, float]], column: str) -> dict[float, float]:
+    found: dict[float, float] = {}
+    for steps, means in sorted(by_steps.items()):
+        if column in means:
+            found[steps] = means[column]
+    return found
+
+
+def _is_scored(column: str, by_method: Mapping[str, Lengths]) -> bool:
+    """Return whether any run has a mean of a column; its data set may be absent."""
+    for lengths in by_method.values():
+        for by_steps in lengths.values():
+            if any(column in means for means in by_steps.values()):
+                return True
+    return False
+
+
+def _count(lengths: Lengths) -> int:
+    """Return how many numbers of steps there are."""
+    steps: set[int] = set()
+    for by_steps in lengths.values():
+        steps |= set(by_steps)
+    return len(steps)

@@ -1,0 +1,1 @@
+"""DCPT: any restorer first learns to tell degradations apart, then to restore."""

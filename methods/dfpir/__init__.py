@@ -1,0 +1,1 @@
+"""DFPIR: features whose channels are permuted by a text that names the degradation."""

@@ -1,0 +1,1 @@
+"""Histoformer: attention between pixels of similar intensity, for images in adverse weather."""

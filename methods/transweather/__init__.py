@@ -1,0 +1,1 @@
+"""TransWeather: a transformer encoder with weather queries in its decoder."""

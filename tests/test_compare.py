@@ -1,0 +1,619 @@
+"""Comparisons image by image: tests against scipy and by hand, missing values, tables, figures."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import harness
+from harness.config.errors import HarnessError, UsageError
+from harness.evaluation.metrics import metric_facts
+from harness.planning.plan import Plan
+from harness.published.tables import AVERAGE
+from harness.reporting.apart import seconds_apart
+from harness.reporting.benchmark_table import benchmark_table
+from harness.reporting.comparison.diagram import draw_ranking
+from harness.reporting.comparison.pairs import PairedColumn, extremes, paired_columns
+from harness.reporting.comparison.rank_tests import (
+    critical_difference,
+    friedman_p,
+    holm,
+    signed_rank_p,
+)
+from harness.reporting.comparison.ranking import ranking, ranking_text
+from harness.reporting.comparison.report import Comparison
+from harness.reporting.comparison.values import CommonValues
+from harness.reporting.plan_summary import results_by_method, summary_of
+from harness.reporting.statistics import Spread, difference, has_enough, pair_differences
+from harness.store.results import Result, append
+from tests.conftest import Run
+from tests.plans import plan_of
+
+PSNR = metric_facts("psnr_rgb")
+ARCHIVE = Path(__file__).parents[1] / "results" / "reference" / "three-task"
+
+Value = Callable[[str, int, str, str], float | None]
+"""PSNR of method, seed, column and image; None where there is none."""
+
+
+def stored(out: Path, methods: Sequence[str], value: Value, **fields: object) -> Plan:
+    """Return a plan of the recipe mini with made-up results: 4 clean images, 36 test images."""
+    plan = plan_of(methods, out, **{"recipe": "mini", **fields})
+    for run in plan.runs:
+        found = []
+        for column, images in plan.test.images_by_column().items():
+            for image in images:
+                psnr_db = value(run.method.id, run.train.seed, column, image)
+                for metric, scale in zip(plan.metrics, (1.0, 0.01), strict=True):
+                    if psnr_db is None:
+                        continue
+                    found.append(
+                        Result(
+                            weights=run.weights_id,
+                            score=run.score_id or "",
+                            method=run.method.id,
+                            seed=run.train.seed,
+                            setting="three-task",
+                            data_set="synthetic",
+                            column=column,
+                            image=image,
+                            metric=metric,
+                            preprocessing=plan.setting.preprocessing.id,
+                            protocol=plan.setting.protocol.id,
+                            value=psnr_db * scale,
+                        )
+                    )
+        if found:
+            run.folder.path.mkdir(parents=True, exist_ok=True)
+            append(run.folder.results, found)
+    return plan
+
+
+def noisy(method: str, seed: int, column: str, image: str) -> float:
+    """PSNR of which an image costs all methods alike; spm is 1 dB better, with little noise."""
+    clean, _, draw = image.partition("#")
+    hard = {"astronaut": 0, "chelsea": 1, "china": 2, "coffee": 3}.get(clean, 4)
+    better = {"degraded-input": -9.0, "promptir": 0.0, "spm": 1.0, "cpr": 0.001}[method]
+    jitter = math.sin(17 * hard + 5 * seed + 3 * len(column) + 7 * int(draw) + len(method))
+    return 30.0 - 2 * hard + better + 0.1 * jitter
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    out = tmp_path_factory.mktemp("compared")
+    return harness.compare(stored(out, ["spm", "promptir"], noisy, seeds=(0, 1, 2)))
+
+
+def pair_in(found: Comparison, column: str, metric: str = "psnr_rgb") -> PairedColumn:
+    return next(test for test in found.tests if (test.column, test.metric) == (column, metric))
+
+
+def common_of(values: NDArray[np.float64], template: CommonValues) -> CommonValues:
+    """Return PSNR (methods, seeds, images) as what several methods have of one column."""
+    import dataclasses
+
+    column = template.request.columns[0]
+    methods = [
+        dataclasses.replace(template.candidates[0], id=f"m{place}", label=f"M{place}")
+        for place in range(len(values))
+    ]
+    return dataclasses.replace(
+        template,
+        candidates=tuple(methods),
+        request=dataclasses.replace(
+            template.request,
+            columns=(column,),
+            metrics=(PSNR,),
+            seeds=tuple(range(values.shape[1])),
+        ),
+        seeds=tuple(range(values.shape[1])),
+        images=tuple((column.name, f"{place}#0") for place in range(values.shape[2])),
+        by_metric={PSNR.id: values},
+        expected=values.shape[2],
+    )
+
+
+# --- tests on ranks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 12, 30, 50, 51, 300])
+def test_signed_ranks_agree_with_scipy(count: int) -> None:
+    from scipy.stats import wilcoxon
+
+    differences = np.random.default_rng(count).normal(0.3, 1.0, count)
+    method = "exact" if count <= 50 else "approx"
+    expected = wilcoxon(differences, method=method, correction=False).pvalue
+    assert signed_rank_p(differences) == pytest.approx(expected, rel=1e-9)
+
+
+@given(
+    values=st.lists(
+        st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, np.inf, -np.inf]),
+        min_size=1,
+        max_size=9,
+    )
+)
+@hypothesis_settings(max_examples=60)
+def test_signed_ranks_are_exact_with_ties_and_zeros(values: list[float]) -> None:
+    """Against all signs of the ranks, one after the other."""
+    from scipy.stats import rankdata
+
+    differences = np.array(values)
+    changed = differences[differences != 0]
+    found = signed_rank_p(differences)
+    if not len(changed):
+        assert found == 1.0
+        return
+    ranks = rankdata(np.abs(changed))
+    all_sums = [
+        sum(rank for rank, sign in zip(ranks, signs, strict=True) if sign)
+        for signs in itertools.product((False, True), repeat=len(ranks))
+    ]
+    own = ranks[changed > 0].sum()
+    low = np.mean([total <= own for total in all_sums])
+    high = np.mean([total >= own for total in all_sums])
+    assert found == pytest.approx(min(1.0, 2 * min(low, high)))
+    assert found == pytest.approx(signed_rank_p(-differences))
+
+
+def test_fewer_than_six_images_are_never_below_five_percent() -> None:
+    assert signed_rank_p(np.arange(1.0, 6.0)) == pytest.approx(0.0625)
+    assert signed_rank_p(np.arange(1.0, 7.0)) == pytest.approx(0.03125)
+    assert signed_rank_p(np.array([1.0, np.nan])) is None
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_friedman_agrees_with_scipy_and_nemenyi_with_demsar() -> None:
+    from scipy.stats import friedmanchisquare, rankdata
+
+    values = np.random.default_rng(0).integers(0, 6, (12, 5)).astype(float)
+    expected = friedmanchisquare(*values.T).pvalue
+    assert friedman_p(rankdata(values, axis=1)) == pytest.approx(expected)
+    assert friedman_p(np.ones((4, 5)) * 3) == 1.0, "all alike on every image"
+    # Table 5a of Demšar (2006): q of 5 methods is 2.728, of 10 it is 3.164.
+    assert critical_difference(14, 5) == pytest.approx(2.728 * math.sqrt(30 / 84), abs=1e-3)
+    assert critical_difference(30, 10) == pytest.approx(3.164 * math.sqrt(110 / 180), abs=1e-3)
+
+
+# --- intervals -----------------------------------------------------------------------------
+
+
+def test_an_interval_agrees_with_scipy() -> None:
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(3).normal(0.2, 1.0, 40)
+    paired = pair_differences(values[None], [("c", f"{place}#0") for place in range(40)])
+    found = difference(paired, "images")
+    expected = bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert found.low == pytest.approx(expected.low, abs=0.02)
+    assert found.high == pytest.approx(expected.high, abs=0.02)
+
+
+@given(
+    values=st.lists(st.floats(-20, 20), min_size=8, max_size=24).filter(lambda v: len(v) % 2 == 0),
+    spread=st.sampled_from(["images", "seeds and images"]),
+)
+@hypothesis_settings(max_examples=40)
+def test_properties_of_an_interval(values: list[float], spread: Spread) -> None:
+    apart = np.array(values).reshape(2, -1)
+    images = [("c", f"{place}#0") for place in range(apart.shape[1])]
+    found = difference(pair_differences(apart, images), spread)
+    turned = difference(pair_differences(-apart, images), spread)
+    assert found.low is not None
+    assert found.high is not None
+    assert turned.mean == pytest.approx(-found.mean)
+    assert found.low - 1e-9 <= found.high
+    assert min(values) - 1e-9 <= found.low
+    assert found.high <= max(values) + 1e-9
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "images", "spread", "enough"),
+    [
+        (1, 3, "images", False),
+        (1, 4, "images", True),
+        (3, 9, "seeds", False),
+        (4, 1, "seeds", True),
+        (1, 9, "seeds and images", False),
+        (2, 4, "seeds and images", True),
+        (2, 3, "seeds and images", False),
+    ],
+)
+def test_too_few_have_no_interval(seeds: int, images: int, spread: Spread, enough: bool) -> None:
+    paired = pair_differences(np.ones((seeds, images)), [("c", f"{i}#0") for i in range(images)])
+    assert has_enough(paired, spread) is enough
+
+
+def test_degradations_of_one_image_are_no_further_images() -> None:
+    paired = pair_differences(np.ones((1, 6)), [("c", f"same#{draw}") for draw in range(6)])
+    assert not has_enough(paired, "images")
+
+
+def test_every_column_needs_enough_images() -> None:
+    names = [("a", f"{place}#0") for place in range(8)] + [("b", "0#0"), ("b", "1#0")]
+    assert not has_enough(pair_differences(np.ones((1, 10)), names), "images")
+
+
+# --- pairs ---------------------------------------------------------------------------------
+
+
+def test_numbers_by_hand(compared: Comparison) -> None:
+    test = pair_in(compared, "dehaze")
+    frame = compared.images_dataframe()
+    own = frame[(frame["metric"] == "psnr_rgb") & (frame["column"] == "dehaze")]
+    apart = own["spm"] - own["promptir"]
+    assert test.delta is not None
+    assert test.delta.mean == pytest.approx(apart.mean())
+    assert test.means == pytest.approx((own["spm"].mean(), own["promptir"].mean()))
+    assert test.win_rate == 1.0
+    assert (test.images, test.clean_images) == (16, 4)
+    assert test.p == 0.125, "four clean images of one sign"
+    average = pair_in(compared, AVERAGE)
+    columns = [one.delta.mean for one in compared.tests if one.metric == PSNR.id and one.delta][:-1]
+    assert average.delta is not None
+    assert average.delta.mean == pytest.approx(np.mean(columns))
+    assert average.delta.excludes_zero
+
+
+@given(
+    values=st.lists(st.integers(0, 6), min_size=8, max_size=8),
+    others=st.lists(st.integers(0, 6), min_size=8, max_size=8),
+)
+@hypothesis_settings(max_examples=30)
+def test_a_pair_turned_round(compared: Comparison, values: list[int], others: list[int]) -> None:
+    array = np.array([values, others], dtype=float)[:, None]
+    there = paired_columns(common_of(array, compared.common), "images")[0]
+    back = paired_columns(common_of(array[::-1], compared.common), "images")[0]
+    assert there.delta is not None
+    assert back.delta is not None
+    assert there.delta.mean == pytest.approx(-back.delta.mean)
+    assert there.win_rate is not None
+    assert back.win_rate is not None
+    assert there.win_rate + back.win_rate == pytest.approx(1.0)
+    assert there.p == pytest.approx(back.p)
+    if values == others:
+        assert (there.win_rate, there.p) == (0.5, 1.0)
+
+
+def test_less_is_better_turns_wins_and_not_differences(compared: Comparison) -> None:
+    import dataclasses
+
+    array = np.array([[[2.0] * 6], [[1.0] * 6]])
+    common = common_of(array, compared.common)
+    lower = dataclasses.replace(PSNR, higher_is_better=False)
+    common = dataclasses.replace(
+        common, request=dataclasses.replace(common.request, metrics=(lower,))
+    )
+    test = paired_columns(common, "images")[0]
+    assert test.delta is not None
+    assert test.delta.mean == 1.0
+    assert test.win_rate == 0.0
+
+
+def test_values_that_are_not_finite(compared: Comparison) -> None:
+    """Infinite values win and rank, and have no mean; NaN has nothing."""
+    array = np.full((2, 1, 6), 30.0)
+    array[0, 0, 0] = np.inf
+    array[:, 0, 1] = np.inf
+    array[0, 0, 2:] += 1
+    test = paired_columns(common_of(array, compared.common), "images")[0]
+    assert test.delta is None
+    assert test.win_rate == pytest.approx(5.5 / 6), "two perfect restorations are a tie"
+    assert test.p == pytest.approx(0.0625), "five of one sign; the tie is left out"
+    common = common_of(array, compared.common)
+    assert extremes(common, (0, 1), PSNR.id, 1)[0].difference == np.inf
+    array[0, 0, 3] = np.nan
+    test = paired_columns(common_of(array, compared.common), "images")[0]
+    assert (test.delta, test.win_rate, test.p, test.p_holm) == (None, None, None, None)
+    names = [one.image for one in extremes(common_of(array, compared.common), (0, 1), PSNR.id, 9)]
+    assert "3#0" not in names
+
+
+def test_extremes_are_sorted_and_never_of_the_wrong_sign(compared: Comparison) -> None:
+    array = np.array([[[3.0, 1.0, 5.0, 2.0, 2.0]], [[1.0, 4.0, 2.0, 2.0, 2.5]]])
+    found = extremes(common_of(array, compared.common), (0, 1), PSNR.id, 4)
+    assert [one.difference for one in found] == [3.0, 2.0, -0.5, -3.0]
+    assert (found[0].image, found[0].values) == ("2#0", (5.0, 2.0))
+    assert extremes(common_of(array, compared.common), (0, 1), PSNR.id, 0) == []
+
+
+# --- what is missing -----------------------------------------------------------------------
+
+
+def test_only_common_images_are_compared_and_the_rest_is_said(tmp_path: Path) -> None:
+    def value(method: str, seed: int, column: str, image: str) -> float | None:
+        is_lost = method == "spm" and seed == 1 and column == "derain" and "china" in image
+        return None if is_lost else noisy(method, seed, column, image)
+
+    found = harness.compare(stored(tmp_path, ["spm", "promptir"], value, seeds=(0, 1)))
+    assert len(found.common.images) == 34
+    assert pair_in(found, "derain").images == 6
+    text = " ".join(str(found).split())
+    assert "2 left out, which not all have (SPM lacks 2)" in text
+    assert pair_in(found, "derain").delta is not None
+    assert "too few" in text, "three clean images are left of derain"
+
+
+def test_seeds_that_not_all_have_are_left_out(tmp_path: Path) -> None:
+    def value(method: str, seed: int, column: str, image: str) -> float | None:
+        return None if (method, seed) == ("spm", 2) else noisy(method, seed, column, image)
+
+    found = harness.compare(stored(tmp_path, ["spm", "promptir"], value, seeds=(0, 1, 2)))
+    assert found.common.seeds == (0, 1)
+    assert "seed 2 left out" in " ".join(str(found).split())
+
+
+def test_a_column_that_nobody_shares_leaves_no_average(tmp_path: Path) -> None:
+    def value(method: str, seed: int, column: str, image: str) -> float | None:
+        return None if (method, column) == ("spm", "dehaze") else noisy(method, seed, column, image)
+
+    plan = stored(tmp_path, ["spm", "promptir"], value)
+    text = " ".join(str(harness.compare(plan)).split())
+    assert "Average: none, for Dehaze cannot be compared (--columns " in text
+
+
+def test_what_is_untrained_counts_under_every_seed(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "degraded-input"], noisy, seeds=(0, 1))
+    found = harness.compare(plan)
+    values = found.common.by_metric["psnr_rgb"][1]
+    assert np.array_equal(values[0], values[1])
+    assert found.common.seeds == (0, 1)
+
+
+def test_one_image_and_one_seed_have_a_difference_alone(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "promptir"], noisy, limit=1)
+    found = harness.compare(plan)
+    test = pair_in(found, "derain")
+    assert test.delta is not None
+    assert (test.delta.low, test.delta.high) == (None, None)
+    assert test.p == 1.0
+    text = " ".join(str(found).split())
+    assert "No interval over images (1 clean image per column): it takes at least 4" in text
+
+
+def test_nothing_stored_and_nothing_in_common(tmp_path: Path) -> None:
+    plan = stored(tmp_path / "none", ["spm", "promptir"], lambda m, *_: None if m == "spm" else 1.0)
+    with pytest.raises(HarnessError, match=r"no scores of spm .*run --methods 'spm'"):
+        harness.compare(plan)
+
+    def halves(method: str, seed: int, column: str, image: str) -> float | None:
+        return noisy(method, seed, column, image) if (seed == 0) == (method == "spm") else None
+
+    with pytest.raises(HarnessError, match="no seed in common"):
+        harness.compare(stored(tmp_path / "s", ["spm", "promptir"], halves, seeds=(0, 1)))
+
+    def columns(method: str, seed: int, column: str, image: str) -> float | None:
+        is_there = (column == "derain") == (method == "spm")
+        return noisy(method, seed, column, image) if is_there else None
+
+    with pytest.raises(HarnessError, match="no image of three-task in common"):
+        harness.compare(stored(tmp_path / "c", ["spm", "promptir"], columns))
+
+
+def test_wrong_requests_are_refused(compared: Comparison, tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "promptir"], noisy)
+    with pytest.raises(UsageError, match="needs two methods"):
+        harness.compare(plan, ["spm"])
+    with pytest.raises(UsageError, match="the plan has no method 'cpl'"):
+        harness.compare(plan, ["spm", "cpl"])
+    with pytest.raises(UsageError, match="promptir"):
+        harness.compare(plan, ["spm", "promptirr"])
+    with pytest.raises(UsageError, match="--spread both needs several seeds"):
+        harness.compare(plan, spread="both")
+    with pytest.raises(UsageError, match="--extremes -1"):
+        harness.compare(plan, extremes=-1)
+
+
+def test_two_protocols_are_never_mixed(tmp_path: Path) -> None:
+    """Results of another protocol have another score, and an archive of them is refused."""
+    import dataclasses
+
+    plan = stored(tmp_path / "a", ["spm", "promptir"], noisy)
+    other = tmp_path / "b"
+    other.mkdir()
+    for run in plan.runs:
+        results = [
+            dataclasses.replace(result, protocol="another")
+            for result in results_by_method(plan)[run.method.id]
+        ]
+        (other / run.id).mkdir()
+        append(other / run.id / "results.jsonl", results)
+    with pytest.raises(HarnessError, match="protocol 'another' stand among those of"):
+        harness.compare(plan, against=other)
+
+
+# --- ranks ---------------------------------------------------------------------------------
+
+
+def test_average_ranks_and_groups(compared: Comparison) -> None:
+    base = np.arange(6.0)[:, None, None] * 5
+    array = base + np.random.default_rng(0).normal(0, 0.1, (6, 1, 40))
+    found = ranking(common_of(array, compared.common), PSNR, "images")
+    assert found is not None
+    assert list(found.ranks.items()) == [(f"m{place}", 6.0 - place) for place in range(5, -1, -1)]
+    assert found.critical_difference > 1.0
+    assert found.groups[0] == ("m5", "m4"), "ranks that differ by one are within 1.19"
+    assert len(found.groups) == 5
+    assert ranking(common_of(array, compared.common), PSNR, "columns") is None, "one column"
+
+
+def test_methods_that_are_alike_are_one_group(compared: Comparison) -> None:
+    array = np.random.default_rng(1).normal(0, 1, (5, 1, 12))
+    common = common_of(array, compared.common)
+    found = ranking(common, PSNR, "images")
+    assert found is not None
+    assert found.friedman_p >= 0.05
+    assert found.groups == (tuple(found.ranks),)
+    labels = {candidate.id: candidate.label for candidate in common.candidates}
+    assert "finds no difference" in ranking_text(found, labels, "PSNR")
+
+
+# --- on stored results ----------------------------------------------------------------------
+
+
+MEASURED_CPR = (
+    "cpr:cpr_form=margin-db:cpr_gradient=full:cpr_margin_db=5.0:cpr_start=0.1:cpr_weight=0.002:"
+    "prompt_init=channel-normal"
+)
+"""The CPR of which the archive holds runs."""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with what this project measured."""
+    out = tmp_path_factory.mktemp("archive")
+    from harness.api import import_runs
+
+    for methods in (
+        ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR],
+        ["cpl-guided", "promptir"],
+    ):
+        plan = plan_of(methods, out, recipe="mini", seeds=(0, 1, 2))
+        import_runs(plan, ARCHIVE)
+    return out
+
+
+def test_the_interval_is_that_of_the_evidence(archive: Path) -> None:
+    """README and docs/evidence.md: +0.55 dB, +0.21 to +1.03."""
+    plan = plan_of(["cpl-guided", "promptir"], archive, recipe="mini", seeds=(0, 1, 2))
+    delta = pair_in(harness.compare(plan), AVERAGE).delta
+    assert delta is not None
+    assert f"{delta.mean:.2f} {delta.low:.2f} {delta.high:.2f}" == "0.55 0.21 1.03"
+
+
+def test_the_command_prints_and_writes(archive: Path, harness_command: Run) -> None:
+    words = ["compare", "cpl-guided", "promptir", "--seeds", "0-2", "--out", str(archive)]
+    printed = harness_command(*words, "--extremes", "1", COLUMNS="120")
+    assert printed.returncode == 0, printed.stderr
+    text = " ".join(printed.stdout.split())
+    assert "+0.21 to +1.03" in text
+    assert "over seeds and images (3 seeds, 4 clean images per column)" in text
+    assert "Images on which CPL-guided (this project) gains and loses most against PromptIR" in text
+    written = {path.suffix for path in (archive / "tables").glob("*comparison*")}
+    assert written == {".csv", ".md", ".tex"}
+    assert {path.suffix for path in (archive / "figures").iterdir()} == {".png", ".pdf"}
+    again = harness_command(*words, "--spread", "seeds")
+    assert "No interval over seeds (3 seeds): it takes at least 4" in " ".join(again.stdout.split())
+
+
+def test_two_ways_to_name_methods_are_refused(archive: Path, harness_command: Run) -> None:
+    printed = harness_command(
+        "compare", "cpl-guided", "promptir", "--methods", "cpl-guided", "--out", archive
+    )
+    assert printed.returncode == 2
+    assert "named twice" in printed.stderr
+
+
+def test_an_archive_agrees_with_itself(archive: Path) -> None:
+    plan = plan_of(["cpl-guided"], archive, recipe="mini", seeds=(0, 1, 2))
+    found = harness.compare(plan, against=ARCHIVE)
+    test = pair_in(found, AVERAGE)
+    assert (test.win_rate, test.p) == (0.5, 1.0)
+    assert "CPL-guided (this project) (three-task)" in str(found)
+    with pytest.raises(HarnessError, match="does not exist"):
+        harness.compare(plan, against=archive / "nowhere")
+    other = plan_of(["cpl-guided"], archive, recipe="mini", seeds=(7, 8))
+    with pytest.raises(HarnessError, match="holds no scores of cpl-guided"):
+        harness.compare(other, against=ARCHIVE)
+
+
+def test_five_methods_are_ranked_and_drawn(archive: Path, tmp_path: Path) -> None:
+    methods = ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR]
+    plan = plan_of(methods, archive, recipe="mini", seeds=(0, 1, 2))
+    found = harness.compare(plan, ranks="images")
+    assert [one.metric for one in found.rankings] == list(plan.metrics)
+    assert "Average rank in PSNR over 20 clean images" in str(found)
+    assert len(found.to_dataframe()) == 10 * 6 * 2
+    paths = found.draw(tmp_path)
+    names = {path.name for path in paths}
+    assert sum("scatter" in name for name in names) == 2 * 4
+    assert sum("ranks" in name for name in names) == 2 * 2
+    stem = tmp_path / found.stem
+    again = draw_ranking(found.rankings[0], found.common, stem.with_name("again"))
+    for suffix, path in ((".png", again[0]), (".pdf", again[1])):
+        first = stem.with_name(f"{stem.name}-psnr_rgb-ranks{suffix}")
+        assert path.read_bytes() == first.read_bytes(), "an unchanged figure is an unchanged file"
+
+
+def test_forms_of_a_comparison(compared: Comparison, tmp_path: Path) -> None:
+    assert str(compared) == compared.to_text()
+    assert max(map(len, compared.to_text(width=60).splitlines())) <= 60
+    assert "| Column" in compared.to_markdown()
+    assert r"\begin{table" in compared.to_latex()
+    assert compared.to_csv().startswith("first,second,column,metric")
+    paths = compared.write(tmp_path)
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex", ".csv"]
+    assert paths[-1].read_text().startswith("metric,column,image,spm,promptir\n")
+    assert compared.write(tmp_path) == paths
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_of_a_comparison_compiles(compared: Comparison, tmp_path: Path) -> None:
+    import subprocess
+
+    lines = [r"\documentclass[twocolumn]{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+    text = "\n".join([*lines, compared.to_latex(), r"\end{document}"])
+    (tmp_path / "a.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
+# --- marks of the benchmark table -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_a_second_is_marked_where_it_is_told_apart(seeds: tuple[int, ...], tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "promptir", "cpr"], noisy, seeds=seeds)
+    apart = seconds_apart(summary_of(plan), results_by_method(plan))
+    assert apart.seconds
+    assert apart.told == apart.seconds
+    text = str(benchmark_table(plan))
+    over = "images" if len(seeds) == 1 else "seeds and images"
+    assert (
+        f"second _ only where the paired 95% interval of its difference to the best, over {over}"
+        in (" ".join(text.split()))
+    )
+
+
+def test_a_second_within_the_noise_is_not_marked(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["promptir", "cpr"], lambda m, s, c, i: noisy(m, s, c, i))
+    table = benchmark_table(plan)
+    text = " ".join(str(table).split())
+    assert "_ " not in text.partition("Three degradations")[0]
+    assert "Best *; no second is, for the paired 95% interval" in text
+    frame = table.to_dataframe()
+    seconds = frame[frame["rank"] == 2]
+    assert len(seconds)
+    assert not seconds["apart_from_best"].any()
+
+
+def test_too_few_images_tell_nothing_apart(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "promptir"], noisy, limit=1)
+    text = " ".join(str(benchmark_table(plan)).split())
+    assert "no second is, for so few images or seeds tell nothing apart" in text
+
+
+def test_a_caption_says_nothing_of_marks_that_are_not_there(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["promptir"], noisy)
+    table = benchmark_table(plan)
+    for text in (str(table), table.to_markdown(), table.to_latex()):
+        assert "Best" not in text
+        assert "{mark" not in text

@@ -1,0 +1,421 @@
+"""Figures for papers: what they show, their sizes and fonts, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+import harness
+from harness import api
+from harness.config.errors import HarnessError, UsageError
+from harness.config.hashing import spec_hash
+from harness.execution.execute import execute
+from harness.execution.process import Worker
+from harness.planning.plan import Plan
+from harness.reporting.figures.crops import Box, largest_difference, parse_crop
+from harness.reporting.figures.curves import course_of
+from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
+from harness.reporting.figures.registry import FIGURES, figure_module
+from harness.reporting.figures.request import FigureRequest
+from harness.reporting.figures.scatter import scatter_figure
+from harness.reporting.figures.shown_images import most_disputed
+from harness.reporting.figures.steps import lengths_of
+from harness.reporting.figures.style import paper_style, text_width_in, wrapped
+from harness.store.files import write_json
+from harness.store.results import Result, append, read
+from tests.plans import QUICK_RECIPE, plan_of
+
+CPU = api.Resources(device="cpu", threads=1)
+METHODS = ("promptir", "restormer")
+
+
+def plan_in(out: Path, methods: Iterable[str] = METHODS, **fields: object) -> Plan:
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = out / "recipe.yaml"
+    recipe.write_text(QUICK_RECIPE)
+    return plan_of(list(methods), out, recipe=str(recipe), **fields)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """Two methods, trained for two steps and scored on one image of each column."""
+    made = plan_in(tmp_path_factory.mktemp("runs") / "out")
+    for run in made.runs:
+        assert not execute(run, made, Worker(device="cpu", threads=1)).error
+    return made
+
+
+def results(plan: Plan, number: int, values: dict[tuple[str, str], float]) -> None:
+    """Store values of the first metric as the results of a run."""
+    run = plan.runs[number]
+    assert run.score is not None
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    found = []
+    for (column, image), value in values.items():
+        found.append(
+            Result(
+                *(run.weights_id, spec_hash(run.score), run.method.id, run.train.seed),
+                *(plan.setting.name, "synthetic", column, image, plan.metrics[0]),
+                *(plan.setting.preprocessing.id, plan.setting.protocol.id, value),
+            )
+        )
+    append(run.folder.results, found)
+
+
+def drawn(kind: str, plan: Plan) -> Figure:
+    with paper_style():
+        return figure_module(kind).draw(FigureRequest(plan))
+
+
+def texts(figure: Figure) -> list[str]:
+    found = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        found += [text.get_text() for text in axes.texts]
+        found += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+    return found
+
+
+# --- every kind --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(set(FIGURES) - {"steps"}))
+def test_every_kind_is_written_in_the_size_and_fonts_of_a_paper(kind: str, plan: Plan) -> None:
+    paths = api.figure(plan, kind, resources=CPU, width="full")
+    assert {path.suffix for path in paths} == {".png", ".pdf"}
+    png, pdf = sorted(paths, key=lambda path: path.suffix, reverse=True)
+    with Image.open(png) as image:
+        width, height = image.size
+    assert width == pytest.approx(6.9 * 300, abs=40)
+    assert height < 9 * 300
+    content = pdf.read_bytes()
+    assert b"/Type3" not in content, "fonts are embedded as outlines"
+    assert b"/FontFile2" in content
+    before = png.read_bytes()
+    assert api.figure(plan, kind, resources=CPU, width="full") == paths
+    assert (png.read_bytes(), pdf.read_bytes()) == (before, content)
+
+
+def test_every_kind_is_a_module_with_its_two_names() -> None:
+    for kind in FIGURES:
+        module = figure_module(kind)
+        assert isinstance(module.NEEDS_IMAGES, bool)
+        assert callable(module.draw)
+    assert api.figure_kinds() == sorted(FIGURES)
+
+
+def test_figures_are_drawn_from_the_door_and_the_command_line(
+    plan: Plan,
+    harness_command,  # type: ignore[no-untyped-def]
+) -> None:
+    paths = harness.figure(plan, "scatter", width="column")
+    words = ("--methods", ",".join(METHODS), "--recipe", str(plan.out / "recipe.yaml"))
+    words = (*words, "--out", str(plan.out))
+    printed = harness_command("figure", "scatter", *words, "--width", "column")
+    assert printed.returncode == 0, printed.stderr
+    assert paths[0].name in printed.stdout
+    printed = harness_command("figure", "grid", *words, "--images", "astronout#0")
+    assert printed.returncode == 2
+    assert "did you mean" in printed.stderr
+
+
+# --- images ------------------------------------------------------------------------------
+
+
+def pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def rows_of(count: int, height: int = 60, width: int = 90, box: bool = True) -> list[ImageRow]:
+    whole = pixels(height, width)
+    place = Box(10, 10, 16, 16) if box else None
+    shown = whole if place is None else place.cut(whole)
+    cells = []
+    for number in range(count):
+        title = ("Degraded", "CPL", "moceir-s:spectral_balancing=on", "Ground truth")[number % 4]
+        cells.append(Cell(shown, title, ("28.42", "0.817"), is_best=number == 1))
+    return [ImageRow(whole, place, "Derain: rain-001_with_a_long_name", tuple(cells))] * 2
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("width_in", [3.3, 6.9])
+@pytest.mark.parametrize("box", [True, False])
+@pytest.mark.parametrize("size", [(60, 90), (90, 60)], ids=["wide", "high"])
+def test_grids_stay_legible(count: int, width_in: float, box: bool, size: tuple[int, int]) -> None:
+    with paper_style():
+        figure = draw_rows(rows_of(count, *size, box), width_in)
+        figure.canvas.draw()
+    assert figure.get_size_inches()[0] <= width_in + 0.01
+    edges = figure.bbox
+    boxes = []
+    for text in figure.texts:
+        assert text.get_fontsize() >= 8
+        if text.get_text().strip():
+            boxes.append(text.get_window_extent())
+    images = [axes.get_window_extent() for axes in figure.axes]
+    for place in [*boxes, *images]:
+        assert edges.x0 - 1 <= place.x0
+        assert place.x1 <= edges.x1 + 1
+        assert edges.y0 - 1 <= place.y0
+        assert place.y1 <= edges.y1 + 1
+    for one, other in combinations(boxes, 2):
+        assert not _overlap(one, other)
+    for one in boxes:
+        assert not any(_overlap(one, other) for other in images)
+    per_row = count + 1 if box else count
+    for number, image in enumerate(images):
+        is_whole = box and number % per_row == 0
+        assert is_whole or image.width / figure.dpi >= 0.8
+
+
+def _overlap(one, other) -> bool:  # type: ignore[no-untyped-def]
+    across = min(one.x1, other.x1) - max(one.x0, other.x0)
+    up = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return bool(across > 1 and up > 1)
+
+
+def test_enlarged_crops_are_not_blurred() -> None:
+    row = rows_of(2)[0]
+    with paper_style():
+        figure = draw_rows([row], 6.9)
+    shown = figure.axes[1].images[0]
+    assert shown.get_interpolation() == "none"
+    array = np.asarray(shown.get_array())
+    assert array.shape[0] >= 16 * 10
+    assert {tuple(p) for p in array.reshape(-1, 3).tolist()} == {
+        tuple(p)
+        for p in row.cells[0].pixels.reshape(-1, 3).tolist()  # type: ignore[union-attr]
+    }
+
+
+def test_a_grid_shows_all_methods_their_values_and_the_best_in_bold(plan: Plan) -> None:
+    name = ("derain", "astronaut#0")
+    api.keep_images(plan, [name], CPU)
+    with paper_style():
+        figure = figure_module("grid").draw(FigureRequest(plan, names=(name,)))
+    shown = texts(figure)
+    for text in ("Degraded", "PromptIR", "Restormer", "Ground truth", "PSNR / SSIM"):
+        assert text in shown
+    values = {}
+    for run in plan.runs:
+        for result in read([run.folder.results]):
+            if (result.column, result.image) == name and result.metric == plan.metrics[0]:
+                values[run.method.id] = result.value
+    best = max(values[method] for method in METHODS)
+    bold = [text.get_text() for text in figure.texts if text.get_fontweight() == "bold"]
+    assert len(bold) == 1
+    assert bold[0].startswith(f"{best:.2f} / ")
+
+
+def test_error_maps_have_the_mean_absolute_difference(plan: Plan) -> None:
+    name = ("derain", "astronaut#0")
+    paths = api.keep_images(plan, [name], CPU)
+    clean, degraded = (
+        np.asarray(Image.open(next(p for p in paths if kind in p.parts))).astype(float)
+        for kind in ("clean", "degraded")
+    )
+    with paper_style():
+        figure = figure_module("errors").draw(FigureRequest(plan, names=(name,)))
+    assert f"{np.abs(degraded - clean).mean():.2f}" in texts(figure)
+    assert "mean absolute difference (grey levels)" in texts(figure)
+
+
+def test_a_crop_is_found_where_images_differ_most() -> None:
+    one = pixels(120, 200)
+    other = one.copy()
+    other[70:95, 150:175] = 255 - other[70:95, 150:175]
+    found = largest_difference([one, other])
+    assert (found.width, found.height) == (32, 32)
+    assert found.x <= 150 < 175 <= found.x + 32
+    assert found.y <= 70 < 95 <= found.y + 32
+    tiny = largest_difference([pixels(20, 50), pixels(20, 50, 1)])
+    assert (tiny.width, tiny.height) == (20, 20)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "-1,0,5,5", "0,0,0,5", "1.5,0,4,4"]
+)
+def test_a_crop_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--crop"):
+        parse_crop(text)
+
+
+def test_a_crop_outside_the_image_is_refused(plan: Plan) -> None:
+    assert parse_crop("1, 2,3,4") == Box(1, 2, 3, 4)
+    with pytest.raises(UsageError, match=r"60,0,8,8 lies outside image .*64x64 pixels"):
+        api.figure(plan, "grid", images=["derain:astronaut#0"], crop="60,0,8,8", resources=CPU)
+    paths = api.figure(plan, "grid", images=["derain:astronaut#0"], crop="56,0,8,8", resources=CPU)
+    assert paths[0].exists()
+
+
+def test_images_are_chosen_where_methods_differ_most(tmp_path: Path) -> None:
+    plan = plan_of(METHODS, tmp_path)
+    names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
+    first, second = plan.runs[1:3]
+    for run in (first, second):
+        run.folder.path.mkdir(parents=True)
+        run.folder.weights.touch()
+    results(plan, 1, dict.fromkeys(names, 20.0))
+    changed = dict.fromkeys(names, 20.0)
+    changed[("derain", names[-1][1])] = 25.0
+    changed[("derain", names[-2][1])] = 24.0
+    changed[("dehaze", names[-1][1])] = 17.0
+    changed[("denoise15", names[0][1])] = float("inf")
+    results(plan, 2, changed)
+    assert most_disputed(plan, 2) == [("derain", names[-1][1]), ("dehaze", names[-1][1])]
+    assert len(most_disputed(plan, 500)) == len(names)
+
+
+# --- plots -------------------------------------------------------------------------------
+
+
+def test_a_scatter_counts_the_images_on_which_a_method_is_better() -> None:
+    values_a = {("x", "1"): 20.0, ("x", "2"): 21.0, ("y", "1"): 30.0, ("y", "9"): 1.0}
+    values_b = {("x", "1"): 22.0, ("x", "2"): 20.0, ("y", "1"): 31.0, ("z", "1"): 1.0}
+    with paper_style():
+        figure = scatter_figure(values_a, values_b, ("A (dB)", "B (dB)"), {"x": "X", "y": "Y"})
+    assert "better on 2 of 3" in texts(figure)
+    (axes,) = figure.axes
+    assert axes.get_xlim() == axes.get_ylim()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["X", "Y"]
+
+
+def test_a_scatter_needs_two_methods(plan: Plan) -> None:
+    with pytest.raises(UsageError, match="--methods A,B"):
+        drawn("scatter", plan_in(plan.out, ["promptir"]))
+
+
+def validate(plan: Plan, number: int, values: dict[int, float]) -> None:
+    folder = plan.runs[number].folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for step, value in values.items():
+        line = {"step": step, "score": value, "per_task": {"derain": value}}
+        lines.append(json.dumps({**line, "losses": {"l1": value / 100}}))
+    folder.validation.write_text("\n".join(lines) + "\n")
+
+
+def test_curves_are_means_over_seeds_with_their_range(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, ["promptir"], seeds=(0, 1))
+    validate(plan, 1, {10: 20.0, 20: 24.0})
+    validate(plan, 2, {10: 22.0, 20: 30.0})
+    figure = drawn("curves", plan)
+    assert [axes.get_title() for axes in figure.axes] == [
+        *("mean over tasks (dB)", "Derain (dB)"),
+        "loss l1",
+    ]
+    (line,) = figure.axes[0].lines
+    assert line.get_ydata().tolist() == [21.0, 27.0]  # type: ignore[union-attr]
+    (band,) = figure.axes[0].collections
+    assert band.get_datalim(figure.axes[0].transData).intervaly.tolist() == [20.0, 30.0]
+
+
+def test_trainings_store_their_loss_terms(plan: Plan) -> None:
+    course = course_of(plan.runs[1])
+    assert list(course) == [2]
+    terms = [name for name in course[2] if name.startswith("loss ")]
+    assert terms == ["loss l1"]
+    assert 0 < course[2]["loss l1"] < 1
+
+
+def test_a_repeated_validation_counts_once_and_damage_is_named(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, ["promptir"])
+    validate(plan, 1, {10: 20.0})
+    path = plan.runs[1].folder.validation
+    path.write_text(path.read_text() + path.read_text().replace("20.0", "21.0"))
+    assert course_of(plan.runs[1]) == {
+        10: {"mean over tasks": 21.0, "derain": 21.0, "loss l1": 0.2}
+    }
+    path.write_text('{"step": 1}\n')
+    with pytest.raises(HarnessError, match=r"validation\.jsonl, line 1, is no validation"):
+        course_of(plan.runs[1])
+
+
+def test_runs_of_other_lengths_and_seeds_are_shown_by_steps(plan: Plan, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(plan.out, out)
+    longer = out / "longer.yaml"
+    longer.write_text(
+        QUICK_RECIPE.replace("{steps: 2,", "{steps: 3,").replace("decay_steps: 2", "decay_steps: 3")
+    )
+    smaller = out / "smaller.yaml"
+    smaller.write_text(QUICK_RECIPE.replace("{steps: 2,", "{batch: 1, steps: 2,"))
+    for recipe, value in ((longer, 33.0), (smaller, 44.0)):
+        other = plan_of(["promptir"], out, recipe=str(recipe), seeds=(0, 1))
+        names = [(c, i) for c, images in other.test.images_by_column().items() for i in images]
+        for number in (1, 2):
+            results(other, number, dict.fromkeys(names, value + number))
+            run = other.runs[number]
+            write_json(run.folder.spec, run.train.model_dump(mode="json"))
+    shown = plan_in(out)
+    lengths = lengths_of(shown, shown.runs[1])
+    assert {seed: sorted(by_steps) for seed, by_steps in lengths.items()} == {0: [2, 3], 1: [3]}
+    assert lengths[0][3]["derain"] == 34.0
+    figure = drawn("steps", shown)
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [2, 3]  # type: ignore[union-attr]
+    assert figure.axes[0].lines[0].get_ydata()[1] == 34.5  # type: ignore[index]
+
+
+def test_costs_are_the_extra_columns_that_are_known(plan: Plan) -> None:
+    labels = [axes.get_xlabel() for axes in drawn("cost", plan).axes]
+    assert labels == ["Params (M)", "MACs (G, full size)", "Training (min)"]
+
+
+def test_swaps_and_routing_show_every_run_with_prompts(plan: Plan) -> None:
+    titles = [axes.get_title() for axes in drawn("routing", plan).axes]
+    assert "PromptIR\nlevel1" in titles
+    assert not any("Restormer" in title for title in titles)
+    swaps = drawn("swap", plan)
+    assert [axes.get_title() for axes in swaps.axes] == ["PromptIR"]
+    columns = len(plan.columns)
+    assert len(swaps.axes[0].texts) == columns**2
+    with pytest.raises(HarnessError, match="nothing on the prompts"):
+        drawn("swap", plan_in(plan.out, ["restormer"]))
+
+
+# --- what is refused ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(FIGURES))
+def test_nothing_stored_says_what_to_run(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"python -m harness run|--recipe"):
+        api.figure(plan_in(tmp_path), kind, resources=CPU)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_plan_of_one_length_says_how_to_get_two(plan: Plan) -> None:
+    with pytest.raises(HarnessError, match="two numbers of steps"):
+        api.figure(plan, "steps")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda plan: api.figure(plan, "gird"), "no figure 'gird'; did you mean 'grid'"),
+        (lambda plan: api.figure(plan, "grid", images=["astro"]), "no image .* did you mean"),
+        (lambda plan: api.figure(plan, "grid", images=[("rain", "a")]), "no column 'rain'"),
+        (lambda plan: api.figure(plan, "curves", images=["astronaut#0"]), "shows no images"),
+        (lambda plan: api.figure(plan, "grid", width="wide"), "no width 'wide'"),
+        (lambda plan: api.figure(plan, "grid", colour="red"), "the options images, rows"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    call: Callable[[Plan], object], message: str, plan: Plan
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        call(plan)
+
+
+def test_long_names_are_broken_into_lines_that_fit() -> None:
+    broken = wrapped("mioir-ep:prompt_maps=everything:top_k=2", 1.0)
+    assert all(text_width_in(line) <= 1.0 for line in broken.split("\n"))
+    assert broken.count("\n") <= 2
+    assert wrapped("a" * 200, 0.5).endswith("…")
+    assert wrapped("CPL", 1.0) == "CPL"

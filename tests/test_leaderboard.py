@@ -1,0 +1,257 @@
+"""The leaderboard: cited and measured rows, each with its source, and protocols never mixed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.api import leaderboard
+from harness.config.errors import HarnessError, UsageError
+from harness.published.audit import audit
+from harness.published.reading import load_published
+from harness.reporting.site.cited_lists import CitedContext, cited_lists
+from harness.reporting.site.measured import grouped, measured_runs
+from harness.reporting.site.measured_lists import MethodFacts, measured_list
+from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
+from harness.reporting.site.sources import Sources
+from tests.conftest import Run
+from tests.pages import WatchedPage, check_pages, offline_browser, serious_findings, site_data
+
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+
+
+def facts_of(method: str) -> MethodFacts:
+    return MethodFacts(method, "input" if method == "degraded-input" else "methods")
+
+
+@pytest.fixture(scope="module")
+def context() -> CitedContext:
+    return CitedContext.of(Sources(), audit(load_published()))
+
+
+@pytest.fixture(scope="module")
+def lists(context: CitedContext) -> list[RankList]:
+    found: list[RankList] = []
+    for table in load_published():
+        found += cited_lists(table, context)
+    for group in grouped(measured_runs(REFERENCE)):
+        found.append(measured_list(group, context, facts_of))
+    return joined_lists(found)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return leaderboard(tmp_path_factory.mktemp("leaderboard") / "site", [REFERENCE]).parent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with offline_browser() as found:
+        yield found
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[WatchedPage]:
+    page = WatchedPage(browser, viewport={"width": 1280, "height": 900})
+    yield page
+    page.close()
+
+
+def test_every_printed_value_is_there_once(lists: list[RankList]) -> None:
+    shown = 0
+    for one in lists:
+        for row in one.rows:
+            if row.row.attributes["origin"] == "cited":
+                shown += len(row.row.scores)
+    assert shown == sum(len(table.rows) for table in load_published())
+
+
+def test_a_list_is_of_one_setting_protocol_and_average(lists: list[RankList]) -> None:
+    assert len({one.key for one in lists}) == len(lists)
+    for one in lists:
+        names = [column.key for column in one.columns]
+        assert len(set(names)) == len(names)
+        assert set(one.key.columns) <= set(names)
+
+
+def test_nothing_is_ranked_where_no_protocol_is_stated(lists: list[RankList]) -> None:
+    ranked = {True: 0, False: 0}
+    for number, one in enumerate(lists):
+        for group in one.table(number).groups:
+            for row in group.rows:
+                marks = [score.rank for score in row.scores.values() if score.rank]
+                ranked[one.key.protocol == NOT_STATED] += len(marks)
+    assert ranked[True] == 0
+    assert ranked[False] > 0
+    unstated = [one for one in lists if one.key.protocol == NOT_STATED]
+    assert unstated
+    assert all("may differ" in " ".join(one.about) for one in unstated)
+
+
+def test_synthetic_and_incomplete_images_are_never_with_papers(lists: list[RankList]) -> None:
+    for one in lists:
+        origins = {row.row.attributes["origin"] for row in one.rows}
+        if one.key.test == PUBLISHED:
+            assert origins == {"cited"}
+        else:
+            assert origins == {"measured"}
+    words = [" ".join(one.about) for one in lists if one.key.test != PUBLISHED]
+    assert any("synthetic images" in text for text in words)
+    assert any("CBSD68" in text and "Rain100L" in text for text in words)
+
+
+def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
+    from harness.store.archive import read_archive
+
+    results = read_archive(REFERENCE / "real-images")
+    means = []
+    for seed in (0, 1, 2):
+        values = [
+            result.value
+            for result in results
+            if (result.method, result.seed) == ("promptir", seed)
+            and (result.column, result.metric) == ("derain", "psnr_rgb")
+        ]
+        means.append(sum(values) / len(values))
+    rows = []
+    for one in lists:
+        if "Rain100L" in " ".join(one.about):
+            rows += [row.row for row in one.rows if row.row.label == "promptir"]
+    assert len(rows) == 1
+    assert rows[0].scores["derain", "psnr_rgb"].value == pytest.approx(sum(means) / 3)
+    assert rows[0].facts["From"] == "measured, 600 steps, 3 seeds"
+
+
+def test_complete_published_images_join_the_papers(context: CitedContext, tmp_path: Path) -> None:
+    from harness.config.files import load_data_set, load_setting
+    from harness.store.results import Result, append
+
+    setting = load_setting("three-task")
+    results = []
+    for source in setting.test_sources:
+        data_set = load_data_set(source.set)
+        for number in range(data_set.expected.pairs or 0):
+            results.append(
+                Result(
+                    **{"weights": "w", "score": "s", "method": "mine", "seed": 0},
+                    setting="three-task",
+                    data_set=data_set.label,
+                    column=source.column,
+                    image=str(number),
+                    metric="psnr_rgb",
+                    preprocessing="crop16-uint8",
+                    protocol="rgb-float-uniform7",
+                    value=40.0,
+                )
+            )
+    (tmp_path / "run").mkdir()
+    append(tmp_path / "run" / "results.jsonl", results)
+    (group,) = grouped(measured_runs(tmp_path))
+    mine = measured_list(group, context, facts_of)
+    assert mine.key.test == PUBLISHED
+    cited = cited_lists(load_published()[0], context)
+    (joined,) = [one for one in joined_lists([*cited, mine]) if one.key == mine.key]
+    methods = joined.table(1).groups[0].rows
+    assert methods[0].label == "mine"
+    assert methods[0].scores["average", "psnr"].rank == 1
+    assert {"AirNet", "AdaIR", "PromptIR"} < {row.label for row in methods}
+
+
+def test_slips_are_noted_and_not_corrected(lists: list[RankList]) -> None:
+    for one in lists:
+        for row in one.rows:
+            score = row.row.scores.get(("average", "psnr"))
+            if row.row.label == "MPRNet" and one.key.setting == "three-task" and score:
+                assert score.text == "30.63"
+                assert "30.6360" in score.note
+                return
+    pytest.fail("MPRNet's average is not there")
+
+
+def test_the_same_score_counts_once() -> None:
+    runs = measured_runs(REFERENCE / "three-task")
+    once, twice = grouped(runs), grouped([*runs, *runs])
+    assert [len(group.runs) for group in twice] == [len(group.runs) for group in once]
+
+
+def test_pages_are_valid(site: Path) -> None:
+    assert len(check_pages(site)) == 1
+    assert len(site_data(site, "sources")) > 100
+
+
+def test_other_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match="holds no results"):
+        leaderboard(tmp_path / "site", [tmp_path])
+    (tmp_path / "site").mkdir(exist_ok=True)
+    (tmp_path / "site" / "files.json").write_text('{"kind": "report", "files": []}')
+    with pytest.raises(UsageError, match="no leaderboard"):
+        leaderboard(tmp_path / "site", [REFERENCE])
+
+
+def test_the_command_writes_it(harness_command: Run, tmp_path: Path) -> None:
+    archive = Path(shutil.copytree(REFERENCE / "real-images", tmp_path / "<b>archive"))
+    folder = tmp_path / "site"
+    written = harness_command("leaderboard", "--to", str(folder), "--results", str(archive))
+    assert written.returncode == 0, written.stderr
+    check_pages(folder)
+    missing = harness_command("leaderboard", "--to", str(folder), "--results", "nowhere")
+    assert missing.returncode == 1
+    assert "nowhere" in missing.stderr
+
+
+def test_rows_are_filtered_and_sorted(site: Path, watched: WatchedPage) -> None:
+    page = watched.open(site / "index.html")
+    rows = page.locator("tr.row:visible")
+    everything = rows.count()
+    page.select_option("[name=origin]", "measured")
+    assert 0 < rows.count() < everything
+    page.select_option("[name=origin]", "")
+    page.select_option("[name=setting]", "composite")
+    assert page.locator(".setting:visible").count() == 1
+    page.select_option("[name=setting]", "")
+    page.fill("[name=method]", "adair")
+    assert all("AdaIR" in text for text in rows.all_inner_texts())
+    page.fill("[name=method]", "")
+    page.fill("[name=parameters]", "3")
+    assert 0 < rows.count() < everything
+    page.fill("[name=parameters]", "")
+    assert rows.count() == everything
+    table = page.locator(".protocol").first
+    head = table.locator("th[data-metric]").first
+    assert head.get_attribute("aria-sort") == "descending"
+    before = table.locator("tr.row th").all_inner_texts()
+    head.locator("button").press("Enter")
+    assert table.locator("tr.row th").all_inner_texts() == before[::-1]
+
+
+def test_a_cited_number_opens_its_source(site: Path, watched: WatchedPage) -> None:
+    page = watched.open(site / "index.html")
+    page.locator("tr[data-origin=cited] .n").first.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    text = page.inner_text("#sources-body")
+    assert "cited, digit by digit" in text
+    assert "arXiv 2504.09973" in text
+    page.keyboard.press("Escape")
+    page.locator("tr[data-origin=measured] .n").nth(3).click()
+    page.wait_for_selector("dialog[open]")
+    assert "Weights" in page.inner_text("#sources-body")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(site: Path, browser: Any, scheme: str) -> None:
+    watched = WatchedPage(browser, color_scheme=scheme)
+    page = watched.open(site / "index.html")
+    page.select_option("[name=setting]", "weatherbench")  # the markup of all is the same
+    assert serious_findings(page) == []
+    watched.close()
+
+
+def test_narrow_screens_need_no_sideways_scrolling(site: Path, browser: Any) -> None:
+    watched = WatchedPage(browser, viewport={"width": 390, "height": 844})
+    page = watched.open(site / "index.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    watched.close()

@@ -1,0 +1,96 @@
+"""Names and digits that a request chooses for its tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from harness.api import check_table, plan, table
+from harness.cli.table import split_style
+from harness.config.errors import UsageError
+from harness.config.hashing import spec_hash
+from harness.planning.plan import Plan
+from harness.store.results import Result, append
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Plan:
+    made = plan(methods=["promptir"], recipe="smoke", out=tmp_path, columns=["derain"])
+    run = next(run for run in made.runs if run.method.id == "promptir")
+    assert run.score is not None
+    run.folder.path.mkdir(parents=True)
+    for column, images in made.test.images_by_column().items():
+        for image in images:
+            result = Result(
+                weights=run.score.weights,
+                score=spec_hash(run.score),
+                method="promptir",
+                seed=0,
+                setting="three-task",
+                data_set="synthetic",
+                column=column,
+                image=image,
+                metric="psnr_rgb",
+                preprocessing=made.setting.preprocessing.id,
+                protocol=made.setting.protocol.id,
+                value=20.126,
+                origin="measured",
+            )
+            append(run.folder.results, [result])
+    return made
+
+
+def asked(made: Plan, **changes: object) -> Plan:
+    return dataclasses.replace(made, request=made.request.model_copy(update=changes))
+
+
+def test_labels_and_digits_are_those_of_the_request(stored: Plan) -> None:
+    labels = {"promptir": "Ours", "derain": "Rain & more", "PSNR": "P"}
+    text = str(table(asked(stored, labels=labels, decimals={"psnr": 1})))
+    assert "Ours" in text
+    assert "Rain & more" in text
+    assert "P / SSIM" in text
+    assert "20.1 " in text
+    assert "20.13" in str(table(stored))
+
+
+def test_the_name_of_files_changes_only_where_something_is_chosen(stored: Plan) -> None:
+    plain = table(stored).stem
+    assert table(asked(stored, labels={})).stem == plain
+    assert table(asked(stored, labels={"promptir": "Ours"})).stem != plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": {"promtir": "Ours"}}, "--label promtir .* did you mean 'promptir'"),
+        ({"labels": {"cpl": "Ours"}}, "--label cpl is no method"),
+        ({"decimals": {"psnrr": 2}}, "--decimals psnrr is no metric here; did you mean 'psnr"),
+    ],
+)
+def test_what_no_table_shows_is_refused(
+    stored: Plan, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_table(asked(stored, **changes))
+
+
+@pytest.mark.parametrize("text", ["rows", "paper", "cvpr", "paper,ieee", " plain , rows "])
+def test_style_names_a_content_and_a_page(text: str) -> None:
+    assert split_style(text) == [part.strip() for part in text.split(",")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("papers", "did you mean 'paper'"),
+        ("ieee,cvpr", "asks for ieee and cvpr"),
+        ("rows,paper", "asks for rows and paper"),
+        ("", "unknown"),
+    ],
+)
+def test_what_style_cannot_mean_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        split_style(text)
