@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -143,7 +143,7 @@ def evaluate(
     """
     subject.method.eval()
     names = list(pairs.names())
-    sets = SetScores([part.set_request() for part in scoring.all], [name[0] for name in names])
+    sets = _sets(scoring, names)
     missing = [name for name in names if scoring.is_missing(name) or sets.needs(name[0])]
     finished = len(names) - len(missing)
     guard, tile_px = MemoryGuard.of(subject.device), scoring.spec.protocol.tile_px
@@ -155,14 +155,10 @@ def evaluate(
                 restored = _restore_some(restore, waiting, stop)
                 list(pool.map(on_restored, *zip(*restored, strict=True)))
                 for pair, image, scores in _scored(restored, scoring, pool):
-                    results: list[Result] = []
-                    place = Place(pairs.data_set(pair.column), pair.column, pair.image)
-                    for spec, values in scores:
+                    results = _results_of_pair(subject, pairs.data_set(pair.column), pair, scores)
+                    for spec, values in _of_column(sets, scoring, pair, image):
+                        place = Place(pairs.data_set(pair.column), pair.column, WHOLE_COLUMN)
                         results += _results(subject, spec, place, values)
-                    for found in sets.add(pair.column, image, pair.clean):
-                        spec = scoring.all[found.request].spec
-                        whole = replace(place, image=WHOLE_COLUMN)
-                        results += _results(subject, spec, whole, {found.metric: found.value})
                     yield results
                     finished += 1
                     on_progress(finished, len(names))
@@ -263,6 +259,28 @@ def _results(
         )
         results.append(result)
     return results
+
+
+def _results_of_pair(
+    subject: Subject, data_set: str, pair: Pair, scores: Sequence[SpecAndValues]
+) -> list[Result]:
+    results: list[Result] = []
+    for spec, values in scores:
+        results += _results(subject, spec, Place(data_set, pair.column, pair.image), values)
+    return results
+
+
+def _sets(scoring: Scoring, names: Sequence[Name]) -> SetScores:
+    requests = [part.set_request() for part in scoring.all]
+    return SetScores(requests, [column for column, _ in names])
+
+
+def _of_column(
+    sets: SetScores, scoring: Scoring, pair: Pair, restored: Float
+) -> Iterator[SpecAndValues]:
+    """Add a restored image, and yield the values of its column if it is the last."""
+    for found in sets.add(pair.column, restored, pair.clean):
+        yield scoring.all[found.request].spec, {found.metric: found.value}
 
 
 def _groups(names: Sequence[Name], size: int) -> Iterator[Sequence[Name]]:
