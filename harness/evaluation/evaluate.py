@@ -124,7 +124,6 @@ def evaluate(
     """Yield the results of one image at a time, of those metrics that are not stored.
 
     Values of a whole column come with its last image.
-
     Pairs are made and scored by several threads; in between the method computes alone, since
     its threads and these would slow each other down.
 
