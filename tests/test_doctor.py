@@ -20,11 +20,7 @@ from harness import api
 from harness.api.diagnosis import devices, folders, images, packages
 from harness.api.diagnosis.finding import Finding
 from harness.config.files import setting_names
-from harness.evaluation.metrics.pyiqa_weights import (
-    found_weights,
-    weight_folders,
-    weights_of_metrics,
-)
+from harness.evaluation.metrics.pyiqa_weights import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -265,17 +261,14 @@ def test_data_sets_are_found_by_setting(monkeypatch: pytest.MonkeyPatch) -> None
     assert "python -m harness data show" in found["three-task"].advice
 
 
-def test_metrics_that_need_weights_are_read_from_pyiqa(
+def test_the_weights_of_each_metric_are_found_or_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = weights_of_metrics()
-    assert "LPIPS_v0.1_alex-df73285e.pth" in needed["lpips"]
-    assert not {"psnr", "ssim", "ms_ssim"} & set(needed)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "face"))
-    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    first, second = weight_folders()
-    (second / "snapshots" / "0").mkdir(parents=True)
-    (second / "snapshots" / "0" / "niqe_modelparameters.mat").write_text("")
-    assert found_weights([first, second]) == {"niqe_modelparameters.mat"}
-    assert "niqe" in by_name(images.metric_weights())["with weights"].value
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    found = by_name(images.metric_weights())
+    assert {name: found[name].state for name in WEIGHTS} == dict.fromkeys(WEIGHTS, "absent")
+    assert "curl" in found["niqe"].advice
+    path = WEIGHTS["niqe"][0].path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"MATLAB")
+    assert by_name(images.metric_weights())["niqe"].state == "ok"

@@ -11,7 +11,7 @@ from typing import Any
 from harness.config.errors import Interrupted
 from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
-from harness.evaluation.metrics import Metric, resolve_metrics
+from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set_metrics
 from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
@@ -69,9 +69,9 @@ def score_run(
         append(run.folder.results, results)
     keep_worst(run, plan, subject, stop)
     _check_stop(run, stop)
-    metrics: list[Metric] = []
+    metrics: list[MetricFacts] = []
     for part in scoring.all:
-        metrics += part.metrics
+        metrics += [*part.metrics, *part.set_metrics]
     summary = _summary(run, plan, subject, metrics)
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
@@ -90,10 +90,16 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     assert score is not None
     stored = results_of(run.folder.results, spec_hash(score))
     done = {(result.column, result.image, result.metric) for result in stored}
-    return Scoring(score, resolve_metrics(plan.metrics), done, worker.threads)
+    return Scoring(
+        spec=score,
+        metrics=resolve_metrics(plan.metrics),
+        done=done,
+        workers=worker.threads,
+        set_metrics=resolve_set_metrics(plan.metrics),
+    )
 
 
-def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> dict[str, Any]:
+def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[MetricFacts]) -> dict[str, Any]:
     """Return what ``prompt_summary.json`` will hold: prompts, classifiers, metric directions."""
     summary = stored_summary(run.folder)
     directions = {metric.id: metric.higher_is_better for metric in metrics}

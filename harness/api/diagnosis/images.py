@@ -15,11 +15,7 @@ from harness.data.on_disk.locate import (
     find_set,
     how_to_name_a_root,
 )
-from harness.evaluation.metrics.pyiqa_weights import (
-    found_weights,
-    weight_folders,
-    weights_of_metrics,
-)
+from harness.evaluation.metrics.pyiqa_weights import WEIGHTS, check_weights, hub_folder
 
 _MOST_NAMES = 12
 
@@ -83,21 +79,16 @@ def _of_setting(setting: str, look: Callable[[str], str]) -> Finding:
 
 
 def metric_weights() -> list[Finding]:
-    """Return which of pyiqa's metrics have weights on this machine."""
-    folders = weight_folders()
-    needed = weights_of_metrics()
-    there = found_weights(folders)
-    with_weights = [name for name, files in needed.items() if files & there]
-    places = " and ".join(map(str, folders)) or "no home folder"
-    value = f"{_listed(with_weights) or 'none'}; {len(needed)} metrics need some"
-    found = [Finding("metrics", "weights are looked for in", places)]
-    if len(with_weights) == len(needed):
-        return [*found, Finding("metrics", "with weights", value)]
-    advice = (
-        "the others download theirs at first use; without a network, copy these folders from a "
-        "machine with one"
-    )
-    return [*found, Finding("metrics", "with weights", value, "absent", advice)]
+    """Return for the metrics that are asked for most whether their weights can be read."""
+    found = [Finding("metrics", "weights are looked for in", str(hub_folder()))]
+    for name in WEIGHTS:
+        try:
+            check_weights([name])
+        except HarnessError as error:
+            found.append(Finding("metrics", name, "no weights", "absent", str(error)))
+        else:
+            found.append(Finding("metrics", name, "weights are there"))
+    return found
 
 
 def _listed(names: list[str]) -> str:
