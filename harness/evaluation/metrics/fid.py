@@ -78,7 +78,8 @@ def frechet_distance(first: NDArray[np.floating], second: NDArray[np.floating]) 
 def _root(features: NDArray[np.floating]) -> Float64:
     """Return A with A'A the sample covariance of (N, D) features, at most D rows."""
     values = features.astype(np.float64)
-    centred = (values - values.mean(axis=0)) / np.sqrt(len(values) - 1)
+    centred: Float64 = (values - values.mean(axis=0)) / np.sqrt(len(values) - 1)
     if len(centred) <= centred.shape[1]:
         return centred
-    return np.asarray(np.linalg.qr(centred, mode="r"))
+    root: Float64 = np.asarray(np.linalg.qr(centred, mode="r"))
+    return root
