@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.cli.flags import named_values
+from harness.cli.kept import ArchiveFlags as ArchiveFlags
+from harness.cli.kept import ComputingFlags as ComputingFlags
+from harness.cli.kept import ImageFlags as ImageFlags
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
@@ -309,12 +312,16 @@ class ResourceFlags:
         ),
     ] = None
     launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
+    tracker: Annotated[
+        str,
+        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
+    ] = "none"
 
     def resources(self, jobs: int = 1) -> Resources:
         """Return them; ``jobs`` is the subcommand's default.
 
         Raises:
-            UsageError: the device cannot be used, or there is no such launcher.
+            UsageError: the device or tracker cannot be used, or there is no such launcher.
         """
         from harness.api import Resources, check_resources
 
@@ -324,6 +331,7 @@ class ResourceFlags:
             loader_workers=self.workers,
             launcher=self.launcher,
             threads=self.threads,
+            tracker=self.tracker,
         )
         check_resources(resources)
         return resources
