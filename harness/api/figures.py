@@ -84,8 +84,7 @@ def figure(
     shown = worded(plan)
     _check(plan, kind, chosen.width, WIDTHS_IN)
     if module.NEEDS_IMAGES:
-        _check_count(len(names) or chosen.rows)
-        names = names or _disputed(plan, chosen.rows)
+        names = _shown_names(plan, names, chosen.rows)
         keep_images(plan, names, resources)
     width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
     asked = FigureRequest(shown, width_in, names, crop)
@@ -136,19 +135,17 @@ def _options(values: dict[str, object]) -> FigureOptions:
         ) from error
 
 
-def _check_count(count: int) -> None:
-    """Refuse more images than a page could ever show."""
+def _shown_names(plan: Plan, names: tuple[Name, ...], rows: int) -> tuple[Name, ...]:
+    """Return what is named, or of how many rows methods differ most; refuse what no page holds."""
+    from harness.reporting.figures.shown_images import most_disputed
+
+    count = len(names) or rows
     if count > MOST_ROWS:
         raise UsageError(
             f"a figure shows at most {MOST_ROWS} images, not {count}; name fewer with --images, or "
             "look at all of them with: python -m harness report"
         )
-
-
-def _disputed(plan: Plan, rows: int) -> tuple[Name, ...]:
-    from harness.reporting.figures.shown_images import most_disputed
-
-    return tuple(most_disputed(plan, rows))
+    return names or tuple(most_disputed(plan, rows))
 
 
 def _names(plan: Plan, images: Sequence[str | Name]) -> tuple[Name, ...]:
