@@ -16,7 +16,9 @@ from PIL import Image
 from harness.api import Resources, check_image_choice, compute, report
 from harness.config.errors import HarnessError, UsageError
 from harness.planning.plan import Plan
-from harness.reporting.benchmark_table import benchmark_table
+from harness.reporting.apart import seconds_apart
+from harness.reporting.benchmark_table import benchmark_table_of
+from harness.reporting.plan_summary import results_by_method, summary_of
 from harness.reporting.site.cases import cases_of, notable_cases, worst_cases
 from harness.reporting.site.curves import Chart, Curve
 from harness.reporting.site.folder import SiteFolder, data_script
@@ -127,7 +129,9 @@ def test_names_stay_text(site: Path, name: str) -> None:
 
 def test_the_table_marks_what_the_printed_table_marks(plan: Plan) -> None:
     """A second that cannot be told apart from the best is not underlined."""
-    printed = benchmark_table(plan)
+    summary = summary_of(plan)
+    apart = seconds_apart(summary, results_by_method(plan))
+    printed = benchmark_table_of(summary, None, replace(apart, told=frozenset()))
     found = score_table(plan, printed, PlanSources.of(plan, Sources()))
     ranks = {}
     for row in printed.table.rows:
