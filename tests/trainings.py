@@ -21,9 +21,10 @@ def job_of(plan: Plan, device: str = "cpu", workers: int = 0) -> Job:
     run = plan.runs[-1]
     spec = run.method.spec
     pairs = plan.source.validation(run.train)
+    versions = spec.needs_versions is not None and spec.needs_versions(run.train.options)
     return Job(
         spec=run.train,
-        stream=plan.source.stream(run.train, spec.views),
+        stream=plan.source.stream(run.train, spec.views, versions),
         validation=Validation(pairs, run.train.tasks, spec.needs_task_labels),
         folder=run.folder,
         runtime=plan.recipe.runtime,

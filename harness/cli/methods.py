@@ -32,7 +32,7 @@ _COLUMNS = {
 _NARROW_COLUMNS = {
     "method": None,
     "prompts": 16,
-    "objective": 16,
+    "objective": 15,
     "params": None,
     "macs": None,
     "takes": None,
