@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.cli.flags import named_values
-from harness.cli.kept import ArchiveFlags as ArchiveFlags
-from harness.cli.kept import ComputingFlags as ComputingFlags
-from harness.cli.kept import ImageFlags as ImageFlags
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
