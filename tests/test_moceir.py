@@ -17,10 +17,11 @@ from harness.method import AdaptsState, Batch, CheckContext, MethodSpec, OptionE
 from methods import blocks
 from methods.cross_attention import CrossAttention
 from methods.moceir.experts import Expert, ExpertLayer, WindowAttention
-from methods.moceir.losses import spectral_error, squared_variation
+from methods.moceir.losses import squared_variation
 from methods.moceir.routing import Router
 from methods.moceir.spec import SPECS, MoCEIROptions, check_moceir
 from methods.restormer_backbone import as_is
+from methods.spectral_loss import spectral_error
 from tests.networks import TASKS, batch, build_tiny
 
 

@@ -94,7 +94,7 @@ def test_what_the_plan_accepts_can_be_built_and_run(spec: MethodSpec) -> None:
         ("drsformer:dim=10:heads=1;1;1;3", "which 3 heads"),
         ("swinir:mlp_ratio=-1", "mlp_ratio=-1.0 with dim=16 must leave"),
         ("uformer:depths=1;1;1;1;1;1;1;1;3", "6 decoder blocks and 4 encoder blocks"),
-        ("cpl:chooser=classifier", "is what the method 'explicit' is for"),
+        ("cpl-guided:chooser=classifier", "is what the method 'explicit' is for"),
         ("promptir:chooser=true-task", "is what the method 'oracle' is for"),
         ("cpl:teacher_choice=true", "not part of CPL as released; use cpl-guided, the extension"),
         ("spm:load_balancing_weight=0.1", "not part of SPM as released; use spm-guided"),
