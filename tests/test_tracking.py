@@ -120,6 +120,13 @@ def test_tensorboard_changes_nothing(untracked: Plan, tracked: Plan) -> None:
     assert_same_run(tracked, untracked)
 
 
+def test_a_run_that_ends_well_warns_of_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compute(plan_in(tmp_path), tracked_by("tensorboard"))
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_events_are_those_that_are_stored(tracked: Plan) -> None:
     found = events(tracked)
     stored = course(tracked)

@@ -128,7 +128,7 @@ class Tracking:
     def close(self) -> None:
         """End the tracker in this process."""
         if self._tracker is not None:
-            self._report(lambda tracker, _: tracker.close())
+            self._report(lambda tracker, _: tracker.close(), is_last=True)
         self._ended = True
 
     @property
@@ -151,14 +151,15 @@ class Tracking:
         received.reports += 1
         write_json(self._state_file, asdict(received))
 
-    def _report(self, send: Callable[[Tracker, _Received], None]) -> None:
+    def _report(self, send: Callable[[Tracker, _Received], None], is_last: bool = False) -> None:
         with self._lock:
             if self._ended:
                 return
             try:
                 tracker, received = self._opened()
                 send(tracker, received)
-                tracker.flush()
+                if not is_last:  # what is closed has been written
+                    tracker.flush()
             except (Exception, SystemExit) as error:  # whatever another's program does
                 self._ended = True
                 reason = str(error) if isinstance(error, HarnessError) else reason_of(error)
