@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.method import OptionError
+from methods.task_arrays import read_task_array
 
 MAP_PX = 128
 """Side of a map, whatever the size of the image."""
@@ -39,26 +38,4 @@ def read_maps(path: Path, tasks: tuple[str, ...]) -> NDArray[np.float32]:
     Raises:
         OptionError: the file does not exist, is no such array, or has another shape.
     """
-    found = _load(path)
-    expected = (len(tasks), MAP_PX, MAP_PX)
-    if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
-        raise OptionError(f"prompt_maps={path} does not hold an array of floats")
-    if found.shape != expected:
-        raise OptionError(
-            f"prompt_maps={path} holds an array of shape {found.shape}, and "
-            f"{len(tasks)} tasks need {expected}"
-        )
-    if not np.isfinite(found).all():
-        raise OptionError(f"prompt_maps={path} holds values that are not finite")
-    return found.astype(np.float32)
-
-
-def _load(path: Path) -> Any:
-    """Return the content of a file: an array, or for .npz a bundle of arrays."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except OSError as error:
-        reason = error.strerror or "it is empty or truncated"
-        raise OptionError(f"prompt_maps={path} cannot be read: {reason}") from error
-    except (ValueError, EOFError) as error:
-        raise OptionError(f"prompt_maps={path} is not a .npy file of numbers") from error
+    return read_task_array("prompt_maps", path, tasks, (MAP_PX, MAP_PX))
