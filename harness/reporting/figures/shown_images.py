@@ -77,21 +77,24 @@ def shown_images(plan: Plan, names: Sequence[Name]) -> list[ShownImage]:
         )
     of_input = next((run for run in plan.runs if not run.method.spec.trained), None)
     labels = column_labels(plan)
+    of_image = {} if of_input is None else _values(of_input)
+    stored = [(run, _values(run)) for run in shown]
     found = []
     for name in names:
         paths = image_paths(shown[0].folder, _score(shown[0]), *name)
-        values = {} if of_input is None else _values(of_input, name)
         versions = []
-        for run in shown:
+        for run, values in stored:
             restored = image_paths(run.folder, _score(run), *name).restored
             pixels = read_kept_image(restored) if restored.exists() else None
-            versions.append(Version(run.method.label, pixels, _values(run, name)))
+            versions.append(Version(run.method.label, pixels, values.get(name, {})))
         found.append(
             ShownImage(
                 name=name,
                 caption=f"{labels[name[0]]}: {name[1]}",
                 clean=read_kept_image(paths.clean),
-                degraded=Version("Degraded", read_kept_image(paths.degraded), values),
+                degraded=Version(
+                    "Degraded", read_kept_image(paths.degraded), of_image.get(name, {})
+                ),
                 restored=tuple(versions),
             )
         )
@@ -192,11 +195,11 @@ def _score(run: Run) -> ScoreSpec:
     return run.score
 
 
-def _values(run: Run, name: Name) -> dict[str, float]:
-    found = {}
+def _values(run: Run) -> dict[Name, dict[str, float]]:
+    """Return what is stored of a run: by column and image, the values by metric id."""
+    found: dict[Name, dict[str, float]] = {}
     for result in results_of(run.folder.results, run.score_id):
-        if (result.column, result.image) == name:
-            found[result.metric] = result.value
+        found.setdefault((result.column, result.image), {})[result.metric] = result.value
     return found
 
 

@@ -81,10 +81,9 @@ def notable_cases(plan: Plan, count: int) -> list[CaseKey]:
     over methods; ``count`` is of each of the three. Without a method, the input is compared.
     """
     metric = metric_facts(plan.metrics[0])
-    methods = ranked_methods(plan) or [run.method.id for run in shown_runs(plan)]
+    methods = _compared_methods(plan)
     found: dict[CaseKey, None] = {}
-    for column in plan.shown_columns:
-        cases = [case for case in cases_of(plan) if case.column == column.name]
+    for cases in _cases_by_column(plan):
         found |= dict.fromkeys(_notable(cases, methods, metric, count))
     return list(found)
 
@@ -92,12 +91,24 @@ def notable_cases(plan: Plan, count: int) -> list[CaseKey]:
 def worst_cases(plan: Plan, count: int) -> list[CaseKey]:
     """Return the worst cases of each column alone; see :func:`notable_cases`."""
     metric = metric_facts(plan.metrics[0])
-    methods = ranked_methods(plan) or [run.method.id for run in shown_runs(plan)]
+    methods = _compared_methods(plan)
     found: list[CaseKey] = []
-    for column in plan.shown_columns:
-        cases = [case for case in cases_of(plan) if case.column == column.name]
+    for cases in _cases_by_column(plan):
         found += [case.key for case in _by_mean(cases, methods, metric)[:count]]
     return found
+
+
+def _compared_methods(plan: Plan) -> list[str]:
+    """Return the ids of the methods by whose values cases are ordered."""
+    return ranked_methods(plan) or [run.method.id for run in shown_runs(plan)]
+
+
+def _cases_by_column(plan: Plan) -> list[list[Case]]:
+    """Return the cases of each column that is shown, in its order."""
+    found: dict[str, list[Case]] = {column.name: [] for column in plan.shown_columns}
+    for case in cases_of(plan):
+        found[case.column].append(case)
+    return list(found.values())
 
 
 def _notable(
