@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.api.diagnosis.finding import Finding, gib
+from harness.api.diagnosis.finding import Finding, State, gib
 from harness.config.cores import cgroup_cores, cores
 from harness.config.package import PACKAGE_FOLDER
 from harness.execution.process import worker_of
@@ -125,8 +125,8 @@ def kernels() -> list[Finding]:
     """Return whether the compiled parts of the methods are there, without compiling them."""
     found: list[Finding] = []
     for check in runtime_checks():
-        state = "ok" if check.is_fast else "absent"
-        found.append(Finding("kernels", check.name, check.value, state, check.advice))  # type: ignore[arg-type]
+        state: State = "ok" if check.is_fast else "absent"
+        found.append(Finding("kernels", check.name, check.value, state, check.advice))
     return found
 
 
