@@ -102,7 +102,7 @@ def audit(tables: Sequence[CitedTable]) -> Audit:
                 whole = len(parts) == len(table.columns)
                 slip = likely_slip(average, tables)
                 wrong.append(Discrepancy(row, average.mean, tuple(parts), whole, slip))
-    repeated, contradictions = _compared(tables)
+    repeated, contradictions = compare_values(tables)
     return Audit(checked, tuple(wrong), repeated, tuple(contradictions))
 
 
@@ -117,8 +117,12 @@ def _parts(average: CitedRow, table: CitedTable) -> dict[str, Decimal]:
     return parts
 
 
-def _compared(tables: Sequence[CitedTable]) -> tuple[int, list[Contradiction]]:
-    """Compare values that two tables print of the same method, column and metric."""
+def compare_values(tables: Sequence[CitedTable]) -> tuple[int, list[Contradiction]]:
+    """Compare values that two tables print of the same method, column and metric.
+
+    Returns:
+        How many are printed twice, and those that differ.
+    """
     first: dict[tuple[str, str, str, str], list[tuple[CitedTable, CitedRow]]] = {}
     repeated, found = 0, []
     for table in tables:

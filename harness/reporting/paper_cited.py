@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.published.audit import Contradiction, audit
+from harness.published.audit import Contradiction, audit, compare_values
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedRow, CitedTable
 from harness.reporting.paper_row import PaperRow, PaperValue
 from harness.reporting.ranks import best_and_second
@@ -33,9 +33,13 @@ class CitedContext:
     def of(cls, whole: CitedTable, published: Sequence[CitedTable] = ()) -> CitedContext:
         """Compare a table with the others of ``published``."""
         own = (whole.source, whole.table)
-        others = [table for table in published if (table.source, table.table) != own]
+        others: list[CitedTable] = []
+        for table in published:
+            if table.setting == whole.setting and (table.source, table.table) != own:
+                others.append(table)
         found: dict[str, tuple[Contradiction, ...]] = {}
-        for pair in audit([whole, *others]).contradictions:
+        _, contradictions = compare_values([whole, *others])
+        for pair in contradictions:
             if (pair.first.source, pair.first.table) == own:
                 method = pair.first.method
                 found[method] = (*found.get(method, ()), pair)

@@ -6,6 +6,7 @@ text, Markdown, LaTeX and CSV.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -222,9 +223,12 @@ class Table:
                     return True
         return False
 
-    @property
+    @functools.cached_property
     def notes(self) -> list[str]:
-        """The footnotes in the order in which a reader meets them."""
+        """The footnotes in the order in which a reader meets them.
+
+        Every mark asks for them, so they are found once.
+        """
         found: dict[str, None] = {}
         for row in self.rows:
             found |= dict.fromkeys(row.notes)
