@@ -18,9 +18,11 @@ from harness.reporting.renderers.latex_layout import known_columns
 from harness.reporting.renderers.latex_style import LatexStyle
 from harness.reporting.renderers.latex_text import (
     MARKING,
+    breakable,
     centred,
     column_label,
     escape,
+    float_label,
     header,
     ranked,
     rule_below,
@@ -66,7 +68,7 @@ def _comments(table: Table, style: LatexStyle, text: str) -> str:
 
 def _floats(table: Table, grid: Grid, style: LatexStyle) -> Iterator[str]:
     environment = "table*" if grid.is_wide else "table"
-    label = re.sub(r"[^a-zA-Z0-9-]+", "-", table.name)
+    label = float_label(table.name)
     caption = rf"  \caption{{{escape(table.caption_with(MARKING, is_short=True))}}}"
     head = [caption, rf"  \label{{tab:{label}}}"]
     lines_each = sum(1 for _ in table.rows)
@@ -98,9 +100,7 @@ def _footnotes(table: Table) -> Iterator[str]:
     notes = [f"{_marks(table, [note])} {escape(note)}" for note in table.notes]
     notes += map(escape, table.remarks)
     if notes:
-        text = r" \\ ".join(notes).replace(escape(MISSING), MISSING)
-        # A line may end behind the slashes of repositories and files.
-        text = re.sub(r"(?<=\S)/(?=\S)", r"/\\allowbreak{}", text)
+        text = breakable(r" \\ ".join(notes))
         yield rf"  \par\smallskip\parbox{{0.98\linewidth}}{{\scriptsize\raggedright {text}}}"
 
 

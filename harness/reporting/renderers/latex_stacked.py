@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +20,7 @@ from harness.reporting.renderers.latex_text import (
     centred,
     column_label,
     escape,
+    float_label,
     header,
     rule_below,
     with_spread,
@@ -48,7 +48,7 @@ def stacked(table: Table) -> str:
         r"\begin{table}[tb]",
         r"  \centering",
         rf"  \caption{{{escape(table.caption_with(MARKING, is_short=True))}}}",
-        rf"  \label{{tab:{re.sub(r'[^a-zA-Z0-9-]+', '-', table.name)}}}",
+        rf"  \label{{tab:{float_label(table.name)}}}",
         r"  \par\smallskip",
         r"  \footnotesize",
         rf"  \setlength{{\tabcolsep}}{{{gap_pt}pt}}",

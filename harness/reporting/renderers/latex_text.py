@@ -85,6 +85,17 @@ def escape(text: str) -> str:
     return "".join(parts)
 
 
+def float_label(name: str) -> str:
+    """Return the label of a float: signs that a reference cannot hold become hyphens."""
+    return re.sub(r"[^a-zA-Z0-9-]+", "-", name)
+
+
+def breakable(text: str) -> str:
+    """Let a line end behind the slashes of repositories and files, and print the missing sign."""
+    text = text.replace(escape(MISSING), MISSING)
+    return re.sub(r"(?<=\S)/(?=\S)", r"/\\allowbreak{}", text)
+
+
 def ranked(text: str, rank: int | None) -> str:
     """Return a value, bold if it is the best and underlined if it is the second."""
     command = {1: r"\textbf", 2: r"\underline"}.get(rank or 0, "")

@@ -10,9 +10,11 @@ from itertools import groupby
 from harness.reporting.renderers.latex_layout import blocks, known_columns
 from harness.reporting.renderers.latex_text import (
     MARKING,
+    breakable,
     centred,
     column_label,
     escape,
+    float_label,
     header,
     ranked,
     rule_below,
@@ -46,7 +48,7 @@ def wide(table: Table) -> str:
     columns = known_columns(table)
     table = replace(table, columns=tuple(columns))
     count = len(table.metrics) * len(table.value_columns)
-    label = re.sub(r"[^a-zA-Z0-9-]+", "-", table.name)
+    label = float_label(table.name)
     sizes = [
         r"  \scriptsize",
         # Underlined figures must not touch those below.
@@ -56,7 +58,7 @@ def wide(table: Table) -> str:
     lines = [
         r"\begin{table*}[tb]",
         r"  \centering",
-        rf"  \caption{{{_breakable(escape(table.caption_with(MARKING, is_short=True)))}}}",
+        rf"  \caption{{{breakable(escape(table.caption_with(MARKING, is_short=True)))}}}",
         rf"  \label{{tab:{label}}}",
         r"  \par\smallskip",
         *sizes,
@@ -106,7 +108,7 @@ def _below(table: Table) -> list[str]:
         return []
     sentences = []
     for note in notes:
-        sentences.append(_breakable(_sentence(escape(note))))
+        sentences.append(breakable(_sentence(escape(note))))
     joined = " ".join(sentences)
     return [rf"  \par\smallskip\parbox{{0.98\textwidth}}{{\scriptsize\raggedright {joined}}}"]
 
@@ -248,9 +250,3 @@ def _spread(cell: Cell | None) -> str:
 
 def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
-
-
-def _breakable(text: str) -> str:
-    """Let a line end behind the slashes of repositories and files, and print the missing sign."""
-    text = text.replace(escape(MISSING), MISSING)
-    return re.sub(r"(?<=\S)/(?=\S)", r"/\\allowbreak{}", text)
