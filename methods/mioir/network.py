@@ -19,6 +19,7 @@ from harness.method import Batch, BuildContext
 from methods.blocks import Upsample, conv1x1
 from methods.mioir.maps import draw_maps, read_maps
 from methods.mioir.spec import AdaptivePromptOptions, ExplicitPromptOptions
+from methods.own_parts import with_own_parts
 from methods.restormer_backbone import Features, RestormerBackbone
 
 _READERS = (1, 2, 3, 4)
@@ -189,14 +190,7 @@ class ExplicitlyPrompted(PromptedRestormer):
         The authors' checkpoints hold the network alone. Their maps are in data/type7.npy, which
         the option ``prompt_maps`` reads; under other maps their weights restore badly.
         """
-        adapted = dict(state)
-        for part in ("prompt_maps", "classifier."):
-            if any(key.startswith(part) for key in state):
-                continue
-            for key, value in self.state_dict().items():
-                if key.startswith(part):
-                    adapted[key] = value
-        return adapted
+        return with_own_parts(self, state, ("prompt_maps", "classifier."))
 
 
 def build_explicit(context: BuildContext) -> ExplicitlyPrompted:

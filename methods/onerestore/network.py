@@ -20,6 +20,7 @@ from methods.onerestore.restorer import Restorer
 from methods.onerestore.scenes import draw_scenes, read_scenes
 from methods.onerestore.similarity import ms_ssim
 from methods.onerestore.spec import EMBEDDER, OneRestoreOptions
+from methods.own_parts import with_own_parts
 from methods.vgg16 import LazyVgg16
 
 _SMOOTH_L1_WEIGHT = 0.6
@@ -111,14 +112,7 @@ class OneRestore(Restorer):
         which is the file of the required embedder, or of the option ``embedder``; under other
         scenes their weights restore badly.
         """
-        adapted = dict(state)
-        for part in ("scene_embeddings", "embedder."):
-            if any(key.startswith(part) for key in state):
-                continue
-            for key, value in self.state_dict().items():
-                if key.startswith(part):
-                    adapted[key] = value
-        return adapted
+        return with_own_parts(self, state, ("scene_embeddings", "embedder."))
 
     def _named(self, tasks: tuple[str, ...]) -> Tensor:
         return self.scene_embeddings[[1 + self.tasks.index(task) for task in tasks]]
