@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from harness.config.errors import HarnessError
+from harness.published.tables import CitedRow
 
 PRINTED_DECIMAL = re.compile(r"\d+\.\d+")
 """How values are written."""
@@ -16,6 +18,41 @@ PRINTED_PARAMETERS = re.compile(r"\d+(\.\d+)?M(\+\d+(\.\d+)?M)*")
 """How parameters are written: ``36M``, or ``16M+17M`` of networks that are used together."""
 
 Line = dict[str, str]
+
+
+def check_printed(where: str, line: Line) -> None:
+    """Refuse a value or parameters that are not written as tables print them.
+
+    Raises:
+        HarnessError: names the place and the text.
+    """
+    if not PRINTED_DECIMAL.fullmatch(line["value"]):
+        raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
+    if line["params"] and not PRINTED_PARAMETERS.fullmatch(line["params"]):
+        raise HarnessError(f"{where}: '{line['params']}' are no parameters such as 36M or 16M+17M")
+
+
+def cited_row(line: Line, method_id: str) -> CitedRow:
+    """Return the published value of a line that has every field of a row but the method's id."""
+    return CitedRow(
+        source=line["source"],
+        table=line["table"],
+        setting=line["setting"],
+        column=line["column"],
+        dataset=line["dataset"],
+        method=line["method"],
+        method_id=method_id,
+        printed_method=line["printed_method"],
+        venue=line["venue"],
+        type=line["type"],
+        starred=bool(line["starred"]),
+        params=line["params"],
+        metric=line["metric"],
+        value=Decimal(line["value"]),
+        average=line["average"],
+        protocol=line["protocol"],
+        note=line["note"],
+    )
 
 
 def csv_lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from harness.config.errors import HarnessError, did_you_mean
 from harness.config.files import load_protocol, protocol_names
 from harness.published.csv_lines import (
-    PRINTED_DECIMAL,
-    PRINTED_PARAMETERS,
     Line,
+    check_printed,
+    cited_row,
     csv_lines,
 )
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedColumn, CitedRow, CitedTable
@@ -126,25 +125,16 @@ def _table(source: str, lines: Sequence[Line], known: _Known) -> CitedTable:
 def _row(source: str, line: Line, known: _Known) -> CitedRow:
     method, method_id = known.methods.get(line["method"], (line["method"], ""))
     column = known.columns[line["setting"]].get(line["column"])
-    return CitedRow(
-        source=source,
-        table=line["table"],
-        setting=line["setting"],
-        column=line["column"],
-        dataset=column.dataset if column else "",
-        method=method,
-        method_id=method_id,
-        printed_method=line["method"],
-        venue=line["venue"],
-        type="",
-        starred=False,
-        params=line["params"],
-        metric=line["metric"],
-        value=Decimal(line["value"]),
-        average=line["average"],
-        protocol=line["protocol"],
-        note=line["note"],
-    )
+    whole = {
+        **line,
+        "source": source,
+        "dataset": column.dataset if column else "",
+        "method": method,
+        "printed_method": line["method"],
+        "type": "",
+        "starred": "",
+    }
+    return cited_row(whole, method_id)
 
 
 def _check(where: str, line: Line, known: _Known) -> None:
@@ -161,10 +151,7 @@ def _check(where: str, line: Line, known: _Known) -> None:
         raise HarnessError(
             f"{where}: average is 'printed' or 'computed' in column '{AVERAGE}', else empty"
         )
-    if not PRINTED_DECIMAL.fullmatch(line["value"]):
-        raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
-    if line["params"] and not PRINTED_PARAMETERS.fullmatch(line["params"]):
-        raise HarnessError(f"{where}: '{line['params']}' are no parameters such as 36M or 16M+17M")
+    check_printed(where, line)
 
 
 def _check_name(where: str, kind: str, name: str, known: Iterable[str]) -> None:

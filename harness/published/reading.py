@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from harness.config.errors import HarnessError, did_you_mean
 from harness.config.package import PACKAGE_FOLDER
 from harness.published.csv_lines import (
-    PRINTED_DECIMAL,
-    PRINTED_PARAMETERS,
     Line,
+    check_printed,
+    cited_row,
     csv_lines,
 )
 from harness.published.papers import load_papers
@@ -154,7 +153,7 @@ def _read_rows(path: Path, source: str, names: _Names) -> Iterator[CitedRow]:
         _check_table(where, line, source, names)
         _check_column(where, line, names)
         _check_value(where, line)
-        row = _row(line, _method_id(where, line, names))
+        row = cited_row(line, _method_id(where, line, names))
         key = (row.table, row.method, row.column, row.metric)
         if key in seen:
             raise HarnessError(f"{where}: {', '.join(key)} has a value already")
@@ -199,31 +198,6 @@ def _check_value(where: str, line: Line) -> None:
     if line["metric"] not in CITED_METRICS:
         known = did_you_mean(line["metric"], CITED_METRICS)
         raise HarnessError(f"{where}: unknown metric '{line['metric']}'; {known}")
-    if not PRINTED_DECIMAL.fullmatch(line["value"]):
-        raise HarnessError(f"{where}: '{line['value']}' is no printed decimal number")
+    check_printed(where, line)
     if line["starred"] not in ("", "yes"):
         raise HarnessError(f"{where}: starred is 'yes' or empty, not '{line['starred']}'")
-    if line["params"] and not PRINTED_PARAMETERS.fullmatch(line["params"]):
-        raise HarnessError(f"{where}: '{line['params']}' are no parameters such as 36M or 16M+17M")
-
-
-def _row(line: Line, method_id: str) -> CitedRow:
-    return CitedRow(
-        source=line["source"],
-        table=line["table"],
-        setting=line["setting"],
-        column=line["column"],
-        dataset=line["dataset"],
-        method=line["method"],
-        method_id=method_id,
-        printed_method=line["printed_method"],
-        venue=line["venue"],
-        type=line["type"],
-        starred=bool(line["starred"]),
-        params=line["params"],
-        metric=line["metric"],
-        value=Decimal(line["value"]),
-        average=line["average"],
-        protocol=line["protocol"],
-        note=line["note"],
-    )
