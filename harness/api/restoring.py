@@ -124,7 +124,7 @@ def restore_each(
     restorer = opened_restorer(request)
     restorer.check_task(request.prompt or None)
     make_folder(request.output)
-    check_writable(request.output)
+    check_writable(request.output, "--output")
     yield from restore_files(restorer, files, _options(request, restorer), on_progress)
 
 

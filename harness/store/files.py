@@ -87,12 +87,9 @@ class _Recorder(io.BufferedWriter):
             raise
 
 
-def not_written(path: Path, error: OSError) -> str:
-    """Return the sentence on a file that cannot be written."""
-    return (
-        f"{path} cannot be written: {error.strerror or error}; free space there, or name another "
-        "folder"
-    )
+def not_written(path: Path, error: OSError, way_out: str = "name another folder") -> str:
+    """Return the sentence on a file that cannot be written, with what else can be done."""
+    return f"{path} cannot be written: {error.strerror or error}; free space there, or {way_out}"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -181,11 +178,15 @@ def make_folder(path: Path) -> None:
         raise HarnessError(not_written(path, error)) from error
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, flag: str = "--out") -> None:
     """Refuse an output folder that cannot be written, before anything is computed.
 
+    Args:
+        folder: that something will be written to.
+        flag: by which another one is chosen.
+
     Raises:
-        HarnessError: names the folder and the reason: permissions, or a full disk.
+        HarnessError: names the folder and the reason, permissions or a full disk, and the flag.
     """
     remove_leftovers(folder)
     # In a folder of somebody's own images it must not take the place of a file.
@@ -195,7 +196,8 @@ def check_writable(folder: Path) -> None:
     except HarnessError as error:
         reason = error.__cause__
         assert isinstance(reason, OSError)
-        raise HarnessError(not_written(folder, reason)) from error
+        sentence = not_written(folder, reason, f"choose another folder with {flag}")
+        raise HarnessError(sentence) from error
     probe.unlink(missing_ok=True)
 
 

@@ -58,7 +58,7 @@ class SiteFolder:
                 "name another folder"
             )
         make_folder(self.path)
-        check_writable(self.path)
+        check_writable(self.path, "--to")
 
     def write(self, name: str, text: str) -> Path:
         """Write a text file atomically."""
