@@ -247,9 +247,12 @@ def test_options_are_optional_and_must_be_a_dataclass(tmp_path: Path) -> None:
     spec = find("own").spec
     assert spec.options is NoOptions
     result = CliRunner().invoke(app, ["methods", "own", "--plugin", str(path)])
-    lines = result.output.splitlines()
-    assert lines[0] == "own: one convolution"
-    assert lines[-1] == "it has no options"
+    assert result.output.splitlines() == [
+        "own: one convolution",
+        "trained with L1",
+        "takes +cpl",
+        "it has no options",
+    ]
     with pytest.raises(UsageError, match="own has no option 'width'; nothing is known here"):
         plan_of(["own:width=3"], tmp_path)
     spec_text = METHOD.format(**dict.fromkeys(PLACES, "pass"))
