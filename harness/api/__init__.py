@@ -10,7 +10,7 @@ The command line calls the functions of this package and nothing else.
 from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.diagnosis import Finding, doctor
-from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute, left_out_note
+from harness.api.figures import FigureOptions, check_stored, figure, figure_kinds, left_out_note
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.reports import check_image_choice, leaderboard, report
@@ -73,7 +73,6 @@ from harness.registry import (
 )
 from harness.reporting.audit_report import audit_report
 from harness.reporting.paper_selection import CitedSelection, parse_years
-from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.prompt_report import prompt_report
 from harness.reporting.renderers.latex_style import LatexStyle
 
@@ -107,6 +106,7 @@ __all__ = [
     "catalogue",
     "check_image_choice",
     "check_resources",
+    "check_stored",
     "check_study_names",
     "check_table",
     "compare",
@@ -121,11 +121,9 @@ __all__ = [
     "figure",
     "figure_kinds",
     "find",
-    "how_to_compute",
     "image_cache_folder",
     "image_kind",
     "import_runs",
-    "is_anything_stored",
     "is_complete",
     "keep_images",
     "kept_paths",

@@ -101,9 +101,15 @@ def figure_kinds() -> list[str]:
     return sorted(FIGURES)
 
 
-def how_to_compute(plan: Plan) -> str:
-    """Return the sentence on a plan of which nothing is stored."""
-    return (
+def check_stored(plan: Plan) -> None:
+    """Refuse a plan of which nothing is stored.
+
+    Raises:
+        HarnessError: says how it is computed.
+    """
+    if is_anything_stored(plan):
+        return
+    raise HarnessError(
         f"{plan.out} holds no scores of these methods on {plan.request.setting} with recipe "
         f"{plan.request.recipe}; compute them with: {command_line('run', plan.request)}"
     )
@@ -122,8 +128,8 @@ def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) ->
     if width is not None and width not in widths:
         raise UsageError(f"a figure has no width '{width}'; choose {' or '.join(widths)}")
     # Trainings are followed before they are scored.
-    if kind != "curves" and not is_anything_stored(plan):
-        raise HarnessError(how_to_compute(plan))
+    if kind != "curves":
+        check_stored(plan)
 
 
 def _options(values: dict[str, object]) -> FigureOptions:

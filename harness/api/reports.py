@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.figures import how_to_compute
+from harness.api.figures import check_stored
 from harness.api.images import keep_images
-from harness.config.errors import HarnessError, UsageError
+from harness.config.errors import UsageError
 from harness.config.package import PACKAGE_FOLDER
 from harness.execution.progress import progress_for
 from harness.planning.plan import Plan
@@ -59,7 +59,7 @@ def report(
 
     check_image_choice(images)
     shown = worded(plan)
-    _check_stored(plan)
+    check_stored(plan)
     SiteFolder(Path(folder), "report").check()
     _keep(plan, images, resources)
     progress = progress_for("report", live=True)
@@ -124,13 +124,6 @@ def check_image_choice(images: str) -> None:
         raise UsageError(
             f"--images '{images}' is none of notable:N, worst:N, all and none; try {DEFAULT_IMAGES}"
         )
-
-
-def _check_stored(plan: Plan) -> None:
-    from harness.reporting.plan_summary import is_anything_stored
-
-    if not is_anything_stored(plan):
-        raise HarnessError(how_to_compute(plan))
 
 
 def _keep(plan: Plan, images: str, resources: Resources | None) -> None:

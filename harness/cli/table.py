@@ -16,7 +16,7 @@ from harness.cli.options import (
 )
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.cli.requests import plan_of, request_of
-from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.api import CitedSelection, LatexStyle, RunRequest
@@ -120,11 +120,10 @@ def table(
         return
     for flag in paper.given():
         raise UsageError(f"{flag} chooses of a published table; add --style paper")
-    from harness.api import check_table, how_to_compute, is_anything_stored
+    from harness.api import check_stored, check_table
 
     made = plan_of(asked)
-    if not is_anything_stored(made):
-        raise HarnessError(how_to_compute(made))
+    check_stored(made)
     check_table(made)
     show_table(made, style)
 
