@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import hypothesis
 import pytest
@@ -12,6 +13,7 @@ import torch
 from harness.cli import main
 from harness.config.files import load_setting
 from harness.config.settings import Setting
+from tests.pages import WatchedPage, headless_browser
 
 # The networks of the tests are too small for a second thread to help, and on a shared machine
 # threads that wait for each other cost more than the work. The variable is for the commands that
@@ -33,6 +35,21 @@ class Printed:
 
 
 Run = Callable[..., Printed]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    with headless_browser() as found:
+        yield found
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[WatchedPage]:
+    """A page without network that notes what goes wrong."""
+    page = WatchedPage(browser, viewport={"width": 1280, "height": 900})
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="session")

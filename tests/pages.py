@@ -93,7 +93,7 @@ def site_data(site: Path, name: str) -> Any:
 
 
 @contextmanager
-def offline_browser() -> Iterator[Any]:
+def headless_browser() -> Iterator[Any]:
     """Yield a headless Chromium; skip the test with a reason where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium")

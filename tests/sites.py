@@ -18,6 +18,7 @@ from harness.planning.request import RunRequest
 from harness.planning.run import Run
 from harness.store.image_files import image_paths
 from harness.store.results import Result, append
+from tests.made_results import result_of
 
 HOSTILE = '"><img src=x onerror=window.hacked=1>'
 SCRIPT = "</script><script>window.hacked=1</script>"
@@ -170,22 +171,7 @@ def store_run(plan: Plan, run: Run, place: int, size: tuple[int, int], distinct:
 def _results(plan: Plan, run: Run, column: str, image: str, psnr_db: float) -> list[Result]:
     found = []
     for metric, value in (("psnr_rgb", psnr_db), ("ssim_rgb_uniform7", psnr_db / 40)):
-        found.append(
-            Result(
-                weights=run.weights_id,
-                score=run.score_id or "",
-                method=run.method.id,
-                seed=run.train.seed,
-                setting=plan.setting.name,
-                data_set="own-images",
-                column=column,
-                image=image,
-                metric=metric,
-                preprocessing=plan.setting.preprocessing.id,
-                protocol=plan.setting.protocol.id,
-                value=value,
-            )
-        )
+        found.append(result_of(plan, run, (column, image, metric), value, "own-images"))
     return found
 
 

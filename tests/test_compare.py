@@ -39,8 +39,9 @@ from harness.reporting.comparison.values import CommonValues
 from harness.reporting.plan_summary import results_by_method, summary_of
 from harness.reporting.statistics import Spread, difference, has_enough, pair_differences
 from harness.store.image_files import image_paths, write_image
-from harness.store.results import Result, append
+from harness.store.results import append
 from tests.conftest import Run
+from tests.made_results import result_of
 from tests.plans import plan_of
 
 PSNR = metric_facts("psnr_rgb")
@@ -61,22 +62,7 @@ def stored(out: Path, methods: Sequence[str], value: Value, **fields: object) ->
                 for metric, scale in zip(plan.metrics, (1.0, 0.01), strict=True):
                     if psnr_db is None:
                         continue
-                    found.append(
-                        Result(
-                            weights=run.weights_id,
-                            score=run.score_id or "",
-                            method=run.method.id,
-                            seed=run.train.seed,
-                            setting="three-task",
-                            data_set="synthetic",
-                            column=column,
-                            image=image,
-                            metric=metric,
-                            preprocessing=plan.setting.preprocessing.id,
-                            protocol=plan.setting.protocol.id,
-                            value=psnr_db * scale,
-                        )
-                    )
+                    found.append(result_of(plan, run, (column, image, metric), psnr_db * scale))
         if found:
             run.folder.path.mkdir(parents=True, exist_ok=True)
             append(run.folder.results, found)

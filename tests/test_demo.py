@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import socket
 import threading
 import time
@@ -31,7 +30,6 @@ from harness.cli.demo.app import Limits, make_app
 
 CPU = torch.device("cpu")
 OWN = {"X-Harness-Demo": "1"}
-CHROMIUM = shutil.which("chromium")
 DEADLINE_S = 60.0
 
 
@@ -221,17 +219,6 @@ def address(jobs: Jobs) -> Iterator[str]:
     server.should_exit = True
     thread.join(DEADLINE_S)
     listening.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

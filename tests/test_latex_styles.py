@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -19,31 +17,10 @@ from harness.reporting.renderers.latex_style import PAGES, LatexStyle, document
 from harness.reporting.summary import summarise
 from harness.reporting.table import Cell, Column, Part, Row, RowGroup, Table, metric_panel
 from harness.reporting.table_report import TableReport
+from tests.latex import compiled, installed
 from tests.test_ablation import table as ablation_table
 from tests.test_paper_tables import cited, own
 from tests.test_tables import request, rows_for
-
-
-def installed(file: str) -> bool:
-    """Return whether LaTeX finds a file."""
-    if shutil.which("kpsewhich") is None:
-        return False
-    return not subprocess.run(["kpsewhich", file], capture_output=True).returncode
-
-
-def compile_latex(text: str, folder: Path) -> str:
-    """Return what pdflatex prints; fails if it stops, or sets a line that is too wide."""
-    (folder / "t.tex").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in done.stdout, done.stdout[done.stdout.index("Overfull") :][:400]
-    return done.stdout
 
 
 @cache
@@ -79,7 +56,7 @@ def test_every_built_in_table_compiles(
     style = LatexStyle(name, "one" if cells == "one" else "two", siunitx)
     # LaTeX holds few floats before it asks for a page.
     parts = [f"{table.to_latex(style)}\\clearpage\n" for table in built_in_tables()]
-    compile_latex(document("".join(parts), style), tmp_path)
+    compiled(document("".join(parts), style), tmp_path)
 
 
 def test_a_standalone_table_compiles_as_it_is(tmp_path: Path) -> None:
@@ -87,7 +64,7 @@ def test_a_standalone_table_compiles_as_it_is(tmp_path: Path) -> None:
         pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
     text = built_in_tables()[0].to_latex(LatexStyle("cvpr", standalone=True))
     assert text.startswith(r"\documentclass")
-    compile_latex(text, tmp_path)
+    compiled(text, tmp_path)
 
 
 @dataclasses.dataclass(frozen=True)

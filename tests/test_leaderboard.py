@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from harness.reporting.site.measured_lists import MethodFacts, measured_list
 from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
 from harness.reporting.site.sources import Sources
 from tests.conftest import Run
-from tests.pages import WatchedPage, check_pages, offline_browser, serious_findings, site_data
+from tests.pages import WatchedPage, check_pages, serious_findings, site_data
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 
@@ -46,19 +45,6 @@ def lists(context: CitedContext) -> list[RankList]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return leaderboard(tmp_path_factory.mktemp("leaderboard") / "site", [REFERENCE]).parent
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with offline_browser() as found:
-        yield found
-
-
-@pytest.fixture
-def watched(browser: Any) -> Iterator[WatchedPage]:
-    page = WatchedPage(browser, viewport={"width": 1280, "height": 900})
-    yield page
-    page.close()
 
 
 def test_every_printed_value_is_there_once(lists: list[RankList]) -> None:

@@ -7,8 +7,6 @@ import dataclasses
 import io
 import json
 import re
-import shutil
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,6 +33,7 @@ from harness.reporting.paper_table import (
 )
 from harness.reporting.summary import Entry, MethodRow, Summary, SummaryRequest
 from harness.store.results import Result, append
+from tests.latex import compiled
 
 DATA_SETS = {"a": "synthetic", "b": "synthetic"}
 NASTY = r"N_a%m&e#{1}\x~^|<>$*[b]"
@@ -363,8 +362,6 @@ def test_all_renderers_take_every_published_table(number: int) -> None:
 
 
 def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
     measured = own(("one", 24.8765, 1), ("two", 25.0, None))
     spread = {
         key: dataclasses.replace(entry, spread=0.12) for key, entry in measured.entries.items()
@@ -375,21 +372,13 @@ def test_every_published_table_compiles_and_fits_a_page(tmp_path: Path) -> None:
         paper_table(cited(), Summary(measured.request, spread)),
     ]
     text = "".join(table.to_latex() for table in tables)
-    (tmp_path / "t.tex").write_text(
-        # The text width of two-column conference papers: 6.875 inches.
+    # The text width of two-column conference papers: 6.875 inches.
+    document = (
         "\\documentclass[10pt,twocolumn]{article}\n"
         "\\usepackage[letterpaper,left=0.8125in,right=0.8125in]{geometry}\n"
         f"\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\\end{{document}}\n"
     )
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in done.stdout, "a table is wider than the page"
+    compiled(document, tmp_path)
 
 
 # --- of a plan ---------------------------------------------------------------------------

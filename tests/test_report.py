@@ -31,7 +31,6 @@ from tests.pages import (
     CheckedPage,
     WatchedPage,
     check_pages,
-    offline_browser,
     serious_findings,
     site_data,
     until,
@@ -61,19 +60,6 @@ def site(plan: Plan) -> Path:
     folder = plan.out.parent / "site"
     report(plan, folder, images="none")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with offline_browser() as found:
-        yield found
-
-
-@pytest.fixture
-def watched(browser: Any) -> Iterator[WatchedPage]:
-    page = WatchedPage(browser, viewport={"width": 1280, "height": 900})
-    yield page
-    page.close()
 
 
 def test_pages_are_valid_and_their_links_exist(site: Path) -> None:

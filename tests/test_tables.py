@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +35,8 @@ from harness.reporting.summary import (
 from harness.reporting.table_files import table_stem
 from harness.store.files import write_json
 from harness.store.results import RESULT_FIELDS, Result, append, read
+from tests.latex import compiled, installed
+from tests.made_results import result_of
 
 NASTY = r"a_b%c&d#e {f}g\h ~i^j |k<l>$m"
 
@@ -353,31 +353,9 @@ def test_escaping_leaves_no_special_character(text: str) -> None:
     assert "\n" not in rest
 
 
-def compiled(text: str, preamble: str, folder: Path) -> str:
-    """Return what pdflatex prints for a document; fails if it is none, or has too wide lines."""
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed (Debian: texlive-latex-recommended)")
-    document = (
-        f"{preamble}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\\end{{document}}\n"
-    )
-    (folder / "t.tex").write_text(document)
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in done.stdout, "a table is wider than its column or the page"
-    return done.stdout
-
-
-def has_class(name: str) -> bool:
-    """Return whether LaTeX has a document class."""
-    if shutil.which("kpsewhich") is None:
-        return False
-    return not subprocess.run(["kpsewhich", f"{name}.cls"], capture_output=True).returncode
+def document(text: str, preamble: str) -> str:
+    """Return a document that holds ``text`` and needs booktabs alone."""
+    return f"{preamble}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\\end{{document}}\n"
 
 
 TWO_COLUMNS = r"\documentclass[10pt,twocolumn]{article}"
@@ -386,7 +364,7 @@ IEEETRAN = r"\documentclass[10pt,conference]{IEEEtran}"
 
 @pytest.mark.parametrize("preamble", [TWO_COLUMNS, IEEETRAN], ids=["article", "IEEEtran"])
 def test_every_main_table_fits_its_column(preamble: str, tmp_path: Path) -> None:
-    if "IEEEtran" in preamble and not has_class("IEEEtran"):
+    if "IEEEtran" in preamble and not installed("IEEEtran.cls"):
         pytest.skip("IEEEtran is not installed (Debian: texlive-publishers)")
     texts = []
     for name in setting_names():
@@ -398,7 +376,7 @@ def test_every_main_table_fits_its_column(preamble: str, tmp_path: Path) -> None
         methods = tuple(dataclasses.replace(row, runs=1) for row in asked.methods)
         alone = dataclasses.replace(asked, seeds=(0,), methods=methods)
         texts.append(latex(summarise(one, alone)))
-    compiled("".join(texts), preamble, tmp_path)
+    compiled(document("".join(texts), preamble), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["three-task", "composite"])
@@ -413,7 +391,7 @@ def test_latex_compiles_as_it_is(name: str, tmp_path: Path) -> None:
         if r.metric == "psnr_rgb"
     ]
     table = summarise(rows, request(setting, metrics=metrics))
-    compiled(latex(table), r"\documentclass{article}", tmp_path)
+    compiled(document(latex(table), r"\documentclass{article}"), tmp_path)
 
 
 def test_latex_drops_columns_without_values_and_keeps_other_scripts(setting: Setting) -> None:
@@ -494,20 +472,7 @@ def plan(tmp_path: Path) -> Plan:
     for run in made.runs:
         run.folder.path.mkdir(parents=True)
         results = [
-            Result(
-                weights=run.weights_id,
-                score=run.score_id or "",
-                method=run.method.id,
-                seed=0,
-                setting="three-task",
-                data_set="synthetic",
-                column=column,
-                image=image,
-                metric=metric,
-                preprocessing=made.setting.preprocessing.id,
-                protocol=made.setting.protocol.id,
-                value=20.0,
-            )
+            result_of(made, run, (column, image, metric), 20.0)
             for column, images in made.test.images_by_column().items()
             for image in images
             for metric in made.metrics

@@ -10,34 +10,19 @@ import pytest
 from harness.api import check_table, plan, table
 from harness.cli.table import split_style
 from harness.config.errors import UsageError
-from harness.config.hashing import spec_hash
 from harness.planning.plan import Plan
-from harness.store.results import Result, append
+from harness.store.results import append
+from tests.made_results import result_of
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Plan:
     made = plan(methods=["promptir"], recipe="smoke", out=tmp_path, columns=["derain"])
     run = next(run for run in made.runs if run.method.id == "promptir")
-    assert run.score is not None
     run.folder.path.mkdir(parents=True)
     for column, images in made.test.images_by_column().items():
         for image in images:
-            result = Result(
-                weights=run.score.weights,
-                score=spec_hash(run.score),
-                method="promptir",
-                seed=0,
-                setting="three-task",
-                data_set="synthetic",
-                column=column,
-                image=image,
-                metric="psnr_rgb",
-                preprocessing=made.setting.preprocessing.id,
-                protocol=made.setting.protocol.id,
-                value=20.126,
-                origin="measured",
-            )
+            result = result_of(made, run, (column, image, "psnr_rgb"), 20.126)
             append(run.folder.results, [result])
     return made
 
