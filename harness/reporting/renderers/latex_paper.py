@@ -24,6 +24,7 @@ from harness.reporting.renderers.latex_text import (
     escape,
     float_label,
     header,
+    marked,
     ranked,
     rule_below,
 )
@@ -213,9 +214,7 @@ def _value(sheet: Sheet, cell: Cell) -> str:
     number, sign, spread = (cell.short_text or cell.text).partition("±")
     found = _NUMBER.match(number)
     if sheet.style.siunitx and found:
-        command = {1: r"\textbf", 2: r"\underline"}.get(cell.rank or 0, "")
-        printed = rf"\num{{{found[0]}}}"
-        shown = (rf"{command}{{{printed}}}" if command else printed) + escape(number[found.end() :])
+        shown = marked(rf"\num{{{found[0]}}}", cell.rank) + escape(number[found.end() :])
     else:
         shown = ranked(number, cell.rank)
     if sign:

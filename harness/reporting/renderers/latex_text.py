@@ -98,8 +98,13 @@ def breakable(text: str) -> str:
 
 def ranked(text: str, rank: int | None) -> str:
     """Return a value, bold if it is the best and underlined if it is the second."""
+    return marked(value(text), rank)
+
+
+def marked(source: str, rank: int | None) -> str:
+    """Return LaTeX source, bold for the best and underlined for the second."""
     command = {1: r"\textbf", 2: r"\underline"}.get(rank or 0, "")
-    return rf"{command}{{{value(text)}}}" if command else value(text)
+    return rf"{command}{{{source}}}" if command else source
 
 
 def with_spread(cell: Cell) -> str:
