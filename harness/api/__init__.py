@@ -8,7 +8,14 @@ The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.comparing import compare, write_comparison
-from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.computing import (
+    check_resources,
+    compute,
+    evaluate,
+    execute_run,
+    is_first_process,
+    run,
+)
 from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
@@ -124,6 +131,7 @@ __all__ = [
     "import_runs",
     "is_anything_stored",
     "is_complete",
+    "is_first_process",
     "keep_images",
     "kept_paths",
     "leaderboard",

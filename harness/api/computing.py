@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
+from harness.config.ranks import is_joint, rank_of_environment
 from harness.execution.execute import (
     Control,
     RunOutcome,
@@ -15,7 +17,7 @@ from harness.execution.execute import (
     raise_if_failed,
 )
 from harness.execution.preflight import check_plan
-from harness.execution.process import check_device, worker_of
+from harness.execution.process import check_device, joined_worker
 from harness.execution.status import is_complete
 from harness.launch import launcher
 from harness.launch.signals import stop_on_signals
@@ -60,13 +62,17 @@ def check_resources(resources: Resources) -> None:
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of a plan; failures and interruptions are part of the outcomes.
 
-    Images that the plan keeps and that were not restored in passing are made at the end.
+    Under ``torchrun`` each run is computed by all processes together. Images that the plan keeps and that were not restored in passing are made at the end.
     """
     outcomes: list[RunOutcome] = []
-    if not is_complete(plan):
+    if is_joint() or not is_complete(plan):
         launch = launcher(resources.launcher)
         check_plan(plan)
-        outcomes = launch(plan, worker_of(resources))
+        with joined_worker(resources) as worker:
+            if not worker.ranks.first(partial(is_complete, plan)):
+                outcomes = launch(plan, worker)
+    if not is_first_process():
+        return outcomes
     if plan.request.keep_images != "none" and not any(o.interrupted for o in outcomes):
         keep_images(plan, plan.request.keep_images, resources)
     return outcomes
@@ -75,17 +81,25 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
 def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcome]:
     """Compute one run of a plan, after those that it needs.
 
-    Ctrl-C or SIGTERM stops it after the current step; the same call goes on.
+    Ctrl-C or SIGTERM stops it after the current step; the same call goes on. Under ``torchrun``
+    all processes compute the run together.
 
     Raises:
         UsageError: the plan has no such run.
     """
     run = plan.run(run_id)
     check_plan(plan)
-    stop_file = run.folder.path.with_name(f".stop-{run_id}")
-    with stop_on_signals(stop_file):
-        control = Control(stop=stop_file.exists)
-        return execute_with_needs(plan, run_id, worker_of(resources), control)
+    with joined_worker(resources) as worker:
+        number = "" if worker.ranks.is_first else f"-{worker.ranks.rank}"
+        stop_file = run.folder.path.with_name(f".stop-{run_id}{number}")
+        with stop_on_signals(stop_file):
+            control = Control(stop=stop_file.exists)
+            return execute_with_needs(plan, run_id, worker, control)
+
+
+def is_first_process() -> bool:
+    """Return whether this process prints and writes: of several under ``torchrun`` the first."""
+    return rank_of_environment() == 0
 
 
 def evaluate(

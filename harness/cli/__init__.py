@@ -31,7 +31,14 @@ from harness.cli import (
 from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
-from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
+from harness.config.errors import (
+    HarnessError,
+    Interrupted,
+    is_out_of_memory,
+    out_of_memory,
+    reason_of,
+)
+from harness.config.ranks import rank_of_environment
 from harness.config.version import __version__
 
 app = typer.Typer(
@@ -99,7 +106,9 @@ def main() -> None:
     except HarnessError as error:
         if _DEBUG:
             raise
-        print(f"harness: {error}", file=sys.stderr)
+        known = error.raised_by_all or isinstance(error, Interrupted)
+        if rank_of_environment() == 0 or not known:  # the first of several processes says it
+            print(f"harness: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         if _DEBUG:

@@ -40,8 +40,10 @@ def import_results(plan: Plan, folder: Path | None) -> None:
     """Count what ``folder`` holds of ``plan`` as done, and print how much it is."""
     if folder is None:
         return
-    from harness.api import import_runs
+    from harness.api import import_runs, is_first_process
 
+    if not is_first_process():
+        return
     count = import_runs(plan, folder)
     print(f"{count} of {len(plan.all_runs)} runs imported from {folder}", file=sys.stderr)
 
@@ -62,12 +64,15 @@ def compute_and_show(
 
     ``export`` is where results are written to if every run succeeded.
     """
-    from harness.api import check_table, describe, raise_if_failed
+    from harness.api import check_table, compute, describe, is_first_process, raise_if_failed
 
     check_table(plan)
     asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))
+        return
+    if not is_first_process():
+        raise_if_failed(compute(plan, asked_resources), len(plan.runs))
         return
     outcomes = compute_missing(plan, asked_resources)
     if not any(outcome.error for outcome in outcomes):

@@ -50,7 +50,7 @@ def execute(
 
     Runs that it needs are computed first if they are not done.
     """
-    from harness.api import execute_run, load_plan, raise_if_failed
+    from harness.api import execute_run, is_first_process, load_plan, raise_if_failed
     from harness.config.errors import Interrupted
 
     loaded = load_plan(plan)
@@ -60,4 +60,5 @@ def execute(
             f"stopped; nothing is lost. Go on with: python -m harness exec {run_id} --plan {plan}"
         )
     raise_if_failed(outcomes, len(outcomes))
-    print(f"{run_id} is done")
+    if is_first_process():
+        print(f"{run_id} is done")

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from harness.config.hashing import spec_hash
+from harness.config.ranks import ALONE, Ranks
 from harness.config.run_specs import ScoreSpec
 from harness.data.images.arrays import Float
 from harness.data.parallel_map import OnProgress, no_progress
@@ -73,6 +74,7 @@ class Scoring:
         done: (column, image, metric) of the results that are stored already.
         workers: threads that make and score pairs.
         also: the same test set under further protocols; an image is restored once for all.
+        ranks: the processes that share out the images.
     """
 
     spec: ScoreSpec
@@ -80,6 +82,7 @@ class Scoring:
     done: Collection[tuple[str, str, str]] = ()
     workers: int = 1
     also: tuple[Scoring, ...] = ()
+    ranks: Ranks = ALONE
 
     @property
     def all(self) -> tuple[Scoring, ...]:
@@ -116,7 +119,8 @@ def evaluate(
     """Yield the results of one image at a time, of those metrics that are not stored.
 
     Pairs are made and scored by several threads; in between the method computes alone, since
-    its threads and these would slow each other down.
+    its threads and these would slow each other down. Of several processes each restores and scores
+    a share of the images, and all yield the results of all images in the same order.
 
     Args:
         subject: what is scored.
@@ -135,24 +139,61 @@ def evaluate(
     names = list(pairs.names())
     missing = [name for name in names if scoring.is_missing(name)]
     finished = len(names) - len(missing)
-    guard, tile_px = MemoryGuard.of(subject.device), scoring.spec.protocol.tile_px
-    restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
+    ranks, asked = scoring.ranks, _Asked(stop)
     with ThreadPoolExecutor(scoring.workers) as pool:
-        for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers):
-            waiting = deque(pool.map(lambda name: pairs.make(*name), group))
-            while waiting:
-                restored = _restore_some(restore, waiting, stop)
-                list(pool.map(on_restored, *zip(*restored, strict=True)))
-                for pair, scores in _scored(restored, scoring, pool):
-                    results: list[Result] = []
-                    data_set = pairs.data_set(pair.column)
-                    for spec, values in scores:
-                        results += _results(subject, spec, data_set, pair, values)
-                    yield results
-                    finished += 1
-                    on_progress(finished, len(names))
-                if stop():
-                    return
+        evaluation = _Evaluation(subject, pairs, scoring, pool, on_restored)
+        for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers * ranks.count):
+            own = evaluation.results(group[ranks.rank :: ranks.count], asked)
+            of_all = own
+            if not ranks.alone:
+                numbers = range(ranks.rank, len(group), ranks.count)
+                of_all = iter(ranks.merged(list(zip(numbers, own, strict=False))))
+            for results in of_all:
+                yield results
+                finished += 1
+                on_progress(finished, len(names))
+            if ranks.any(asked.to_stop):
+                return
+
+
+class _Asked:
+    """A question whether to stop, and whether the answer was ever yes."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self.stop, self.to_stop = stop, False
+
+    def __call__(self) -> bool:
+        self.to_stop = self.to_stop or self.stop()
+        return self.to_stop
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What makes, restores and scores the pairs of one evaluation."""
+
+    subject: Subject
+    pairs: TestPairs
+    scoring: Scoring
+    pool: ThreadPoolExecutor
+    on_restored: OnRestored
+
+    def results(self, names: Sequence[Name], stop: Callable[[], bool]) -> Iterator[list[Result]]:
+        """Yield the results of each image, until ``stop`` answers yes."""
+        subject, pool = self.subject, self.pool
+        guard, tile_px = MemoryGuard.of(subject.device), self.scoring.spec.protocol.tile_px
+        restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
+        waiting = deque(pool.map(lambda name: self.pairs.make(*name), names))
+        while waiting:
+            restored = _restore_some(restore, waiting, stop)
+            list(pool.map(self.on_restored, *zip(*restored, strict=True)))
+            for pair, scores in _scored(restored, self.scoring, pool):
+                results: list[Result] = []
+                data_set = self.pairs.data_set(pair.column)
+                for spec, values in scores:
+                    results += _results(subject, spec, data_set, pair, values)
+                yield results
+            if stop():
+                return
 
 
 def _restore_some(

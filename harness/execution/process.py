@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from harness.config.cores import cores
 from harness.config.errors import UsageError
+from harness.config.ranks import ALONE, Ranks, local_rank, ranks_of_environment
 from harness.planning.request import Resources
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library
@@ -25,12 +28,14 @@ class Worker:
         threads: compute threads.
         jobs: processes like this one side by side.
         loader_workers: processes that make training batches ahead.
+        ranks: the processes that compute the same run, if ``torchrun`` started several.
     """
 
     device: str
     threads: int
     jobs: int = 1
     loader_workers: int = 0
+    ranks: Ranks = ALONE
 
 
 def worker_of(resources: Resources) -> Worker:
@@ -46,6 +51,52 @@ def worker_of(resources: Resources) -> Worker:
         jobs=jobs,
         loader_workers=resources.loader_workers,
     )
+
+
+@contextmanager
+def joined_worker(resources: Resources) -> Iterator[Worker]:
+    """Yield what this process may use, joined with the others that ``torchrun`` started.
+
+    Raises:
+        UsageError: the device cannot be used, or several runs are asked for side by side.
+    """
+    if ranks_of_environment() == 1:
+        yield worker_of(resources)
+        return
+    if resources.jobs != 1:
+        raise UsageError(
+            f"--jobs {resources.jobs} computes several runs side by side, and torchrun one run on "
+            "several devices; leave --jobs out"
+        )
+    from harness.training.distributed import joined
+
+    worker = worker_of(replace(resources, device=_device_of_rank(resources.device)))
+    with joined(worker.device) as ranks:
+        yield replace(worker, ranks=ranks)
+
+
+def _device_of_rank(name: str) -> str:
+    """Return the device of ``--device`` that is this process's: on GPUs, the one of its number.
+
+    Raises:
+        UsageError: the machine has fewer GPUs than processes, or one device is named for all.
+    """
+    device = usable_device(name)
+    if device == "cpu":
+        return device
+    import torch
+
+    if device != "cuda":
+        raise UsageError(
+            f"--device {name} is one device, and torchrun started several processes; use cuda, "
+            "where each process takes the GPU of its number, or cpu"
+        )
+    if local_rank() >= torch.cuda.device_count():
+        raise UsageError(
+            f"this machine shows {torch.cuda.device_count()} GPUs, fewer than the processes that "
+            "torchrun starts; lower --nproc-per-node"
+        )
+    return f"cuda:{local_rank()}"
 
 
 def check_device(resources: Resources) -> None:

@@ -33,6 +33,8 @@ def score_run(
 ) -> None:
     """Restore and score the images whose results are missing, and summarise the prompts.
 
+    Of several processes each restores a share of the images, and the first writes.
+
     Raises:
         Interrupted: ``stop`` answered yes; what was scored is stored.
     """
@@ -41,7 +43,7 @@ def score_run(
 
     def on_read(pretrained: Pretrained) -> None:
         progress.log(pretrained.describe())
-        if not run.folder.provenance.exists():
+        if worker.ranks.is_first and not run.folder.provenance.exists():
             content = {"label": run.method.label, **pretrained.provenance()}
             write_json(run.folder.provenance, content)
 
@@ -49,21 +51,26 @@ def score_run(
     use_plugins(())  # a worker process has not imported the files that define metrics
     began = time.monotonic()
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
-    scoring = replace(scoring, also=tuple(others))
+    scoring = replace(scoring, also=tuple(others), ranks=worker.ranks)
     pairs = plan.source.pairs(run.score.test)
     on_progress, on_restored = partial(progress.images, "scored"), keep_in_passing(run, plan)
     for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
-        append(run.folder.results, results)
-    keep_worst(run, plan, subject, stop)
-    _check_stop(run, stop)
+        if worker.ranks.is_first:
+            append(run.folder.results, results)
     metrics: list[Metric] = []
     for part in scoring.all:
         metrics += part.metrics
-    summary = _summary(run, plan, subject, metrics)
-    summary["score_wall_s"] = round(time.monotonic() - began, 2)
-    write_json(run.folder.prompt_summary, summary)
-    if plan.probes:
-        _analyse(run, plan, subject, stop, progress)
+
+    def finish() -> None:
+        keep_worst(run, plan, subject, stop)
+        _check_stop(run, stop)
+        summary = _summary(run, plan, subject, metrics)
+        summary["score_wall_s"] = round(time.monotonic() - began, 2)
+        write_json(run.folder.prompt_summary, summary)
+        if plan.probes:
+            _analyse(run, plan, subject, stop, progress)
+
+    worker.ranks.first(finish)
 
 
 def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:

@@ -48,10 +48,10 @@ def train_run(
     job = Job(
         spec=run.train,
         stream=stream,
-        validation=Validation(pairs, run.train.tasks, spec.needs_task_labels),
+        validation=Validation(pairs, run.train.tasks, spec.needs_task_labels, worker.ranks),
         folder=run.folder,
         runtime=plan.recipe.runtime,
-        machine=Machine(worker.device, worker.threads, worker.loader_workers),
+        machine=Machine(worker.device, worker.threads, worker.loader_workers, worker.ranks),
         made_with=lambda: {
             "parameters": parameter_count(network),
             **start,

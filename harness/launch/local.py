@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.config.errors import HarnessError
@@ -25,14 +26,20 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     """
     stop_file = plan.out / f".stop-{os.getpid()}"
     outcomes: list[RunOutcome] = []
+    by_id = {run.id: run for run in plan.all_runs}
     with stop_on_signals(stop_file):
-        for runs in missing_batches(plan):
+        for ids in worker.ranks.first(partial(_missing_ids, plan)):
+            runs = [by_id[run_id] for run_id in ids]
             outcomes += _Batch(plan, worker, stop_file).compute(runs)
             if any(outcome.interrupted for outcome in outcomes):
                 break
             if plan.request.checkpoint is not None and any(o.error for o in outcomes):
                 break
     return outcomes
+
+
+def _missing_ids(plan: Plan) -> list[list[str]]:
+    return [[run.id for run in runs] for runs in missing_batches(plan)]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.config.ranks import rank_of_environment
+
 
 @contextmanager
 def stop_on_signals(stop_file: Path) -> Iterator[None]:
@@ -28,7 +30,8 @@ def stop_on_signals(stop_file: Path) -> Iterator[None]:
             stop_file.unlink(missing_ok=True)
             os._exit(128 + number)
         stop_file.touch()
-        print("stopping after this step; again to kill", file=sys.stderr, flush=True)
+        if rank_of_environment() == 0:
+            print("stopping after this step; again to kill", file=sys.stderr, flush=True)
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, ask) for number in signals}
