@@ -169,7 +169,10 @@ class Losses(nn.Module):
         self.method = cast(nn.Module, method)
         # Part of every loss, with factor 0: a process without a micro-batch has gradients to wait
         # for as well, and none of them is that of a parameter of the method.
-        self.joined = nn.Parameter(torch.zeros((), device=next(method.parameters()).device))
+        device = next(method.parameters()).device
+        self.joined = nn.Parameter(torch.zeros((), device=device))
+        # Never part of a loss: where all parameters are, torch prints advice against looking.
+        self.unused = nn.Parameter(torch.zeros((), device=device))
 
     def forward(
         self, batch: Batch | None, rng: torch.Generator | None
@@ -195,13 +198,14 @@ class SharedLosses:
     """
 
     def __init__(self, method: Method, ranks: Ranks) -> None:
-        # Which parameters a loss reaches depends on the stage, and on what a router chooses.
-        # Where it reaches all, torch advises against looking.
-        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
         self.ranks = ranks
-        self.wrapped = DistributedDataParallel(
-            Losses(method), broadcast_buffers=False, find_unused_parameters=True
-        )
+        with warnings.catch_warnings():
+            # The newest torch has another name for it, which older ones do not know.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
+            # Which parameters a loss reaches depends on the stage, and on what a router chooses.
+            self.wrapped = DistributedDataParallel(
+                Losses(method), broadcast_buffers=False, find_unused_parameters=True
+            )
 
     def __call__(
         self, batch: Batch | None, rng: torch.Generator | None
