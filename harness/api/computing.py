@@ -62,7 +62,8 @@ def check_resources(resources: Resources) -> None:
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of a plan; failures and interruptions are part of the outcomes.
 
-    Under ``torchrun`` each run is computed by all processes together. Images that the plan keeps and that were not restored in passing are made at the end.
+    Under ``torchrun`` each run is computed by all processes together. Images that the plan keeps
+    and that were not restored in passing are made at the end.
     """
     outcomes: list[RunOutcome] = []
     if is_joint() or not is_complete(plan):

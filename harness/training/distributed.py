@@ -83,9 +83,10 @@ def _store() -> Any:
     """Return a connection to what torchrun keeps for all processes, under names of our own."""
     port = int(os.environ["MASTER_PORT"])
     address = os.environ["MASTER_ADDR"]
-    store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=_SILENT_S))
+    stores: Any = dist  # its type stubs leave both classes out
+    store = stores.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=_SILENT_S))
     restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return dist.PrefixStore(f"harness/{restart}/{_joined}", store)
+    return stores.PrefixStore(f"harness/{restart}/{_joined}", store)
 
 
 def _exchange(group: Any, count: int, fail: Callable[[str], NoReturn], value: Any) -> list[Any]:

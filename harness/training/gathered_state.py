@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 
 from harness.config.errors import RunError
 from harness.config.ranks import Ranks
@@ -19,6 +18,7 @@ from harness.method import GathersFromBatches
 
 Rows = dict[str, dict[str, Tensor]]
 """By the name of a module, what it gathered from a micro-batch."""
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -37,9 +37,11 @@ class Gathered:
 
     def to(self, device: torch.device) -> Gathered:
         """Return the same on another device."""
-        rows = {}
+        rows: Rows = {}
         for name, tensors in self.rows.items():
-            rows[name] = {key: value.to(device) for key, value in tensors.items()}
+            rows[name] = {}
+            for key, value in tensors.items():
+                rows[name][key] = value.to(device)
         moved = {}
         for name, (mean, variance, count) in self.moved.items():
             moved[name] = (mean.to(device), variance.to(device), count)
@@ -72,14 +74,14 @@ class GatheredState:
         for name, module in self.method.named_modules():
             if isinstance(module, GathersFromBatches):
                 self.gathering.append((name, module))
-        self.norms: dict[str, AnyBatchNorm] = {}
+        self.norms: dict[str, BatchNorm] = {}
         self.before: dict[str, list[Tensor]] = {}
         self.undeclared: dict[str, Tensor] | None = None
         self.is_checked = ranks.alone
         if ranks.alone:
             return
         for name, module in self.method.named_modules():
-            if isinstance(module, AnyBatchNorm) and module.track_running_stats:
+            if isinstance(module, BatchNorm) and module.track_running_stats:
                 if module.momentum is None:
                     raise RunError(
                         f"{name} is a batch norm without a momentum, whose statistics several "
@@ -122,7 +124,7 @@ class GatheredState:
 
     def _move(
         self,
-        norm: AnyBatchNorm,
+        norm: BatchNorm,
         before: Sequence[Tensor],
         moved: Sequence[tuple[Tensor, Tensor, int] | None],
     ) -> None:
@@ -138,7 +140,7 @@ class GatheredState:
         for kind, value in zip(_STATISTICS, (mean, variance, batches), strict=True):
             getattr(norm, kind).copy_(value)
 
-    def _clear(self, norm: AnyBatchNorm) -> None:
+    def _clear(self, norm: BatchNorm) -> None:
         for kind in _STATISTICS:
             getattr(norm, kind).zero_()
 
