@@ -22,10 +22,12 @@ from harness.execution.networks import initial_network
 from harness.execution.progress import NoProgress
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.registry import catalogue
 from harness.training.checkpoint import state_sha256
 from harness.training.distributed import joined
 from harness.training.loop import Job, Machine, train
 from harness.training.optimisation_step import Optimiser
+from methods.onerestore.spec import EMBEDDER
 from tests.networks import build_tiny
 from tests.plans import plan_of
 
@@ -55,7 +57,11 @@ def joint_plan(folder: Path, methods: list[str], batch: int, steps: int = 2) -> 
     text = RECIPE % (steps, batch, batch)
     if not recipe.exists() or recipe.read_text() != text:
         recipe.write_text(text)
-    return plan_of(methods, folder, recipe=str(recipe))
+    known = catalogue().specs
+    asked = [name for name in methods if name not in known or known[name].role != "auxiliary"]
+    if EMBEDDER in methods and "onerestore-visual" not in asked:
+        asked.append("onerestore-visual")
+    return plan_of(asked, folder, recipe=str(recipe))
 
 
 def run_of(plan: Plan, method: str) -> Run:
