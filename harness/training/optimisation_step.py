@@ -190,8 +190,9 @@ class Optimiser:
                 with self._autocast():
                     total, terms = shared(batch, self._generator(samples.step, part))
                     loss = total / self.parts
-                own.append(self._micro_batch_of(loss, terms))
                 shared.backward(loss)
+                # Only now: the backward of a batch norm reads its running statistics.
+                own.append(self._micro_batch_of(loss, terms))
         if not self.own_parts:
             shared.backward(shared(None, None)[0])
         found: list[_MicroBatch] = []
