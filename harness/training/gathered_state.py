@@ -145,13 +145,18 @@ class GatheredState:
             getattr(norm, kind).zero_()
 
     def _undeclared(self) -> dict[str, Tensor]:
-        """Return copies of buffers and frozen parameters that batches have no business with."""
+        """Return copies of buffers and frozen parameters that batches have no business with.
+
+        Buffers that are not stored follow from the size of an image, such as masks.
+        """
+        stored = nn.Module.state_dict(self.method)
         declared = tuple(f"{name}." for name, _ in self.gathering)
         kept = {}
         tensors = [*self.method.named_buffers(), *self.method.named_parameters()]
         for name, tensor in tensors:
-            of_norm = name.rpartition(".")[0] in self.norms
-            if not tensor.requires_grad and not of_norm and not name.startswith(declared):
+            if name not in stored or name.rpartition(".")[0] in self.norms:
+                continue
+            if not tensor.requires_grad and not name.startswith(declared):
                 kept[name] = tensor.detach().clone()
         return kept
 
