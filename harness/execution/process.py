@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.config.cores import cores
 from harness.config.errors import UsageError
@@ -25,26 +25,34 @@ class Worker:
         threads: compute threads.
         jobs: processes like this one side by side.
         loader_workers: processes that make training batches ahead.
+        resources: what was asked for, which launchers for other machines pass on.
     """
 
     device: str
     threads: int
     jobs: int = 1
     loader_workers: int = 0
+    resources: Resources = field(default_factory=Resources)
 
 
-def worker_of(resources: Resources) -> Worker:
+def worker_of(resources: Resources, here: bool = True) -> Worker:
     """Return what each of the processes may use that share ``resources``.
+
+    Args:
+        resources: what was asked for.
+        here: whether they are processes of this machine; the device of another one is checked
+            there.
 
     Raises:
         UsageError: the device cannot be used.
     """
     jobs = resources.jobs or cores()
     return Worker(
-        device=usable_device(resources.device),
+        device=usable_device(resources.device) if here else resources.device,
         threads=resources.threads or _threads_of_environment() or max(1, cores() // jobs),
         jobs=jobs,
         loader_workers=resources.loader_workers,
+        resources=resources,
     )
 
 
