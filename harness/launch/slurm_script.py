@@ -42,7 +42,7 @@ while kill -0 "$child" 2> /dev/null; do
   wait "$child"  # a signal had ended the first wait
   code=$?
 done
-if [ -n "$near_limit" ] && [ "$code" -ne 0 ]; then
+if [ -n "$near_limit" ] && [ "$code" -eq 130 ]; then
   echo "the time limit is near; queued again"
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID" && sleep 60
 fi
