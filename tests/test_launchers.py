@@ -254,6 +254,7 @@ def test_dask_computes_all_runs_once_though_a_worker_is_lost(
 
     from distributed import Client
 
+    check_launcher(Resources(launcher="dask", dask_scheduler=cluster.address))
     plan = small_plan(folder, "dask")
     promptir = plan.runs[2]
 

@@ -26,7 +26,6 @@ from harness.launch.slurm_script import BEGINS, array_script
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
 from harness.planning.run import Run
-from harness.store.files import make_folder, write_text
 
 _ARRAY = 1000
 """Jobs of one array; Slurm allows 1001 unless it is told otherwise."""
@@ -41,7 +40,7 @@ class _Queue:
 
     Attributes:
         name: of all jobs of this plan.
-        folder: of scripts and logs.
+        folder: of logs.
         plan_file: what ``exec`` reads.
         resources: what each job may use.
     """
@@ -92,7 +91,7 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     runs = missing_runs(plan)
     plan_file = stored_plan(plan)
     folder = plan.out.resolve() / "slurm"
-    make_folder(folder)
+    folder.mkdir(exist_ok=True)
     queue = _Queue(f"harness-{plan_file.stem}", folder, plan_file, resources)
     following = Following(plan, runs)
     if _queued(queue):
@@ -123,29 +122,30 @@ def _submit(queue: _Queue, runs: Sequence[Run]) -> list[str]:
         after = [jobs[weights_id] for weights_id in needed]
         for first in range(0, len(members), _ARRAY):
             array = members[first : first + _ARRAY]
-            number = _submit_array(queue, array, after, len(arrays))
+            number = _submit_array(queue, array, after)
             arrays.append(number)
             for index, run in enumerate(array):
                 jobs[run.weights_id] = f"{number}_{index}"
     return arrays
 
 
-def _submit_array(queue: _Queue, runs: Sequence[Run], after: Sequence[str], number: int) -> str:
+def _submit_array(queue: _Queue, runs: Sequence[Run], after: Sequence[str]) -> str:
+    """Submit one array, and return its id."""
     commands = []
     for run in runs:
         words = [sys.executable, *exec_words(run, queue.plan_file, queue.resources)]
         commands.append((run.id, shlex.join(words)))
-    script = queue.folder / f"{queue.name}-{number}.sh"
-    write_text(script, array_script(queue.name, queue.folder, commands, queue.resources))
+    script = array_script(queue.name, queue.folder, commands, queue.resources)
     words = ["sbatch", "--parsable"]
     if after:
         words += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
-    answer = _asked(*words, *shlex.split(queue.resources.slurm_options), str(script))
+    options = queue.resources.slurm_options
+    answer = _asked(*words, *shlex.split(options), script=script)
     if answer.returncode:
         _asked("scancel", "--me", "--name", queue.name)
         raise UsageError(
-            f"sbatch refused {script} ({_last_line(answer.stderr)}); change --slurm-options "
-            f"'{queue.resources.slurm_options}'"
+            f"sbatch refused the runs ({_last_line(answer.stderr)}); change --slurm-options "
+            f"'{options}'"
         )
     return answer.stdout.strip().split(";")[0]
 
@@ -196,10 +196,10 @@ def _reason(queue: _Queue, run: Run, ended: dict[str, RunOutcome]) -> str:
     return printed_reason(run, last) or f"Slurm ended its job; see {log}"
 
 
-def _asked(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Slurm."""
+def _asked(*words: str, script: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of Slurm, which may read a script from its standard input."""
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=False)
+        return subprocess.run(words, input=script, capture_output=True, text=True, check=False)
     except OSError as error:
         raise HarnessError(
             f"{words[0]} cannot be run ({error}); run this on a login node"
