@@ -108,7 +108,7 @@ def local(folder: Path) -> Plan:
 
 
 def test_long_runs_come_first_and_needed_ones_before_those_that_need_them(tmp_path: Path) -> None:
-    plan = plan_of(["explicit", "promptir", "mioir"], tmp_path, seeds=(0, 1))
+    plan = plan_of(["explicit", "promptir", "restormer"], tmp_path, seeds=(0, 1))
     runs = missing_runs(plan)
     assert {run.id for run in runs} == {run.id for run in plan.all_runs}
     for run in runs:

@@ -7,7 +7,9 @@ working folder and the output folder under the same paths.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,16 +119,37 @@ def _connected(resources: Resources) -> Iterator[Client]:
             "--launcher dask needs a scheduler; name it with --dask-scheduler tcp://HOST:8786 or "
             "DASK_SCHEDULER_ADDRESS"
         )
-    place = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
-        client = Client(**place, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+        found = _address(address)
+        with ThreadPoolExecutor(1) as other:  # a notebook has a loop of events in this thread
+            other.submit(asyncio.run, _reach(found)).result()
+        client = Client(found, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"the Dask scheduler {address} does not answer ({reason_of(error)}); start one with "
             "dask scheduler, and workers with dask worker"
         ) from error
     with client:
         yield client
+
+
+def _address(named: str) -> str:
+    """Return the address of a scheduler, from its file if that was named."""
+    if not named.endswith(".json"):
+        return named
+    # The client would wait for the file for ever.
+    found = json.loads(Path(named).read_text(encoding="utf-8"))
+    return str(found["address"])
+
+
+async def _reach(address: str) -> None:
+    """Connect once: a client that never connected prints errors when it ends."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=_CONNECT_S, **arguments)
+    await comm.close()
 
 
 def _log_workers(client: Client, following: Following) -> None:
