@@ -191,12 +191,12 @@ def test_a_device_is_checked_where_it_is_used(tmp_path: Path) -> None:
     assert "--cpus" not in script
 
 
-def test_the_reason_is_taken_from_what_exec_prints(tmp_path: Path) -> None:
-    run = plan_of(["promptir"], tmp_path).runs[-1]
+def test_the_reason_is_taken_from_what_exec_prints() -> None:
+    label = "promptir seed 0"
     text = "harness: old\nharness: 1 of 1 runs failed: promptir seed 0: a: b\n"
-    assert printed_reason(run, text) == "a: b"
-    assert printed_reason(run, "harness: no such plan\n") == "no such plan"
-    assert not printed_reason(run, "Killed")
+    assert printed_reason(label, text) == "a: b"
+    assert printed_reason(label, "harness: no such plan\n") == "no such plan"
+    assert not printed_reason(label, "Killed")
 
 
 # --- Dask --------------------------------------------------------------------------------

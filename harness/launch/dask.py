@@ -51,14 +51,17 @@ class Task:
     """One run as a worker of the cluster computes it.
 
     Attributes:
-        run: what is computed.
+        run_id: what is computed. The run itself stays here: a method of a plug-in file cannot be
+            read before the file is imported.
+        label: what messages call the run.
         words: what stands after ``python``.
         folder: where the command is started.
         stop_file: ends the run when it appears.
         topic: of the events that carry its lines of progress.
     """
 
-    run: Run
+    run_id: str
+    label: str
     words: tuple[str, ...]
     folder: str
     stop_file: Path
@@ -100,8 +103,8 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
         tasks = []
         for run in runs:
             words = tuple(exec_words(run, plan_file, resources))
-            tasks.append(Task(run, words, str(Path.cwd()), stop_file, topic))
-        return _outcomes(_submitted(client, tasks), following)
+            tasks.append(Task(run.id, run.label, words, str(Path.cwd()), stop_file, topic))
+        return _outcomes(_submitted(client, runs, tasks), following)
 
 
 @contextmanager
@@ -168,27 +171,27 @@ def _log_workers(client: Client, following: Following) -> None:
         )
 
 
-def _submitted(client: Client, tasks: Sequence[Task]) -> dict[Any, Run]:
-    """Hand all tasks to the cluster: the first ones with the highest priority."""
+def _submitted(client: Client, runs: Sequence[Run], tasks: Sequence[Task]) -> dict[Any, Run]:
+    """Hand all tasks to the cluster, the first ones with the highest priority."""
     by_weights: dict[str, Any] = {}
-    runs: dict[Any, Run] = {}
-    for place, task in enumerate(tasks):
+    submitted: dict[Any, Run] = {}
+    for place, (run, task) in enumerate(zip(runs, tasks, strict=True)):
         needed = []
-        for required in task.run.requires:
+        for required in run.requires:
             if required.weights_id in by_weights:
                 needed.append(by_weights[required.weights_id])
         future = client.submit(
             compute_run,
             task,
             *needed,
-            key=f"{task.topic}-{task.run.id}",
+            key=f"{task.topic}-{run.id}",
             priority=len(tasks) - place,
             retries=_ATTEMPTS - 1,
             pure=False,
         )
-        by_weights[task.run.weights_id] = future
-        runs[future] = task.run
-    return runs
+        by_weights[run.weights_id] = future
+        submitted[future] = run
+    return submitted
 
 
 def _outcomes(runs: dict[Any, Run], following: Following) -> list[RunOutcome]:
@@ -232,24 +235,25 @@ def compute_run(task: Task, *needed: RunOutcome) -> RunOutcome:
     Raises:
         RunKilledError: the process was ended from outside; Dask begins it again.
     """
-    run = task.run
     for outcome in needed:
         if outcome.error:
-            return RunOutcome(run.label, run.id, error=f"it needs {outcome.label}, which failed")
+            return RunOutcome(
+                task.label, task.run_id, error=f"it needs {outcome.label}, which failed"
+            )
     if task.stop_file.exists():
-        return RunOutcome(run.label, run.id, interrupted=True)
+        return RunOutcome(task.label, task.run_id, interrupted=True)
     code, text = _execute(task)
     if code == 0:
-        return RunOutcome(run.label, run.id)
+        return RunOutcome(task.label, task.run_id)
     if code == 130 or task.stop_file.exists():
-        return RunOutcome(run.label, run.id, interrupted=True)
+        return RunOutcome(task.label, task.run_id, interrupted=True)
     if code < 0:
         raise RunKilledError(
             f"its process was ended by signal {-code} {_ATTEMPTS} times, most likely for lack of "
             "memory; run the same command again, and it goes on from its checkpoint"
         )
-    reason = printed_reason(run, text) or f"exec ended with {code}: {text.strip()[-300:]}"
-    return RunOutcome(run.label, run.id, error=reason)
+    reason = printed_reason(task.label, text) or f"exec ended with {code}: {text.strip()[-300:]}"
+    return RunOutcome(task.label, task.run_id, error=reason)
 
 
 def _execute(task: Task) -> tuple[int, str]:

@@ -36,13 +36,13 @@ def exec_words(run: Run, plan_file: Path, resources: Resources) -> list[str]:
     return words
 
 
-def printed_reason(run: Run, text: str) -> str:
+def printed_reason(label: str, text: str) -> str:
     """Return why a run failed from what its command printed; empty if it did not say."""
     reason = ""
     for line in text.splitlines():
         if line.startswith("harness: "):
             reason = line.removeprefix("harness: ")
-    _, named, rest = reason.partition(f"{run.label}: ")
+    _, named, rest = reason.partition(f"{label}: ")
     return rest if named else reason
 
 

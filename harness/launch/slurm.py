@@ -193,7 +193,7 @@ def _reason(queue: _Queue, run: Run, ended: dict[str, RunOutcome]) -> str:
     except OSError:
         return f"Slurm ended its job before it began; see sacct --name {queue.name}"
     last = text.rpartition(BEGINS)[2]
-    return printed_reason(run, last) or f"Slurm ended its job; see {log}"
+    return printed_reason(run.label, last) or f"Slurm ended its job; see {log}"
 
 
 def _asked(*words: str, script: str = "") -> subprocess.CompletedProcess[str]:
