@@ -260,7 +260,7 @@ def test_dask_computes_all_runs_once_though_a_worker_is_lost(
 
     def kill_its_worker() -> str:
         with Client(scheduler_file=cluster.address, set_as_default=False) as client:
-            wait_until(promptir.folder.checkpoint.exists)
+            wait_until(promptir.folder.checkpoint.exists, 60)
             workers = client.scheduler_info(n_workers=-1)["workers"]
             for address, keys in client.processing().items():
                 if any(promptir.id in str(key) for key in keys):
@@ -311,7 +311,7 @@ def test_slurm_computes_all_runs_though_jobs_are_queued_again(
 ) -> None:
     plan = small_plan(folder, "slurm")
     bad = Resources(launcher="slurm", slurm_options="--partition=absent", **ON_THIS)
-    with pytest.raises(UsageError, match="invalid partition"):
+    with pytest.raises(UsageError, match="Invalid partition"):
         compute(plan, bad)
     asked = Resources(launcher="slurm", slurm_options="--comment='two words'", **ON_THIS)
     queued = compute(plan, asked)

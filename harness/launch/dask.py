@@ -104,7 +104,7 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
         for run in runs:
             words = tuple(exec_words(run, plan_file, resources))
             tasks.append(Task(run.id, run.label, words, str(Path.cwd()), stop_file, topic))
-        return _outcomes(_submitted(client, runs, tasks), following)
+        return _outcomes(client, _submitted(client, runs, tasks), following)
 
 
 @contextmanager
@@ -194,12 +194,12 @@ def _submitted(client: Client, runs: Sequence[Run], tasks: Sequence[Task]) -> di
     return submitted
 
 
-def _outcomes(runs: dict[Any, Run], following: Following) -> list[RunOutcome]:
+def _outcomes(client: Client, runs: dict[Any, Run], following: Following) -> list[RunOutcome]:
     """Wait for all runs and return how they ended, in the order of submission."""
     from distributed import as_completed
 
     ended: dict[str, RunOutcome] = {}
-    for future in as_completed(list(runs), raise_errors=False):
+    for future in as_completed(list(runs), loop=client.loop, raise_errors=False):
         run = runs[future]
         if future.status == "finished":
             outcome: RunOutcome = future.result()
