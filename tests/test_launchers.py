@@ -199,6 +199,33 @@ def test_the_reason_is_taken_from_what_exec_prints() -> None:
     assert not printed_reason(label, "Killed")
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (0, "", RunOutcome("a", "a-s0")),
+        (130, "", RunOutcome("a", "a-s0", interrupted=True)),
+        (1, "harness: 1 of 1 runs failed: a: why\n", RunOutcome("a", "a-s0", error="why")),
+        (2, "Traceback", RunOutcome("a", "a-s0", error="exec ended with 2: Traceback")),
+    ],
+)
+def test_a_task_ends_as_its_process_does(
+    code: int, text: str, expected: RunOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = dask.Task("a-s0", "a", (), "", tmp_path / "stop", "")
+    monkeypatch.setattr(dask, "_execute", lambda task: (code, text))
+    assert dask.compute_run(task, RunOutcome("needed")) == expected
+    failed = dask.compute_run(task, RunOutcome("needed", error="x"))
+    assert failed.error == "it needs needed, which failed"
+    task.stop_file.touch()
+    assert dask.compute_run(task).interrupted
+
+
+def test_a_killed_process_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "_execute", lambda task: (-9, ""))
+    with pytest.raises(dask.RunKilledError, match="signal 9"):
+        dask.compute_run(dask.Task("a-s0", "a", (), "", tmp_path / "stop", ""))
+
+
 # --- Dask --------------------------------------------------------------------------------
 
 
