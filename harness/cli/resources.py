@@ -55,11 +55,16 @@ class ResourceFlags:
         typer.Option("--wait", help="With --launcher slurm: wait for the jobs, then go on."),
     ] = False
 
+    tracker: Annotated[
+        str,
+        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
+    ] = "none"
+
     def resources(self, jobs: int = 1) -> Resources:
         """Return them; ``jobs`` is the subcommand's default.
 
         Raises:
-            UsageError: the device cannot be used, or there is no such launcher.
+            UsageError: the device or tracker cannot be used, or there is no such launcher.
         """
         from harness.api import Resources, check_resources
 
@@ -72,6 +77,7 @@ class ResourceFlags:
             dask_scheduler=self.dask_scheduler,
             slurm_options=self.slurm_options or "",
             wait=self.wait,
+            tracker=self.tracker,
         )
         check_resources(resources)
         return resources

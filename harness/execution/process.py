@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from harness.config.cores import cores
 from harness.config.errors import UsageError
+from harness.execution.trackers import NO_TRACKER, check_tracker
 from harness.planning.request import Resources
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library
@@ -26,6 +27,7 @@ class Worker:
         jobs: processes like this one side by side.
         loader_workers: processes that make training batches ahead.
         resources: what was asked for, which launchers for other machines pass on.
+        tracker: who is shown the course of each run.
     """
 
     device: str
@@ -33,6 +35,7 @@ class Worker:
     jobs: int = 1
     loader_workers: int = 0
     resources: Resources = field(default_factory=Resources)
+    tracker: str = NO_TRACKER
 
 
 def worker_of(resources: Resources, here: bool = True) -> Worker:
@@ -44,8 +47,9 @@ def worker_of(resources: Resources, here: bool = True) -> Worker:
             there.
 
     Raises:
-        UsageError: the device cannot be used.
+        UsageError: the device or the tracker cannot be used.
     """
+    check_tracker(resources.tracker)
     jobs = resources.jobs or cores()
     return Worker(
         device=usable_device(resources.device) if here else resources.device,
@@ -53,6 +57,7 @@ def worker_of(resources: Resources, here: bool = True) -> Worker:
         jobs=jobs,
         loader_workers=resources.loader_workers,
         resources=resources,
+        tracker=resources.tracker,
     )
 
 

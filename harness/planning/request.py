@@ -277,6 +277,7 @@ class Resources:
         wait: whether ``slurm`` waits for its jobs, or returns once they are queued.
         threads: compute threads of each run; None takes ``OMP_NUM_THREADS``, or an equal share of
             the cores.
+        tracker: who is shown the course of each run: ``tensorboard``, ``wandb`` or ``none``.
     """
 
     jobs: int = 1
@@ -287,3 +288,4 @@ class Resources:
     slurm_options: str = ""
     wait: bool = False
     threads: int | None = None
+    tracker: str = "none"
