@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.config.errors import Interrupted
 
@@ -33,6 +35,8 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     if any(outcome.interrupted for outcome in outcomes):
         command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
         raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
+    if any(outcome.queued for outcome in outcomes):
+        raise typer.Exit  # the launcher said how to follow them; there is nothing to show yet
     return outcomes
 
 
