@@ -24,7 +24,8 @@ from harness.planning.run import Run
 from harness.registry import use_plugins
 from harness.store.files import write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
-from harness.store.results import append, results_of
+from harness.store.results import append
+from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
 
 
@@ -71,8 +72,7 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     score = plan.run(run.id).score
     assert score is not None
     stored = results_of(run.folder.results, spec_hash(score))
-    done = {(result.column, result.image, result.metric) for result in stored}
-    return Scoring(score, resolve_metrics(plan.metrics), done, worker.threads)
+    return Scoring(score, resolve_metrics(plan.metrics), stored.scored(), worker.threads)
 
 
 def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from harness.config.errors import HarnessError, reason_of
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
-from harness.store.results import results_of
+from harness.store.stored_results import read_ahead, results_of
 
 RunStatus = Literal["done", "to score", "unfinished", "missing"]
 
@@ -34,7 +34,7 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
 
 def is_complete(plan: Plan) -> bool:
     """Return whether everything that the plan scores is stored."""
-    return all(run_status(run, plan) == "done" for run in plan.runs)
+    return not _missing(plan.runs, plan)
 
 
 def missing_batches(plan: Plan) -> list[list[Run]]:
@@ -57,6 +57,7 @@ def missing_batches(plan: Plan) -> list[list[Run]]:
 
 
 def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    read_ahead(run.folder.results for run in runs)
     return [run for run in runs if run_status(run, plan) != "done"]
 
 
@@ -116,8 +117,7 @@ def _is_scored(run: Run, plan: Plan) -> bool:
 
 
 def _has_all_values(run: Run, plan: Plan) -> bool:
-    results = results_of(run.folder.results, run.score_id)
-    stored = {(result.column, result.image, result.metric) for result in results}
+    stored = results_of(run.folder.results, run.score_id).scored()
     for column, images in plan.test.images_by_column().items():
         for image in images:
             wanted = {(column, image, metric) for metric in plan.metrics}

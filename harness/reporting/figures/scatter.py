@@ -21,7 +21,7 @@ from harness.reporting.figures.style import (
     plain,
 )
 from harness.reporting.plan_summary import runs_by_method
-from harness.store.results import results_of
+from harness.store.stored_results import results_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
