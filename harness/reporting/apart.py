@@ -7,6 +7,7 @@ and images of several; see :mod:`harness.reporting.statistics`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,9 +47,11 @@ def seconds_apart(summary: Summary, by_method: Mapping[str, Sequence[Result]]) -
     """
     request = summary.request
     spread = natural_spread(len(request.seeds))
-    shown = {}
-    for method, results in by_method.items():
-        shown[method] = results_of_images(ResultColumns.of(results), request.images)
+
+    @functools.cache
+    def shown(method: str) -> ResultColumns:
+        return results_of_images(ResultColumns.of(by_method[method]), request.images)
+
     seconds, told, too_few = set(), set(), set()
     for column in request.column_names:
         for metric in request.metrics:
@@ -56,7 +59,7 @@ def seconds_apart(summary: Summary, by_method: Mapping[str, Sequence[Result]]) -
             for method in others:
                 key = method, column, metric.id
                 seconds.add(key)
-                parts = [_of_column(shown[name], column) for name in (best, method)]
+                parts = [_of_column(shown(name), column) for name in (best, method)]
                 paired = pair(parts[0], parts[1], metric.id)
                 if paired is None or not has_enough(paired, spread):
                     too_few.add(key)

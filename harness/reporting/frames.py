@@ -40,7 +40,7 @@ def results_frame(folder: Path) -> pd.DataFrame:
             continue
         column = results.column(field)
         # Text, not categories: groups and comparisons behave as of any other frame.
-        columns[field] = pd.array(column.names).take(column.codes)
+        columns[field] = pd.Series(list(column.names)).array.take(column.codes)
     return pd.DataFrame(columns, copy=False)
 
 

@@ -148,9 +148,10 @@ class ResultColumns(Sequence[Result]):
 
     def select(self, chosen: NDArray[np.bool_]) -> ResultColumns:
         """Return the rows for which ``chosen`` (rows) is true."""
-        if chosen.all():
-            return self
-        places = np.flatnonzero(chosen)
+        return self if chosen.all() else self._at(np.flatnonzero(chosen))
+
+    def _at(self, places: NDArray[np.intp]) -> ResultColumns:
+        """Return the rows at ``places``."""
         if isinstance(self._rows, slice):
             return ResultColumns(self._table, places + self._rows.start)
         return ResultColumns(self._table, self._rows[places])
@@ -164,17 +165,23 @@ class ResultColumns(Sequence[Result]):
     def are(self, field: str, is_wanted: Callable[[str], bool]) -> NDArray[np.bool_]:
         """Return for each row whether its name of ``field`` is wanted."""
         column = self.column(field)
-        answers = np.fromiter(map(is_wanted, column.names), np.bool_, len(column.names))
+        used = np.unique(column.codes) if len(self) < len(column.names) else None
+        answers = np.zeros(len(column.names), dtype=np.bool_)
+        for code in range(len(column.names)) if used is None else used.tolist():
+            answers[code] = is_wanted(column.names[code])
         return answers[column.codes]
 
     def renamed(self, field: str, rename: Callable[[str], str]) -> ResultColumns:
         """Return the same rows with other names in one field."""
+        column = self.column(field)
+        used, codes = np.unique(column.codes, return_inverse=True)
+        renamed = [rename(column.names[code]) for code in used.tolist()]
+        if renamed == [column.names[code] for code in used.tolist()]:
+            return self
         names = {other: self.column(other) for other in NAME_FIELDS}
-        column = names[field]
-        different = Vocabulary(dict.fromkeys(map(rename, column.names)))
-        places = [different.codes[rename(name)] for name in column.names]
-        codes = np.array(places, dtype=np.int32)[column.codes]
-        names[field] = NameColumn.of(codes, different)
+        different = Vocabulary(dict.fromkeys(renamed))
+        places = np.array([different.codes[name] for name in renamed], dtype=np.int32)
+        names[field] = NameColumn.of(places[codes], different)
         return ResultColumns(ResultTable(names, self.seeds, self.values))
 
     def with_name(self, field: str, name: str) -> ResultColumns:
@@ -188,9 +195,14 @@ class ResultColumns(Sequence[Result]):
 
     def by(self, field: str) -> dict[str, ResultColumns]:
         """Return the rows by their name of ``field``, in the order in which names appear."""
-        codes = self.column(field).codes
-        known = self._table.names[field].names
-        return {name: self.select(codes == known.codes[name]) for name in self.distinct(field)}
+        column = self.column(field)
+        order = np.argsort(column.codes, kind="stable")
+        ends = np.flatnonzero(np.diff(column.codes[order])) + 1
+        groups = [group for group in np.split(order, ends) if len(group)]
+        found = {}
+        for places in sorted(groups, key=lambda group: int(group[0])):
+            found[column.names[column.codes[places[0]]]] = self._at(places)
+        return found
 
     def __len__(self) -> int:
         if isinstance(self._rows, slice):
