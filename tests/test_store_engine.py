@@ -367,6 +367,10 @@ def test_frames_and_listings_are_the_same_from_either(tmp_path: Path) -> None:
     assert compact_paths(tmp_path)
 
 
+def test_a_folder_that_is_not_there_has_no_files(tmp_path: Path) -> None:
+    assert run_files(tmp_path / "no") == []
+
+
 # --- columns -----------------------------------------------------------------------------
 
 

@@ -99,7 +99,9 @@ def results_in(paths: Iterable[Path]) -> list[ResultColumns]:
 
 def run_files(out: Path) -> list[Path]:
     """Return the files of rows of all runs in an output folder, by the names of the runs."""
-    found = []
+    found: list[Path] = []
+    if not out.is_dir():
+        return found
     with os.scandir(out) as entries:
         for name in sorted(entry.name for entry in entries):
             path = f"{out}{os.sep}{name}{os.sep}results.jsonl"
