@@ -11,13 +11,20 @@ from typing import Any
 from harness.config.errors import Interrupted
 from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
-from harness.evaluation.metrics import Metric, resolve_metrics
+from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set_metrics
 from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
+from harness.execution.tracked_scores import (
+    report_analysis,
+    report_means,
+    report_prompts,
+    with_images,
+)
+from harness.execution.tracking import Tracking
 from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -30,7 +37,12 @@ from harness.training.pretrained import Pretrained
 
 
 def score_run(
-    run: Run, plan: Plan, worker: Worker, stop: Callable[[], bool], progress: Progress
+    run: Run,
+    plan: Plan,
+    worker: Worker,
+    stop: Callable[[], bool],
+    progress: Progress,
+    tracking: Tracking,
 ) -> None:
     """Restore and score the images whose results are missing, and summarise the prompts.
 
@@ -52,19 +64,25 @@ def score_run(
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
     scoring = replace(scoring, also=tuple(others))
     pairs = plan.source.pairs(run.score.test)
-    on_progress, on_restored = partial(progress.images, "scored"), keep_in_passing(run, plan)
+    on_progress = partial(progress.images, "scored")
+    on_restored = with_images(tracking, pairs.names(), keep_in_passing(run, plan))
     for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
         append(run.folder.results, results)
     keep_worst(run, plan, subject, stop)
     _check_stop(run, stop)
-    metrics: list[Metric] = []
+    metrics: list[MetricFacts] = []
     for part in scoring.all:
-        metrics += part.metrics
+        metrics += [*part.metrics, *part.set_metrics]
     summary = _summary(run, plan, subject, metrics)
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
+    for part in scoring.all:
+        stored = results_of(run.folder.results, spec_hash(part.spec))
+        report_means(tracking, part.spec, stored)
+    report_prompts(tracking, summary)
     if plan.probes:
         _analyse(run, plan, subject, stop, progress)
+        report_analysis(tracking, stored_analysis(run.folder, run.score_id) or {})
 
 
 def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
@@ -72,10 +90,16 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     score = plan.run(run.id).score
     assert score is not None
     stored = results_of(run.folder.results, spec_hash(score))
-    return Scoring(score, resolve_metrics(plan.metrics), stored.scored(), worker.threads)
+    return Scoring(
+        spec=score,
+        metrics=resolve_metrics(plan.metrics),
+        done=stored.scored(),
+        workers=worker.threads,
+        set_metrics=resolve_set_metrics(plan.metrics),
+    )
 
 
-def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[Metric]) -> dict[str, Any]:
+def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[MetricFacts]) -> dict[str, Any]:
     """Return what ``prompt_summary.json`` will hold: prompts, classifiers, metric directions."""
     summary = stored_summary(run.folder)
     directions = {metric.id: metric.higher_is_better for metric in metrics}

@@ -21,7 +21,7 @@ from harness.reporting.summary_frame import (
     spread_of,
 )
 from harness.store.result_columns import ResultColumns
-from harness.store.results import Result
+from harness.store.results import WHOLE_COLUMN, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,10 +171,13 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
         seeds = len(request.seeds) if row.runs is None else row.runs
         for metric in request.metrics:
             for column in request.columns:
+                key = (row.id, column.name, metric.id)
                 expected = request.expected_images(column.name) * seeds
-                entry = _entry(means, (row.id, column.name, metric.id), expected)
+                # A value of a whole column is one of all its images.
+                images = len(request.images[column.name]) if metric.of_set else 1
+                entry = _entry(means, key, expected, images)
                 if entry is not None:
-                    entries[row.id, column.name, metric.id] = entry
+                    entries[key] = entry
             average = _average(means, row.id, metric.id, entries, request)
             if average is not None:
                 entries[row.id, AVERAGE, metric.id] = average
@@ -183,12 +186,18 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
 
 def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
     """Return the results that belong to a request, each value once."""
-    wanted = results_of_images(ResultColumns.of(results), request.images)
+    images = {}
+    for column, names in request.images.items():
+        images[column] = [*names, WHOLE_COLUMN] if names else []
+    wanted = results_of_images(ResultColumns.of(results), images)
     methods = {row.id for row in request.methods}
     metrics = {metric.id for metric in request.metrics}
+    of_sets = {metric.id for metric in request.metrics if metric.of_set}
     is_wanted = wanted.are("method", methods.__contains__)
     is_wanted &= wanted.are("metric", metrics.__contains__)
     is_wanted &= wanted.are("setting", request.setting.__eq__)
+    is_whole_column = wanted.are("image", WHOLE_COLUMN.__eq__)
+    is_wanted &= wanted.are("metric", of_sets.__contains__) == is_whole_column
     found = wanted.select(is_wanted)
     _check_rules(found, request)
     return frame_of(found)
@@ -214,13 +223,13 @@ def _check_one(key: str, found: set[str], expected: str) -> None:
         )
 
 
-def _entry(means: SeedMeans, key: EntryKey, expected: int) -> Entry | None:
-    """Return the entry of method, column and metric; None where nothing is scored."""
-    scored = means.scored(key)
+def _entry(means: SeedMeans, key: EntryKey, expected: int, images: int) -> Entry | None:
+    """Return the entry of results that are of ``images`` images each; None where there is none."""
+    scored = means.scored(key) * images
     if scored == 0:
         return None
     if means.has_not_finite(key):
-        return _not_finite(means.rows_of(key), max(expected, scored))
+        return _not_finite(means.rows_of(key), scored, expected)
     of_seeds = means.of_seeds(key)
     return Entry(
         value=mean_of(of_seeds),
@@ -231,7 +240,7 @@ def _entry(means: SeedMeans, key: EntryKey, expected: int) -> Entry | None:
     )
 
 
-def _not_finite(part: pd.DataFrame, expected: int) -> Entry:
+def _not_finite(part: pd.DataFrame, scored: int, expected: int) -> Entry:
     """Return the entry of results of which some are not finite: a mean of the rest is no mean."""
     several = part["seed"].nunique() > 1
     images = []
@@ -243,8 +252,8 @@ def _not_finite(part: pd.DataFrame, expected: int) -> Entry:
         value=math.fsum(part["value"]) if _one_infinity(part["value"]) else math.nan,
         spread=None,
         seeds=part["seed"].nunique(),
-        scored=len(part),
-        expected=expected,
+        scored=scored,
+        expected=max(expected, scored),
         not_finite=tuple(images),
     )
 
