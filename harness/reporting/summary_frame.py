@@ -51,7 +51,7 @@ def frame_of(results: ResultColumns) -> pd.DataFrame:
         places = np.empty(len(order), dtype=column.codes.dtype)
         places[order] = np.arange(len(order))
         names = [column.names[place] for place in order]
-        content[field] = pd.Categorical.from_codes(places[column.codes], names)
+        content[field] = pd.Categorical.from_codes(places[column.codes], pd.Index(names))
     frame = pd.DataFrame(content, copy=False)
     return _without_repeats(frame) if _has_repeats(frame) else frame
 

@@ -169,7 +169,8 @@ class ResultColumns(Sequence[Result]):
         answers = np.zeros(len(column.names), dtype=np.bool_)
         for code in range(len(column.names)) if used is None else used.tolist():
             answers[code] = is_wanted(column.names[code])
-        return answers[column.codes]
+        found: NDArray[np.bool_] = answers[column.codes]
+        return found
 
     def renamed(self, field: str, rename: Callable[[str], str]) -> ResultColumns:
         """Return the same rows with other names in one field."""
