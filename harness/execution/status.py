@@ -14,7 +14,8 @@ from harness.evaluation.metrics import is_of_set
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
-from harness.store.results import WHOLE_COLUMN, results_of
+from harness.store.results import WHOLE_COLUMN
+from harness.store.stored_results import read_ahead, results_of
 
 RunStatus = Literal["done", "to score", "unfinished", "missing"]
 
@@ -35,7 +36,7 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
 
 def is_complete(plan: Plan) -> bool:
     """Return whether everything that the plan scores is stored."""
-    return all(run_status(run, plan) == "done" for run in plan.runs)
+    return not _missing(plan.runs, plan)
 
 
 def missing_runs(plan: Plan) -> list[Run]:
@@ -64,6 +65,7 @@ def missing_runs(plan: Plan) -> list[Run]:
 
 
 def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    read_ahead(run.folder.results for run in runs)
     return [run for run in runs if run_status(run, plan) != "done"]
 
 
@@ -123,8 +125,7 @@ def _is_scored(run: Run, plan: Plan) -> bool:
 
 
 def _has_all_values(run: Run, plan: Plan) -> bool:
-    results = results_of(run.folder.results, run.score_id)
-    stored = {(result.column, result.image, result.metric) for result in results}
+    stored = results_of(run.folder.results, run.score_id).scored()
     for column, images in plan.test.images_by_column().items():
         for metric in plan.metrics:
             names = [WHOLE_COLUMN] if is_of_set(metric) and images else images

@@ -148,7 +148,7 @@ def _address(named: str) -> str:
 async def _reach(address: str) -> None:
     """Connect once: a client that never connected prints errors when it ends."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     arguments = Security().get_connection_args("client")
     comm = await connect(address, timeout=_CONNECT_S, **arguments)

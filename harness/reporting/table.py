@@ -6,6 +6,7 @@ text, Markdown, LaTeX and CSV.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -188,7 +189,7 @@ class Table:
     fields: tuple[str, ...] = ()
     records: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
-    @property
+    @functools.cached_property
     def metrics(self) -> list[MetricHeading]:
         """All metrics, in order."""
         found: list[MetricHeading] = []
@@ -222,7 +223,7 @@ class Table:
                     return True
         return False
 
-    @property
+    @functools.cached_property
     def notes(self) -> list[str]:
         """The footnotes in the order in which a reader meets them."""
         found: dict[str, None] = {}

@@ -146,10 +146,15 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text; raise :class:`HarnessError` naming the file if it is missing or damaged."""
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise HarnessError(f"{path} is missing; run the same command again to make it") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(_damaged(path, error)) from error
+        raise HarnessError(not_read(path, error)) from error
+
+
+def not_read(path: Path, error: Exception) -> str:
+    """Return the sentence on a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is missing; run the same command again to make it"
+    return _damaged(path, error)
 
 
 def read_json(path: Path) -> Any:
