@@ -18,7 +18,7 @@ from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
 from harness.launch import launcher
-from harness.launch.signals import stop_on_signals
+from harness.launch.signals import stop_file_of, stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
 
@@ -80,10 +80,9 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
     Raises:
         UsageError: the plan has no such run.
     """
-    run = plan.run(run_id)
+    plan.run(run_id)
     check_plan(plan)
-    stop_file = run.folder.path.with_name(f".stop-{run_id}")
-    with stop_on_signals(stop_file):
+    with stop_on_signals(stop_file_of(plan.out)) as stop_file:
         control = Control(stop=stop_file.exists)
         return execute_with_needs(plan, run_id, worker_of(resources), control)
 

@@ -92,6 +92,8 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
     except Interrupted:
         return RunOutcome(run.label, run.id, interrupted=True)
     except RunIsHeld:
+        if control.wait:  # it was taken over while this process was suspended
+            return execute(run, plan, worker, control)
         return RunOutcome(run.label, run.id, held=True)
     except HarnessError as error:
         return RunOutcome(run.label, run.id, error=str(error))
@@ -136,14 +138,18 @@ def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
 def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
     make_folder(run.folder.path)
-    with hold(run, progress, control.stop, control.wait):
+    with hold(run, progress, control.stop, control.wait) as claim:
+
+        def stop() -> bool:
+            return control.stop() or claim.lost()
+
         remove_leftovers(run.folder.path)
         run.folder.write_spec(run.train)
-        _complete_weights(run, plan, worker, control.stop, progress)
+        _complete_weights(run, plan, worker, stop, progress)
         if run.score is not None and run_status(run, plan) != "done":
-            from harness.execution.scoring import score_run
+            from harness.execution.scoring import Steering, score_run
 
-            score_run(run, plan, worker, control.stop, progress)
+            score_run(run, plan, worker, Steering(stop, claim.check), progress)
 
 
 def _complete_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:

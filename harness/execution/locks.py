@@ -1,50 +1,166 @@
-"""Holding a run against other processes that compute the same plan."""
+"""Claims: each run of a plan is computed by one process, on whatever machine of a shared folder.
+
+A claim is a file that only one process can create, with its owner in it: host, process, the time
+at which the process began. It needs no ``flock``, which some network file systems grant to
+everybody. Its owner renews it while it computes. A claim is taken over at once where its process
+is gone from this host; where it belongs to another host, after it was not renewed for
+:data:`CLAIM_S`. Whoever waits measures that on a clock of its own, so clocks that differ do no harm.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError, Interrupted
 from harness.execution.progress import Progress
 from harness.planning.run import Run
+from harness.store.files import is_running, not_written
+
+if TYPE_CHECKING:
+    from filelock import SoftFileLease
+
+CLAIM_S = 180.0
+"""A claim that is not renewed for so long belongs to nobody. Network file systems may show a file's
+time a minute late."""
+
+RENEWED_EVERY_S = 15.0
+"""Time between two renewals of a claim."""
+
+_POLL_S = 1.0
+
+_TAKEOVER = re.compile(r"\.claim\.(?:break|restore)\.(\d+)\.[0-9a-f]+")
+"""Names that a takeover has for a moment, with the process that takes over."""
 
 
 class RunIsHeld(HarnessError):  # noqa: N818 - another process computes it, which is no error
     """Another process computes the run."""
 
 
+@dataclass(frozen=True)
+class Claim:
+    """The claim that this process has on a run."""
+
+    run: Run
+    lease: SoftFileLease
+
+    def lost(self) -> bool:
+        """Return whether another process has taken the run over.
+
+        That happens to a process that was suspended for minutes, or cut off from the folder.
+        """
+        token = self.lease.token
+        if token is None or self.lease.compromise is not None:
+            return True
+        try:
+            return token not in self.run.folder.claim.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return True
+        except (OSError, UnicodeDecodeError):  # it cannot be known now
+            return False
+
+    def check(self) -> None:
+        """Raise :class:`RunIsHeld` where another process has taken the run over."""
+        if self.lost():
+            raise RunIsHeld(f"{self.run.label} was taken over by another process")
+
+
 @contextmanager
-def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> Iterator[None]:
-    """Hold the run's lock.
+def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> Iterator[Claim]:
+    """Claim a run while it is computed.
 
     Args:
-        run: what is held.
-        progress: logs, once, that the lock is waited for.
+        run: what is claimed.
+        progress: logs, once, that another process has the claim.
         stop: asked while waiting.
-        wait: whether to wait while another process has the lock.
+        wait: whether to wait while another process has the claim.
 
     Raises:
-        RunIsHeld: another process has the lock, and it is not waited for.
-        Interrupted: ``stop`` answered yes while the lock was waited for.
+        RunIsHeld: another process has the claim, and it is not waited for, or it has taken the run
+            over meanwhile.
+        Interrupted: ``stop`` answered yes while the claim was waited for.
+        HarnessError: the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(run.folder.lock)
+    lease = _lease(run)
     logged = False
-    while True:
-        try:
-            lock.acquire(timeout=1 if wait else 0)
-            break
-        except Timeout:
-            if not wait:
-                raise RunIsHeld(f"{run.label} is computed by another process") from None
-            if stop():
-                raise Interrupted(f"{run.label} was waiting for another process") from None
-            if not logged:
-                progress.log("another process computes this run; waiting for it")
-                logged = True
+    while not _acquired(run, lease):
+        if not wait:
+            raise RunIsHeld(f"{run.label} is computed by another process")
+        if stop():
+            raise Interrupted(f"{run.label} was waiting for another process")
+        if not logged:
+            progress.log("another process computes this run; waiting for it")
+            logged = True
+        time.sleep(_POLL_S)
+    claim = Claim(run, lease)
     try:
-        yield
+        _remove_broken_takeovers(run.folder.path)
+        yield claim
+    except Interrupted:
+        claim.check()
+        raise
     finally:
-        lock.release()
+        with contextlib.suppress(OSError):
+            lease.release()
+
+
+def wait_for_free(runs: Sequence[Run], stop: Callable[[], bool]) -> list[Run]:
+    """Wait until no other process computes at least one of ``runs``, and return those that are free.
+
+    Returns:
+        None of them where ``stop`` answered yes.
+    """
+    leases = [_lease(run) for run in runs]
+    while not stop():
+        free: list[Run] = []
+        for run, lease in zip(runs, leases, strict=True):
+            if _acquired(run, lease):
+                lease.release()
+                free.append(run)
+        if free:
+            return free
+        time.sleep(_POLL_S)
+    return []
+
+
+def _lease(run: Run) -> SoftFileLease:
+    from filelock import SoftFileLease
+
+    return SoftFileLease(
+        run.folder.claim,
+        lease_duration=CLAIM_S,
+        heartbeat_interval=RENEWED_EVERY_S,
+        thread_local=False,
+    )
+
+
+def _acquired(run: Run, lease: SoftFileLease) -> bool:
+    """Return whether the claim is this process's now."""
+    from filelock import Timeout
+
+    try:
+        lease.acquire(timeout=0)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise HarnessError(not_written(run.folder.claim, error)) from error
+    return True
+
+
+def _remove_broken_takeovers(folder: Path) -> None:
+    """Remove what processes of this host left that were killed while they took a claim over."""
+    for path in folder.glob(".claim.*"):
+        found = _TAKEOVER.fullmatch(path.name)
+        if found is None or os.name != "posix" or is_running(int(found[1])):
+            continue
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if platform.node() in path.read_text(encoding="utf-8"):
+                path.unlink()

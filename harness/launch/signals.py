@@ -10,9 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.execution.children import process_file
+
+
+def stop_file_of(folder: Path) -> Path:
+    """Return the file by which this process asks its workers to stop.
+
+    It is named as a temporary file of this process and machine: another one never meets it, and
+    what a killed process left is removed like all such files.
+    """
+    return process_file(folder / "stop")
+
 
 @contextmanager
-def stop_on_signals(stop_file: Path) -> Iterator[None]:
+def stop_on_signals(stop_file: Path) -> Iterator[Path]:
     """Turn the first Ctrl-C or SIGTERM into a file that all workers see; the second kills.
 
     Only the process that called this acts on signals: its children inherit the handlers, and a
@@ -27,13 +38,16 @@ def stop_on_signals(stop_file: Path) -> Iterator[None]:
         if stop_file.exists():
             stop_file.unlink(missing_ok=True)
             os._exit(128 + number)
-        stop_file.touch()
+        try:
+            stop_file.touch()
+        except OSError:  # the disk is full or may only be read: nothing can be saved either
+            raise KeyboardInterrupt from None
         print("stopping after this step; again to kill", file=sys.stderr, flush=True)
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, ask) for number in signals}
     try:
-        yield
+        yield stop_file
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
