@@ -29,6 +29,7 @@ def main() -> None:
         differences = 0
         for name in COMMANDS:
             chaos = Chaos(name, Path(folder), random.Random(f"{given.seed} {name}"))
+            chaos.begin()
             chaos.kill(given.kills // len(COMMANDS))
             print(chaos.report(), flush=True)
             differences += len(chaos.differences)

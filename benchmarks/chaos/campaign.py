@@ -52,6 +52,8 @@ class Chaos:
         resumed: attempts that went on after a kill.
         compared: folders that were compared with that of the command that was never killed.
         differences: what differed.
+        expected, whole_calls, whole_s: what the command that was never killed left, the numbers of
+            its calls by name, and how long it took.
     """
 
     name: str
@@ -63,37 +65,43 @@ class Chaos:
     resumed: int = 0
     compared: int = 0
     differences: list[str] = field(default_factory=list)
+    expected: dict[str, str] = field(default_factory=dict)
+    whole_calls: dict[str, list[int]] = field(default_factory=dict)
+    whole_s: float = 0.0
 
     @property
     def kills(self) -> int:
         return sum(self.phases.values())
 
-    def kill(self, kills: int, in_a_row: int = 8) -> None:
-        """Kill the command so many times, and let it end after every few."""
-        whole = self._folder("whole")
+    def begin(self) -> None:
+        """Run the command that is never killed, whose content all others are compared with."""
+        whole = self.new_folder("whole")
         began = time.monotonic()
         if self._attempt(whole) != 0:
             raise SystemExit(f"{self.name} failed: {(whole / 'stderr').read_text()}")
-        lasts_s, calls = time.monotonic() - began, self.shared.calls()
-        expected = content_of(whole)
+        self.whole_s, self.whole_calls = time.monotonic() - began, self.shared.calls()
+        self.expected = content_of(whole)
+
+    def kill(self, kills: int, in_a_row: int = 8) -> None:
+        """Kill the command so many times, and let it end after every few."""
         number = 0
         while self.kills < kills:
-            folder = self._folder(f"killed-{number}")
+            folder = self.new_folder(f"killed-{number}")
             for attempt in range(in_a_row):
                 self.resumed += attempt > 0
-                if self.kills == kills or not self._killed(folder, calls, lasts_s):
+                if self.kills == kills or not self._killed(folder):
                     break
-            self._finish(folder, expected)
+            self._finish(folder)
             number += 1
 
-    def _killed(self, folder: Path, calls: dict[str, list[int]], lasts_s: float) -> bool:
+    def _killed(self, folder: Path) -> bool:
         """Make one attempt, and return whether it was killed before it ended."""
         between = self.chance.random() < 0.6
         if between:
-            kind = self.chance.choice(sorted(calls))
-            status = self._attempt(folder, at=self.chance.choice(calls[kind]))
+            kind = self.chance.choice(sorted(self.whole_calls))
+            status = self._attempt(folder, at=self.chance.choice(self.whole_calls[kind]))
         else:
-            status = self._attempt(folder, after_s=self.chance.uniform(0, lasts_s))
+            status = self._attempt(folder, after_s=self.chance.uniform(0, self.whole_s))
         if status == 0:
             return False
         if status != -signal.SIGKILL:
@@ -104,19 +112,19 @@ class Chaos:
             self.calls[self.shared.call] += 1
         return True
 
-    def _finish(self, folder: Path, expected: dict[str, str]) -> None:
-        """Let the command end, twice, and compare what it leaves."""
+    def _finish(self, folder: Path) -> None:
+        """Let the command end, and compare what it leaves."""
         self.resumed += 1
         if self._attempt(folder) != 0:
             self.differences.append(f"{folder.name}: {(folder / 'stderr').read_text()}")
             return
-        found = content_of(folder)
+        found, expected = content_of(folder), self.expected
         self.compared += 1
         for name in sorted(set(expected) | set(found)):
             if expected.get(name) != found.get(name):
                 self.differences.append(f"{folder.name}: {name}")
 
-    def _folder(self, name: str) -> Path:
+    def new_folder(self, name: str) -> Path:
         folder = self.folder / self.name / name
         folder.mkdir(parents=True)
         (folder / "recipe.yaml").write_text(RECIPE)

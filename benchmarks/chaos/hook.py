@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import io
 import mmap
 import os
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 CALLS = ("open", "write", "fsync", "replace", "rename", "link", "unlink", "mkdir")
-PHASES = ("planning", "training", "saving", "scoring", "tables")
+PHASES = ("planning", "training", "saving", "scoring", "probing", "tables")
+_NEED_SPACE = ("write", "fsync", "mkdir", "link")
 _MOST_CALLS = 4000
 
 
@@ -63,11 +65,15 @@ class Hook:
         shared: what the parent reads.
         at: number of the call; 0 for none.
         after: whether it dies after the call, not before it.
+        full: whether the disk is full from that call on, in place of a kill.
+        stop_in: phase in which SIGTERM comes, once.
     """
 
     shared: Shared
-    at: int
-    after: bool
+    at: int = 0
+    after: bool = False
+    full: bool = False
+    stop_in: str = ""
 
     def counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         number = CALLS.index(name)
@@ -76,7 +82,9 @@ class Hook:
             values = self.shared.values
             values[0] += 1
             values[3 + values[0]] = number
-            chosen = values[0] == self.at
+            if self.full and values[0] >= self.at and name in _NEED_SPACE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            chosen = values[0] == self.at and not self.full
             if chosen:
                 values[2], values[3] = number, self.after
             if chosen and not self.after:
@@ -110,6 +118,7 @@ class Hook:
 
     def mark_phases(self) -> None:
         """Have the functions of each phase say when they begin and end."""
+        from harness.cli import run
         from harness.execution import execute, scoring, training_run
         from harness.reporting import table_report
         from harness.training import loop
@@ -120,6 +129,8 @@ class Hook:
             (loop, "save_state", "saving"),
             (loop, "save_weights", "saving"),
             (scoring, "evaluate", "scoring"),
+            (scoring, "summarise_prompts", "probing"),
+            (run, "plan_of", "planning"),
             (execute, "run_status", "planning"),
             (table_report, "write_texts", "tables"),
         ):
@@ -128,6 +139,7 @@ class Hook:
     def _marked(self, function: Callable[..., Any], phase: str) -> Callable[..., Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:
             before = self.shared.enter(phase)
+            self._stop(phase)
             try:
                 found = function(*arguments, **keywords)
                 if hasattr(found, "__next__"):  # it goes on where it is asked for more
@@ -137,6 +149,11 @@ class Hook:
                 self.shared.leave(before)
 
         return call
+
+    def _stop(self, phase: str) -> None:
+        if phase == self.stop_in:
+            self.stop_in = ""
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _marked_items(self, items: Iterator[Any], phase: str) -> Iterator[Any]:
         before = self.shared.enter(phase)

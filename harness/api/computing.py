@@ -8,6 +8,7 @@ from typing import Any
 from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
+from harness.execution.children import stop_file_of
 from harness.execution.execute import (
     Control,
     RunOutcome,
@@ -18,7 +19,7 @@ from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
 from harness.launch import launcher
-from harness.launch.signals import stop_file_of, stop_on_signals
+from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
 

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from harness.config.errors import HarnessError, UsageError
+from harness.execution.children import stop_file_of
 from harness.execution.process import worker_of
 from harness.execution.progress import progress_for
-from harness.launch.signals import stop_file_of, stop_on_signals
+from harness.launch.signals import stop_on_signals
 from harness.planning.image_choice import Name, check_choice, check_names
 from harness.planning.image_choice import named_images as names_of
 from harness.planning.plan import Plan

@@ -4,7 +4,7 @@ A claim is a file that only one process can create, with its owner in it: host, 
 at which the process began. It needs no ``flock``, which some network file systems grant to
 everybody. Its owner renews it while it computes. A claim is taken over at once where its process
 is gone from this host; where it belongs to another host, after it was not renewed for
-:data:`CLAIM_S`. Whoever waits measures that on a clock of its own, so clocks that differ do no harm.
+:data:`CLAIM_S`. Whoever waits measures that on a clock of its own, so that clocks may differ.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
 
 
 def wait_for_free(runs: Sequence[Run], stop: Callable[[], bool]) -> list[Run]:
-    """Wait until no other process computes at least one of ``runs``, and return those that are free.
+    """Wait until at least one of ``runs`` is computed by no other process, and return all such.
 
     Returns:
         None of them where ``stop`` answered yes.

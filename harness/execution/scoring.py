@@ -41,9 +41,7 @@ class Steering:
     check: Callable[[], None]
 
 
-def score_run(
-    run: Run, plan: Plan, worker: Worker, steering: Steering, progress: Progress
-) -> None:
+def score_run(run: Run, plan: Plan, worker: Worker, steering: Steering, progress: Progress) -> None:
     """Restore and score the images whose results are missing, and summarise the prompts.
 
     Raises:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-from harness.execution.children import follow_parent, signals_held
+from harness.execution.children import follow_parent, signals_held, stop_file_of
 from harness.execution.execute import Control, RunOutcome, execute
 from harness.execution.locks import wait_for_free
 from harness.execution.process import Worker
 from harness.execution.status import missing_batches
-from harness.launch.signals import stop_file_of, stop_on_signals
+from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 

@@ -10,17 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.execution.children import process_file
-
-
-def stop_file_of(folder: Path) -> Path:
-    """Return the file by which this process asks its workers to stop.
-
-    It is named as a temporary file of this process and machine: another one never meets it, and
-    what a killed process left is removed like all such files.
-    """
-    return process_file(folder / "stop")
-
 
 @contextmanager
 def stop_on_signals(stop_file: Path) -> Iterator[Path]:
