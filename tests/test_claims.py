@@ -191,6 +191,17 @@ def test_a_suspended_owner_writes_nothing_once_it_is_followed(run: Run, tmp_path
         claim.check()
 
 
+def test_a_claim_without_an_owner_is_removed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process was killed between the making of the file and the writing of its name."""
+    monkeypatch.setattr(locks, "_EMPTY_S", 0.5)
+    run.folder.claim.touch()
+    with pytest.raises(RunIsHeld), hold(run, PROGRESS, lambda: False, wait=False):
+        pass
+    with hold(run, PROGRESS, lambda: False, wait=True):
+        assert "pid=" in run.folder.claim.read_text()
+    assert not list(run.folder.path.iterdir())
+
+
 def test_what_a_killed_takeover_left_is_removed(run: Run) -> None:
     process = forked(lambda: 0)
     exit_code(process)

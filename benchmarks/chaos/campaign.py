@@ -47,6 +47,7 @@ class Chaos:
         name: of the command.
         folder: where the attempts have their folders.
         chance: draws everything.
+        words: the command; without them that of its name.
         shared: what an attempt says of itself.
         phases, calls: kills by phase, and those between two calls by call.
         resumed: attempts that went on after a kill.
@@ -59,6 +60,7 @@ class Chaos:
     name: str
     folder: Path
     chance: random.Random
+    words: tuple[str, ...] = ()
     shared: Shared = field(default_factory=Shared)
     phases: collections.Counter[str] = field(default_factory=collections.Counter)
     calls: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -68,6 +70,9 @@ class Chaos:
     expected: dict[str, str] = field(default_factory=dict)
     whole_calls: dict[str, list[int]] = field(default_factory=dict)
     whole_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.words = self.words or COMMANDS[self.name]
 
     @property
     def kills(self) -> int:
@@ -137,7 +142,7 @@ class Chaos:
         after = self.chance.random() < 0.5
         process = os.fork()
         if process == 0:
-            run_command(folder, COMMANDS[self.name], Hook(self.shared, at, after))
+            run_command(folder, self.words, Hook(self.shared, at, after))
         if after_s:
             end = time.monotonic() + after_s
             while time.monotonic() < end:

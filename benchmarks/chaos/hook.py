@@ -1,4 +1,4 @@
-"""An attempt at a command: a fork that counts its calls of the file system and dies at one of them."""
+"""An attempt at a command: a fork that counts its calls of the file system and dies at one."""
 
 from __future__ import annotations
 

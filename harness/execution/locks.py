@@ -13,6 +13,7 @@ import contextlib
 import os
 import platform
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ RENEWED_EVERY_S = 15.0
 """Time between two renewals of a claim."""
 
 _POLL_S = 1.0
+
+_EMPTY_S = 5.0
+"""An owner writes its name into its claim at once; one that has none for so long was killed."""
 
 _TAKEOVER = re.compile(r"\.claim\.(?:break|restore)\.(\d+)\.[0-9a-f]+")
 """Names that a takeover has for a moment, with the process that takes over."""
@@ -89,9 +93,9 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
         Interrupted: ``stop`` answered yes while the claim was waited for.
         HarnessError: the folder cannot be written.
     """
-    lease = _lease(run)
+    contender = _Contender.of(run)
     logged = False
-    while not _acquired(run, lease):
+    while not contender.acquired():
         if not wait:
             raise RunIsHeld(f"{run.label} is computed by another process")
         if stop():
@@ -100,7 +104,7 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
             progress.log("another process computes this run; waiting for it")
             logged = True
         time.sleep(_POLL_S)
-    claim = Claim(run, lease)
+    claim = Claim(run, contender.lease)
     try:
         _remove_broken_takeovers(run.folder.path)
         yield claim
@@ -109,7 +113,7 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
         raise
     finally:
         with contextlib.suppress(OSError):
-            lease.release()
+            contender.lease.release()
 
 
 def wait_for_free(runs: Sequence[Run], stop: Callable[[], bool]) -> list[Run]:
@@ -118,41 +122,80 @@ def wait_for_free(runs: Sequence[Run], stop: Callable[[], bool]) -> list[Run]:
     Returns:
         None of them where ``stop`` answered yes.
     """
-    leases = [_lease(run) for run in runs]
+    contenders = [_Contender.of(run) for run in runs]
     while not stop():
         free: list[Run] = []
-        for run, lease in zip(runs, leases, strict=True):
-            if _acquired(run, lease):
-                lease.release()
-                free.append(run)
+        for contender in contenders:
+            if contender.acquired():
+                contender.lease.release()
+                free.append(contender.run)
         if free:
             return free
         time.sleep(_POLL_S)
     return []
 
 
-def _lease(run: Run) -> SoftFileLease:
-    from filelock import SoftFileLease
+@dataclass
+class _Contender:
+    """A process that would claim a run, and what it has seen of the claim so far.
 
-    return SoftFileLease(
-        run.folder.claim,
-        lease_duration=CLAIM_S,
-        heartbeat_interval=RENEWED_EVERY_S,
-        thread_local=False,
-    )
+    Attributes:
+        run: what it would claim.
+        lease: its claim, once it has it.
+        empty: inode of a claim that names no owner, and when it was first seen.
+    """
 
+    run: Run
+    lease: SoftFileLease
+    empty: tuple[int, float] | None = None
 
-def _acquired(run: Run, lease: SoftFileLease) -> bool:
-    """Return whether the claim is this process's now."""
-    from filelock import Timeout
+    @classmethod
+    def of(cls, run: Run) -> _Contender:
+        from filelock import SoftFileLease
 
-    try:
-        lease.acquire(timeout=0)
-    except Timeout:
-        return False
-    except OSError as error:
-        raise HarnessError(not_written(run.folder.claim, error)) from error
-    return True
+        lease = SoftFileLease(
+            run.folder.claim,
+            lease_duration=CLAIM_S,
+            heartbeat_interval=RENEWED_EVERY_S,
+            thread_local=False,
+        )
+        return cls(run, lease)
+
+    def acquired(self) -> bool:
+        """Return whether the claim is this process's now."""
+        from filelock import Timeout
+
+        try:
+            self.lease.acquire(timeout=0)
+        except Timeout:
+            with contextlib.suppress(OSError):
+                self._remove_empty()
+            return False
+        except OSError as error:
+            raise HarnessError(not_written(self.run.folder.claim, error)) from error
+        return True
+
+    def _remove_empty(self) -> None:
+        """Remove the claim of a process that was killed before it wrote its name into it.
+
+        What is renamed is looked at again: meanwhile another may have claimed the run.
+        """
+        path = self.run.folder.claim
+        found = path.stat()
+        if found.st_size:
+            self.empty = None
+            return
+        if self.empty is None or self.empty[0] != found.st_ino:
+            self.empty = (found.st_ino, time.monotonic())
+        if time.monotonic() - self.empty[1] < _EMPTY_S:
+            return
+        aside = path.with_name(f"{path.name}.break.{os.getpid()}.{secrets.token_hex(16)}")
+        path.rename(aside)
+        try:
+            if aside.stat().st_size:
+                os.link(aside, path)
+        finally:
+            aside.unlink()
 
 
 def _remove_broken_takeovers(folder: Path) -> None:
@@ -162,5 +205,6 @@ def _remove_broken_takeovers(folder: Path) -> None:
         if found is None or os.name != "posix" or is_running(int(found[1])):
             continue
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            if platform.node() in path.read_text(encoding="utf-8"):
+            text = path.read_text(encoding="utf-8")
+            if not text or platform.node() in text:
                 path.unlink()
