@@ -91,22 +91,30 @@ class Chaos:
         """Kill the command so many times, and let it end after every few."""
         number = 0
         while self.kills < kills:
-            folder = self.new_folder(f"killed-{number}")
+            folder, spent = self.new_folder(f"killed-{number}"), 0
             for attempt in range(in_a_row):
                 self.resumed += attempt > 0
-                if self.kills == kills or not self._killed(folder):
+                if self.kills == kills or not self._killed(folder, spent):
                     break
+                spent += sum(map(len, self.shared.calls().values()))
             self._finish(folder)
             number += 1
 
-    def _killed(self, folder: Path) -> bool:
-        """Make one attempt, and return whether it was killed before it ended."""
+    def _killed(self, folder: Path, spent: int) -> bool:
+        """Make one attempt, and return whether it was killed before it ended.
+
+        What attempts with ``spent`` calls have done is not done again, and less is left to kill.
+        """
+        total = sum(map(len, self.whole_calls.values()))
+        last = max(total - spent, 8)
         between = self.chance.random() < 0.6
         if between:
             kind = self.chance.choice(sorted(self.whole_calls))
-            status = self._attempt(folder, at=self.chance.choice(self.whole_calls[kind]))
+            numbers = [n for n in self.whole_calls[kind] if n <= last] or [last]
+            status = self._attempt(folder, at=self.chance.choice(numbers))
         else:
-            status = self._attempt(folder, after_s=self.chance.uniform(0, self.whole_s))
+            share = self.chance.random() * last / total
+            status = self._attempt(folder, after_s=share * self.whole_s)
         if status == 0:
             return False
         if status != -signal.SIGKILL:
