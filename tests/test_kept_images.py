@@ -181,7 +181,9 @@ def test_an_image_that_is_not_finite_has_no_file(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        kept_images, "restore_pair", lambda subject, pair, guard: np.full_like(pair.clean, np.nan)
+        kept_images,
+        "restore_pair",
+        lambda subject, pair, guard, tile_px: np.full_like(pair.clean, np.nan),
     )
     paths = api.keep_images(plan, [("derain", "astronaut#0")], CPU)
     assert {path.parent.parent.name for path in paths} == {"degraded", "clean"}

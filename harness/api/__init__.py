@@ -9,6 +9,7 @@ The command line calls the functions of this package and nothing else.
 
 from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.diagnosis import Finding, doctor
 from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
@@ -84,6 +85,7 @@ __all__ = [
     "DataRequest",
     "EvaluationOverrides",
     "FigureOptions",
+    "Finding",
     "FolderScores",
     "LatexStyle",
     "MethodSpec",
@@ -112,6 +114,7 @@ __all__ = [
     "convert_checkpoint",
     "describe",
     "describe_tuning",
+    "doctor",
     "evaluate",
     "execute_run",
     "export_runs",

@@ -18,6 +18,7 @@ from harness.execution.execute import (
 from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
+from harness.execution.trackers import check_tracker
 from harness.launch import launcher
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
@@ -49,13 +50,14 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
 
 
 def check_resources(resources: Resources) -> None:
-    """Refuse a launcher or device that cannot be used, before anything is computed.
+    """Refuse a launcher, device or tracker that cannot be used, before anything is computed.
 
     Raises:
         UsageError: names what cannot be used, and the way out.
     """
     launcher(resources.launcher)
     check_device(resources)
+    check_tracker(resources.tracker)
 
 
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:

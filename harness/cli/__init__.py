@@ -13,6 +13,7 @@ from harness.cli import (
     compare,
     convert,
     data,
+    doctor,
     evaluate,
     figure,
     images,
@@ -85,6 +86,7 @@ _SUBCOMMANDS = {
     "audit": audit.audit,
     "validate": validate.validate,
     "methods": methods.methods,
+    "doctor": doctor.doctor,
 }
 for _name, _function in _SUBCOMMANDS.items():
     app.command(_name)(takes_groups(_function))

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.cli.flags import named_values
+from harness.cli.kept import ArchiveFlags as ArchiveFlags
+from harness.cli.kept import ComputingFlags as ComputingFlags
+from harness.cli.kept import ImageFlags as ImageFlags
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
 
@@ -309,12 +312,16 @@ class ResourceFlags:
         ),
     ] = None
     launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
+    tracker: Annotated[
+        str,
+        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
+    ] = "none"
 
     def resources(self, jobs: int = 1) -> Resources:
         """Return them; ``jobs`` is the subcommand's default.
 
         Raises:
-            UsageError: the device cannot be used, or there is no such launcher.
+            UsageError: the device or tracker cannot be used, or there is no such launcher.
         """
         from harness.api import Resources, check_resources
 
@@ -324,49 +331,7 @@ class ResourceFlags:
             loader_workers=self.workers,
             launcher=self.launcher,
             threads=self.threads,
+            tracker=self.tracker,
         )
         check_resources(resources)
         return resources
-
-
-@dataclass(frozen=True)
-class ImageFlags:
-    """Which restored images are kept as files."""
-
-    keep_images: Annotated[
-        str | None,
-        typer.Option(
-            help="Keep restored images as PNG with their run: all, worst:N (the N worst of each "
-            "column by the first metric), or none.",
-            show_default="none",
-        ),
-    ] = None
-
-    def values(self) -> dict[str, Any]:
-        """Return the flag if it was given, by its key in the request."""
-        return {} if self.keep_images is None else {"keep_images": self.keep_images}
-
-
-@dataclass(frozen=True)
-class ComputingFlags(ImageFlags):
-    """What a command that computes keeps besides results, and whether it computes at all."""
-
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False
-
-
-@dataclass(frozen=True)
-class ArchiveFlags:
-    """Importing results that exist, and exporting those that were made."""
-
-    import_: Annotated[
-        Path | None,
-        typer.Option(
-            "--import",
-            help="Archive of exported results, or output folder of version 0.1: count what it "
-            "holds as done.",
-        ),
-    ] = None
-    export: Annotated[
-        Path | None,
-        typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
-    ] = None

@@ -19,12 +19,13 @@ from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
 from harness.evaluation.memory import MemoryGuard, no_memory_for
-from harness.evaluation.metrics.definition import Metric
+from harness.evaluation.metrics.definition import Metric, SetMetric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
 from harness.evaluation.restorer import Restorer, restore_large
+from harness.evaluation.set_scores import SetRequest, SetScores
 from harness.method import Method
-from harness.store.results import Origin, Result
+from harness.store.results import WHOLE_COLUMN, Origin, Result
 
 _PAIRS_PER_WORKER = 4
 """Pairs in memory for each worker."""
@@ -74,6 +75,7 @@ class Scoring:
         done: (column, image, metric) of the results that are stored already.
         workers: threads that make and score pairs.
         also: the same test set under further protocols; an image is restored once for all.
+        set_metrics: what is measured of all images of a column at once.
     """
 
     spec: ScoreSpec
@@ -81,6 +83,7 @@ class Scoring:
     done: Collection[tuple[str, str, str]] = ()
     workers: int = 1
     also: tuple[Scoring, ...] = ()
+    set_metrics: Sequence[SetMetric] = ()
 
     @property
     def all(self) -> tuple[Scoring, ...]:
@@ -95,6 +98,11 @@ class Scoring:
         """Return the metrics of an image whose results are not stored."""
         column, image = name
         return [metric for metric in self.metrics if (column, image, metric.id) not in self.done]
+
+    def set_request(self) -> SetRequest:
+        """Return the set metrics, and the columns of which they are stored."""
+        done = {(column, metric) for column, image, metric in self.done if image == WHOLE_COLUMN}
+        return SetRequest(self.spec.protocol, self.set_metrics, done)
 
 
 def never_stop() -> bool:
@@ -116,6 +124,7 @@ def evaluate(
 ) -> Iterator[list[Result]]:
     """Yield the results of one image at a time, of those metrics that are not stored.
 
+    Values of a whole column come with its last image.
     Pairs are made and scored by several threads; in between the method computes alone, since
     its threads and these would slow each other down.
 
@@ -134,7 +143,8 @@ def evaluate(
     """
     subject.method.eval()
     names = list(pairs.names())
-    missing = [name for name in names if scoring.is_missing(name)]
+    sets = _sets(scoring, names)
+    missing = [name for name in names if scoring.is_missing(name) or sets.needs(name[0])]
     finished = len(names) - len(missing)
     guard, tile_px = MemoryGuard.of(subject.device), scoring.spec.protocol.tile_px
     restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
@@ -144,11 +154,11 @@ def evaluate(
             while waiting:
                 restored = _restore_some(restore, waiting, stop)
                 list(pool.map(on_restored, *zip(*restored, strict=True)))
-                for pair, scores in _scored(restored, scoring, pool):
-                    results: list[Result] = []
-                    data_set = pairs.data_set(pair.column)
-                    for spec, values in scores:
-                        results += _results(subject, spec, data_set, pair, values)
+                for pair, image, scores in _scored(restored, scoring, pool):
+                    results = _results_of_pair(subject, pairs.data_set(pair.column), pair, scores)
+                    for spec, values in _of_column(sets, scoring, pair, image):
+                        place = Place(pairs.data_set(pair.column), pair.column, WHOLE_COLUMN)
+                        results += _results(subject, spec, place, values)
                     yield results
                     finished += 1
                     on_progress(finished, len(names))
@@ -208,8 +218,8 @@ def _restore(subject: Subject, task: str, degraded: Float) -> Float:
 
 def _scored(
     restored: Sequence[tuple[Pair, Float]], scoring: Scoring, pool: ThreadPoolExecutor
-) -> Iterator[tuple[Pair, list[SpecAndValues]]]:
-    """Yield pairs with their values by metric id, under each protocol."""
+) -> Iterator[tuple[Pair, Float, list[SpecAndValues]]]:
+    """Yield pairs, restored images and their values by metric id, under each protocol."""
     pairs, images, clean = [], [], []
     for pair, image in restored:
         pairs.append(pair)
@@ -221,11 +231,20 @@ def _scored(
         values = score_pairs(images, clean, part.spec.protocol, metrics, pool)
         for of_pair, found in zip(scores, values, strict=True):
             of_pair.append((part.spec, found))
-    yield from zip(pairs, scores, strict=True)
+    yield from zip(pairs, images, scores, strict=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a value is of: a data set, a column, and an image or all of them."""
+
+    data_set: str
+    column: str
+    image: str
 
 
 def _results(
-    subject: Subject, spec: ScoreSpec, data_set: str, pair: Pair, values: Mapping[str, float]
+    subject: Subject, spec: ScoreSpec, place: Place, values: Mapping[str, float]
 ) -> list[Result]:
     results = []
     for metric, value in values.items():
@@ -235,9 +254,9 @@ def _results(
             method=subject.method_id,
             seed=subject.seed,
             setting=spec.test.setting,
-            data_set=data_set,
-            column=pair.column,
-            image=pair.image,
+            data_set=place.data_set,
+            column=place.column,
+            image=place.image,
             metric=metric,
             preprocessing=spec.test.preprocessing.id,
             protocol=spec.protocol.id,
@@ -246,6 +265,28 @@ def _results(
         )
         results.append(result)
     return results
+
+
+def _results_of_pair(
+    subject: Subject, data_set: str, pair: Pair, scores: Sequence[SpecAndValues]
+) -> list[Result]:
+    results: list[Result] = []
+    for spec, values in scores:
+        results += _results(subject, spec, Place(data_set, pair.column, pair.image), values)
+    return results
+
+
+def _sets(scoring: Scoring, names: Sequence[Name]) -> SetScores:
+    requests = [part.set_request() for part in scoring.all]
+    return SetScores(requests, [column for column, _ in names])
+
+
+def _of_column(
+    sets: SetScores, scoring: Scoring, pair: Pair, restored: Float
+) -> Iterator[SpecAndValues]:
+    """Add a restored image, and yield the values of its column if it is the last."""
+    for found in sets.add(pair.column, restored, pair.clean):
+        yield scoring.all[found.request].spec, {found.metric: found.value}
 
 
 def _groups(names: Sequence[Name], size: int) -> Iterator[Sequence[Name]]:

@@ -24,6 +24,7 @@ from harness.execution.locks import RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
+from harness.execution.tracking import Tracking
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.files import make_folder, not_written, remove_leftovers, write_text
@@ -145,14 +146,18 @@ def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: P
 
         remove_leftovers(run.folder.path)
         run.folder.write_spec(run.train)
-        _complete_weights(run, plan, worker, stop, progress)
-        if run.score is not None and run_status(run, plan) != "done":
-            from harness.execution.scoring import Steering, score_run
+        tracking = Tracking(run, worker.tracker, progress.log)
+        with contextlib.closing(tracking):
+            _complete_weights(run, plan, worker, stop, progress, tracking)
+            if run.score is not None and run_status(run, plan) != "done":
+                from harness.execution.scoring import Steering, score_run
 
-            score_run(run, plan, worker, Steering(stop, claim.check), progress)
+                score_run(run, plan, worker, Steering(stop, claim.check), progress, tracking)
 
 
-def _complete_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress) -> None:
+def _complete_weights(
+    run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress, tracking: Tracking
+) -> None:
     """Make the weights of a run, or the provenance of weights that lack it.
 
     Weights whose scores are all there are not made again.
@@ -174,7 +179,7 @@ def _complete_weights(run: Run, plan: Plan, worker: Worker, stop: Stop, progress
     elif run.train.data is None:
         raise UsageError(f"{run.label} has nothing to train on; name a checkpoint or a data set")
     else:
-        train_run(run, plan, worker, stop, progress)
+        train_run(run, plan, worker, stop, progress, tracking)
 
 
 def _sentence(run: Run, error: BaseException) -> str:

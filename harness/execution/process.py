@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from harness.config.cores import cores
 from harness.config.errors import UsageError
+from harness.execution.trackers import NO_TRACKER, check_tracker
 from harness.planning.request import Resources
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of the GNU C library
@@ -25,26 +26,30 @@ class Worker:
         threads: compute threads.
         jobs: processes like this one side by side.
         loader_workers: processes that make training batches ahead.
+        tracker: who is shown the course of each run.
     """
 
     device: str
     threads: int
     jobs: int = 1
     loader_workers: int = 0
+    tracker: str = NO_TRACKER
 
 
 def worker_of(resources: Resources) -> Worker:
     """Return what each of the processes may use that share ``resources``.
 
     Raises:
-        UsageError: the device cannot be used.
+        UsageError: the device or the tracker cannot be used.
     """
+    check_tracker(resources.tracker)
     jobs = resources.jobs or cores()
     return Worker(
         device=usable_device(resources.device),
         threads=resources.threads or _threads_of_environment() or max(1, cores() // jobs),
         jobs=jobs,
         loader_workers=resources.loader_workers,
+        tracker=resources.tracker,
     )
 
 

@@ -11,13 +11,20 @@ from typing import Any
 from harness.config.errors import Interrupted
 from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
-from harness.evaluation.metrics import Metric, resolve_metrics
+from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set_metrics
 from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
+from harness.execution.tracked_scores import (
+    report_analysis,
+    report_means,
+    report_prompts,
+    with_images,
+)
+from harness.execution.tracking import Tracking
 from harness.method import Prompted
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -41,7 +48,14 @@ class Steering:
     check: Callable[[], None]
 
 
-def score_run(run: Run, plan: Plan, worker: Worker, steering: Steering, progress: Progress) -> None:
+def score_run(
+    run: Run,
+    plan: Plan,
+    worker: Worker,
+    steering: Steering,
+    progress: Progress,
+    tracking: Tracking,
+) -> None:
     """Restore and score the images whose results are missing, and summarise the prompts.
 
     Raises:
@@ -64,20 +78,26 @@ def score_run(run: Run, plan: Plan, worker: Worker, steering: Steering, progress
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
     scoring = replace(scoring, also=tuple(others))
     pairs = plan.source.pairs(run.score.test)
-    on_progress, on_restored = partial(progress.images, "scored"), keep_in_passing(run, plan)
+    on_progress = partial(progress.images, "scored")
+    on_restored = with_images(tracking, pairs.names(), keep_in_passing(run, plan))
     for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
         steering.check()
         append(run.folder.results, results)
     keep_worst(run, plan, subject, stop)
     _check_stop(run, stop)
-    metrics: list[Metric] = []
+    metrics: list[MetricFacts] = []
     for part in scoring.all:
-        metrics += part.metrics
+        metrics += [*part.metrics, *part.set_metrics]
     summary = _summary(run, plan, subject, metrics, partial(_check_stop, run, stop))
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
+    for part in scoring.all:
+        stored = results_of(run.folder.results, spec_hash(part.spec))
+        report_means(tracking, part.spec, stored)
+    report_prompts(tracking, summary)
     if plan.probes:
         _analyse(run, plan, subject, stop, progress)
+        report_analysis(tracking, stored_analysis(run.folder, run.score_id) or {})
 
 
 def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
@@ -86,14 +106,20 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     assert score is not None
     stored = results_of(run.folder.results, spec_hash(score))
     done = {(result.column, result.image, result.metric) for result in stored}
-    return Scoring(score, resolve_metrics(plan.metrics), done, worker.threads)
+    return Scoring(
+        spec=score,
+        metrics=resolve_metrics(plan.metrics),
+        done=done,
+        workers=worker.threads,
+        set_metrics=resolve_set_metrics(plan.metrics),
+    )
 
 
 def _summary(
     run: Run,
     plan: Plan,
     subject: Subject,
-    metrics: list[Metric],
+    metrics: list[MetricFacts],
     check: Callable[[], None],
 ) -> dict[str, Any]:
     """Return what ``prompt_summary.json`` will hold: prompts, classifiers, metric directions."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.config.errors import HarnessError, reason_of
+from harness.evaluation.metrics import is_of_set
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
-from harness.store.results import results_of
+from harness.store.results import WHOLE_COLUMN, results_of
 
 RunStatus = Literal["done", "to score", "unfinished", "missing"]
 
@@ -119,8 +120,8 @@ def _has_all_values(run: Run, plan: Plan) -> bool:
     results = results_of(run.folder.results, run.score_id)
     stored = {(result.column, result.image, result.metric) for result in results}
     for column, images in plan.test.images_by_column().items():
-        for image in images:
-            wanted = {(column, image, metric) for metric in plan.metrics}
-            if not wanted <= stored:
+        for metric in plan.metrics:
+            names = [WHOLE_COLUMN] if is_of_set(metric) and images else images
+            if any((column, image, metric) not in stored for image in names):
                 return False
     return True

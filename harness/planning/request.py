@@ -273,6 +273,7 @@ class Resources:
         launcher: which launcher hands out the runs.
         threads: compute threads of each run; None takes ``OMP_NUM_THREADS``, or an equal share of
             the cores.
+        tracker: who is shown the course of each run: ``tensorboard``, ``wandb`` or ``none``.
     """
 
     jobs: int = 1
@@ -280,3 +281,4 @@ class Resources:
     loader_workers: int = 0
     launcher: str = "local"
     threads: int | None = None
+    tracker: str = "none"

@@ -13,7 +13,7 @@ from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
 from harness.reporting.ranks import best_and_second, without_worse
-from harness.store.results import Result
+from harness.store.results import WHOLE_COLUMN, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +166,9 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
                 part = by_value.get((row.id, column.name, metric.id))
                 if part is not None:
                     expected = request.expected_images(column.name) * seeds
-                    entries[row.id, column.name, metric.id] = _entry(part, expected)
+                    # A value of a whole column is one of all its images.
+                    images = len(request.images[column.name]) if metric.of_set else 1
+                    entries[row.id, column.name, metric.id] = _entry(part, expected, images)
             average = _average(frame, row.id, metric.id, entries, request)
             if average is not None:
                 entries[row.id, AVERAGE, metric.id] = average
@@ -179,7 +181,7 @@ class _Wanted:
     def __init__(self, request: SummaryRequest) -> None:
         self._setting = request.setting
         self._methods = {row.id for row in request.methods}
-        self._metrics = {metric.id for metric in request.metrics}
+        self._metrics = {metric.id: metric for metric in request.metrics}
         self._images: dict[str, set[str]] = {}
         for column, names in request.images.items():
             self._images[column] = set(names)
@@ -187,7 +189,11 @@ class _Wanted:
     def includes(self, result: Result) -> bool:
         if result.method not in self._methods or result.metric not in self._metrics:
             return False
-        is_scored = result.image in self._images.get(result.column, ())
+        names = self._images.get(result.column, set())
+        if self._metrics[result.metric].of_set:
+            is_scored = bool(names) and result.image == WHOLE_COLUMN
+        else:
+            is_scored = result.image in names
         return is_scored and result.setting == self._setting
 
 
@@ -232,21 +238,23 @@ def _check_one(key: str, found: set[str], expected: str) -> None:
         )
 
 
-def _entry(part: pd.DataFrame, expected: int) -> Entry:
+def _entry(part: pd.DataFrame, expected: int, images: int) -> Entry:
+    """Return the entry of results that are of ``images`` images each."""
+    scored = len(part) * images
     infinite = [value for value in part["value"] if not math.isfinite(value)]
     if infinite:
-        return _not_finite(part, expected)
+        return _not_finite(part, scored, expected)
     means = part.groupby("seed")["value"].mean()
     return Entry(
         value=float(means.mean()),
         spread=float(means.std(ddof=1)) if len(means) > 1 else None,
         seeds=len(means),
-        scored=len(part),
-        expected=max(expected, len(part)),
+        scored=scored,
+        expected=max(expected, scored),
     )
 
 
-def _not_finite(part: pd.DataFrame, expected: int) -> Entry:
+def _not_finite(part: pd.DataFrame, scored: int, expected: int) -> Entry:
     """Return the entry of results of which some are not finite: a mean of the rest is no mean."""
     several = part["seed"].nunique() > 1
     images = []
@@ -258,8 +266,8 @@ def _not_finite(part: pd.DataFrame, expected: int) -> Entry:
         value=math.fsum(part["value"]) if _one_infinity(part["value"]) else math.nan,
         spread=None,
         seeds=part["seed"].nunique(),
-        scored=len(part),
-        expected=max(expected, len(part)),
+        scored=scored,
+        expected=max(expected, scored),
         not_finite=tuple(images),
     )
 

@@ -21,10 +21,13 @@ from harness.store.files import append_lines, read_text
 
 Origin = Literal["measured", "re-evaluated", "cited"]
 
+WHOLE_COLUMN = "*"
+"""The image of a result that is of all images of its column at once."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """One value of one metric on one image.
+    """One value of one metric on one image, or on all images of a column.
 
     Attributes:
         weights: id of the trained weights (hash of the TrainSpec).
@@ -34,7 +37,8 @@ class Result:
         setting: name of the setting.
         data_set: name of the data set, e.g. ``CBSD68`` or ``synthetic``.
         column: column of the table.
-        image: image within the column, with the draw of its degradation.
+        image: image within the column, with the draw of its degradation; ``*`` for a metric of
+            all images of the column, as FID.
         metric: full metric id, e.g. ``psnr_rgb`` (dB) or ``pyiqa:lpips``.
         preprocessing: id of the rule by which the pair was made.
         protocol: id of the rule by which it was scored.

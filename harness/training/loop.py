@@ -31,7 +31,7 @@ from harness.training.checkpoint import (
 )
 from harness.training.device import computes_bf16
 from harness.training.optimisation_step import NotFiniteError, Optimiser
-from harness.training.progress import TrainingProgress, duration
+from harness.training.progress import TrainingProgress, Validated, duration, report_nothing
 from harness.training.scored_weights import ScoredWeights
 from harness.training.validation import Validator
 
@@ -63,6 +63,7 @@ class Job:
         runtime: how often a checkpoint is saved.
         machine: what it runs on.
         made_with: returns what else the provenance of the weights says, when they are there.
+        on_validated: receives the course of the training at each validation.
     """
 
     spec: TrainSpec
@@ -72,6 +73,7 @@ class Job:
     runtime: Runtime
     machine: Machine
     made_with: Callable[[], Mapping[str, Any]] = dict
+    on_validated: Callable[[Validated], None] = report_nothing
 
 
 def train(
@@ -142,7 +144,7 @@ class _Training:
         self.within_step = False
         self.recent_terms: list[dict[str, float]] = []
         self.wall_s = 0.0
-        self.began = time.monotonic()
+        self.began = self.validated_at = time.monotonic()
 
     def advance(self, samples: Samples) -> float:
         """Take one step, validate where it is time to, and return the loss."""
@@ -250,8 +252,10 @@ class _Training:
         return content
 
     def _validate(self) -> None:
+        training_s = time.monotonic() - self.validated_at
+        images = len(self.recent_terms) * self.optimisation.batch
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
-        line = {
+        line: dict[str, Any] = {
             "step": self.step,
             "score": outcome.score,
             "per_task": dict(outcome.per_task),
@@ -261,6 +265,16 @@ class _Training:
         # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
         # terms of its first line are means over the steps since it resumed.
         append_lines(self.job.folder.validation, [json.dumps(line)])
+        validated = Validated(
+            step=self.step,
+            score=outcome.score,
+            per_task=dict(outcome.per_task),
+            losses=line["losses"],
+            learning_rate=self.optimiser.lr,
+            images_per_s=images / max(training_s, 1e-9),
+        )
+        self.job.on_validated(validated)
+        self.validated_at = time.monotonic()
 
     def _count_time(self) -> None:
         now = time.monotonic()

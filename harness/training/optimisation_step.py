@@ -119,6 +119,11 @@ class Optimiser:
         )
 
     @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.adamw.param_groups[0]["lr"])
+
+    @property
     def _micro_batch(self) -> int:
         return self.optimisation.micro_batch or self.optimisation.batch
 
