@@ -8,6 +8,7 @@ from typing import Any
 from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
+from harness.execution.children import stop_file_of
 from harness.execution.execute import (
     Control,
     RunOutcome,
@@ -84,10 +85,9 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
     Raises:
         UsageError: the plan has no such run.
     """
-    run = plan.run(run_id)
+    plan.run(run_id)
     check_plan(plan)
-    stop_file = run.folder.path.with_name(f".stop-{run_id}")
-    with stop_on_signals(stop_file):
+    with stop_on_signals(stop_file_of(plan.out)) as stop_file:
         control = Control(stop=stop_file.exists)
         return execute_with_needs(plan, run_id, worker_of(resources), control)
 

@@ -32,6 +32,7 @@ from harness.cli import (
 from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
+from harness.cli.stopping import terminable
 from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
 from harness.config.version import __version__
 
@@ -97,7 +98,8 @@ def main() -> None:
     """Run the command line; an expected error is one sentence and an exit code."""
     make_output_patient()
     try:
-        app()
+        with terminable():
+            app()
     except HarnessError as error:
         if _DEBUG:
             raise

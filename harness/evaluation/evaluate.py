@@ -11,13 +11,14 @@ from functools import partial
 
 import torch
 
+from harness.config.errors import RunError, is_out_of_memory, reason_of
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec
 from harness.data.images.arrays import Float
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
-from harness.evaluation.memory import MemoryGuard
+from harness.evaluation.memory import MemoryGuard, no_memory_for
 from harness.evaluation.metrics.definition import Metric, SetMetric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
@@ -200,8 +201,14 @@ def restore_pair(
         )
         return restore_large(restorer, image, pair.task, tile_px)
     restore = partial(_restore, subject, pair.task)
-    guard.check(image, f"{pair.image} ({pair.column})", restore)
-    return restore(image)
+    name = f"{pair.image} ({pair.column})"
+    guard.check(image, name, restore)
+    try:
+        return restore(image)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(no_memory_for(image, name, reason_of(error))) from error
 
 
 def _restore(subject: Subject, task: str, degraded: Float) -> Float:

@@ -95,6 +95,8 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
     except Interrupted:
         return RunOutcome(run.label, run.id, interrupted=True)
     except RunIsHeld:
+        if control.wait:  # it was taken over while this process was suspended
+            return execute(run, plan, worker, control)
         return RunOutcome(run.label, run.id, held=True)
     except HarnessError as error:
         return RunOutcome(run.label, run.id, error=str(error))
@@ -139,16 +141,20 @@ def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
 def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
     make_folder(run.folder.path)
-    with hold(run, progress, control.stop, control.wait):
+    with hold(run, progress, control.stop, control.wait) as claim:
+
+        def stop() -> bool:
+            return control.stop() or claim.lost()
+
         remove_leftovers(run.folder.path)
         run.folder.write_spec(run.train)
         tracking = Tracking(run, worker.tracker, progress.log)
         with contextlib.closing(tracking):
-            _complete_weights(run, plan, worker, control.stop, progress, tracking)
+            _complete_weights(run, plan, worker, stop, progress, tracking)
             if run.score is not None and run_status(run, plan) != "done":
-                from harness.execution.scoring import score_run
+                from harness.execution.scoring import Steering, score_run
 
-                score_run(run, plan, worker, control.stop, progress, tracking)
+                score_run(run, plan, worker, Steering(stop, claim.check), progress, tracking)
 
 
 def _complete_weights(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -36,11 +36,24 @@ from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
 
 
+@dataclass(frozen=True)
+class Steering:
+    """How a scoring is stopped.
+
+    Attributes:
+        stop: asked after each image that is restored.
+        check: called before each write of results; raises where another process computes the run.
+    """
+
+    stop: Callable[[], bool]
+    check: Callable[[], None]
+
+
 def score_run(
     run: Run,
     plan: Plan,
     worker: Worker,
-    stop: Callable[[], bool],
+    steering: Steering,
     progress: Progress,
     tracking: Tracking,
 ) -> None:
@@ -48,7 +61,9 @@ def score_run(
 
     Raises:
         Interrupted: ``stop`` answered yes; what was scored is stored.
+        HarnessError: another process has taken the run over; no row is written twice.
     """
+    stop = steering.stop
     if run.score is None:
         return
 
@@ -67,13 +82,14 @@ def score_run(
     on_progress = partial(progress.images, "scored")
     on_restored = with_images(tracking, pairs.names(), keep_in_passing(run, plan))
     for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
+        steering.check()
         append(run.folder.results, results)
     keep_worst(run, plan, subject, stop)
     _check_stop(run, stop)
     metrics: list[MetricFacts] = []
     for part in scoring.all:
         metrics += [*part.metrics, *part.set_metrics]
-    summary = _summary(run, plan, subject, metrics)
+    summary = _summary(run, plan, subject, metrics, partial(_check_stop, run, stop))
     summary["score_wall_s"] = round(time.monotonic() - began, 2)
     write_json(run.folder.prompt_summary, summary)
     for part in scoring.all:
@@ -99,7 +115,13 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     )
 
 
-def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[MetricFacts]) -> dict[str, Any]:
+def _summary(
+    run: Run,
+    plan: Plan,
+    subject: Subject,
+    metrics: list[MetricFacts],
+    check: Callable[[], None],
+) -> dict[str, Any]:
     """Return what ``prompt_summary.json`` will hold: prompts, classifiers, metric directions."""
     summary = stored_summary(run.folder)
     directions = {metric.id: metric.higher_is_better for metric in metrics}
@@ -108,7 +130,7 @@ def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[MetricFacts])
     own = plan.test.photographs and not plan.out_of_distribution
     if isinstance(subject.method, Prompted) and own:
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        found = summarise_prompts(observer, plan.test)
+        found = summarise_prompts(observer, plan.test, check)
         summary["prompts"] = found.as_json()
     for needed in run.requires:
         accuracy = needed.folder.read_provenance().get("validation_per_task")

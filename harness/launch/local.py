@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.config.errors import HarnessError
-from harness.execution.children import follow_parent, signals_held
+from harness.execution.children import follow_parent, signals_held, stop_file_of
 from harness.execution.execute import Control, RunOutcome, execute
 from harness.execution.process import Worker
 from harness.execution.status import missing_runs
@@ -30,8 +30,7 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     """
     runs = missing_runs(plan)
     jobs = min(worker.jobs, len(runs))
-    stop_file = plan.out / f".stop-{os.getpid()}"
-    with stop_on_signals(stop_file):
+    with stop_on_signals(stop_file_of(plan.out)) as stop_file:
         computing = _Computing(plan, worker, stop_file, jobs)
         ended = computing.side_by_side(runs) if jobs > 1 else computing.one_by_one(runs)
     order = {run.id: place for place, run in enumerate(plan.all_runs)}

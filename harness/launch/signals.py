@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextmanager
-def stop_on_signals(stop_file: Path) -> Iterator[None]:
+def stop_on_signals(stop_file: Path) -> Iterator[Path]:
     """Turn the first Ctrl-C or SIGTERM into a file that all workers see; the second kills.
 
     Only the process that called this acts on signals: its children inherit the handlers, and a
@@ -27,13 +27,16 @@ def stop_on_signals(stop_file: Path) -> Iterator[None]:
         if stop_file.exists():
             stop_file.unlink(missing_ok=True)
             os._exit(128 + number)
-        stop_file.touch()
+        try:
+            stop_file.touch()
+        except OSError:  # the disk is full or may only be read: nothing can be saved either
+            raise KeyboardInterrupt from None
         print("stopping after this step; again to kill", file=sys.stderr, flush=True)
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, ask) for number in signals}
     try:
-        yield
+        yield stop_file
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -193,8 +193,7 @@ def check_writable(folder: Path) -> None:
         HarnessError: names the folder and the reason: permissions, or a full disk.
     """
     remove_leftovers(folder)
-    # In a folder of somebody's own images it must not take the place of a file.
-    probe = folder / f".probe-{os.getpid()}"
+    probe = temporary_path(folder / "probe")  # so that a killed process leaves no file for good
     try:
         write_atomically(probe, lambda file: file.write(bytes(_PROBE_BYTES)))
     except HarnessError as error:
@@ -217,15 +216,17 @@ def _is_left_behind(path: Path) -> bool:
     if not process.isdigit():
         return False
     # Windows has no signal that only asks whether a process runs.
-    if os.name == "posix" and machine.endswith(f".{_machine()}"):
-        return not _is_running(int(process))
+    here = os.name == "posix" and machine.endswith(f".{_machine()}")
+    if here and not is_running(int(process)):
+        return True
     try:
         return time.time() - path.stat().st_mtime > _LEFT_FOR_S
     except OSError:
         return False
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Return whether a process of this machine is there; asks in a way that Windows lacks."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
