@@ -127,9 +127,12 @@ def test_a_run_is_held_until_it_is_released(run: Run) -> None:
 
 
 def test_who_waits_may_be_stopped(run: Run) -> None:
-    with hold(run, PROGRESS, lambda: False, wait=False):
-        with pytest.raises(Interrupted), hold(run, PROGRESS, lambda: True, wait=True):
-            pass
+    with (
+        hold(run, PROGRESS, lambda: False, wait=False),
+        pytest.raises(Interrupted),
+        hold(run, PROGRESS, lambda: True, wait=True),
+    ):
+        pass
 
 
 def holder(run: Run, host: str, ready: Path) -> int:
