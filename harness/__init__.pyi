@@ -1,4 +1,5 @@
 from harness.api import compare as compare
+from harness.api import doctor as doctor
 from harness.api import evaluate as evaluate
 from harness.api import figure as figure
 from harness.api import keep_images as keep_images

@@ -108,22 +108,35 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Map (N, H, W, C) to the same shape; ``norm`` is applied to the input first."""
         weight = self.project_out.weight.flatten(1)
-        if torch.is_grad_enabled():
-            out = attend(self._mix(norm(x)).flatten(1, 2), self.temperature, weight)
-        else:
-            parts = (
-                self._mix(norm(x[:, band.read]))[:, band.kept].flatten(1, 2)
-                for band in bands(x, self.qkv.out_channels)
-            )
-            pixels = x.shape[1] * x.shape[2]
-            out = attend_by_parts(parts, pixels, self.temperature, weight)
+        out = attend_in_bands(x, lambda y: self._mix(norm(y)), self.temperature, weight)
         if self.project_out.bias is not None:
             out = out + self.project_out.bias.to(out.dtype)
-        return out.unflatten(1, x.shape[1:3])
+        return out
 
     def _mix(self, x: Tensor) -> Tensor:
         mixed = pointwise(x, self.qkv.weight, self.qkv.bias)
         return depthwise(mixed, self.qkv_dwconv.weight, gated=False, bias=self.qkv_dwconv.bias)
+
+
+def attend_in_bands(
+    x: Tensor, mix: Callable[[Tensor], Tensor], temperature: Tensor, weight: Tensor
+) -> Tensor:
+    """Attend between the channels of (N, H, W, C), in bands of rows where no gradient is needed.
+
+    Args:
+        x: the map.
+        mix: makes queries, keys and values (N, H, W, 3C) of it by kernels of 3x3 pixels.
+        temperature: (heads, 1, 1).
+        weight: (outputs, C), the projection.
+    """
+    if torch.is_grad_enabled():
+        out = attend(mix(x).flatten(1, 2), temperature, weight)
+    else:
+        parts = (
+            mix(x[:, band.read])[:, band.kept].flatten(1, 2) for band in bands(x, 3 * x.shape[-1])
+        )
+        out = attend_by_parts(parts, x.shape[1] * x.shape[2], temperature, weight)
+    return out.unflatten(1, x.shape[1:3])
 
 
 class GatedFeedForward(nn.Module):
@@ -263,6 +276,26 @@ class Upsample(nn.Module):
 def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     """Return a point-wise convolution without bias."""
     return nn.Conv2d(inputs, outputs, 1, bias=False)
+
+
+def conv_per_channel(channels: int, kernel_px: int = 3, dilation: int = 1) -> nn.Conv2d:
+    """Return a depth-wise convolution without bias that keeps the map's size.
+
+    Args:
+        channels: of the map; each has a kernel of its own.
+        kernel_px: side of the kernels, odd.
+        dilation: distance of the pixels that a kernel sees.
+    """
+    padding = dilation * (kernel_px // 2)
+    return nn.Conv2d(
+        channels,
+        channels,
+        kernel_px,
+        padding=padding,
+        dilation=dilation,
+        groups=channels,
+        bias=False,
+    )
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

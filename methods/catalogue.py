@@ -17,6 +17,7 @@ from methods.degraded_input import spec as degraded_input
 from methods.dfpir import spec as dfpir
 from methods.drsformer import spec as drsformer
 from methods.histoformer import spec as histoformer
+from methods.kernels.native import check_kernels
 from methods.mioir import spec as mioir
 from methods.mirage import spec as mirage
 from methods.moceir import spec as moceir
@@ -84,6 +85,9 @@ ALIASES: dict[str, str] = {
     "promptir+sipl": "sipl",
 }
 """Other names of built-in methods."""
+
+RUNTIME_CHECKS = (check_kernels,)
+"""What looks at parts of the methods that a machine may lack, for ``python -m harness doctor``."""
 
 PRETRAININGS: dict[str, Callable[[MethodSpec], MethodSpec]] = {"dcpt": pretrain}
 """Stages of pre-training, ``name@dcpt``: each makes the spec of a method that begins with it."""

@@ -1,4 +1,4 @@
-"""Channel attention of one feature map to another, as AdaIR and MoCE-IR use it.
+"""Channel attention of one feature map to another, as AdaIR, MoCE-IR and DFPIR use it.
 
 Follows c-yn/AdaIR, net/model.py, and eduardzamfir/MoCE-IR, net/moce_ir.py, with the state-dict
 keys of both. Maps are (N, H, W, C).
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.attention import attend, attend_by_parts
-from methods.blocks import bands, conv1x1, pointwise
+from methods.blocks import bands, conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 
 
@@ -30,9 +30,9 @@ class CrossAttention(nn.Module):
         self.kv_kernel_px = kv_kernel_px
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.q = conv1x1(channels, channels)
-        self.q_dwconv = _conv_per_channel(channels, 3)
+        self.q_dwconv = conv_per_channel(channels)
         self.kv = conv1x1(channels, 2 * channels)
-        self.kv_dwconv = _conv_per_channel(2 * channels, kv_kernel_px)
+        self.kv_dwconv = conv_per_channel(2 * channels, kv_kernel_px)
         self.project_out = conv1x1(channels, channels)
 
     def forward(self, query_map: Tensor, value_map: Tensor) -> Tensor:
@@ -64,9 +64,3 @@ class CrossAttention(nn.Module):
         for band in bands(query_map, width, halo=self.kv_kernel_px // 2):
             mixed = self.mix(query_map[:, band.read], value_map[:, band.read])
             yield mixed[:, band.kept].flatten(1, 2)
-
-
-def _conv_per_channel(channels: int, kernel_px: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        channels, channels, kernel_px, padding=kernel_px // 2, groups=channels, bias=False
-    )

@@ -1,11 +1,15 @@
 """What test_distributed.py computes in one process and in several.
 
-As a program it is one of several processes; its argument is a file of JSON.
+As a program it is one of several processes; its argument is a file of JSON, a list of what they
+compute: two steps of methods, or a training that is stopped.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
+from harness.config.errors import Interrupted
 from harness.config.ranks import ALONE, Ranks, is_joint
 from harness.evaluation.validation import Validation
 from harness.execution.networks import initial_network
@@ -25,12 +31,15 @@ from harness.planning.run import Run
 from harness.registry import catalogue
 from harness.training.checkpoint import state_sha256
 from harness.training.distributed import joined
-from harness.training.loop import Job, Machine, train
+from harness.training.job import Job, Machine
+from harness.training.loop import train
 from harness.training.optimisation_step import Optimiser
 from methods.onerestore.spec import EMBEDDER
 from tests.networks import build_tiny
 from tests.plans import plan_of
 
+ROOT = Path(__file__).parents[1]
+LR = 0.001
 RECIPE = """
 base: smoke
 train: {steps: %d, batch: %d, micro_batch: 2, warmup_steps: 0, decay_steps: 99, lr: 0.001,
@@ -107,23 +116,99 @@ def train_until(plan: Plan, method: str, ranks: Ranks, steps: int | None) -> Non
     train(initial_network(run), job, NoProgress(), stop)
 
 
-def main(asked: dict[str, Any]) -> None:
+def joint_environment(rank: int, count: int, port: int) -> dict[str, str]:
+    """Return the environment that torchrun gives to one of several processes."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
+    found = {name: str(value) for name, value in numbers.items()}
+    place = {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test"}
+    return {**os.environ, **found, **place, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def together(count: int, file: Path, asked: list[dict[str, Any]]) -> None:
+    """Compute what is asked for in ``count`` processes."""
+    file.write_text(json.dumps(asked))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = int(bound.getsockname()[1])
+    processes = []
+    for rank in range(count):
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__)), str(file)],
+            env=joint_environment(rank, count, port),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+    ended = []
+    for process in processes:
+        _, errors = process.communicate(timeout=3600)
+        ended.append((process.returncode, errors))
+    assert all(code == 0 for code, _ in ended), ended
+
+
+def outcome_of(folder: Path, method: str) -> Outcome:
+    """Return what several processes computed of a method in a folder."""
+    return Outcome(**torch.load(folder / f"{method}.pt", weights_only=True))
+
+
+def assert_same_training(found: Outcome, expected: Outcome) -> None:
+    """Compare two trainings to the rounding of sums.
+
+    Adam divides a gradient by its own size, so that one which is nothing but rounding moves a
+    parameter by as much as any other. Few do, and the loss after such a step notices them.
+    """
+    assert found.losses[0] == pytest.approx(expected.losses[0], rel=1e-5)
+    assert found.losses == pytest.approx(expected.losses, rel=1e-3)
+    assert found.gradients.keys() == expected.gradients.keys()
+    largest = max(float(gradient.abs().max()) for gradient in expected.gradients.values())
+    for name, gradient in expected.gradients.items():
+        difference = float((found.gradients[name] - gradient).abs().max())
+        assert difference <= 1e-3 * float(gradient.abs().max()) + 1e-5 * largest, name
+    assert found.state.keys() == expected.state.keys()
+    moved, apart = 0, 0
+    for name, value in expected.state.items():
+        if name not in expected.gradients:
+            torch.testing.assert_close(found.state[name], value, rtol=1e-3, atol=1e-4, msg=name)
+            continue
+        differences = (found.state[name] - value).abs()
+        assert float(differences.max()) <= 4.1 * LR, name
+        moved += differences.numel()
+        apart += int((differences > 0.1 * LR).sum())
+    assert apart <= 0.02 * moved
+
+
+def main(asked: list[dict[str, Any]]) -> None:
     """Compute what a test asks for, as one of several processes."""
     torch.set_num_threads(1)
-    plan = joint_plan(Path(asked["folder"]), asked["methods"], asked["batch"], asked["steps"])
     with joined("cpu") if is_joint() else nullcontext(ALONE) as ranks:
-        for method in asked["methods"]:
-            if "until" in asked:
-                train_until(plan, method, ranks, asked["until"])
-                continue
-            try:
-                outcome = two_steps(plan, method, ranks)
-            except Exception as error:
-                ranks.fail(f"{method}: {error!r}")
-            hashes = ranks.exchange(_hash(outcome))
-            assert len(set(hashes)) == 1, f"{method}: processes train different networks"
-            if ranks.is_first:
-                torch.save(vars(outcome), Path(asked["to"]) / f"{method}.pt")
+        for one in asked:
+            folder = Path(one["folder"])
+            plan = joint_plan(folder, one["methods"], one["batch"], one["steps"])
+            for method in one["methods"]:
+                if "until" in one:
+                    _stopped(plan, method, ranks, one["until"])
+                else:
+                    _stepped(plan, method, ranks, folder)
+
+
+def _stopped(plan: Plan, method: str, ranks: Ranks, until: int) -> None:
+    said = ""
+    try:
+        train_until(plan, method, ranks, until)
+    except Interrupted as stopped:
+        said = str(stopped)
+    (plan.out / f"{method}.{ranks.rank}.txt").write_text(said)
+
+
+def _stepped(plan: Plan, method: str, ranks: Ranks, folder: Path) -> None:
+    try:
+        outcome = two_steps(plan, method, ranks)
+    except Exception as error:
+        ranks.fail(f"{method}: {error!r}")
+    hashes = ranks.exchange(_hash(outcome))
+    assert len(set(hashes)) == 1, f"{method}: processes train different networks"
+    if ranks.is_first:
+        torch.save(vars(outcome), folder / f"{method}.pt")
 
 
 def _hash(outcome: Outcome) -> str:

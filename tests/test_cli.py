@@ -241,6 +241,7 @@ test: {images: 1, centre_px: 48}
 
 
 OTHERS = ("five-task", "seven-task", "all-weather", "composite", "weatherbench")
+"""tests/test_field_settings.py runs foundir, weatherstream and union."""
 
 
 @pytest.mark.parametrize("name", OTHERS)

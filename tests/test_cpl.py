@@ -88,6 +88,12 @@ def test_every_option_of_guided_routing_is_refused_or_open() -> None:
                 options_of(f"{public}:{name}={text}")
 
 
+@pytest.mark.parametrize("name", [*PUBLIC, "restormer+cpl"])
+def test_features_are_not_added_to_the_prompt(name: str) -> None:
+    with pytest.raises(UsageError, match=r"residual_prompt=true is not part of .* as released"):
+        options_of(f"{name}:residual_prompt=true")
+
+
 @pytest.mark.parametrize("name", ["top_k", "prompt_init", "cpr_form", "cpr_weight", "cpr_count"])
 def test_what_is_not_public_stays_an_option(name: str) -> None:
     values = {"top_k": "2", "prompt_init": "channel-normal", "cpr_form": "ratio"}

@@ -490,6 +490,7 @@ NAMES_BY_RULE = {
     "first-seven-characters": ("im_000{}_s80_a04.png", "im_000{}.png"),
     "rain-to-norain": ("rain-{}.png", "norain-{}.png"),
     "rain-to-clean": ("{}_rain.png", "{}_clean.png"),
+    "one-clean": ("degraded_{}.png", "gt.png"),
     "list-file": ("{}.png", "{}.png"),
 }
 OWN_NAMES = {"a*.jpg": "a{}.jpg", "[0-9][0-9][0-9][0-9][0-9].bmp": "0000{}.bmp"}

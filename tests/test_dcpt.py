@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +9,17 @@ import pytest
 import torch
 
 from harness.config.errors import Interrupted, UsageError
-from harness.evaluation.validation import Validation
-from harness.execution.networks import build, initial_network, parameter_count, trained_network
-from harness.execution.progress import PlainProgress
+from harness.execution.networks import build, parameter_count, trained_network
 from harness.method import Prompted, WeightsFile
 from harness.planning.plan import Plan
 from harness.registry import find
-from harness.training.checkpoint import load_state, load_weights
-from harness.training.loop import Job, Machine, train
+from harness.training.checkpoint import load_state
 from harness.training.pretrained import load_pretrained, read_pretrained
 from methods.dcpt.head import focal_loss
 from methods.dcpt.spec import PRETRAINING
 from tests.networks import TASKS, batch, build_tiny
 from tests.plans import plan_of
+from tests.trainings import assert_same, stop_after, trained
 
 SUPPORTED = ("restormer", "promptir", "adair", "drsformer", "mirage", "dfpir", "nafnet", "swinir")
 RECIPE = """
@@ -178,27 +175,6 @@ def planned(folder: Path, method: str, extra: str = "scored_checkpoint: last") -
     return plan_of([method], folder, recipe=str(recipe))
 
 
-def trained(plan: Plan, stop: Callable[[], bool] = lambda: False) -> dict[str, torch.Tensor]:
-    run = plan.runs[-1]
-    run.folder.path.mkdir(parents=True, exist_ok=True)
-    network = initial_network(run)
-    job = Job(
-        spec=run.train,
-        stream=plan.source.stream(run.train, 1),
-        validation=Validation(plan.source.validation(run.train), run.train.tasks, False),
-        folder=run.folder,
-        runtime=plan.recipe.runtime,
-        machine=Machine("cpu", 1, 0),
-    )
-    train(network, job, PlainProgress("test"), stop)
-    return load_weights(run.folder.weights, run.weights_id, run.method.id)
-
-
-def stop_after(steps: int) -> Callable[[], bool]:
-    calls = iter(range(100))
-    return lambda: next(calls) >= steps - 1
-
-
 def test_a_fifth_of_the_steps_is_planned_and_hashed(tmp_path: Path) -> None:
     run = planned(tmp_path / "a", "promptir@dcpt").runs[-1]
     assert [(stage.name, stage.steps) for stage in run.train.stages] == [(PRETRAINING, 2), ("", 8)]
@@ -223,9 +199,7 @@ def test_resume_is_bit_exact_in_both_stages(tmp_path: Path, extra: str) -> None:
         state = load_state(run.folder.checkpoint, run.weights_id, run.method.id)
         held.append(any(key.startswith("head.") for key in state.model))
     assert held == [True, False]
-    again = trained(cut)
-    assert whole.keys() == again.keys()
-    assert all(torch.equal(whole[key], again[key]) for key in whole)
+    assert_same(trained(cut), whole)
 
 
 def test_the_scored_weights_are_a_restorers(tmp_path: Path) -> None:

@@ -23,134 +23,68 @@ from harness.config.errors import HarnessError, Interrupted, RunError, UsageErro
 from harness.config.ranks import ALONE, Ranks
 from harness.execution.execute import execute
 from harness.execution.process import Worker, joined_worker
-from harness.planning.plan import Plan, store_plan
+from harness.planning.plan import store_plan
 from harness.planning.request import Resources
 from harness.training.gathered_state import GatheredState
-from tests.joint_training import Outcome, joint_plan, run_of, train_until, two_steps
-from tests.networks import TRAINED
+from tests.joint_training import (
+    LR,
+    assert_same_training,
+    joint_environment,
+    joint_plan,
+    outcome_of,
+    run_of,
+    together,
+    train_until,
+    two_steps,
+)
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = ROOT / "tests" / "joint_training.py"
-LR = 0.001
-METHODS = [*(spec.name for spec in TRAINED), "cpl-guided@dcpt"]
+# Every kind of state that batches leave behind, and methods without any;
+# benchmarks/joint_methods.py has all that ship.
 STATEFUL = ["airnet", "cpl", "cpl-guided", "mirage", "moceir", "onerestore-embedder"]
-
-
-def joint_environment(rank: int, count: int, port: int) -> dict[str, str]:
-    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
-    found = {name: str(value) for name, value in numbers.items()}
-    place = {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test"}
-    return {**os.environ, **found, **place, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
-
-
-def together(count: int, folder: Path, **asked: Any) -> list[tuple[int, str]]:
-    """Run the program in ``count`` processes; return exit code and stderr of each."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "asked.json"
-    file.write_text(json.dumps({"folder": str(folder), **asked}))
-    port = free_port()
-    processes = []
-    for rank in range(count):
-        process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(file)],
-            env=joint_environment(rank, count, port),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-    ended = []
-    for process in processes:
-        _, errors = process.communicate(timeout=600)
-        ended.append((process.returncode, errors))
-    return ended
-
-
-def computed(count: int, folder: Path, methods: list[str], batch: int) -> dict[str, Outcome]:
-    ended = together(count, folder, methods=methods, batch=batch, steps=2, to=str(folder))
-    assert all(code == 0 for code, _ in ended), ended
-    found = {}
-    for method in methods:
-        found[method] = Outcome(**torch.load(folder / f"{method}.pt", weights_only=True))
-    return found
+METHODS = [*STATEFUL, "promptir", "cpl-guided@dcpt"]
+FOUR_PARTS, TWO_PARTS = {"batch": 8, "steps": 2}, {"batch": 4, "steps": 2}
+CUT = {"methods": ["cpl"], "batch": 6, "steps": 6}
 
 
 @pytest.fixture(scope="module")
-def by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, dict[str, Outcome]]:
-    """Three micro-batches, of which the first process has two."""
-    folder = tmp_path_factory.mktemp("two")
-    found = computed(2, folder, METHODS, batch=6)
-    return joint_plan(folder, METHODS, 6), found
+def by_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What three processes compute, in folders.
 
-
-@pytest.fixture(scope="module")
-def by_three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, dict[str, Outcome]]:
-    """Two micro-batches, so that the third process has none."""
-    folder = tmp_path_factory.mktemp("three")
-    found = computed(3, folder, STATEFUL, batch=4)
-    return joint_plan(folder, STATEFUL, 4), found
-
-
-def assert_same_training(found: Outcome, expected: Outcome) -> None:
-    """Compare two trainings to the rounding of sums.
-
-    Adam divides a gradient by its own size, so that one which is nothing but rounding moves a
-    parameter by as much as any other. Few do.
+    In ``four`` steps have four micro-batches, of which the first process has two; in ``two`` the
+    third process has none; ``cut`` goes on with a training that one process was stopped in.
     """
-    assert found.losses == pytest.approx(expected.losses, rel=2e-4)
-    assert found.gradients.keys() == expected.gradients.keys()
-    largest = max(float(gradient.abs().max()) for gradient in expected.gradients.values())
-    for name, gradient in expected.gradients.items():
-        difference = float((found.gradients[name] - gradient).abs().max())
-        assert difference <= 1e-3 * float(gradient.abs().max()) + 1e-5 * largest, name
-    assert found.state.keys() == expected.state.keys()
-    moved, apart = 0, 0
-    for name, value in expected.state.items():
-        if name not in expected.gradients:
-            torch.testing.assert_close(found.state[name], value, rtol=1e-3, atol=1e-4, msg=name)
-            continue
-        differences = (found.state[name] - value).abs()
-        assert float(differences.max()) <= 4.1 * LR, name
-        moved += differences.numel()
-        apart += int((differences > 0.1 * LR).sum())
-    assert apart <= 0.02 * moved
+    folder = tmp_path_factory.mktemp("three")
+    with pytest.raises(Interrupted):
+        train_until(joint_plan(folder / "cut", **CUT), "cpl", ALONE, 2)
+    asked = [
+        {"folder": str(folder / "four"), "methods": METHODS, **FOUR_PARTS},
+        {"folder": str(folder / "two"), "methods": STATEFUL, **TWO_PARTS},
+        {"folder": str(folder / "cut"), **CUT, "until": 2},
+    ]
+    together(3, folder / "asked.json", asked)
+    return folder
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_processes_train_what_one_trains(
-    method: str, by_two: tuple[Plan, dict[str, Outcome]]
-) -> None:
-    plan, found = by_two
-    assert_same_training(found[method], two_steps(plan, method))
+def test_several_processes_train_what_one_trains(method: str, by_three: Path) -> None:
+    plan = joint_plan(by_three / "four", METHODS, **FOUR_PARTS)
+    assert_same_training(outcome_of(by_three / "four", method), two_steps(plan, method))
 
 
 @pytest.mark.parametrize("method", STATEFUL)
-def test_a_process_without_work_changes_nothing(
-    method: str, by_three: tuple[Plan, dict[str, Outcome]]
-) -> None:
-    plan, found = by_three
-    assert_same_training(found[method], two_steps(plan, method))
+def test_a_process_without_work_changes_nothing(method: str, by_three: Path) -> None:
+    plan = joint_plan(by_three / "two", STATEFUL, **TWO_PARTS)
+    assert_same_training(outcome_of(by_three / "two", method), two_steps(plan, method))
 
 
-def test_a_run_resumes_with_another_number_of_processes(tmp_path: Path) -> None:
-    asked = {"methods": ["cpl"], "batch": 6, "steps": 6}
-    whole = joint_plan(tmp_path / "whole", ["cpl"], 6, 6)
+def test_a_run_resumes_with_another_number_of_processes(by_three: Path, tmp_path: Path) -> None:
+    plan = joint_plan(by_three / "cut", **CUT)
+    said = [(plan.out / f"cpl.{rank}.txt").read_text() for rank in range(3)]
+    assert said == ["cpl stopped at step 4 of 6"] * 3
+    train_until(plan, "cpl", ALONE, None)
+    whole = joint_plan(tmp_path, **CUT)
     train_until(whole, "cpl", ALONE, None)
-    plan = joint_plan(tmp_path / "cut", ["cpl"], 6, 6)
-    with pytest.raises(Interrupted):
-        train_until(plan, "cpl", ALONE, 2)
-    stopped = together(2, tmp_path / "cut", **asked, until=2)
-    assert [code for code, _ in stopped] == [1, 1], stopped
-    assert all("stopped at step 4 of 6" in errors for _, errors in stopped)
-    ended = together(3, tmp_path / "cut", **asked, until=None)
-    assert [code for code, _ in ended] == [0, 0, 0], ended
     folder = run_of(plan, "cpl").folder
     expected = load_file(run_of(whole, "cpl").folder.weights)
     for name, value in load_file(folder.weights).items():

@@ -461,7 +461,7 @@ def test_rehash_reads_the_files_again(
 
 
 def test_rehash_is_about_data_on_disk_and_in_no_stored_plan(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--rehash is about data sets on disk; add --data-root"):
+    with pytest.raises(UsageError, match=r"--rehash is about images on disk; add --data-root"):
         plan_of(["promptir"], data={"rehash": True})
     request = RunRequest.model_validate({"data": {"root": tmp_path, "rehash": True}})
     assert "rehash" not in request.model_dump(mode="json")["data"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.config.errors import UsageError
 from harness.execution.complexity import count
 from harness.method import MethodSpec, Prompted, PromptHost
 from harness.registry import find, option_lines, resolve_options
+from methods.catalogue import ALIASES
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
 SIZES = [(16, 16), (33, 47), (17, 40), (8, 8)]
@@ -244,3 +247,53 @@ def test_choice_by_task_has_a_prompt_for_every_task(name: str) -> None:
         assert resolve_options(choice, "tiny", names, micro_batch=5).prompts == prompts
     with pytest.raises(UsageError, match="set prompts=11"):
         resolve_options(find(f"{name}:prompts=5"), "tiny", names, micro_batch=5)
+
+
+# --- the listing -------------------------------------------------------------------------
+
+
+def listing(columns: int, *arguments: str) -> str:
+    environment = {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, ["methods", *arguments], env=environment).stdout
+
+
+def test_the_list_of_methods_fits_a_narrow_terminal() -> None:
+    narrow, wide = listing(80), listing(200)
+    assert max(map(len, narrow.splitlines())) <= 90, "the longest line is a sentence below it"
+    table = narrow[: narrow.index("methods NAME says")]
+    assert max(map(len, table.splitlines())) <= 80
+    for spec in RESTORERS:
+        assert f"\n{spec.name} " in table
+    assert "Amazingren/MIRAGE" not in narrow
+    assert "Amazingren/MIRAGE" in wide
+    assert max(map(len, listing(40, "dfpir").splitlines())) <= 80
+
+
+@pytest.mark.parametrize("spec", RESTORERS, ids=by_name)
+def test_what_a_method_is_listed_to_take_can_be_asked_for(spec: MethodSpec) -> None:
+    printed = listing(120, spec.name)
+    taken = next((line for line in printed.splitlines() if line.startswith("takes ")), "takes ")
+    listed = [name for name in taken.removeprefix("takes ").split(", ") if name]
+    for name in ("+cpl", "+sipl", "@dcpt"):
+        reference = find(spec.name).spec.name + name
+        if name in listed:
+            assert find(reference).spec.name
+        elif reference not in ALIASES:
+            with pytest.raises(UsageError, match=spec.name):
+                find(reference)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("histoformer", ["licence of the published code: no licence file", "16.62 M parameters"]),
+        ("dfpir", ["it is given the true degradation at test too", "takes @dcpt"]),
+        ("adair+sipl", ["licence of the published code: MIT; SIPL: none stated"]),
+        ("restormer@dcpt", ["(non-commercial); DCPT: none stated", "classification first"]),
+        ("degraded-input", ["it is not trained", "it has no options"]),
+    ],
+)
+def test_a_method_says_its_licence_size_and_objective(name: str, facts: list[str]) -> None:
+    printed = listing(120, name)
+    for fact in facts:
+        assert fact in printed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve2d
@@ -27,12 +28,15 @@ from harness.evaluation.metrics import (
 from harness.evaluation.metrics.luma import luma601
 from harness.evaluation.metrics.psnr import psnr_rgb, psnr_y601, psnr_y601_bgr
 from harness.evaluation.metrics.pyiqa_metrics import pyiqa_metric
+from harness.evaluation.metrics.pyiqa_models import SET_NAMES
 from harness.evaluation.metrics.ssim import (
     ssim_rgb_gauss11,
     ssim_rgb_gauss11_population,
     ssim_rgb_uniform7,
+    ssim_rgb_uniform7_range2,
     ssim_y601_bgr_uniform11,
     ssim_y601_gauss11,
+    ssim_yiq8_gauss11,
 )
 from harness.evaluation.metrics.windowed_ssim import gauss11, windowed_ssim
 from harness.registry import use_plugins
@@ -44,8 +48,10 @@ GOLDEN = {  # of the pair that steps() makes
     "ssim_rgb_gauss11": 0.885652,
     "ssim_rgb_gauss11_population": 0.885760,
     "ssim_rgb_uniform7": 0.924535,
+    "ssim_rgb_uniform7_range2": 0.938300,
     "ssim_y601_bgr_uniform11": 0.986637,
     "ssim_y601_gauss11": 0.945734,
+    "ssim_yiq8_gauss11": 0.941321,
 }
 METRICS = sorted(GOLDEN)
 
@@ -205,15 +211,32 @@ def test_pyiqa_direction_and_prefix() -> None:
     assert gmsd.function(a, b) > gmsd.function(b, b)
 
 
-def test_missing_weights_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metric_that_cannot_be_made_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     import pyiqa
 
     def fail(*arguments: object, **options: object) -> None:
         raise urllib.error.URLError("no network")
 
     monkeypatch.setattr(pyiqa, "create_metric", fail)
-    with pytest.raises(HarnessError, match=r"'lpips' needs weights .* leave it out of --metrics"):
-        pyiqa_metric("lpips")
+    with pytest.raises(HarnessError, match=r"'gmsd' needs weights .* leave it out of --metrics"):
+        pyiqa_metric("gmsd")
+
+
+def test_pyiqa_ssim_with_its_defaults_is_that_of_yiq() -> None:
+    """What FoundIR's script calls ssim."""
+    import pyiqa
+
+    a, b = images(0, 64, 64)
+    planes = [torch.from_numpy(x.transpose(2, 0, 1)[None].copy()).float() for x in (a, b)]
+    theirs = float(pyiqa.create_metric("ssim", device="cpu")(*planes))
+    assert ssim_yiq8_gauss11(a, b) == pytest.approx(theirs, abs=1e-6)
+    assert ssim_y601_gauss11(a, b) != pytest.approx(theirs, abs=1e-4)
+
+
+def test_ssim_of_range_two_is_that_of_old_scikit_image() -> None:
+    a, b = images(0, 64, 64)
+    expected = structural_similarity(b, a, data_range=2, channel_axis=-1)
+    assert ssim_rgb_uniform7_range2(a, b) == pytest.approx(expected, abs=1e-9)
 
 
 def test_unknown_metric_names_the_nearest() -> None:
@@ -243,7 +266,9 @@ def test_names_become_ids_each_once() -> None:
 def test_names_and_directions_are_those_of_pyiqa() -> None:
     import pyiqa
 
-    assert metric_ids(pyiqa.list_models())
+    of_sets = set(SET_NAMES) - {"fid"}
+    assert of_sets < set(pyiqa.list_models())
+    assert metric_ids([name for name in pyiqa.list_models() if name not in of_sets])
     assert not metric_facts("pyiqa:lpips").higher_is_better
     assert metric_facts("pyiqa:musiq").higher_is_better
     facts = metric_facts("pyiqa:gmsd")

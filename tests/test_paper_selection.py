@@ -75,3 +75,9 @@ def test_the_table_says_what_was_chosen_and_what_others_print(tmp_path: Path) ->
     assert "Params" in text
     assert "NAFNet" not in text
     assert "16M+17M" in chosen.to_csv()
+
+
+def test_a_table_of_averages_alone_shows_what_is_odd_about_one(tmp_path: Path) -> None:
+    request = RunRequest(setting="composite", out=tmp_path)
+    text = " ".join(paper_table(request, "survey").to_text().split())
+    assert "the run that recognises the degradation itself; the workbook has 28.72 dB" in text

@@ -405,7 +405,7 @@ def test_noise_and_temperature_are_for_training_alone() -> None:
 
 
 def test_prompts_are_inserted_at_the_levels_of_the_option() -> None:
-    method = build_tiny("cpl", prompt_levels="level3+level1", residual_prompt="true")
+    method = build_tiny("cpl-guided", prompt_levels="level3+level1", residual_prompt="true")
     routing = method.decode(method.encode(torch.rand(1, 3, 16, 16))).routing
     assert tuple(routing) == method.levels == ("level3", "level1")
     assert not hasattr(method, "prompt2")

@@ -22,9 +22,12 @@ SETTINGS = (
     "all-weather",
     "composite",
     "five-task",
+    "foundir",
     "seven-task",
     "three-task",
+    "union",
     "weatherbench",
+    "weatherstream",
 )
 
 

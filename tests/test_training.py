@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
-from harness.evaluation.validation import Validation
 from harness.execution.networks import initial_network
 from harness.execution.progress import PlainProgress
 from harness.planning.plan import Plan
 from harness.training.checkpoint import load_state, load_weights, save_weights
-from harness.training.loop import Job, Machine, train
+from harness.training.loop import train
 from harness.training.progress import duration
 from tests.plans import plan_of
+from tests.trainings import assert_same, job_of, stop_after, trained
 
 RECIPE = """
 base: smoke
@@ -36,46 +36,6 @@ def six_steps(folder: Path, method: str, extra: str = "batch: 5") -> Plan:
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE % extra)
     return plan_of([method], folder, recipe=str(recipe))
-
-
-def job_of(plan: Plan, device: str, workers: int) -> Job:
-    run = plan.runs[-1]
-    spec = run.method.spec
-    pairs = plan.source.validation(run.train)
-    return Job(
-        spec=run.train,
-        stream=plan.source.stream(run.train, spec.views),
-        validation=Validation(pairs, run.train.tasks, spec.needs_task_labels),
-        folder=run.folder,
-        runtime=plan.recipe.runtime,
-        machine=Machine(device, 1, workers),
-    )
-
-
-def trained(
-    plan: Plan,
-    stop: Callable[[], bool] = lambda: False,
-    workers: int = 0,
-    damage: Callable[[Any], None] | None = None,
-) -> dict[str, torch.Tensor]:
-    """Train the plan's last run and return its weights."""
-    run = plan.runs[-1]
-    run.folder.path.mkdir(parents=True, exist_ok=True)
-    method = initial_network(run)
-    if damage is not None:
-        damage(method)
-    train(method, job_of(plan, "cpu", workers), PlainProgress("test"), stop)
-    return load_file(run.folder.weights)
-
-
-def stop_after(steps: int) -> Callable[[], bool]:
-    calls = iter(range(10**6))
-    return lambda: next(calls) >= steps - 1
-
-
-def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +169,6 @@ def test_trains_on_cuda(tmp_path: Path) -> None:
     plan = six_steps(tmp_path, "cpl", "batch: 5, precision: bf16")
     run = plan.runs[-1]
     run.folder.path.mkdir(parents=True)
-    job = job_of(plan, "cuda", 0)
+    job = job_of(plan, "cuda")
     train(initial_network(run), job, PlainProgress("test"), lambda: False)
     assert all(torch.isfinite(v).all() for v in load_file(run.folder.weights).values())

@@ -16,7 +16,8 @@ from harness.api.computing import (
     is_first_process,
     run,
 )
-from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
+from harness.api.diagnosis import Finding, doctor
+from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute, left_out_note
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.reports import check_image_choice, leaderboard, report
@@ -91,6 +92,7 @@ __all__ = [
     "DataRequest",
     "EvaluationOverrides",
     "FigureOptions",
+    "Finding",
     "FolderScores",
     "LatexStyle",
     "MethodSpec",
@@ -119,6 +121,7 @@ __all__ = [
     "convert_checkpoint",
     "describe",
     "describe_tuning",
+    "doctor",
     "evaluate",
     "execute_run",
     "export_runs",
@@ -135,6 +138,7 @@ __all__ = [
     "keep_images",
     "kept_paths",
     "leaderboard",
+    "left_out_note",
     "legacy_note",
     "load_plan",
     "load_results",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
 from harness.config.ranks import is_joint, rank_of_environment
+from harness.execution.children import stop_file_of
 from harness.execution.execute import (
     Control,
     RunOutcome,
@@ -19,7 +19,8 @@ from harness.execution.execute import (
 from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, joined_worker
 from harness.execution.status import is_complete
-from harness.launch import launcher
+from harness.execution.trackers import check_tracker
+from harness.launch import check_launcher, launcher
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
@@ -50,13 +51,15 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
 
 
 def check_resources(resources: Resources) -> None:
-    """Refuse a launcher or device that cannot be used, before anything is computed.
+    """Refuse a launcher, device or tracker that cannot be used, before anything is computed.
 
     Raises:
         UsageError: names what cannot be used, and the way out.
     """
-    launcher(resources.launcher)
-    check_device(resources)
+    check_launcher(resources)
+    if resources.launcher == "local":
+        check_device(resources)
+    check_tracker(resources.tracker)
 
 
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
@@ -69,12 +72,10 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     if is_joint() or not is_complete(plan):
         launch = launcher(resources.launcher)
         check_plan(plan)
-        with joined_worker(resources) as worker:
-            if not worker.ranks.first(partial(is_complete, plan)):
-                outcomes = launch(plan, worker)
-    if not is_first_process():
-        return outcomes
-    if plan.request.keep_images != "none" and not any(o.interrupted for o in outcomes):
+        with joined_worker(resources, here=resources.launcher == "local") as worker:
+            outcomes = launch(plan, worker)
+    unfinished = any(outcome.interrupted or outcome.queued for outcome in outcomes)
+    if plan.request.keep_images != "none" and not unfinished and is_first_process():
         keep_images(plan, plan.request.keep_images, resources)
     return outcomes
 
@@ -88,14 +89,10 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
     Raises:
         UsageError: the plan has no such run.
     """
-    run = plan.run(run_id)
+    plan.run(run_id)
     check_plan(plan)
-    with joined_worker(resources) as worker:
-        number = "" if worker.ranks.is_first else f"-{worker.ranks.rank}"
-        stop_file = run.folder.path.with_name(f".stop-{run_id}{number}")
-        with stop_on_signals(stop_file):
-            control = Control(stop=stop_file.exists)
-            return execute_with_needs(plan, run_id, worker, control)
+    with joined_worker(resources) as worker, stop_on_signals(stop_file_of(plan.out)) as stop_file:
+        return execute_with_needs(plan, run_id, worker, Control(stop=stop_file.exists))
 
 
 def is_first_process() -> bool:

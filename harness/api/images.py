@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from harness.config.errors import HarnessError, UsageError
+from harness.execution.children import stop_file_of
 from harness.execution.process import worker_of
 from harness.execution.progress import progress_for
 from harness.launch.signals import stop_on_signals
+from harness.planning.command_line import command_line
 from harness.planning.image_choice import Name, check_choice, check_names
 from harness.planning.image_choice import named_images as names_of
 from harness.planning.plan import Plan
@@ -50,9 +51,8 @@ def keep_images(
 
     names = _names_by_run(plan, which)
     progress = progress_for("images", live=True)
-    stop_file = plan.out / f".stop-images-{os.getpid()}"
     try:
-        with stop_on_signals(stop_file):
+        with stop_on_signals(stop_file_of(plan.out)) as stop_file:
             make_images_by_run(
                 plan,
                 names,
@@ -95,7 +95,7 @@ def _names_by_run(plan: Plan, which: str | Sequence[Name]) -> Mapping[str, Seque
     ):
         raise HarnessError(
             f"{plan.out} holds no weights of these methods that images could be restored with; "
-            "compute them with: python -m harness run"
+            f"compute them with: {command_line('run', plan.request)}"
         )
     if isinstance(which, str):
         try:

@@ -13,6 +13,7 @@ from harness.cli import (
     compare,
     convert,
     data,
+    doctor,
     evaluate,
     figure,
     images,
@@ -31,6 +32,7 @@ from harness.cli import (
 from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
+from harness.cli.stopping import terminable
 from harness.config.errors import (
     HarnessError,
     Interrupted,
@@ -91,6 +93,7 @@ _SUBCOMMANDS = {
     "audit": audit.audit,
     "validate": validate.validate,
     "methods": methods.methods,
+    "doctor": doctor.doctor,
 }
 for _name, _function in _SUBCOMMANDS.items():
     app.command(_name)(takes_groups(_function))
@@ -102,7 +105,8 @@ def main() -> None:
     """Run the command line; an expected error is one sentence and an exit code."""
     make_output_patient()
     try:
-        app()
+        with terminable():
+            app()
     except HarnessError as error:
         if _DEBUG:
             raise

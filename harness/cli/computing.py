@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
-from harness.config.errors import Interrupted
+from harness.cli.stopping import stopped
 
 if TYPE_CHECKING:
     from harness.api import LatexStyle, Plan, Resources, RunOutcome
@@ -31,8 +32,9 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     print(describe(plan), file=sys.stderr)
     outcomes = compute(plan, resources)
     if any(outcome.interrupted for outcome in outcomes):
-        command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
-        raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
+        raise stopped()
+    if any(outcome.queued for outcome in outcomes):
+        raise typer.Exit  # the launcher said how to follow them; there is nothing to show yet
     return outcomes
 
 

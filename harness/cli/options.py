@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from harness.cli.flags import named_values
+from harness.cli.resources import ResourceFlags as ResourceFlags
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
-
-if TYPE_CHECKING:
-    from harness.api import Resources
 
 Plugins = Annotated[
     list[Path] | None,
@@ -85,8 +83,8 @@ class SettingFlags:
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name that tables show of a method, column or metric, as 'cpl=CPL (ours)'; "
-            "repeatable."
+            help="Name that tables, figures and reports show of a method, column or metric, as "
+            "'cpl=CPL (ours)'; repeatable."
         ),
     ] = None
     decimals: Annotated[
@@ -284,89 +282,3 @@ class EvaluationFlags:
         if self.probes:
             values["probes"] = True
         return values
-
-
-@dataclass(frozen=True)
-class ResourceFlags:
-    """What a computation may use; nothing here changes a number."""
-
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Runs computed side by side; 0: one per core.", show_default=False
-        ),
-    ] = None
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes per run that make batches ahead.")
-    ] = 0
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Compute threads of each run; without it OMP_NUM_THREADS, or an equal share of "
-            "the cores.",
-        ),
-    ] = None
-    launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
-
-    def resources(self, jobs: int = 1) -> Resources:
-        """Return them; ``jobs`` is the subcommand's default.
-
-        Raises:
-            UsageError: the device cannot be used, or there is no such launcher.
-        """
-        from harness.api import Resources, check_resources
-
-        resources = Resources(
-            jobs=jobs if self.jobs is None else self.jobs,
-            device=self.device,
-            loader_workers=self.workers,
-            launcher=self.launcher,
-            threads=self.threads,
-        )
-        check_resources(resources)
-        return resources
-
-
-@dataclass(frozen=True)
-class ImageFlags:
-    """Which restored images are kept as files."""
-
-    keep_images: Annotated[
-        str | None,
-        typer.Option(
-            help="Keep restored images as PNG with their run: all, worst:N (the N worst of each "
-            "column by the first metric), or none.",
-            show_default="none",
-        ),
-    ] = None
-
-    def values(self) -> dict[str, Any]:
-        """Return the flag if it was given, by its key in the request."""
-        return {} if self.keep_images is None else {"keep_images": self.keep_images}
-
-
-@dataclass(frozen=True)
-class ComputingFlags(ImageFlags):
-    """What a command that computes keeps besides results, and whether it computes at all."""
-
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False
-
-
-@dataclass(frozen=True)
-class ArchiveFlags:
-    """Importing results that exist, and exporting those that were made."""
-
-    import_: Annotated[
-        Path | None,
-        typer.Option(
-            "--import",
-            help="Archive of exported results, or output folder of version 0.1: count what it "
-            "holds as done.",
-        ),
-    ] = None
-    export: Annotated[
-        Path | None,
-        typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
-    ] = None

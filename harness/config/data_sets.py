@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ from harness.config.spec import Name, Spec
 
 GROUP = "{group}"
 ANY_GROUP = "*"
+ALTERNATIVE = "|"
+"""Separates shell patterns of which a name matches one."""
 
 SYNTHETIC = "synthetic"
 """The name of the data set that results on the embedded photographs carry."""
@@ -40,6 +42,7 @@ Pairing = Literal[
     "first-seven-characters",
     "rain-to-norain",
     "rain-to-clean",
+    "one-clean",
     "list-file",
 ]
 """How a degraded file names its clean one; :mod:`harness.data.on_disk.pairing` has the rules."""
@@ -51,10 +54,21 @@ class Expected(Spec):
     Attributes:
         pairs: pairs of a degraded and a clean file.
         clean: distinct clean files.
+        group_pairs: pairs of each group, where groups are of different size.
     """
 
     pairs: int | None = Field(default=None, ge=1)
     clean: int | None = Field(default=None, ge=1)
+    group_pairs: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Expected:
+        total = sum(self.group_pairs.values())
+        if self.group_pairs and total != self.pairs:
+            raise ValueError(
+                f"'group_pairs' are {total} pairs together, and 'pairs' is {self.pairs}"
+            )
+        return self
 
 
 class Layout(Spec):
@@ -66,10 +80,10 @@ class Layout(Spec):
         degraded: folder of degraded images below the set's own, ``.`` for that itself.
         clean: folder of clean images.
         groups: names that stand for ``{group}`` in both folders (a weather, a sequence of frames);
-            ``*`` means every subfolder that fits.
+            ``*`` means every subfolder that fits, below what stands before ``{group}``.
         pairing: how a degraded file names its clean one.
-        degraded_names: shell pattern of the degraded files that take part.
-        clean_names: shell pattern of the clean files that take part.
+        degraded_names: shell pattern of the degraded files that take part; ``|`` between several.
+        clean_names: shell pattern of the clean files that take part, in the same way.
         list_file: file that lists the pairs; belongs to the pairing ``list-file``.
         expected: replaces the set's counts where this layout holds other files.
     """
@@ -108,8 +122,9 @@ def _check_groups(groups: tuple[str, ...], folders: tuple[str, ...]) -> None:
     used = any(GROUP in folder for folder in folders)
     if bool(groups) != used:
         raise ValueError(f"'groups' and {GROUP} in a folder come together")
-    if ANY_GROUP in groups and (len(groups) > 1 or not folders[0].startswith(GROUP)):
-        raise ValueError("the group '*' is the only one, and its folders start with {group}")
+    above = folders[0].partition(GROUP)[0]
+    if ANY_GROUP in groups and (len(groups) > 1 or (above and not above.endswith("/"))):
+        raise ValueError("the group '*' is the only one, and its folders are called {group}")
 
 
 class Variant(Spec):

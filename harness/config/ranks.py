@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from harness.config.errors import HarnessError
+from harness.config.errors import HarnessError, UsageError
 
 T = TypeVar("T")
 
@@ -120,6 +120,21 @@ def local_rank() -> int:
 def is_joint() -> bool:
     """Return whether ``torchrun`` started this process and others; a batch system sets less."""
     return "TORCHELASTIC_RUN_ID" in os.environ and _number("WORLD_SIZE") > 1
+
+
+def check_alone(command: str) -> None:
+    """Refuse, where ``torchrun`` started several processes, a command that is not for them.
+
+    Raises:
+        UsageError: names the command and the way out.
+    """
+    if is_joint():
+        refused = UsageError(
+            f"{command} computes many short runs, and torchrun starts several processes for one; "
+            f"start {command} without torchrun, or use run or exec under it"
+        )
+        refused.raised_by_all = True
+        raise refused
 
 
 def _number(name: str) -> int:

@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 
+from harness.config.errors import RunError, is_out_of_memory, reason_of
 from harness.config.hashing import spec_hash
 from harness.config.ranks import ALONE, Ranks
 from harness.config.run_specs import ScoreSpec
@@ -18,13 +19,14 @@ from harness.data.images.arrays import Float
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
-from harness.evaluation.memory import MemoryGuard
-from harness.evaluation.metrics.definition import Metric
+from harness.evaluation.memory import MemoryGuard, no_memory_for
+from harness.evaluation.metrics.definition import Metric, SetMetric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
 from harness.evaluation.restorer import Restorer, restore_large
+from harness.evaluation.set_scores import Features, SetRequest, SetScores
 from harness.method import Method
-from harness.store.results import Origin, Result
+from harness.store.results import WHOLE_COLUMN, Origin, Result
 
 _PAIRS_PER_WORKER = 4
 """Pairs in memory for each worker."""
@@ -74,6 +76,7 @@ class Scoring:
         done: (column, image, metric) of the results that are stored already.
         workers: threads that make and score pairs.
         also: the same test set under further protocols; an image is restored once for all.
+        set_metrics: what is measured of all images of a column at once.
         ranks: the processes that share out the images.
     """
 
@@ -82,6 +85,7 @@ class Scoring:
     done: Collection[tuple[str, str, str]] = ()
     workers: int = 1
     also: tuple[Scoring, ...] = ()
+    set_metrics: Sequence[SetMetric] = ()
     ranks: Ranks = ALONE
 
     @property
@@ -97,6 +101,11 @@ class Scoring:
         """Return the metrics of an image whose results are not stored."""
         column, image = name
         return [metric for metric in self.metrics if (column, image, metric.id) not in self.done]
+
+    def set_request(self) -> SetRequest:
+        """Return the set metrics, and the columns of which they are stored."""
+        done = {(column, metric) for column, image, metric in self.done if image == WHOLE_COLUMN}
+        return SetRequest(self.spec.protocol, self.set_metrics, done)
 
 
 def never_stop() -> bool:
@@ -118,6 +127,7 @@ def evaluate(
 ) -> Iterator[list[Result]]:
     """Yield the results of one image at a time, of those metrics that are not stored.
 
+    Values of a whole column come with its last image.
     Pairs are made and scored by several threads; in between the method computes alone, since
     its threads and these would slow each other down. Of several processes each restores and scores
     a share of the images, and all yield the results of all images in the same order.
@@ -137,19 +147,20 @@ def evaluate(
     """
     subject.method.eval()
     names = list(pairs.names())
-    missing = [name for name in names if scoring.is_missing(name)]
+    sets = _sets(scoring, names)
+    missing = [name for name in names if scoring.is_missing(name) or sets.needs(name[0])]
     finished = len(names) - len(missing)
     ranks, asked = scoring.ranks, _Asked(stop)
     with ThreadPoolExecutor(scoring.workers) as pool:
-        evaluation = _Evaluation(subject, pairs, scoring, pool, on_restored)
+        evaluation = _Evaluation(subject, pairs, scoring, sets, pool, on_restored)
         for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers * ranks.count):
-            own = evaluation.results(group[ranks.rank :: ranks.count], asked)
+            own = evaluation.scored(group[ranks.rank :: ranks.count], asked)
             of_all = own
             if not ranks.alone:
                 numbers = range(ranks.rank, len(group), ranks.count)
                 of_all = iter(ranks.merged(list(zip(numbers, own, strict=False))))
-            for results in of_all:
-                yield results
+            for of_pair in of_all:
+                yield [*of_pair.results, *evaluation.of_column(of_pair)]
                 finished += 1
                 on_progress(finished, len(names))
             if ranks.any(asked.to_stop):
@@ -168,17 +179,27 @@ class _Asked:
 
 
 @dataclass(frozen=True)
+class _ScoredPair:
+    """What is measured of one image, and what metrics of its whole column need of it."""
+
+    column: str
+    results: list[Result]
+    features: Features
+
+
+@dataclass(frozen=True)
 class _Evaluation:
     """What makes, restores and scores the pairs of one evaluation."""
 
     subject: Subject
     pairs: TestPairs
     scoring: Scoring
+    sets: SetScores
     pool: ThreadPoolExecutor
     on_restored: OnRestored
 
-    def results(self, names: Sequence[Name], stop: Callable[[], bool]) -> Iterator[list[Result]]:
-        """Yield the results of each image, until ``stop`` answers yes."""
+    def scored(self, names: Sequence[Name], stop: Callable[[], bool]) -> Iterator[_ScoredPair]:
+        """Yield what is measured of each image, until ``stop`` answers yes."""
         subject, pool = self.subject, self.pool
         guard, tile_px = MemoryGuard.of(subject.device), self.scoring.spec.protocol.tile_px
         restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
@@ -186,14 +207,22 @@ class _Evaluation:
         while waiting:
             restored = _restore_some(restore, waiting, stop)
             list(pool.map(self.on_restored, *zip(*restored, strict=True)))
-            for pair, scores in _scored(restored, self.scoring, pool):
+            for pair, image, scores in _scored(restored, self.scoring, pool):
                 results: list[Result] = []
-                data_set = self.pairs.data_set(pair.column)
+                place = Place(self.pairs.data_set(pair.column), pair.column, pair.image)
                 for spec, values in scores:
-                    results += _results(subject, spec, data_set, pair, values)
-                yield results
+                    results += _results(subject, spec, place, values)
+                features = self.sets.features(pair.column, image, pair.clean)
+                yield _ScoredPair(pair.column, results, features)
             if stop():
                 return
+
+    def of_column(self, scored: _ScoredPair) -> Iterator[Result]:
+        """Add an image, and yield the values of its column if it is the last."""
+        place = Place(self.pairs.data_set(scored.column), scored.column, WHOLE_COLUMN)
+        for found in self.sets.add(scored.column, scored.features):
+            spec = self.scoring.all[found.request].spec
+            yield from _results(self.subject, spec, place, {found.metric: found.value})
 
 
 def _restore_some(
@@ -231,8 +260,14 @@ def restore_pair(
         )
         return restore_large(restorer, image, pair.task, tile_px)
     restore = partial(_restore, subject, pair.task)
-    guard.check(image, f"{pair.image} ({pair.column})", restore)
-    return restore(image)
+    name = f"{pair.image} ({pair.column})"
+    guard.check(image, name, restore)
+    try:
+        return restore(image)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(no_memory_for(image, name, reason_of(error))) from error
 
 
 def _restore(subject: Subject, task: str, degraded: Float) -> Float:
@@ -242,8 +277,8 @@ def _restore(subject: Subject, task: str, degraded: Float) -> Float:
 
 def _scored(
     restored: Sequence[tuple[Pair, Float]], scoring: Scoring, pool: ThreadPoolExecutor
-) -> Iterator[tuple[Pair, list[SpecAndValues]]]:
-    """Yield pairs with their values by metric id, under each protocol."""
+) -> Iterator[tuple[Pair, Float, list[SpecAndValues]]]:
+    """Yield pairs, restored images and their values by metric id, under each protocol."""
     pairs, images, clean = [], [], []
     for pair, image in restored:
         pairs.append(pair)
@@ -255,11 +290,20 @@ def _scored(
         values = score_pairs(images, clean, part.spec.protocol, metrics, pool)
         for of_pair, found in zip(scores, values, strict=True):
             of_pair.append((part.spec, found))
-    yield from zip(pairs, scores, strict=True)
+    yield from zip(pairs, images, scores, strict=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a value is of: a data set, a column, and an image or all of them."""
+
+    data_set: str
+    column: str
+    image: str
 
 
 def _results(
-    subject: Subject, spec: ScoreSpec, data_set: str, pair: Pair, values: Mapping[str, float]
+    subject: Subject, spec: ScoreSpec, place: Place, values: Mapping[str, float]
 ) -> list[Result]:
     results = []
     for metric, value in values.items():
@@ -269,9 +313,9 @@ def _results(
             method=subject.method_id,
             seed=subject.seed,
             setting=spec.test.setting,
-            data_set=data_set,
-            column=pair.column,
-            image=pair.image,
+            data_set=place.data_set,
+            column=place.column,
+            image=place.image,
             metric=metric,
             preprocessing=spec.test.preprocessing.id,
             protocol=spec.protocol.id,
@@ -280,6 +324,11 @@ def _results(
         )
         results.append(result)
     return results
+
+
+def _sets(scoring: Scoring, names: Sequence[Name]) -> SetScores:
+    requests = [part.set_request() for part in scoring.all]
+    return SetScores(requests, [column for column, _ in names])
 
 
 def _groups(names: Sequence[Name], size: int) -> Iterator[Sequence[Name]]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _MISSING = "--"
 """Stands where there is no number."""
 
+_ALL_FILES = "*"
+"""Stands for the names of files where a value is of all of them."""
+
 COLUMNS = ("restored", "clean", "protocol", "metric", "value")
 """Columns of :meth:`FolderScores.to_dataframe`."""
 
@@ -73,6 +76,7 @@ class FolderScores:
         metrics: facts of all metrics, by id.
         restored_alone: restored images without a clean one.
         clean_alone: clean images without a restored one.
+        sets: by ids of protocol and metric, the value of a metric of all files at once, as FID.
     """
 
     files: tuple[FileScore, ...]
@@ -80,9 +84,15 @@ class FolderScores:
     metrics: Mapping[str, MetricFacts]
     restored_alone: tuple[Path, ...]
     clean_alone: tuple[Path, ...]
+    sets: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def values(self, protocol: str, metric: str) -> list[float]:
-        """Return the values of all files that are large enough, by ids of protocol and metric."""
+        """Return the values of all files that are large enough, by ids of protocol and metric.
+
+        A metric of all files at once has one value.
+        """
+        if (protocol, metric) in self.sets:
+            return [self.sets[protocol, metric]]
         scored = [file for file in self.files if protocol not in file.too_small]
         return [file.values[protocol][metric] for file in scored]
 
@@ -96,11 +106,16 @@ class FolderScores:
         return float(values.mean()) if np.isfinite(values).all() else math.nan
 
     def rows(self) -> Iterator[tuple[str, str, str, str, float]]:
-        """Yield names of both files, ids of protocol and metric, and the value."""
+        """Yield names of both files, ids of protocol and metric, and the value.
+
+        The names are ``*`` for a metric of all files at once.
+        """
         for file in self.files:
             for protocol, values in file.values.items():
                 for metric, value in values.items():
                     yield file.restored.name, file.clean.name, protocol, metric, value
+        for (protocol, metric), value in self.sets.items():
+            yield _ALL_FILES, _ALL_FILES, protocol, metric, value
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row per file, protocol and metric; columns are those of ``COLUMNS``."""
@@ -133,9 +148,20 @@ class FolderScores:
         for named in self.protocols:
             lines.append(f"{named.name} is {named.protocol.id}: {named.title}")
         lines += self.not_finite_sentences()
+        lines += self._set_sentences()
         if any(named.protocol.quantise == "none" for named in self.protocols):
             lines.append("Files hold 8 bits; code that scores floats has slightly other values.")
         return "\n".join(lines)
+
+    def _set_sentences(self) -> list[str]:
+        """Return what to know of metrics of all files at once, if there are any."""
+        labels = dict.fromkeys(self.metrics[metric].label for _, metric in self.sets)
+        if not labels:
+            return []
+        return [
+            f"{', '.join(labels)} compares all images at once and reads too high where they are "
+            "few; papers use thousands."
+        ]
 
     def unpaired_sentences(self) -> list[str]:
         """Return one sentence for each folder with files that found no partner."""
@@ -191,7 +217,10 @@ class FolderScores:
                 facts = self.metrics[full_id]
                 label = f"{facts.label} [{facts.unit}]" if facts.unit else facts.label
                 values = self.values(named.protocol.id, full_id)
-                lines.append([name, label, *_statistics(values, facts.decimals)])
+                statistics = _statistics(values, facts.decimals)
+                if facts.of_set:
+                    statistics = [statistics[0], _MISSING, _MISSING]
+                lines.append([name, label, *statistics])
                 name = ""
         heads = ["protocol", "metric", "mean", "lowest", "highest"]
         align = ["left", "left", "right", "right", "right"]

@@ -25,9 +25,17 @@ from harness.evaluation.folder_scores import (
     shortened,
 )
 from harness.evaluation.metrics.arrays import Image
-from harness.evaluation.metrics.definition import Metric
-from harness.evaluation.metrics.registry import metric_facts, metric_ids, resolve_metrics
-from harness.evaluation.protocols import Size, score_under, scored_sizes
+from harness.evaluation.metrics.definition import Metric, SetMetric
+from harness.evaluation.metrics.registry import (
+    check_metric_weights,
+    is_of_set,
+    metric_facts,
+    metric_ids,
+    resolve_metrics,
+    resolve_set_metrics,
+)
+from harness.evaluation.protocols import Size, apply_protocol, score_under, scored_sizes
+from harness.evaluation.set_scores import FeaturePairs, check_size
 
 __all__ = [
     "FileScore",
@@ -51,16 +59,20 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         ids = metric_ids([*named.protocol.metrics, *request.metrics])
         rule = named.protocol.model_copy(update={"metrics": ids})
         protocols.append(named.model_copy(update={"protocol": rule}))
-        rules.append(rule)
+        of_files = tuple(name for name in ids if not is_of_set(name))
+        rules.append(rule.model_copy(update={"metrics": of_files}))
         names += ids
-    known, facts = {}, {}
-    for metric in resolve_metrics(names):
-        known[metric.id] = metric
+    check_metric_weights(names)
+    known = {metric.id: metric for metric in resolve_metrics(names)}
+    set_metrics = resolve_set_metrics(names)
+    facts = {}
+    for metric in (*known.values(), *set_metrics):
         facts[metric.id] = metric_facts(metric.id, metric.higher_is_better)
     found = pair_folders(request.restored, request.clean, pairing_rule(request))
     workers = request.workers or cores()
     with _one_thread_per_image():
         files = score_files(found.pairs, rules, known, workers, on_progress)
+        sets = _score_sets(files, rules, set_metrics, on_progress)
     if not any(file.values for file in files):
         raise HarnessError(
             f"no image of {request.restored} is large enough to be scored: "
@@ -72,6 +84,7 @@ def score_folders(request: ScoringRequest, on_progress: OnProgress = no_progress
         metrics=facts,
         restored_alone=found.restored_alone,
         clean_alone=found.clean_alone,
+        sets=sets,
     )
 
 
@@ -152,6 +165,37 @@ def _score_file(
             raise
         raise HarnessError(f"{restored}: {error}") from error
     return FileScore(restored, clean, values, too_small)
+
+
+def _score_sets(
+    files: Sequence[FileScore],
+    protocols: Sequence[Protocol],
+    metrics: Sequence[SetMetric],
+    on_progress: OnProgress,
+) -> dict[tuple[str, str], float]:
+    """Return by ids of protocol and metric the values of all files that are large enough.
+
+    Raises:
+        HarnessError: there are too few files for a metric.
+    """
+    gathered: dict[tuple[str, str], FeaturePairs] = {}
+    for protocol in protocols:
+        large = [file for file in files if protocol.id not in file.too_small]
+        for metric in metrics:
+            check_size(metric, len(large), f"the folder under {protocol.id}")
+            gathered[protocol.id, metric.id] = FeaturePairs(metric)
+    if not gathered:
+        return {}
+    for done, file in enumerate(files, 1):
+        images = _in_unit_range(file.restored), _in_unit_range(file.clean)
+        for protocol in protocols:
+            if protocol.id in file.too_small:
+                continue
+            prepared = apply_protocol(*images, protocol)
+            for metric in metrics:
+                gathered[protocol.id, metric.id].add(*prepared)
+        on_progress(done, len(files))
+    return {key: pairs.distance() for key, pairs in gathered.items()}
 
 
 def _in_unit_range(path: Path) -> Image:

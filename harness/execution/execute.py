@@ -21,10 +21,11 @@ from harness.config.errors import (
     out_of_memory,
     reason_of,
 )
-from harness.execution.locks import RunIsHeld, hold
+from harness.execution.locks import Claim, RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
+from harness.execution.tracking import Tracking
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.files import make_folder, not_written, remove_leftovers, write_text
@@ -66,6 +67,7 @@ class RunOutcome:
         error: a sentence; empty if all is well.
         interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
+        queued: a batch system has it in its queue, and it was not waited for.
     """
 
     label: str
@@ -73,6 +75,7 @@ class RunOutcome:
     error: str = ""
     interrupted: bool = False
     held: bool = False
+    queued: bool = False
 
 
 def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None) -> RunOutcome:
@@ -93,6 +96,8 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
     except Interrupted:
         return RunOutcome(run.label, run.id, interrupted=True)
     except RunIsHeld:
+        if control.wait:  # it was taken over while this process was suspended
+            return execute(run, plan, worker, control)
         return RunOutcome(run.label, run.id, held=True)
     except HarnessError as error:
         if not (worker.ranks.alone or error.raised_by_all):
@@ -142,25 +147,46 @@ def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
 
 def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
-    ranks = worker.ranks
+    ranks, claims = worker.ranks, list[Claim]()
     with contextlib.ExitStack() as held:
 
         def begin() -> bool:
             make_folder(run.folder.path)
-            held.enter_context(hold(run, progress, control.stop, control.wait))
+            claims.append(held.enter_context(hold(run, progress, control.stop, control.wait)))
             remove_leftovers(run.folder.path)
             run.folder.write_spec(run.train)
             return _is_to_be_trained(run, plan, worker, progress)
 
-        # Of several processes the first holds the run, and decides for all what is missing of it.
-        if ranks.first(begin):
-            from harness.execution.training_run import train_run
+        def check() -> None:
+            for claim in claims:
+                claim.check()
 
-            train_run(run, plan, worker, control.stop, progress)
-        if ranks.first(lambda: run.score is not None and run_status(run, plan) != "done"):
-            from harness.execution.scoring import score_run
+        def stop() -> bool:
+            return control.stop() or any(claim.lost() for claim in claims)
 
-            score_run(run, plan, worker, control.stop, progress)
+        # Of several processes the first claims the run, and decides for all what is missing of it.
+        is_to_be_trained = ranks.first(begin)
+        tracking = held.enter_context(contextlib.closing(_tracking(run, worker, progress)))
+        try:
+            if is_to_be_trained:
+                from harness.execution.training_run import train_run
+
+                train_run(run, plan, worker, stop, progress, tracking)
+            if ranks.first(lambda: run.score is not None and run_status(run, plan) != "done"):
+                from harness.execution.scoring import Steering, score_run
+
+                score_run(run, plan, worker, Steering(stop, check), progress, tracking)
+        except Interrupted:  # by all processes, also where the first has lost its claim
+            ranks.first(check)
+            raise
+
+
+def _tracking(run: Run, worker: Worker, progress: Progress) -> Tracking:
+    """Return what reports a run to its tracker; of several processes the first reports."""
+    tracking = Tracking(run, worker.tracker, progress.log)
+    if not worker.ranks.is_first:
+        tracking.close()
+    return tracking
 
 
 def _is_to_be_trained(run: Run, plan: Plan, worker: Worker, progress: Progress) -> bool:

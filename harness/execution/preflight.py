@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from harness.evaluation.metrics import resolve_metrics
+from harness.evaluation.metrics import (
+    check_metric_weights,
+    resolve_metrics,
+    resolve_set_metrics,
+)
+from harness.evaluation.set_scores import check_size
 from harness.planning.plan import Plan
 from harness.store.files import check_writable
 
@@ -15,4 +20,8 @@ def check_plan(plan: Plan) -> None:
     """
     check_writable(plan.out)
     for part in plan.by_protocol:
+        check_metric_weights(part.metrics)
         resolve_metrics(part.metrics)
+        for metric in resolve_set_metrics(part.metrics):
+            for column, images in part.test.images_by_column().items():
+                check_size(metric, len(images), f"column {column}")

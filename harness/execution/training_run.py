@@ -13,17 +13,24 @@ from harness.execution.networks import initial_network, parameter_count, trained
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
+from harness.execution.tracking import Tracking
 from harness.method import Method, OptionError, PreparesTraining, WeightsFile
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.files import write_json
 from harness.training.checkpoint import save_weights
-from harness.training.loop import Job, Machine, train
+from harness.training.job import Job, Machine
+from harness.training.loop import train
 from harness.training.pretrained import Pretrained, load_pretrained, read_pretrained
 
 
 def train_run(
-    run: Run, plan: Plan, worker: Worker, stop: Callable[[], bool], progress: Progress
+    run: Run,
+    plan: Plan,
+    worker: Worker,
+    stop: Callable[[], bool],
+    progress: Progress,
+    tracking: Tracking,
 ) -> None:
     """Train the run's network to the end and write its weights and provenance.
 
@@ -57,6 +64,7 @@ def train_run(
             **start,
             **provenance(worker),
         },
+        on_validated=tracking.validated,
     )
     train(network, job, progress, stop)
 

@@ -3,7 +3,7 @@
 from harness.method import MethodSpec, WeightsFile
 from harness.method.search import Choices, Interval, OptionValue, SearchRange
 from harness.registry.build import instantiate
-from harness.registry.catalogue import Catalogue, catalogue
+from harness.registry.catalogue import Catalogue, RuntimeCheck, catalogue, runtime_checks
 from harness.registry.option_help import OptionGroup, option_groups, option_lines
 from harness.registry.options import (
     options_as_json,
@@ -23,6 +23,7 @@ __all__ = [
     "MethodSpec",
     "OptionGroup",
     "OptionValue",
+    "RuntimeCheck",
     "SearchRange",
     "WeightsFile",
     "auxiliary_method",
@@ -34,6 +35,7 @@ __all__ = [
     "options_as_json",
     "parse_options",
     "resolve_options",
+    "runtime_checks",
     "stored_method",
     "stored_options",
     "use_plugins",

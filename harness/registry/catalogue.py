@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
+from typing import Protocol
 
 from harness.config.errors import UsageError, reason_of
 from harness.config.package import PACKAGE_FOLDER
@@ -37,6 +38,35 @@ class Catalogue:
     aliases: Mapping[str, str]
     broken: Mapping[str, str]
     pretrainings: Mapping[str, Callable[[MethodSpec], MethodSpec]]
+
+
+class RuntimeCheck(Protocol):
+    """What a check of the built-in methods found on this machine."""
+
+    @property
+    def name(self) -> str:
+        """What was checked."""
+        ...
+
+    @property
+    def value(self) -> str:
+        """What was found."""
+        ...
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the fast way of computing is taken."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """What to do where it is not."""
+        ...
+
+
+def runtime_checks() -> list[RuntimeCheck]:
+    """Return what the built-in methods need of a machine besides torch, as far as it is there."""
+    return [check() for check in _built_in().RUNTIME_CHECKS]
 
 
 def catalogue() -> Catalogue:

@@ -271,10 +271,22 @@ def _details(request: SummaryRequest, marks: str) -> str:
         rules[0].upper() + rules[1:],
         request.training,
         f"Images scored{cut}: {', '.join(counts)}.",
+        _of_sets(request),
         f"Not there: {missing}." if missing else "",
         f"Average: {_average(request)}.",
     ]
     return " ".join(filter(None, sentences))
+
+
+def _of_sets(request: SummaryRequest) -> str:
+    """Return what metrics of whole columns are, where there are any."""
+    labels = [metric.label for metric in request.metrics if metric.of_set]
+    if not labels:
+        return ""
+    return (
+        f"{', '.join(labels)} compares all images of a column at once and reads too high where "
+        "they are few."
+    )
 
 
 def _rest_of(title: str) -> str:

@@ -132,8 +132,12 @@ def _differing_notes(pairs: Sequence[Contradiction], table: CitedTable) -> list[
 
 
 def _shared_note(rows: Sequence[CitedRow]) -> str:
-    """Return the note that all values of a method carry: it belongs to the method."""
-    notes = {row.note for row in rows if row.column != AVERAGE}
+    """Return the note that all values of a method carry: it belongs to the method.
+
+    An average may have a note of its own; it counts where a table has averages alone.
+    """
+    of_columns = [row for row in rows if row.column != AVERAGE]
+    notes = {row.note for row in of_columns or rows}
     return notes.pop() if len(notes) == 1 else ""
 
 

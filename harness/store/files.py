@@ -90,8 +90,8 @@ class _Recorder(io.BufferedWriter):
 def not_written(path: Path, error: OSError) -> str:
     """Return the sentence on a file that cannot be written."""
     return (
-        f"{path} cannot be written: {error.strerror or error}; free space there, or choose another "
-        "folder with --out"
+        f"{path} cannot be written: {error.strerror or error}; free space there, or name another "
+        "folder"
     )
 
 
@@ -146,10 +146,15 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text; raise :class:`HarnessError` naming the file if it is missing or damaged."""
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise HarnessError(f"{path} is missing; run the same command again to make it") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(_damaged(path, error)) from error
+        raise HarnessError(not_read(path, error)) from error
+
+
+def not_read(path: Path, error: Exception) -> str:
+    """Return the sentence on a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is missing; run the same command again to make it"
+    return _damaged(path, error)
 
 
 def read_json(path: Path) -> Any:
@@ -188,7 +193,7 @@ def check_writable(folder: Path) -> None:
         HarnessError: names the folder and the reason: permissions, or a full disk.
     """
     remove_leftovers(folder)
-    probe = folder / "probe"
+    probe = temporary_path(folder / "probe")  # so that a killed process leaves no file for good
     try:
         write_atomically(probe, lambda file: file.write(bytes(_PROBE_BYTES)))
     except HarnessError as error:
@@ -211,15 +216,17 @@ def _is_left_behind(path: Path) -> bool:
     if not process.isdigit():
         return False
     # Windows has no signal that only asks whether a process runs.
-    if os.name == "posix" and machine.endswith(f".{_machine()}"):
-        return not _is_running(int(process))
+    here = os.name == "posix" and machine.endswith(f".{_machine()}")
+    if here and not is_running(int(process)):
+        return True
     try:
         return time.time() - path.stat().st_mtime > _LEFT_FOR_S
     except OSError:
         return False
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Return whether a process of this machine is there; asks in a way that Windows lacks."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

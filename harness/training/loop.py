@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,14 +14,10 @@ from torch import Tensor
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
-from harness.config.ranks import ALONE, Ranks
-from harness.config.recipes import Runtime
-from harness.config.run_specs import TrainSpec
-from harness.data.sources.protocol import TrainingStream
+from harness.config.ranks import Ranks
 from harness.data.sources.samples import Samples
 from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
-from harness.store.run_folder import RunFolder
 from harness.training.batches import batches, is_dead_worker
 from harness.training.checkpoint import (
     TrainingState,
@@ -32,50 +27,10 @@ from harness.training.checkpoint import (
     save_weights,
 )
 from harness.training.device import computes_bf16
+from harness.training.job import Job
 from harness.training.optimisation_step import NotFiniteError, Optimiser
-from harness.training.progress import TrainingProgress, duration
+from harness.training.progress import TrainingProgress, Validated, duration
 from harness.training.scored_weights import ScoredWeights
-from harness.training.validation import Validator
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how a run is computed; nothing here is meant to change a number.
-
-    Attributes:
-        device: a torch device.
-        threads: compute threads.
-        loader_workers: processes that make batches ahead; 0 makes them in this one.
-        ranks: the processes that train together, of which each gets a machine of its own.
-    """
-
-    device: str
-    threads: int
-    loader_workers: int
-    ranks: Ranks = ALONE
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training.
-
-    Attributes:
-        spec: what determines the weights.
-        stream: makes the training batches.
-        validation: scores the method on validation images.
-        folder: where weights, checkpoint and provenance are stored.
-        runtime: how often a checkpoint is saved.
-        machine: what it runs on.
-        made_with: returns what else the provenance of the weights says, when they are there.
-    """
-
-    spec: TrainSpec
-    stream: TrainingStream
-    validation: Validator
-    folder: RunFolder
-    runtime: Runtime
-    machine: Machine
-    made_with: Callable[[], Mapping[str, Any]] = dict
 
 
 def train(
@@ -164,7 +119,7 @@ class _Training:
         self.within_step = False
         self.recent_terms: list[dict[str, float]] = []
         self.wall_s = 0.0
-        self.began = time.monotonic()
+        self.began = self.validated_at = time.monotonic()
 
     def advance(self, samples: Samples) -> float:
         """Take one step, validate where it is time to, and return the loss."""
@@ -291,8 +246,10 @@ class _Training:
         folder.checkpoint.unlink(missing_ok=True)
 
     def _validate(self) -> None:
+        training_s = time.monotonic() - self.validated_at
+        images = len(self.recent_terms) * self.optimisation.batch
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
-        line = {
+        line: dict[str, Any] = {
             "step": self.step,
             "score": outcome.score,
             "per_task": dict(outcome.per_task),
@@ -301,8 +258,19 @@ class _Training:
         self.recent_terms = []
         # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
         # terms of its first line are means over the steps since it resumed.
-        if self.ranks.is_first:
-            append_lines(self.job.folder.validation, [json.dumps(line)])
+        if not self.ranks.is_first:
+            return
+        append_lines(self.job.folder.validation, [json.dumps(line)])
+        validated = Validated(
+            step=self.step,
+            score=outcome.score,
+            per_task=dict(outcome.per_task),
+            losses=line["losses"],
+            learning_rate=self.optimiser.lr,
+            images_per_s=images / max(training_s, 1e-9),
+        )
+        self.job.on_validated(validated)
+        self.validated_at = time.monotonic()
 
     def _count_time(self) -> None:
         now = time.monotonic()

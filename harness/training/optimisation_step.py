@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from harness.config.errors import RunError, is_out_of_memory, reason_of
 from harness.config.ranks import ALONE, Ranks
 from harness.config.recipes import Optimisation
 from harness.config.run_specs import PlacedStage, TrainSpec, stage_at
@@ -130,14 +131,20 @@ class Optimiser:
 
         Raises:
             NotFiniteError: the loss or the gradient; parameters are as before the step.
+            RunError: there is no memory for the batch.
         """
         placed = stage_at(self.spec.stages, samples.step)
         self._begin(placed, samples.step - placed.first_step)
         losses = _Losses()
-        if self.shared is None:
-            found = [self._alone(samples, placed, part, losses) for part in self.own_parts]
-        else:
-            found = self._with_others(self.shared, samples, placed, losses)
+        try:
+            if self.shared is None:
+                found = [self._alone(samples, placed, part, losses) for part in self.own_parts]
+            else:
+                found = self._with_others(self.shared, samples, placed, losses)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(self._no_memory(samples.step, error)) from error
         norm = torch.nn.utils.clip_grad_norm_(
             self.trainable, self.optimisation.grad_clip_norm or float("inf"), foreach=True
         )
@@ -147,6 +154,22 @@ class Optimiser:
         self.adamw.step()
         self.terms = losses.terms
         return losses.total
+
+    def _no_memory(self, step: int, error: BaseException) -> str:
+        """Return the sentence on a batch for which there is no memory."""
+        recipe, size = self.optimisation, self._micro_batch
+        smaller = f"micro_batch: {size // 2}" if size > 1 else "a smaller patch_px"
+        return (
+            f"{self.spec.method}: there is not enough memory for {size} patches of "
+            f"{recipe.patch_px} px at step {step + 1}, batch {recipe.batch} ({reason_of(error)}); "
+            "run the same command again with fewer --jobs or --workers 0, and it goes on from its "
+            f"last checkpoint, or put {smaller} into a recipe of your own, which trains it anew"
+        )
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.adamw.param_groups[0]["lr"])
 
     @property
     def _micro_batch(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -15,6 +17,31 @@ class TrainingProgress(Protocol):
     def log(self, text: str) -> None:
         """Receive one line of the log."""
         ...
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The course of a training since the validation before, as its trackers receive it.
+
+    Attributes:
+        step: steps that are done.
+        score: of the validation, mean over tasks.
+        per_task: PSNR in dB by task, or the accuracy of a classifier in [0, 1].
+        losses: mean of each loss term over the steps since the validation before.
+        learning_rate: of the last step.
+        images_per_s: training images per second since the validation before, which it leaves out.
+    """
+
+    step: int
+    score: float
+    per_task: Mapping[str, float]
+    losses: Mapping[str, float]
+    learning_rate: float
+    images_per_s: float
+
+
+def report_nothing(validated: Validated) -> None:
+    """Let what a validation found pass."""
 
 
 def duration(seconds: float) -> str:

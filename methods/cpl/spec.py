@@ -46,11 +46,13 @@ RELEASED_ROUTER: dict[str, str] = {
     "router_noise": "no noise on the logits",
     "routing_gradient": "the gradient of the weights that are used",
     "renormalise": "the selected prompt keeps its probability as weight",
-    "load_balancing": _NO_TERM,
+    "load_balancing": "without effect, as its weight is 0",
     "load_balancing_weight": _NO_TERM,
     "teacher_weight": "no teacher (the undefined name privilege_post is all there is)",
     "teacher_choice": "the router chooses in training too",
     "outcome_weight": _NO_TERM,
+    "residual_prompt": "nothing of the features is added to the prompt",
+    "chooser": "the router chooses, at test too",
 }
 """Options of the router by what Aitical/CPLIR holds; their values are those of the option type."""
 
@@ -75,7 +77,7 @@ def _public(name: str, label: str, **details: Any) -> MethodSpec:
     """Return the spec of a part of CPL; ``details`` are fields of ``MethodSpec``."""
     shared: dict[str, Any] = {
         "source": SOURCE,
-        "licence": "not stated",
+        "licence": "none stated",
         # Version 2 and earlier of these names had what cpl-guided has now.
         "version": 3,
         "released": RELEASED_ROUTER,

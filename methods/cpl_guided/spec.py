@@ -61,7 +61,7 @@ def _guided(name: str, label: str, **details: Any) -> MethodSpec:
     """Return the spec of a guided method; ``details`` are fields of ``MethodSpec``."""
     shared: dict[str, Any] = {
         "source": f"this project, after {SOURCE}",
-        "licence": "not stated",
+        "licence": "none stated",
         "version": 2,
     }
     return promptir_variant(name, label, **{**shared, **details})

@@ -18,6 +18,7 @@ _SHARE = 0.2
 _RELATIVE_COST = 2.5
 
 _SOURCE = "Hu et al., ICLR 2025; MILab-PKU/dcpt"
+_LICENCE = "DCPT: none stated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,7 @@ def pretrain(method: MethodSpec) -> MethodSpec:
         summary=f"{method.label}, pre-trained by classification of degradations",
         objective=f"classification first, then {method.objective}",
         source="; ".join(dict.fromkeys([method.source, _SOURCE])),
+        licence="; ".join(filter(None, [method.licence, _LICENCE])),
         build="methods.dcpt.network:build",
         options=joined_options(method.options, DCPTOptions, "Pretrained"),
         check=_joined_check(method),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from methods.blocks import conv1x1
+from methods.blocks import conv1x1, conv_per_channel
 
 _STEPS = 4
 _OPERATIONS = 8
@@ -26,25 +26,18 @@ class _Operation(nn.Module):
         return self.op(x)
 
 
-def _per_channel(channels: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
-    padding = dilation * (kernel // 2)
-    return nn.Conv2d(
-        channels, channels, kernel, padding=padding, dilation=dilation, groups=channels, bias=False
-    )
-
-
 def _separable(channels: int, kernel: int) -> _Operation:
     return _Operation(
-        _per_channel(channels, kernel),
+        conv_per_channel(channels, kernel),
         conv1x1(channels, channels),
         nn.ReLU(),
-        _per_channel(channels, kernel),
+        conv_per_channel(channels, kernel),
         conv1x1(channels, channels),
     )
 
 
 def _dilated(channels: int, kernel: int) -> _Operation:
-    return _Operation(_per_channel(channels, kernel, dilation=2), conv1x1(channels, channels))
+    return _Operation(conv_per_channel(channels, kernel, dilation=2), conv1x1(channels, channels))
 
 
 class _Weigher(nn.Module):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.attention import attend_by_parts, attend_with
-from methods.blocks import LayerNorm, bands, conv1x1, pointwise
+from methods.blocks import LayerNorm, bands, conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 
 _SELECTED_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))
@@ -37,9 +37,7 @@ class SparseAttention(nn.Module):
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = conv1x1(channels, channels * 3)
-        self.qkv_dwconv = nn.Conv2d(
-            channels * 3, channels * 3, 3, padding=1, groups=channels * 3, bias=False
-        )
+        self.qkv_dwconv = conv_per_channel(channels * 3)
         self.project_out = conv1x1(channels, channels)
         self.attn1 = nn.Parameter(torch.full((1,), _INITIAL_SCALE))
         self.attn2 = nn.Parameter(torch.full((1,), _INITIAL_SCALE))

@@ -86,6 +86,6 @@ SPECS: tuple[MethodSpec, ...] = (
         check=check_drsformer,
         has_decoder_levels=True,
         relative_cost=1.5,
-        licence="not stated",
+        licence="none stated",
     ),
 )

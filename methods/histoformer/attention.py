@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import conv1x1
+from methods.blocks import conv1x1, conv_per_channel
 
 
 class SortedPlane(NamedTuple):
@@ -45,8 +45,8 @@ def sort_plane(x: Tensor) -> SortedPlane:
 class HistogramAttention(nn.Module):
     """Channel attention over bins of pixels that are sorted by the intensity of their values.
 
-    As many bins as heads: once a bin is a run of consecutive pixels, once each bin takes every
-    so-manieth pixel. The two results are multiplied.
+    There are as many bins as heads. In one of two attentions a bin is a run of consecutive pixels,
+    in the other it holds pixels at equal distances. The two results are multiplied.
 
     Args:
         channels: channels of the map.
@@ -57,9 +57,7 @@ class HistogramAttention(nn.Module):
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = conv1x1(channels, 5 * channels)
-        self.qkv_dwconv = nn.Conv2d(
-            5 * channels, 5 * channels, 3, padding=1, groups=5 * channels, bias=False
-        )
+        self.qkv_dwconv = conv_per_channel(5 * channels)
         self.project_out = conv1x1(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import conv1x1
+from methods.blocks import conv1x1, conv_per_channel
 from methods.histoformer.attention import HistogramAttention
 
 
@@ -33,10 +33,8 @@ class DualScaleFeedForward(nn.Module):
         hidden = int(channels * expansion)
         part = hidden // 4
         self.project_in = conv1x1(channels, 2 * hidden)
-        self.dwconv_5 = nn.Conv2d(part, part, 5, padding=2, groups=part, bias=False)
-        self.dwconv_dilated2_1 = nn.Conv2d(
-            part, part, 3, padding=2, dilation=2, groups=part, bias=False
-        )
+        self.dwconv_5 = conv_per_channel(part, 5)
+        self.dwconv_dilated2_1 = conv_per_channel(part, dilation=2)
         self.project_out = conv1x1(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:

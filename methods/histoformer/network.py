@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample, conv1x1, conv_per_channel
 from methods.histoformer.block import HistogramBlock
 from methods.histoformer.losses import correlation_loss
 from methods.histoformer.spec import HistoformerOptions
@@ -25,9 +25,7 @@ class _HalvedImage(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.proj = nn.Sequential(
-            nn.AvgPool2d(2), conv1x1(3, 3), nn.Conv2d(3, 3, 3, padding=1, groups=3, bias=False)
-        )
+        self.proj = nn.Sequential(nn.AvgPool2d(2), conv1x1(3, 3), conv_per_channel(3))
 
     def forward(self, image: Tensor) -> Tensor:
         return self.proj(image)

@@ -43,6 +43,42 @@ class Kernels:
     reason: str
 
 
+@dataclass(frozen=True)
+class KernelCheck:
+    """What would become of the kernels in a process that asks for them now.
+
+    Attributes:
+        name: what is checked.
+        value: what was found.
+        is_fast: whether the kernels run, at once or after they are compiled.
+        advice: what to do where they do not.
+    """
+
+    name: str
+    value: str
+    is_fast: bool
+    advice: str = ""
+
+
+def check_kernels() -> KernelCheck:
+    """Return whether the kernels are compiled, would be, or cannot be; compiles nothing."""
+    name = "depthwise kernels"
+    if _is_switched_off():
+        return KernelCheck(name, f"off ({SWITCH}=off)", False, f"unset {SWITCH} for faster runs")
+    compiler = _compiler()
+    if compiler is None:
+        advice = "install one, such as g++; without it plain torch computes the same, slower"
+        return KernelCheck(name, "no C++ compiler", False, advice)
+    try:
+        file = _object_name(compiler)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return KernelCheck(name, f"{compiler} does not work ({error})", False, "install it again")
+    for folder in (cache_folder(), fallback_folder()):
+        if (folder / file).is_file():
+            return KernelCheck(name, f"compiled in {folder}", True)
+    return KernelCheck(name, f"compiled at first use by {compiler}", True)
+
+
 @functools.cache
 def kernels() -> Kernels:
     """Return the kernels; the environment variable HARNESS_KERNELS=off turns them off.
@@ -63,7 +99,7 @@ def kernels() -> Kernels:
 def _load() -> Kernels:
     if _is_switched_off():
         return Kernels(None, f"{SWITCH}=off")
-    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
+    compiler = _compiler()
     if compiler is None:
         return Kernels(None, "no C++ compiler (c++ or g++) was found")
     reasons = []
@@ -88,6 +124,10 @@ def _load_from(folder: Path, compiler: str) -> Kernels:
         return Kernels(None, f"the kernels could not be built or loaded: {error}")
 
 
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
+
+
 def _is_switched_off() -> bool:
     return os.environ.get(SWITCH, "on") == "off"
 
@@ -109,11 +149,7 @@ def _make_private(folder: Path) -> None:
 
 def _built(compiler: str, folder: Path) -> Path:
     """Return the shared object of this source, compiler and processor; compile it if new."""
-    version = subprocess.run(
-        [compiler, "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    identity = "\n".join([_SOURCE.read_text("utf-8"), *_FLAGS, version, _processor()])
-    name = f"depthwise-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    name = _object_name(compiler)
     target = folder / name
     if target.exists():
         return target
@@ -123,6 +159,15 @@ def _built(compiler: str, folder: Path) -> Path:
         _call(compiler, "-shared", str(unit), "-o", str(shared))
         shared.replace(target)
     return target
+
+
+def _object_name(compiler: str) -> str:
+    """Return the name of the shared object that this source, compiler and processor make."""
+    version = subprocess.run(
+        [compiler, "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    identity = "\n".join([_SOURCE.read_text("utf-8"), *_FLAGS, version, _processor()])
+    return f"depthwise-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
 
 
 def cache_folder() -> Path:

@@ -6,19 +6,17 @@ net/mirage_small.py, with the same state-dict keys. Inside a block maps are (N, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.attention import attend, attend_by_parts
 from methods.blocks import (
     GatedFeedForward,
     LayerNorm,
     add_feed_forward,
-    bands,
+    attend_in_bands,
     conv1x1,
+    conv_per_channel,
     pointwise,
 )
 from methods.kernels.depthwise import depthwise
@@ -42,9 +40,7 @@ class SharedChannels(nn.Module):
         self.alpha_gated = nn.Parameter(torch.ones(1))
         self.alpha_mlp = nn.Parameter(torch.ones(1))
         self.qkv = conv1x1(width, 3 * width)
-        self.qkv_dwconv = nn.Conv2d(
-            3 * width, 3 * width, 3, padding=1, groups=3 * width, bias=False
-        )
+        self.qkv_dwconv = conv_per_channel(3 * width)
         self.gatedcnn = GatedConvolution(width)
         self.mlp = nn.Sequential(
             nn.Conv1d(width, 2 * width, 1, bias=False),
@@ -69,17 +65,7 @@ class SharedChannels(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         """Attend between the channels of (N, H, W, C / 3), without a projection."""
         as_is = torch.eye(x.shape[-1], dtype=self.qkv.weight.dtype, device=x.device)
-        if torch.is_grad_enabled():
-            out = attend(self._mix(x).flatten(1, 2), self.temperature, as_is)
-        else:
-            pixels = x.shape[1] * x.shape[2]
-            out = attend_by_parts(self._mix_by_bands(x), pixels, self.temperature, as_is)
-        return out.unflatten(1, x.shape[1:3])
-
-    def _mix_by_bands(self, x: Tensor) -> Iterator[Tensor]:
-        """Yield queries, keys and values (N, pixels, C), one band of rows after the other."""
-        for band in bands(x, self.qkv.out_channels):
-            yield self._mix(x[:, band.read])[:, band.kept].flatten(1, 2)
+        return attend_in_bands(x, self._mix, self.temperature, as_is)
 
     def _mix(self, x: Tensor) -> Tensor:
         return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)

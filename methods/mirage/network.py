@@ -19,8 +19,8 @@ from methods.mirage.block import MIRAGEBlock
 from methods.mirage.gated import skipping
 from methods.mirage.losses import contrast, covariance
 from methods.mirage.spec import MIRAGEOptions
-from methods.moceir.losses import spectral_error
 from methods.restormer_backbone import Features, RestormerBackbone
+from methods.spectral_loss import spectral_error
 
 _SHALLOW, _LATENT = 12, 24
 """Channels to which the features are reduced before their covariance is computed."""

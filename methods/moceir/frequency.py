@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.blocks import conv_per_channel
+
 
 class FrequencyEmbedding(nn.Module):
     """Pools the high frequencies of the deepest features into one vector per image.
@@ -38,7 +40,7 @@ class _HighPass(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.conv = conv_per_channel(channels)
         laplacian = F.pad(torch.full((1, 1), 9.0), (1, 1, 1, 1)) - 1
         with torch.no_grad():
             self.conv.weight.copy_(laplacian.expand_as(self.conv.weight))

@@ -29,10 +29,10 @@ from methods.moceir.decoder import DecoderBlock
 from methods.moceir.encoder import EncoderBlock
 from methods.moceir.features import Features
 from methods.moceir.frequency import FrequencyEmbedding
-from methods.moceir.losses import spectral_error
 from methods.moceir.routing import Router, keyed_noise
 from methods.moceir.spec import MoCEIROptions
 from methods.restormer_backbone import as_is
+from methods.spectral_loss import spectral_error
 
 
 class _Group(nn.Module):

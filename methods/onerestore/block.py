@@ -16,6 +16,7 @@ from methods.blocks import (
     LayerNorm,
     add_feed_forward,
     conv1x1,
+    conv_per_channel,
     pointwise,
 )
 from methods.kernels.depthwise import depthwise
@@ -41,9 +42,7 @@ class SceneAttention(nn.Module):
         self.temperature = nn.Parameter(torch.ones(options.heads, 1, 1))
         self.q = nn.Linear(EMBEDDING_LENGTH, EMBEDDING_LENGTH, bias=False)
         self.kv = conv1x1(channels, 2 * channels)
-        self.kv_dwconv = nn.Conv2d(
-            2 * channels, 2 * channels, 3, padding=1, groups=2 * channels, bias=False
-        )
+        self.kv_dwconv = conv_per_channel(2 * channels)
         self.project_out = conv1x1(channels, channels)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.method import CheckContext, MethodSpec, OptionError
+from methods.restormer.spec import check_expansion
 
 SCENES = (
     *("clear", "low", "haze", "rain", "snow", "low_haze", "low_rain", "low_snow"),
@@ -95,8 +96,7 @@ def check_onerestore(options: OneRestoreOptions, context: CheckContext) -> None:
         raise OptionError(
             f"channels={options.channels} must be a positive multiple of heads={options.heads}"
         )
-    if int(options.channels * options.ffn_expansion) < 1:
-        raise OptionError(f"ffn_expansion={options.ffn_expansion} leaves no hidden channel")
+    check_expansion("ffn_expansion", options.ffn_expansion, options.channels)
     for name in ("ssim_weight", "contrast_weight"):
         if getattr(options, name) < 0:
             raise OptionError(f"{name}={getattr(options, name)} must not be negative")

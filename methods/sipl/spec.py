@@ -10,7 +10,8 @@ from harness.method import CheckContext, MethodSpec, OptionError
 from methods.joined_options import joined_options
 from methods.promptir import spec as promptir
 
-_SOURCE = "arXiv 2505.24207; Aitical/SIPL"
+_SOURCE = "Wu et al., arXiv 2505.24207; Aitical/SIPL"
+_LICENCE = "SIPL: none stated"
 _LEAST_PATCH_PX = 8  # the deepest dictionary works at an eighth of it
 
 _SIZES: dict[str, dict[str, Any]] = {
@@ -90,7 +91,7 @@ def add_sipl(host: MethodSpec) -> MethodSpec:
         needs_task_labels=host.needs_task_labels,
         relative_cost=2.0 * host.relative_cost,
         cost=host.cost,
-        licence="none stated",
+        licence="; ".join(filter(None, [host.licence, _LICENCE])),
         host=host,
     )
 

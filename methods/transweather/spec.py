@@ -45,9 +45,12 @@ def check_transweather(options: TransWeatherOptions, context: CheckContext) -> N
     Raises:
         OptionError: an option cannot have its value; the text names both.
     """
-    counts = (*options.widths, *options.heads, *options.depths, *options.tail)
-    if min(*counts, options.decoder_depth, options.decoder_heads, options.queries) < 1:
-        raise OptionError("widths, heads, depths, queries and tail must be at least 1")
+    for name in ("widths", "heads", "depths", "tail"):
+        if min(getattr(options, name)) < 1:
+            raise OptionError(f"{name}={getattr(options, name)} must be at least 1 everywhere")
+    for name in ("decoder_depth", "decoder_heads", "queries"):
+        if getattr(options, name) < 1:
+            raise OptionError(f"{name}={getattr(options, name)} must be at least 1")
     _check_heads(options)
     if not 0 <= options.drop_path < 1:
         raise OptionError(f"drop_path={options.drop_path} must lie in [0, 1)")

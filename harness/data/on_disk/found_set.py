@@ -83,6 +83,8 @@ def expected_pairs(found: FoundSet, group: str | None) -> int | None:
     whole, groups = found.expected.pairs, found.layout.groups
     if group is None or whole is None:
         return whole
+    if found.expected.group_pairs:
+        return found.expected.group_pairs.get(group)
     are_alike = ANY_GROUP not in groups and bool(groups) and whole % len(groups) == 0
     return whole // len(groups) if are_alike else None
 

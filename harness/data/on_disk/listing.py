@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.config.data_sets import ANY_GROUP, GROUP, Layout
+from harness.config.data_sets import ALTERNATIVE, ANY_GROUP, GROUP, Layout
 from harness.config.errors import HarnessError
 from harness.data.on_disk.gathered import Gathered
 from harness.data.on_disk.names import NOT_UTF8, compared_name, is_image, is_utf8
@@ -38,8 +38,13 @@ def images(folder: Path, pattern: str, gathered: Gathered) -> Iterator[Path]:
 
 
 def matches(path: Path, pattern: str) -> bool:
-    """Return whether a name matches a shell pattern, its suffix in large or small letters."""
-    return fnmatch.fnmatchcase(compared_name(path), compared_name(Path(pattern)))
+    """Return whether a name matches a shell pattern, or one of several that ``|`` separates.
+
+    The suffix may be in large or small letters.
+    """
+    name = compared_name(path)
+    parts = pattern.split(ALTERNATIVE)
+    return any(fnmatch.fnmatchcase(name, compared_name(Path(part))) for part in parts)
 
 
 def layout_groups(layout: Layout, folder: Path, gathered: Gathered) -> list[str]:
@@ -49,7 +54,8 @@ def layout_groups(layout: Layout, folder: Path, gathered: Gathered) -> list[str]
     if layout.groups != (ANY_GROUP,):
         return list(layout.groups)
     groups = []
-    for entry in entries(folder):
+    above = folder / layout.folders[0].partition(GROUP)[0]
+    for entry in entries(above):
         if not entry.is_dir() or not group_folder(folder, layout.folders[0], entry.name).is_dir():
             continue
         if is_utf8(entry.name):

@@ -29,6 +29,8 @@ class PairingRule:
         compares_suffix: whether both files must have the same suffix.
         one_each: whether every clean file has one degraded file in each group.
         short_name: another name for ``--pairing``.
+        one_clean: whether all files of a folder share the one clean file there is. Only a layout
+            may ask for that, because it says which files those are.
     """
 
     name: str
@@ -37,6 +39,7 @@ class PairingRule:
     compares_suffix: bool = False
     one_each: bool = False
     short_name: str | None = None
+    one_clean: bool = False
 
     @property
     def flag(self) -> str:
@@ -48,14 +51,22 @@ class PairingRule:
 
     def key(self, clean: Path) -> str:
         """Return what a clean file is looked up by."""
+        if self.one_clean:
+            return _ONLY
         return compared_name(clean) if self.compares_suffix else compared_stem(clean)
 
     def clean_key(self, degraded: Path) -> str | None:
         """Return the key of a degraded file's clean one, None where the rule does not fit."""
+        if self.one_clean:
+            return _ONLY
         stem = self.clean_stem(compared_stem(degraded))
         if stem is None:
             return None
         return stem + degraded.suffix.lower() if self.compares_suffix else compared(stem)
+
+
+_ONLY = "the one clean image"
+"""The key of a folder's only clean file."""
 
 
 def _same(stem: str) -> str:
@@ -106,6 +117,12 @@ _TABLE = (
         "rain-to-norain", "rain-7 and norain-7, as in Rain100L", _norain, short_name="rain"
     ),
     PairingRule("rain-to-clean", "7_rain and 7_clean, as in RainDrop", _clean_of_rain),
+    PairingRule(
+        "one-clean",
+        "every frame of a scene and its one clean image, as in WeatherStream",
+        _same,
+        one_clean=True,
+    ),
 )
 
 
@@ -120,7 +137,8 @@ def _by_name() -> dict[str, PairingRule]:
 
 
 RULES = _by_name()
-"""The rules by name, short names first; a layout names one, and so does ``--pairing``."""
+"""The rules by name, short names first; a layout names one, and so does ``--pairing``,
+but for those of one clean file."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +156,15 @@ def find_rule(name: str) -> PairingRule:
     Raises:
         UsageError: there is none; the nearest is named.
     """
-    if name not in RULES:
-        raise UsageError(f"--pairing {name} is no rule; {did_you_mean(name, RULES)}")
-    return RULES[name]
+    known = _rules_of_names()
+    if name not in known:
+        raise UsageError(f"--pairing {name} is no rule; {did_you_mean(name, known)}")
+    return known[name]
+
+
+def _rules_of_names() -> dict[str, PairingRule]:
+    """Return the rules that say by its name which clean file a file has."""
+    return {name: rule for name, rule in RULES.items() if not rule.one_clean}
 
 
 def pair_folders(restored: Path, clean: Path, rule: str | PairingRule) -> Pairing:
@@ -168,7 +192,7 @@ def pair_folders(restored: Path, clean: Path, rule: str | PairingRule) -> Pairin
 
 def _hint(restored: Sequence[Path], clean: Sequence[Path]) -> str:
     best, most = "", 0
-    for name, rule in RULES.items():
+    for name, rule in _rules_of_names().items():
         count = len(_paired(restored, clean, rule).pairs)
         if count > most:
             best, most = name, count

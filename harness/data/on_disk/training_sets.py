@@ -195,8 +195,9 @@ class _Search:
         validation = held_out(pairs, source.set)
         if not validation:
             raise UsageError(
-                f"{source.set} in {found.folder} has {len(pairs)} images, too few to hold one out "
-                f"for validation; a training set has at least {_LEAST}"
+                f"{source.set} in {found.folder} has {len({pair.clean for pair in pairs})} clean "
+                f"images, too few to hold one out for validation; a training set has at least "
+                f"{_LEAST}"
             )
         self.files[source.set, source.group] = pairs
         return TrainingFiles(

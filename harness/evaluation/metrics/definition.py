@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError, UsageError, reason_of
 from harness.evaluation.metrics.arrays import Image
@@ -37,6 +40,7 @@ class MetricFacts:
         unit: ``dB``, or empty.
         decimals: digits after the point in tables.
         higher_is_better: the direction in which methods are ranked.
+        of_set: whether a value is one of all images of a column at once.
     """
 
     id: str
@@ -44,6 +48,22 @@ class MetricFacts:
     unit: str
     decimals: int
     higher_is_better: bool
+    of_set: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class SetMetric(MetricFacts):
+    """A metric of two sets of images: the restored ones of a column and the clean ones.
+
+    Attributes:
+        features: describes one image by a vector.
+        distance: compares the vectors (N, D) of the restored images to those of the clean ones.
+        least_images: what a set must hold for the value to exist.
+    """
+
+    features: Callable[[Image], NDArray[np.floating]]
+    distance: Callable[[NDArray[np.floating], NDArray[np.floating]], float]
+    least_images: int = 2
 
 
 @dataclass(frozen=True)

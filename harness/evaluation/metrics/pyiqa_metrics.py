@@ -18,6 +18,14 @@ import numpy as np
 from harness.config.errors import HarnessError
 from harness.evaluation.metrics.arrays import Image
 from harness.evaluation.metrics.definition import Metric, MetricFacts, MetricFunction
+from harness.evaluation.metrics.pyiqa_models import SET_NAMES, id_part
+from harness.evaluation.metrics.pyiqa_weights import (
+    MissingFileError,
+    check_weights,
+    missing_sentence,
+    refuse_unreadable,
+    without_downloads,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,21 +33,45 @@ if TYPE_CHECKING:
 PREFIX = "pyiqa:"
 """What the ids of pyiqa's metrics begin with."""
 
-DECIMALS = 4
+_DECIMALS = {"fid": 2, "musiq": 2}
+"""Digits after the point; four for all others."""
 
 
 def pyiqa_facts(name: str, higher_is_better: bool) -> MetricFacts:
-    """Return the facts of pyiqa's metric ``name``, whose id is ``pyiqa:<name>``."""
-    return MetricFacts(f"{PREFIX}{name}", name.upper(), "", DECIMALS, higher_is_better)
+    """Return the facts of pyiqa's metric ``name``.
+
+    Its id is ``pyiqa:<name>``, or says the convention as well where there are several.
+    """
+    return MetricFacts(
+        id=f"{PREFIX}{id_part(name)}",
+        label=name.upper(),
+        unit="",
+        decimals=_DECIMALS.get(name, 4),
+        higher_is_better=higher_is_better,
+        of_set=name in SET_NAMES,
+    )
 
 
 def pyiqa_metric(name: str) -> Metric:
-    """Return pyiqa's metric ``name``, loaded on the CPU.
+    """Return pyiqa's metric ``name`` of images, loaded on the CPU.
 
     Raises:
         HarnessError: pyiqa is not installed or does not know the name, or the metric's weights
-            can be neither found nor downloaded.
+            are missing or damaged.
     """
+    model = pyiqa_network(name)
+    facts = pyiqa_facts(name, not model.lower_better)
+    return Metric(**vars(facts), function=_function(model), concurrent=False)
+
+
+def pyiqa_network(name: str) -> Any:
+    """Return pyiqa's model of a metric, on the CPU; nothing is downloaded.
+
+    Raises:
+        HarnessError: pyiqa is not installed or does not know the name, or weights are missing or
+            damaged; every such file is named, with the command that fetches it.
+    """
+    check_weights([name])
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import pyiqa
@@ -53,9 +85,7 @@ def pyiqa_metric(name: str) -> Metric:
             f"the installed pyiqa has no metric '{name}'; leave it out of --metrics or run "
             "pip install --upgrade pyiqa"
         )
-    model = _load(name)
-    facts = pyiqa_facts(name, not model.lower_better)
-    return Metric(**vars(facts), function=_function(model), concurrent=False)
+    return _load(name)
 
 
 def _function(model: Any) -> MetricFunction:
@@ -84,18 +114,33 @@ def _tensor(image: Image) -> Tensor:
 
 def _load(name: str) -> Any:
     try:
-        model = _create(name)
-    except Exception as error:  # pyiqa's downloads fail in many ways, one per host and library
+        with without_downloads():
+            model = _create(name)
+            return _create(name, color_space="ycbcr") if _converts_colours(model.net) else model
+    except Exception as error:  # pyiqa reads files by many libraries, which fail in as many ways
+        missing = _missing_file(error)
+        if missing is not None:
+            sentence = missing_sentence([name], [(missing.url, missing.path)])
+            raise HarnessError(sentence) from error
+        refuse_unreadable(name)
         import torch
 
         first_line = str(error).strip().split("\n")[0]
         raise HarnessError(
-            f"metric '{name}' needs weights that are neither on this machine nor to be downloaded "
-            f"({type(error).__name__}: {first_line}); run it once on a machine with network and "
-            f"copy its folders {torch.hub.get_dir()}/pyiqa and ~/.cache/huggingface, or leave it "
-            "out of --metrics"
+            f"metric '{name}' needs weights that are not on this machine, or damaged there "
+            f"({type(error).__name__}: {first_line}); make the metric once on a machine with "
+            f"network and copy its folders {torch.hub.get_dir()} and ~/.cache/huggingface, or "
+            "leave it out of --metrics"
         ) from error
-    return _create(name, color_space="ycbcr") if _converts_colours(model.net) else model
+
+
+def _missing_file(error: BaseException | None) -> MissingFileError | None:
+    """Return the file whose download was refused, however deep in the chain of an error."""
+    while error is not None:
+        if isinstance(error, MissingFileError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _create(name: str, **options: str) -> Any:

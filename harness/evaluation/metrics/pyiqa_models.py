@@ -11,6 +11,30 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+CONVENTIONS = {"niqe": "niqe-y601-border0", "fid": "fid-clean"}
+"""What ids of this project call metrics of pyiqa that are published in several conventions.
+
+NIQE is taken of BT.601 luma in whole levels, of blocks of 96 pixels from the top left, without a
+border removed (BasicSR; super-resolution removes as many pixels as its factor). FID resizes images
+as clean-fid does.
+"""
+
+SET_NAMES = ("fid", "fid_dinov2", "sfid", "inception_score")
+"""Metrics of pyiqa that are of a set of images."""
+
+
+def id_part(name: str) -> str:
+    """Return what an id of this project calls pyiqa's metric ``name``."""
+    return CONVENTIONS.get(name, name)
+
+
+def name_of(part: str) -> str:
+    """Return pyiqa's name of a metric from the part of its id behind the prefix, or its name."""
+    for name, stated in CONVENTIONS.items():
+        if part == stated:
+            return name
+    return part
+
 
 @functools.cache
 def pyiqa_directions() -> Mapping[str, bool]:

@@ -14,9 +14,20 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from harness.config.errors import UsageError, did_you_mean
-from harness.evaluation.metrics.definition import Metric, MetricFacts, defined_metrics
+from harness.evaluation.metrics.definition import (
+    Metric,
+    MetricFacts,
+    SetMetric,
+    defined_metrics,
+)
 from harness.evaluation.metrics.pyiqa_metrics import PREFIX, pyiqa_facts, pyiqa_metric
-from harness.evaluation.metrics.pyiqa_models import pyiqa_directions
+from harness.evaluation.metrics.pyiqa_models import (
+    SET_NAMES,
+    id_part,
+    name_of,
+    pyiqa_directions,
+)
+from harness.evaluation.metrics.pyiqa_weights import check_weights
 
 BUILT_IN_MODULES = ("harness.evaluation.metrics.psnr", "harness.evaluation.metrics.ssim")
 """Modules whose decorated functions are the built-in metrics; a new one is listed here."""
@@ -44,7 +55,9 @@ def metric_ids(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def resolve_metrics(names: Iterable[str]) -> list[Metric]:
-    """Return metrics by name or id, each once; loads pyiqa where one of them comes from it.
+    """Return the metrics of images among names or ids, each once; loads pyiqa where it is needed.
+
+    Those of a set of images are left to :func:`resolve_set_metrics`.
 
     Raises:
         UsageError: a name is unknown; the nearest are named.
@@ -55,9 +68,41 @@ def resolve_metrics(names: Iterable[str]) -> list[Metric]:
     for full_id in metric_ids(names):
         if full_id in known:
             found.append(known[full_id])
-        else:
-            found.append(pyiqa_metric(full_id.removeprefix(PREFIX)))
+        elif not is_of_set(full_id):
+            found.append(pyiqa_metric(_pyiqa_name(full_id)))
     return found
+
+
+def resolve_set_metrics(names: Iterable[str]) -> list[SetMetric]:
+    """Return the metrics of a set of images among names or ids, each once.
+
+    Raises:
+        UsageError: a name is unknown; the nearest are named.
+        HarnessError: a metric needs weights that are not on this machine.
+    """
+    from harness.evaluation.metrics.fid import fid
+
+    return [fid() for full_id in metric_ids(names) if is_of_set(full_id)]
+
+
+def check_metric_weights(names: Iterable[str]) -> None:
+    """Refuse metrics whose weights are not on this machine, all of them in one sentence.
+
+    Raises:
+        UsageError: a name is unknown; the nearest are named.
+        HarnessError: names the files, their folders and the command that fetches them.
+    """
+    known = known_metrics()
+    check_weights([_pyiqa_name(full_id) for full_id in metric_ids(names) if full_id not in known])
+
+
+def is_of_set(full_id: str) -> bool:
+    """Return whether a metric's values are of all images of a column at once."""
+    return full_id not in known_metrics() and _pyiqa_name(full_id) in SET_NAMES
+
+
+def _pyiqa_name(full_id: str) -> str:
+    return name_of(full_id.removeprefix(PREFIX))
 
 
 def metric_facts(full_id: str, higher_is_better: bool | None = None) -> MetricFacts:
@@ -73,7 +118,7 @@ def metric_facts(full_id: str, higher_is_better: bool | None = None) -> MetricFa
         return MetricFacts(
             known.id, known.label, known.unit, known.decimals, known.higher_is_better
         )
-    name = full_id.removeprefix(PREFIX)
+    name = _pyiqa_name(full_id)
     directions = pyiqa_directions()
     if higher_is_better is None:
         higher_is_better = directions.get(name, True)
@@ -87,12 +132,17 @@ def _metric_id(name: str) -> str:
     known = known_metrics()
     if name in known:
         return name
-    of_pyiqa = name.removeprefix(PREFIX)
+    of_pyiqa = _pyiqa_name(name)
     directions = pyiqa_directions()
+    if of_pyiqa in SET_NAMES and of_pyiqa != "fid":
+        raise UsageError(
+            f"metric '{name}' is one of a set of images, of which this project computes fid alone; "
+            "use fid, or leave it out"
+        )
     # Without a list of pyiqa's models, loading the metric finds out.
     if directions and of_pyiqa not in directions:
         raise UsageError(f"unknown metric '{name}'; {did_you_mean(name, [*known, *directions])}")
-    return f"{PREFIX}{of_pyiqa}"
+    return f"{PREFIX}{id_part(of_pyiqa)}"
 
 
 @functools.cache

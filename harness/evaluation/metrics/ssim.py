@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.evaluation.metrics.arrays import Image
 from harness.evaluation.metrics.definition import metric
-from harness.evaluation.metrics.luma import bgr, luma601
+from harness.evaluation.metrics.luma import bgr, luma601, luma_yiq8
 from harness.evaluation.metrics.windowed_ssim import gauss11, uniform, windowed_ssim
 
 
@@ -56,3 +56,24 @@ def ssim_y601_bgr_uniform11(restored: Image, clean: Image) -> float:
     """
     x, y = luma601(bgr(restored)), luma601(bgr(clean))
     return windowed_ssim(x, y, uniform(11), peak=255.0, unbiased=121 / 120)
+
+
+@metric(id="ssim_rgb_uniform7_range2", label="SSIM (range 2)")
+def ssim_rgb_uniform7_range2(restored: Image, clean: Image) -> float:
+    """Return SSIM as :func:`ssim_rgb_uniform7` does, with constants for values that span 2.
+
+    scikit-image before 0.20 took -1 to 1 for the range of floats where none was given, as
+    UCLA-VMG/GT-RAIN, testing_deraining_code.ipynb, gives none.
+    """
+    return windowed_ssim(restored, clean, uniform(7), peak=2.0, unbiased=49 / 48)
+
+
+@metric(id="ssim_yiq8_gauss11", label="SSIM (YIQ)")
+def ssim_yiq8_gauss11(restored: Image, clean: Image) -> float:
+    """Return SSIM on luma of YIQ in whole levels, 11x11 Gaussian window, population covariance.
+
+    pyiqa's ``ssim`` with its defaults, as House-Leo/FoundIR, cal_metrics.py, uses it; there
+    negative contrast counts as zero.
+    """
+    x, y = luma_yiq8(restored), luma_yiq8(clean)
+    return windowed_ssim(x, y, gauss11(), peak=255.0, unbiased=1.0)

@@ -15,6 +15,9 @@ Kind = Literal["mixed", "untrained"]
 
 _NOISE_SIGMAS_255 = (10, 35, 75)
 
+_BROAD_SETTINGS = ("foundir", "union")
+"""Settings that repeat the kinds of others at strengths of their own; they are not asked."""
+
 
 def ood_tasks(tasks: Sequence[Task]) -> Iterator[tuple[Kind, Task]]:
     """Yield ("mixed" or "untrained", task) for a setting of ``tasks``.
@@ -62,6 +65,8 @@ def _tasks_of_other_settings(tasks: Sequence[Task]) -> Iterator[Task]:
     for task in tasks:
         kinds |= _kinds(task)
     for name in shipped_setting_names():
+        if name in _BROAD_SETTINGS:
+            continue
         for task in load_setting(name).tasks:
             if task.degradation.kind != "composed" and not kinds & _kinds(task):
                 kinds |= _kinds(task)

@@ -1,0 +1,52 @@
+"""Flags on what a command keeps: images, archives, or nothing but the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass(frozen=True)
+class ImageFlags:
+    """Which restored images are kept as files."""
+
+    keep_images: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep restored images as PNG with their run: all, worst:N (the N worst of each "
+            "column by the first metric), or none.",
+            show_default="none",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the flag if it was given, by its key in the request."""
+        return {} if self.keep_images is None else {"keep_images": self.keep_images}
+
+
+@dataclass(frozen=True)
+class ComputingFlags(ImageFlags):
+    """What a command that computes keeps besides results, and whether it computes at all."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False
+
+
+@dataclass(frozen=True)
+class ArchiveFlags:
+    """Importing results that exist, and exporting those that were made."""
+
+    import_: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            help="Archive of exported results, or output folder of version 0.1: count what it "
+            "holds as done.",
+        ),
+    ] = None
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
+    ] = None
