@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness import api
 from harness.config.errors import UsageError
 from harness.config.ranks import Ranks, check_alone
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
@@ -230,6 +231,8 @@ def test_commands_of_many_runs_are_refused(command: str, harness_command: Any) -
 
 @pytest.mark.usefixtures("under_torchrun")
 def test_launchers_for_other_processes_are_refused() -> None:
+    with pytest.raises(UsageError, match="--launcher slurm hands runs to other processes"):
+        api.check_resources(Resources(launcher="slurm"))
     asked = joined_worker(Resources(launcher="slurm"), here=False)
     with pytest.raises(UsageError, match="--launcher slurm hands runs to other processes"), asked:
         pass

@@ -17,7 +17,7 @@ from harness.execution.execute import (
     raise_if_failed,
 )
 from harness.execution.preflight import check_plan
-from harness.execution.process import check_device, joined_worker
+from harness.execution.process import check_device, check_joint, joined_worker
 from harness.execution.status import is_complete
 from harness.execution.trackers import check_tracker
 from harness.launch import check_launcher, launcher
@@ -56,6 +56,7 @@ def check_resources(resources: Resources) -> None:
     Raises:
         UsageError: names what cannot be used, and the way out.
     """
+    check_joint(resources, here=resources.launcher == "local")
     check_launcher(resources)
     if resources.launcher == "local":
         check_device(resources)

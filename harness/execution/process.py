@@ -80,7 +80,7 @@ def joined_worker(resources: Resources, here: bool = True) -> Iterator[Worker]:
     if ranks_of_environment() == 1:
         yield worker_of(resources, here)
         return
-    _check_joint(resources, here)
+    check_joint(resources, here)
     from harness.training.distributed import joined
 
     worker = worker_of(replace(resources, device=_device_of_rank(resources.device)))
@@ -88,8 +88,14 @@ def joined_worker(resources: Resources, here: bool = True) -> Iterator[Worker]:
         yield replace(worker, ranks=ranks)
 
 
-def _check_joint(resources: Resources, here: bool) -> None:
-    """Refuse what several processes cannot do that compute each run together."""
+def check_joint(resources: Resources, here: bool) -> None:
+    """Refuse what several processes cannot do that compute each run together.
+
+    Raises:
+        UsageError: ``torchrun`` started them, and runs are asked for side by side or elsewhere.
+    """
+    if ranks_of_environment() == 1:
+        return
     refused = None
     if not here:
         refused = UsageError(
