@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness.config.errors import UsageError
+from harness.training.gathered_state import settle
 from tests.networks import batch, build_tiny
 
 
@@ -30,6 +31,8 @@ def test_the_queue_is_filled_in_training_alone() -> None:
     contrast = method.contrast
     before = {k: v.clone() for k, v in contrast.state_dict().items()}
     method.losses(batch(), rng())
+    assert int(contrast.queue_ptr) == 0, "the queue changes at the end of a step"
+    settle(method)
     after = contrast.state_dict()
     assert int(after["queue_ptr"]) == len(batch().tasks)
     changed = (after["queue"] != before["queue"]).any(dim=0)
@@ -44,6 +47,7 @@ def test_the_queue_is_filled_in_training_alone() -> None:
 def test_a_resumed_training_is_bit_identical() -> None:
     whole, cut = (build_tiny("airnet", seed=s).train() for s in (0, 1))
     whole.losses(batch(seed=1), rng())
+    settle(whole)
     cut.load_state_dict(whole.state_dict())
     first, second = (m.losses(batch(seed=2), rng()) for m in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)

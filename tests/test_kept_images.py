@@ -29,8 +29,9 @@ from harness.store.image_files import (
     restored_path,
     test_image_path,
 )
-from harness.store.results import append, read, results_of
+from harness.store.results import append, read
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_of
 from tests.plans import plan_of, quick_plan
 
 WORKER = Worker(device="cpu", threads=1)

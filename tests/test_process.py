@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import SoftFileLease
 
 from harness.config.cores import cgroup_cores, cores
 from harness.config.errors import UsageError
 from harness.execution import execute as execution
 from harness.execution.execute import Control
-from harness.execution.locks import hold
+from harness.execution.locks import CLAIM_S, hold
 from harness.execution.process import Worker, check_device, worker_of
 from harness.execution.progress import Progress
 from harness.launch import local
@@ -60,7 +60,7 @@ def test_the_next_free_run_is_taken_and_the_held_one_comes_last(
     first = plan.runs[0]
     first.folder.path.mkdir(parents=True)
     computed: list[str] = []
-    lock = FileLock(first.folder.lock)
+    lock = SoftFileLease(first.folder.claim, lease_duration=CLAIM_S)
     lock.acquire()
 
     def compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.config.errors import UsageError
 from harness.method import CheckContext, OptionError, Routing
+from harness.training.gathered_state import settle
 from methods.prompting.contrastive import PromptContrast
 from methods.prompting.expert_load import ExpertLoad
 from methods.prompting.load_balancing import load_balancing_loss, selection_probability
@@ -128,7 +129,8 @@ def one_hot_routing(prompts: list[int]) -> dict[str, Routing]:
 
 def test_in_use_draws_the_prompts_of_other_tasks_alone() -> None:
     expert_load = ExpertLoad(("level3",), TASKS, options())
-    expert_load.update(one_hot_routing([0, 0, 1, 1, 1]), TASKS)
+    expert_load.observe(one_hot_routing([0, 0, 1, 1, 1]), TASKS)
+    settle(expert_load)
     chosen = one_hot_routing([0, 2, 1, 1, 1])
     for seed in range(20):
         found = negatives_of(
@@ -145,16 +147,19 @@ def test_in_use_draws_the_prompts_of_other_tasks_alone() -> None:
 
 def test_in_use_has_weight_zero_once_all_tasks_use_one_prompt() -> None:
     expert_load = ExpertLoad(("level3",), TASKS, options())
-    expert_load.update(one_hot_routing([3] * 5), TASKS)
+    expert_load.observe(one_hot_routing([3] * 5), TASKS)
+    settle(expert_load)
     found = negatives_of(one_hot_routing([3] * 5), expert_load=expert_load, cpr_negatives="in-use")
     assert float(found.weights.sum()) == 0
 
 
 def test_running_mean_is_per_task_and_a_negative_is_that_of_another() -> None:
     expert_load = ExpertLoad(("level3",), ("a", "b"), options(cpr_usage_decay=0.5))
-    expert_load.update(one_hot_routing([0, 1, 4]), ("a", "a", "b"))
+    expert_load.observe(one_hot_routing([0, 1, 4]), ("a", "a", "b"))
+    settle(expert_load)
     torch.testing.assert_close(expert_load.level3[0], torch.tensor([0.5, 0.5, 0, 0, 0]))
-    expert_load.update(one_hot_routing([2]), ("a",))
+    expert_load.observe(one_hot_routing([2]), ("a",))
+    settle(expert_load)
     torch.testing.assert_close(expert_load.level3[0], torch.tensor([0.25, 0.25, 0.5, 0, 0]))
     torch.testing.assert_close(expert_load.level3[1], torch.tensor([0, 0, 0, 0, 1.0]))
     chosen = one_hot_routing([0, 4])
@@ -164,7 +169,8 @@ def test_running_mean_is_per_task_and_a_negative_is_that_of_another() -> None:
 
 def test_running_mean_waits_until_another_task_was_seen() -> None:
     expert_load = ExpertLoad(("level3",), ("a", "b"), options())
-    expert_load.update(one_hot_routing([0]), ("a",))
+    expert_load.observe(one_hot_routing([0]), ("a",))
+    settle(expert_load)
     asked = options(cpr_negatives="running-mean")
     assert (
         draw_negatives(one_hot_routing([0]), ("a",), asked, expert_load, torch.Generator()) is None
@@ -204,7 +210,8 @@ def test_each_form_lowers_its_loss_and_makes_negatives_worse(form: str, negative
             chosen = method.decode(features)
             prompting = method.prompting
             if prompting.expert_load is not None:
-                prompting.expert_load.update(chosen.routing, TASKS)
+                prompting.expert_load.observe(chosen.routing, TASKS)
+                settle(prompting.expert_load)
             rng = torch.Generator().manual_seed(0)
             found = draw_negatives(
                 chosen.routing, TASKS, prompting.options, prompting.expert_load, rng
@@ -367,9 +374,11 @@ def test_a_bias_moves_towards_prompts_that_are_selected_less_often() -> None:
     for step in range(30):
         with exploring(module, Exploration(step, 100, torch.Generator())):
             seen |= set(module.route(x).weights.argmax(-1).tolist())
+        settle(module)
     assert len(seen) == 5
     before = module.load_bias.clone()
     module.route(x)
+    settle(module)
     assert torch.equal(before, module.load_bias), "the bias moves in training alone"
 
 

@@ -18,7 +18,8 @@ from harness.config.run_specs import SyntheticTrainingData, stage_at
 from harness.evaluation.validation import Validation
 from harness.execution.networks import build
 from harness.execution.progress import PlainProgress
-from harness.training.loop import Job, Machine, train
+from harness.training.job import Job, Machine
+from harness.training.loop import train
 from harness.training.schedule import learning_rate
 from tests.plans import plan_of
 

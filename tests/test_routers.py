@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from harness.method import Batch, CheckContext, OptionError, Routing
+from harness.training.gathered_state import settle
 from methods.prompting.outcome import candidate_probabilities
 from methods.prompting.routers import RunningNorm, SharedRouter
 from methods.prompting.teacher import TeacherRouter
@@ -23,6 +24,7 @@ def test_running_norm_standardises_by_training_statistics() -> None:
     norm, seen = RunningNorm(3), torch.randn(40, 10, 3) * 4 + torch.tensor([5.0, -2.0, 0.0])
     for x in seen:
         norm(x)
+        settle(norm)
     flat = seen.flatten(0, 1)
     torch.testing.assert_close(norm.mean, flat.mean(0), atol=0.3, rtol=0)
     # Early batches are compared with a mean that is still on its way.

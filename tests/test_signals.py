@@ -15,6 +15,7 @@ import pytest
 
 from harness.config.errors import HarnessError, RunError
 from harness.data.sources.samples import Samples
+from harness.planning.plan import store_plan
 from harness.training.batches import batches
 from tests.plans import plan_of
 from tests.test_training import assert_same, six_steps, trained
@@ -31,11 +32,14 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals and pr
 class Command:
     """A run of the command line in a process group of its own."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, subcommand: str = "run") -> None:
         recipe = folder / "long.yaml"
         recipe.write_text(LONG)
         self.out = folder / "out"
-        given = ("run", "--recipe", str(recipe), "--out", str(self.out), "--threads", "1", *words)
+        given = (subcommand, "--recipe", str(recipe), "--out", str(self.out), "--threads", "1")
+        given += words
+        if subcommand == "exec":
+            given = (subcommand, *words, "--threads", "1")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "harness", *given],
             cwd=ROOT,
@@ -89,7 +93,7 @@ def test_a_signal_to_the_group_saves_and_resumes(
     said = command.end()
     assert command.process.returncode == 130, said
     assert "nothing is lost. Go on with: " in said
-    assert not list(command.out.glob(".stop-*"))
+    assert not list(command.out.glob(".*stop*"))
 
 
 def test_a_second_signal_and_a_killed_parent_leave_nobody(tmp_path: Path) -> None:
@@ -99,12 +103,51 @@ def test_a_second_signal_and_a_killed_parent_leave_nobody(tmp_path: Path) -> Non
     time.sleep(0.05)
     command.signal(signal.SIGINT)
     command.end()
-    assert not list(command.out.glob(".stop-*"))
+    assert not list(command.out.glob(".*stop*"))
     again = Command(tmp_path, *TWO_WORKERS)
     again.wait_for(1)
     time.sleep(1)
     again.process.kill()
     again.end()
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "words"),
+    [
+        ("tune", ("--methods", "restormer", "--trials", "2")),
+        ("ablate", ("--study", "topk", "--jobs", "2")),
+        ("exec", ()),
+    ],
+)
+def test_every_command_that_computes_stops_and_says_how_to_go_on(
+    tmp_path: Path, subcommand: str, words: Sequence[str]
+) -> None:
+    if subcommand == "exec":
+        (tmp_path / "long.yaml").write_text(LONG)
+        plan = plan_of(["restormer"], tmp_path / "out", recipe=str(tmp_path / "long.yaml"))
+        store_plan(plan, tmp_path / "plan.json")
+        words = (plan.runs[-1].id, "--plan", str(tmp_path / "plan.json"))
+    command = Command(tmp_path, *words, subcommand=subcommand)
+    command.wait_for(1)
+    began = time.monotonic()
+    command.signal(signal.SIGTERM)
+    said = command.end()
+    assert time.monotonic() - began < 30  # seconds alone; machines that run tests are busy
+    assert command.process.returncode == 130, said
+    assert f"Go on with: python -m harness {subcommand} " in said
+    assert not list(command.out.rglob(".*"))
+
+
+def test_a_killed_worker_of_several_is_one_sentence(tmp_path: Path) -> None:
+    command = Command(tmp_path, "--methods", "restormer,nafnet", "--jobs", "2")
+    command.wait_for(2)
+    claim = next(command.out.glob("restormer-*/.claim")).read_text()
+    worker = int(claim.split("pid=")[1].split()[0])
+    assert worker != command.process.pid
+    os.kill(worker, signal.SIGKILL)
+    said = command.end()
+    assert command.process.returncode == 1, said
+    assert "harness: a worker was killed, most likely for lack of memory; run the same" in said
 
 
 class Stream:

@@ -14,7 +14,8 @@ from harness.execution.process import Worker
 from harness.execution.progress import PlainProgress
 from harness.planning.plan import Plan
 from harness.training.checkpoint import load_weights
-from harness.training.loop import Job, Machine, train
+from harness.training.job import Job, Machine
+from harness.training.loop import train
 
 
 def job_of(plan: Plan, device: str = "cpu", workers: int = 0) -> Job:

@@ -8,7 +8,14 @@ The command line calls the functions of this package and nothing else.
 """
 
 from harness.api.comparing import compare, write_comparison
-from harness.api.computing import check_resources, compute, evaluate, execute_run, run
+from harness.api.computing import (
+    check_resources,
+    compute,
+    evaluate,
+    execute_run,
+    is_first_process,
+    run,
+)
 from harness.api.diagnosis import Finding, doctor
 from harness.api.figures import FigureOptions, check_stored, figure, figure_kinds, left_out_note
 from harness.api.images import keep_images, kept_paths, named_images
@@ -125,6 +132,7 @@ __all__ = [
     "image_kind",
     "import_runs",
     "is_complete",
+    "is_first_process",
     "keep_images",
     "kept_paths",
     "leaderboard",

@@ -8,6 +8,8 @@ from typing import Any
 from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
+from harness.config.ranks import is_joint, rank_of_environment
+from harness.execution.children import stop_file_of
 from harness.execution.execute import (
     Control,
     RunOutcome,
@@ -15,10 +17,10 @@ from harness.execution.execute import (
     raise_if_failed,
 )
 from harness.execution.preflight import check_plan
-from harness.execution.process import check_device, worker_of
+from harness.execution.process import check_device, check_joint, joined_worker
 from harness.execution.status import is_complete
 from harness.execution.trackers import check_tracker
-from harness.launch import launcher
+from harness.launch import check_launcher, launcher
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
@@ -54,22 +56,27 @@ def check_resources(resources: Resources) -> None:
     Raises:
         UsageError: names what cannot be used, and the way out.
     """
-    launcher(resources.launcher)
-    check_device(resources)
+    check_joint(resources, here=resources.launcher == "local")
+    check_launcher(resources)
+    if resources.launcher == "local":
+        check_device(resources)
     check_tracker(resources.tracker)
 
 
 def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """Compute what is missing of a plan; failures and interruptions are part of the outcomes.
 
-    Images that the plan keeps and that were not restored in passing are made at the end.
+    Under ``torchrun`` each run is computed by all processes together. Images that the plan keeps
+    and that were not restored in passing are made at the end.
     """
     outcomes: list[RunOutcome] = []
-    if not is_complete(plan):
+    if is_joint() or not is_complete(plan):
         launch = launcher(resources.launcher)
         check_plan(plan)
-        outcomes = launch(plan, worker_of(resources))
-    if plan.request.keep_images != "none" and not any(o.interrupted for o in outcomes):
+        with joined_worker(resources, here=resources.launcher == "local") as worker:
+            outcomes = launch(plan, worker)
+    unfinished = any(outcome.interrupted or outcome.queued for outcome in outcomes)
+    if plan.request.keep_images != "none" and not unfinished and is_first_process():
         keep_images(plan, plan.request.keep_images, resources)
     return outcomes
 
@@ -77,17 +84,21 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
 def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcome]:
     """Compute one run of a plan, after those that it needs.
 
-    Ctrl-C or SIGTERM stops it after the current step; the same call goes on.
+    Ctrl-C or SIGTERM stops it after the current step; the same call goes on. Under ``torchrun``
+    all processes compute the run together.
 
     Raises:
         UsageError: the plan has no such run.
     """
-    run = plan.run(run_id)
+    plan.run(run_id)
     check_plan(plan)
-    stop_file = run.folder.path.with_name(f".stop-{run_id}")
-    with stop_on_signals(stop_file):
-        control = Control(stop=stop_file.exists)
-        return execute_with_needs(plan, run_id, worker_of(resources), control)
+    with joined_worker(resources) as worker, stop_on_signals(stop_file_of(plan.out)) as stop_file:
+        return execute_with_needs(plan, run_id, worker, Control(stop=stop_file.exists))
+
+
+def is_first_process() -> bool:
+    """Return whether this process prints and writes: of several under ``torchrun`` the first."""
+    return rank_of_environment() == 0
 
 
 def evaluate(

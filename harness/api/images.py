@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from harness.config.errors import HarnessError, UsageError
+from harness.execution.children import stop_file_of
 from harness.execution.process import worker_of
 from harness.execution.progress import progress_for
 from harness.launch.signals import stop_on_signals
@@ -51,9 +51,8 @@ def keep_images(
 
     names = _names_by_run(plan, which)
     progress = progress_for("images", live=True)
-    stop_file = plan.out / f".stop-images-{os.getpid()}"
     try:
-        with stop_on_signals(stop_file):
+        with stop_on_signals(stop_file_of(plan.out)) as stop_file:
             make_images_by_run(
                 plan,
                 names,

@@ -32,7 +32,15 @@ from harness.cli import (
 from harness.cli.demo import command as demo
 from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
-from harness.config.errors import HarnessError, is_out_of_memory, out_of_memory, reason_of
+from harness.cli.stopping import terminable
+from harness.config.errors import (
+    HarnessError,
+    Interrupted,
+    is_out_of_memory,
+    out_of_memory,
+    reason_of,
+)
+from harness.config.ranks import rank_of_environment
 from harness.config.version import __version__
 
 app = typer.Typer(
@@ -97,11 +105,14 @@ def main() -> None:
     """Run the command line; an expected error is one sentence and an exit code."""
     make_output_patient()
     try:
-        app()
+        with terminable():
+            app()
     except HarnessError as error:
         if _DEBUG:
             raise
-        print(f"harness: {error}", file=sys.stderr)
+        known = error.raised_by_all or isinstance(error, Interrupted)
+        if rank_of_environment() == 0 or not known:  # the first of several processes says it
+            print(f"harness: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         if _DEBUG:

@@ -14,6 +14,7 @@ from harness.cli.latex_flags import LatexFlags, latex_name
 from harness.cli.options import DataFlags, ResourceFlags, SettingFlags
 from harness.cli.output import print_warnings, print_written, terminal_width
 from harness.cli.requests import plan_of, request_of
+from harness.config.ranks import check_alone
 
 if TYPE_CHECKING:
     from harness.api import LatexStyle, Plan, Study
@@ -75,6 +76,7 @@ def ablate(
     )
     from harness.config.errors import UsageError
 
+    check_alone("ablate")
     asked = request_of(
         {"recipe": "ablation"},
         request.config,

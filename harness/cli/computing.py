@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
-from harness.config.errors import Interrupted
+from harness.cli.stopping import stopped
 
 if TYPE_CHECKING:
     from harness.api import LatexStyle, Plan, Resources, RunOutcome
@@ -31,8 +32,9 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     print(describe(plan), file=sys.stderr)
     outcomes = compute(plan, resources)
     if any(outcome.interrupted for outcome in outcomes):
-        command = shlex.join(["python", "-m", "harness", *sys.argv[1:]])
-        raise Interrupted(f"stopped; nothing is lost. Go on with: {command}")
+        raise stopped()
+    if any(outcome.queued for outcome in outcomes):
+        raise typer.Exit  # the launcher said how to follow them; there is nothing to show yet
     return outcomes
 
 
@@ -40,8 +42,10 @@ def import_results(plan: Plan, folder: Path | None) -> None:
     """Count what ``folder`` holds of ``plan`` as done, and print how much it is."""
     if folder is None:
         return
-    from harness.api import import_runs
+    from harness.api import import_runs, is_first_process
 
+    if not is_first_process():
+        return
     count = import_runs(plan, folder)
     print(f"{count} of {len(plan.all_runs)} runs imported from {folder}", file=sys.stderr)
 
@@ -62,12 +66,15 @@ def compute_and_show(
 
     ``export`` is where results are written to if every run succeeded.
     """
-    from harness.api import check_table, describe, raise_if_failed
+    from harness.api import check_table, compute, describe, is_first_process, raise_if_failed
 
     check_table(plan)
     asked_resources = resources.resources()
     if dry_run:
         print(describe(plan))
+        return
+    if not is_first_process():
+        raise_if_failed(compute(plan, asked_resources), len(plan.runs))
         return
     outcomes = compute_missing(plan, asked_resources)
     if not any(outcome.error for outcome in outcomes):

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
+from harness.cli.stopping import stopped
 from harness.config.errors import UsageError
 
 
@@ -33,7 +34,10 @@ def takes_groups(function: Any) -> Callable[..., None]:
         for name, group in groups.items():
             fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
             arguments[name] = group(**fields)
-        function(**arguments, **values)
+        try:
+            function(**arguments, **values)
+        except KeyboardInterrupt:
+            raise stopped() from None
 
     # Typer asks for both; the wrapped function's own would name the groups.
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import typer
 from harness.cli.keeping_flags import ImageFlags
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
+from harness.cli.stopping import stopped
 
 
 def plan(
@@ -45,14 +46,12 @@ def execute(
 
     Runs that it needs are computed first if they are not done.
     """
-    from harness.api import execute_run, load_plan, raise_if_failed
-    from harness.config.errors import Interrupted
+    from harness.api import execute_run, is_first_process, load_plan, raise_if_failed
 
     loaded = load_plan(plan)
     outcomes = execute_run(loaded, run_id, resources.resources())
     if any(outcome.interrupted for outcome in outcomes):
-        raise Interrupted(
-            f"stopped; nothing is lost. Go on with: python -m harness exec {run_id} --plan {plan}"
-        )
+        raise stopped()
     raise_if_failed(outcomes, len(outcomes))
-    print(f"{run_id} is done")
+    if is_first_process():
+        print(f"{run_id} is done")

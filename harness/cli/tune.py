@@ -11,6 +11,7 @@ from harness.cli.computing import compute_missing
 from harness.cli.options import DataFlags, RequestFlags, ResourceFlags
 from harness.cli.output import print_written, terminal_width
 from harness.cli.requests import log_hashing, request_of
+from harness.config.ranks import check_alone
 
 if TYPE_CHECKING:
     from harness.api import Budget
@@ -65,6 +66,7 @@ def tune(
     """
     from harness.api import describe_tuning, plan_tuning, raise_if_failed, tuning_outcome
 
+    check_alone("tune")
     asked = request_of({}, request.config, request.values(), data.values())
     tuning = plan_tuning(asked, budget.budget(), log_hashing)
     asked_resources = resources.resources()

@@ -7,9 +7,14 @@ from collections.abc import Iterable
 
 
 class HarnessError(Exception):
-    """A failure with a one-sentence explanation; the command exits with ``exit_code``."""
+    """A failure with a one-sentence explanation; the command exits with ``exit_code``.
+
+    Of several processes that compute one run, it ends all, unless ``raised_by_all`` says that each
+    of them raised it.
+    """
 
     exit_code = 1
+    raised_by_all = False
 
 
 class UsageError(HarnessError):

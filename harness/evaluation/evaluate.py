@@ -11,18 +11,20 @@ from functools import partial
 
 import torch
 
+from harness.config.errors import RunError, is_out_of_memory, reason_of
 from harness.config.hashing import spec_hash
+from harness.config.ranks import ALONE, Ranks
 from harness.config.run_specs import ScoreSpec
 from harness.data.images.arrays import Float
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
-from harness.evaluation.memory import MemoryGuard
+from harness.evaluation.memory import MemoryGuard, no_memory_for
 from harness.evaluation.metrics.definition import Metric, SetMetric
 from harness.evaluation.protocols import score_pairs
 from harness.evaluation.restore import restore_image
 from harness.evaluation.restorer import Restorer, restore_large
-from harness.evaluation.set_scores import SetRequest, SetScores
+from harness.evaluation.set_scores import Features, SetRequest, SetScores
 from harness.method import Method
 from harness.store.results import WHOLE_COLUMN, Origin, Result
 
@@ -75,6 +77,7 @@ class Scoring:
         workers: threads that make and score pairs.
         also: the same test set under further protocols; an image is restored once for all.
         set_metrics: what is measured of all images of a column at once.
+        ranks: the processes that share out the images.
     """
 
     spec: ScoreSpec
@@ -83,6 +86,7 @@ class Scoring:
     workers: int = 1
     also: tuple[Scoring, ...] = ()
     set_metrics: Sequence[SetMetric] = ()
+    ranks: Ranks = ALONE
 
     @property
     def all(self) -> tuple[Scoring, ...]:
@@ -125,7 +129,8 @@ def evaluate(
 
     Values of a whole column come with its last image.
     Pairs are made and scored by several threads; in between the method computes alone, since
-    its threads and these would slow each other down.
+    its threads and these would slow each other down. Of several processes each restores and scores
+    a share of the images, and all yield the results of all images in the same order.
 
     Args:
         subject: what is scored.
@@ -145,24 +150,79 @@ def evaluate(
     sets = _sets(scoring, names)
     missing = [name for name in names if scoring.is_missing(name) or sets.needs(name[0])]
     finished = len(names) - len(missing)
-    guard, tile_px = MemoryGuard.of(subject.device), scoring.spec.protocol.tile_px
-    restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
+    ranks, asked = scoring.ranks, _Asked(stop)
     with ThreadPoolExecutor(scoring.workers) as pool:
-        for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers):
-            waiting = deque(pool.map(lambda name: pairs.make(*name), group))
-            while waiting:
-                restored = _restore_some(restore, waiting, stop)
-                list(pool.map(on_restored, *zip(*restored, strict=True)))
-                for pair, image, scores in _scored(restored, scoring, pool):
-                    results = _results_of_pair(subject, pairs.data_set(pair.column), pair, scores)
-                    for spec, values in _of_column(sets, scoring, pair, image):
-                        place = Place(pairs.data_set(pair.column), pair.column, WHOLE_COLUMN)
-                        results += _results(subject, spec, place, values)
-                    yield results
-                    finished += 1
-                    on_progress(finished, len(names))
-                if stop():
-                    return
+        evaluation = _Evaluation(subject, pairs, scoring, sets, pool, on_restored)
+        for group in _groups(missing, _PAIRS_PER_WORKER * scoring.workers * ranks.count):
+            own = evaluation.scored(group[ranks.rank :: ranks.count], asked)
+            of_all = own
+            if not ranks.alone:
+                numbers = range(ranks.rank, len(group), ranks.count)
+                of_all = iter(ranks.merged(list(zip(numbers, own, strict=False))))
+            for of_pair in of_all:
+                yield [*of_pair.results, *evaluation.of_column(of_pair)]
+                finished += 1
+                on_progress(finished, len(names))
+            if ranks.any(asked.to_stop):
+                return
+
+
+class _Asked:
+    """A question whether to stop, and whether the answer was ever yes."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self.stop, self.to_stop = stop, False
+
+    def __call__(self) -> bool:
+        self.to_stop = self.to_stop or self.stop()
+        return self.to_stop
+
+
+@dataclass(frozen=True)
+class _ScoredPair:
+    """What is measured of one image, and what metrics of its whole column need of it."""
+
+    column: str
+    results: list[Result]
+    features: Features
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What makes, restores and scores the pairs of one evaluation."""
+
+    subject: Subject
+    pairs: TestPairs
+    scoring: Scoring
+    sets: SetScores
+    pool: ThreadPoolExecutor
+    on_restored: OnRestored
+
+    def scored(self, names: Sequence[Name], stop: Callable[[], bool]) -> Iterator[_ScoredPair]:
+        """Yield what is measured of each image, until ``stop`` answers yes."""
+        subject, pool = self.subject, self.pool
+        guard, tile_px = MemoryGuard.of(subject.device), self.scoring.spec.protocol.tile_px
+        restore = partial(restore_pair, subject, guard=guard, tile_px=tile_px)
+        waiting = deque(pool.map(lambda name: self.pairs.make(*name), names))
+        while waiting:
+            restored = _restore_some(restore, waiting, stop)
+            list(pool.map(self.on_restored, *zip(*restored, strict=True)))
+            for pair, image, scores in _scored(restored, self.scoring, pool):
+                results: list[Result] = []
+                place = Place(self.pairs.data_set(pair.column), pair.column, pair.image)
+                for spec, values in scores:
+                    results += _results(subject, spec, place, values)
+                features = self.sets.features(pair.column, image, pair.clean)
+                yield _ScoredPair(pair.column, results, features)
+            if stop():
+                return
+
+    def of_column(self, scored: _ScoredPair) -> Iterator[Result]:
+        """Add an image, and yield the values of its column if it is the last."""
+        place = Place(self.pairs.data_set(scored.column), scored.column, WHOLE_COLUMN)
+        for found in self.sets.add(scored.column, scored.features):
+            spec = self.scoring.all[found.request].spec
+            yield from _results(self.subject, spec, place, {found.metric: found.value})
 
 
 def _restore_some(
@@ -200,8 +260,14 @@ def restore_pair(
         )
         return restore_large(restorer, image, pair.task, tile_px)
     restore = partial(_restore, subject, pair.task)
-    guard.check(image, f"{pair.image} ({pair.column})", restore)
-    return restore(image)
+    name = f"{pair.image} ({pair.column})"
+    guard.check(image, name, restore)
+    try:
+        return restore(image)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(no_memory_for(image, name, reason_of(error))) from error
 
 
 def _restore(subject: Subject, task: str, degraded: Float) -> Float:
@@ -260,26 +326,9 @@ def _results(
     return results
 
 
-def _results_of_pair(
-    subject: Subject, data_set: str, pair: Pair, scores: Sequence[SpecAndValues]
-) -> list[Result]:
-    results: list[Result] = []
-    for spec, values in scores:
-        results += _results(subject, spec, Place(data_set, pair.column, pair.image), values)
-    return results
-
-
 def _sets(scoring: Scoring, names: Sequence[Name]) -> SetScores:
     requests = [part.set_request() for part in scoring.all]
     return SetScores(requests, [column for column, _ in names])
-
-
-def _of_column(
-    sets: SetScores, scoring: Scoring, pair: Pair, restored: Float
-) -> Iterator[SpecAndValues]:
-    """Add a restored image, and yield the values of its column if it is the last."""
-    for found in sets.add(pair.column, restored, pair.clean):
-        yield scoring.all[found.request].spec, {found.metric: found.value}
 
 
 def _groups(names: Sequence[Name], size: int) -> Iterator[Sequence[Name]]:

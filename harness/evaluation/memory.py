@@ -76,12 +76,19 @@ class MemoryGuard:
         needed = (self.bytes_per_px + _METRICS_BYTES_PER_PX) * height * width
         if needed <= _SHARES.get(self.device.type, 1.0) * free:
             return
-        raise RunError(
-            f"image {name} has {width}x{height} pixels and takes about {needed / 1e9:.1f} GB to "
-            f"restore, too much where {free / 1e9:.1f} GB are free; restore large images in tiles "
-            "with --tile-large-images, test the centre of each image alone, with test.centre_px "
-            "in a recipe of your own (--recipe FILE), or use another --device"
-        )
+        reason = f"about {needed / 1e9:.1f} GB, too much where {free / 1e9:.1f} GB are free"
+        raise RunError(no_memory_for(image, name, reason))
+
+
+def no_memory_for(image: Float, name: str, reason: str) -> str:
+    """Return the sentence on an image that does not fit into memory: what is wrong, the way out."""
+    height, width = image.shape[:2]
+    return (
+        f"image {name} has {width}x{height} pixels and takes more memory to restore than there is "
+        f"({reason}); restore large images in tiles with --tile-large-images, test the centre of "
+        "each image alone, with test.centre_px in a recipe of your own (--recipe FILE), or use "
+        "another --device"
+    )
 
 
 def bytes_per_px(image: Float, restore: Restore) -> float:

@@ -24,6 +24,19 @@ _lock = threading.Lock()
 """Networks compute for one image at a time."""
 
 
+FeaturePair = tuple[NDArray[np.floating], NDArray[np.floating]]
+"""Features of a restored and of its clean image."""
+
+Features = dict[tuple[int, str], FeaturePair]
+"""What set metrics need of an image, by the number of the request and the id of the metric."""
+
+
+def features_of(metric: SetMetric, restored: Image, clean: Image) -> FeaturePair:
+    """Return the features of one pair, as the protocol has made it."""
+    with _lock:
+        return metric.features(restored), metric.features(clean)
+
+
 @dataclass
 class FeaturePairs:
     """Features of the restored and of the clean images of a set, under one protocol."""
@@ -34,9 +47,12 @@ class FeaturePairs:
 
     def add(self, restored: Image, clean: Image) -> None:
         """Add one pair, as the protocol has made it."""
-        with _lock:
-            self.restored.append(self.metric.features(restored))
-            self.clean.append(self.metric.features(clean))
+        self.add_features(features_of(self.metric, restored, clean))
+
+    def add_features(self, pair: FeaturePair) -> None:
+        """Add the features of one pair."""
+        self.restored.append(pair[0])
+        self.clean.append(pair[1])
 
     def distance(self) -> float:
         """Return the value of the set.
@@ -103,16 +119,23 @@ class SetScores:
         """Return whether a value of a column is missing, so that all its images are needed."""
         return column in self._gathered
 
-    def add(self, column: str, restored: Image, clean: Image) -> Iterator[SetValue]:
-        """Add an image of a column; yields the column's values with its last image."""
-        if not self.needs(column):
-            return
+    def features(self, column: str, restored: Image, clean: Image) -> Features:
+        """Return what an image adds to the values of its column that are missing."""
+        found: Features = {}
         for number, request in enumerate(self._requests):
-            wanted = [key for key in self._gathered[column] if key[0] == number]
+            wanted = [key for key in self._gathered.get(column, ()) if key[0] == number]
             if wanted:
                 images = apply_protocol(restored, clean, request.protocol)
                 for key in wanted:
-                    self._gathered[column][key].add(*images)
+                    found[key] = features_of(self._gathered[column][key].metric, *images)
+        return found
+
+    def add(self, column: str, features: Features) -> Iterator[SetValue]:
+        """Add an image of a column; yields the column's values with its last image."""
+        if not self.needs(column):
+            return
+        for key, pair in features.items():
+            self._gathered[column][key].add_features(pair)
         self._left[column] -= 1
         if self._left[column]:
             return

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 
+from harness.config.ranks import ALONE, Ranks
 from harness.config.settings import Task
 from harness.data.sources.protocol import ValidationPairs
 from harness.evaluation.metrics.psnr import psnr_rgb
@@ -39,11 +41,13 @@ class Validation:
         source: makes the pairs.
         outputs: the tasks in the order of a classifier's outputs; not all need be trained.
         needs_task_labels: whether the true task is an input of the method.
+        ranks: the processes that share out the pairs; all return the same outcome.
     """
 
     source: ValidationPairs
     outputs: tuple[str, ...]
     needs_task_labels: bool
+    ranks: Ranks = ALONE
 
     def score(self, method: Method, device: torch.device) -> Outcome:
         """Score ``method``, which is put into evaluation mode."""
@@ -65,11 +69,12 @@ class Validation:
     def _psnr_db(self, method: Method, task: Task, device: torch.device) -> float:
         labels = (task.name,) if self.needs_task_labels else None
         values = []
-        for degraded, clean in self.source.pairs(task):
+        numbered = enumerate(self.source.pairs(task))
+        for number, (degraded, clean) in islice(numbered, self.ranks.rank, None, self.ranks.count):
             restored = restore_batch(method, torch.from_numpy(degraded).to(device), labels)
             output = clamped(restored)[0].cpu().numpy()
-            values.append(psnr_rgb(output, clean[0]))
-        return float(np.mean(values))
+            values.append((number, psnr_rgb(output, clean[0])))
+        return float(np.mean(self.ranks.merged(values)))
 
     def _accuracy(self, method: TaskClassifier, task: Task, device: torch.device) -> float:
         crops = torch.from_numpy(self.source.crops(task)).to(device)

@@ -10,6 +10,7 @@ import errno
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.config.errors import (
@@ -20,7 +21,7 @@ from harness.config.errors import (
     out_of_memory,
     reason_of,
 )
-from harness.execution.locks import RunIsHeld, hold
+from harness.execution.locks import Claim, RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
@@ -66,6 +67,7 @@ class RunOutcome:
         error: a sentence; empty if all is well.
         interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
+        queued: a batch system has it in its queue, and it was not waited for.
     """
 
     label: str
@@ -73,6 +75,7 @@ class RunOutcome:
     error: str = ""
     interrupted: bool = False
     held: bool = False
+    queued: bool = False
 
 
 def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None) -> RunOutcome:
@@ -85,20 +88,26 @@ def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None
         control: how the computation is stopped and shown.
     """
     control = control or Control()
-    if control.stop():
+    if worker.ranks.any(control.stop()):
         return RunOutcome(run.label, run.id, interrupted=True)
-    progress = progress_for(run.label, live=control.live)
+    progress = progress_for(run.label, control.live, worker.ranks.is_first)
     try:
         _compute(run, plan, worker, control, progress)
     except Interrupted:
         return RunOutcome(run.label, run.id, interrupted=True)
     except RunIsHeld:
+        if control.wait:  # it was taken over while this process was suspended
+            return execute(run, plan, worker, control)
         return RunOutcome(run.label, run.id, held=True)
     except HarnessError as error:
+        if not (worker.ranks.alone or error.raised_by_all):
+            worker.ranks.fail(f"{run.label}: {error}")
         return RunOutcome(run.label, run.id, error=str(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a defect in one method must not cost the others
+        if not worker.ranks.alone:
+            worker.ranks.fail(f"{run.label}: {_sentence(run, error)}")
         return RunOutcome(run.label, run.id, error=_sentence(run, error))
     finally:
         progress.close()
@@ -118,7 +127,7 @@ def execute_with_needs(
     run = plan.run(run_id)
     outcomes = []
     for needed in (*run.requires, run):
-        if run_status(needed, plan) == "done":
+        if worker.ranks.first(partial(run_status, needed, plan)) == "done":
             continue
         outcomes.append(execute(needed, plan, worker, control))
         if outcomes[-1].error or outcomes[-1].interrupted:
@@ -131,49 +140,80 @@ def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
         details = "; ".join(f"{outcome.label}: {outcome.error}" for outcome in failed)
-        raise HarnessError(f"{len(failed)} of {runs} runs failed: {details}")
+        error = HarnessError(f"{len(failed)} of {runs} runs failed: {details}")
+        error.raised_by_all = True  # a process that fails alone ends before this
+        raise error
 
 
 def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
-    make_folder(run.folder.path)
-    with hold(run, progress, control.stop, control.wait):
-        remove_leftovers(run.folder.path)
-        run.folder.write_spec(run.train)
-        tracking = Tracking(run, worker.tracker, progress.log)
-        with contextlib.closing(tracking):
-            _complete_weights(run, plan, worker, control.stop, progress, tracking)
-            if run.score is not None and run_status(run, plan) != "done":
-                from harness.execution.scoring import score_run
+    ranks, claims = worker.ranks, list[Claim]()
+    with contextlib.ExitStack() as held:
 
-                score_run(run, plan, worker, control.stop, progress, tracking)
+        def begin() -> bool:
+            make_folder(run.folder.path)
+            claims.append(held.enter_context(hold(run, progress, control.stop, control.wait)))
+            remove_leftovers(run.folder.path)
+            run.folder.write_spec(run.train)
+            return _is_to_be_trained(run, plan, worker, progress)
+
+        def check() -> None:
+            for claim in claims:
+                claim.check()
+
+        def stop() -> bool:
+            return control.stop() or any(claim.lost() for claim in claims)
+
+        # Of several processes the first claims the run, and decides for all what is missing of it.
+        is_to_be_trained = ranks.first(begin)
+        tracking = held.enter_context(contextlib.closing(_tracking(run, worker, progress)))
+        try:
+            if is_to_be_trained:
+                from harness.execution.training_run import train_run
+
+                train_run(run, plan, worker, stop, progress, tracking)
+            if ranks.first(lambda: run.score is not None and run_status(run, plan) != "done"):
+                from harness.execution.scoring import Steering, score_run
+
+                score_run(run, plan, worker, Steering(stop, check), progress, tracking)
+        except Interrupted:  # by all processes, also where the first has lost its claim
+            ranks.first(check)
+            raise
 
 
-def _complete_weights(
-    run: Run, plan: Plan, worker: Worker, stop: Stop, progress: Progress, tracking: Tracking
-) -> None:
-    """Make the weights of a run, or the provenance of weights that lack it.
+def _tracking(run: Run, worker: Worker, progress: Progress) -> Tracking:
+    """Return what reports a run to its tracker; of several processes the first reports."""
+    tracking = Tracking(run, worker.tracker, progress.log)
+    if not worker.ranks.is_first:
+        tracking.close()
+    return tracking
 
-    Weights whose scores are all there are not made again.
+
+def _is_to_be_trained(run: Run, plan: Plan, worker: Worker, progress: Progress) -> bool:
+    """Return whether the weights of a run are missing and have to be trained.
+
+    Weights of a checkpoint are imported, and weights that lack their provenance get one. Weights
+    whose scores are all there are not made again.
     """
-    from harness.execution.training_run import import_checkpoint, record_weights, train_run
+    from harness.execution.training_run import import_checkpoint, record_weights
 
     folder, trained = run.folder, run.method.spec.trained
     if folder.has_weights():
         # What a process left that was killed after its last write.
         folder.checkpoint.unlink(missing_ok=True)
     elif run_status(run, plan) == "done" or (not trained and folder.provenance.exists()):
-        return
+        return False
     elif run.checkpoint is not None:
         import_checkpoint(run, run.checkpoint, progress)
     elif not trained:
-        return
+        return False
     elif folder.weights.exists():
         record_weights(run, plan, worker, progress)
     elif run.train.data is None:
         raise UsageError(f"{run.label} has nothing to train on; name a checkpoint or a data set")
     else:
-        train_run(run, plan, worker, stop, progress, tracking)
+        return True
+    return False
 
 
 def _sentence(run: Run, error: BaseException) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from harness.config.cores import cores
 from harness.config.errors import UsageError
+from harness.config.ranks import ALONE, Ranks, local_rank, ranks_of_environment
 from harness.execution.trackers import NO_TRACKER, check_tracker
 from harness.planning.request import Resources
 
@@ -26,18 +29,27 @@ class Worker:
         threads: compute threads.
         jobs: processes like this one side by side.
         loader_workers: processes that make training batches ahead.
+        resources: what was asked for, which launchers for other machines pass on.
         tracker: who is shown the course of each run.
+        ranks: the processes that compute the same run, if ``torchrun`` started several.
     """
 
     device: str
     threads: int
     jobs: int = 1
     loader_workers: int = 0
+    resources: Resources = field(default_factory=Resources)
     tracker: str = NO_TRACKER
+    ranks: Ranks = ALONE
 
 
-def worker_of(resources: Resources) -> Worker:
+def worker_of(resources: Resources, here: bool = True) -> Worker:
     """Return what each of the processes may use that share ``resources``.
+
+    Args:
+        resources: what was asked for.
+        here: whether they are processes of this machine; the device of another one is checked
+            there.
 
     Raises:
         UsageError: the device or the tracker cannot be used.
@@ -45,12 +57,83 @@ def worker_of(resources: Resources) -> Worker:
     check_tracker(resources.tracker)
     jobs = resources.jobs or cores()
     return Worker(
-        device=usable_device(resources.device),
+        device=usable_device(resources.device) if here else resources.device,
         threads=resources.threads or _threads_of_environment() or max(1, cores() // jobs),
         jobs=jobs,
         loader_workers=resources.loader_workers,
+        resources=resources,
         tracker=resources.tracker,
     )
+
+
+@contextmanager
+def joined_worker(resources: Resources, here: bool = True) -> Iterator[Worker]:
+    """Yield what this process may use, joined with the others that ``torchrun`` started.
+
+    Args:
+        resources: what was asked for.
+        here: whether this process computes, and not those of another machine.
+
+    Raises:
+        UsageError: the device cannot be used, or runs are asked for side by side or elsewhere.
+    """
+    if ranks_of_environment() == 1:
+        yield worker_of(resources, here)
+        return
+    check_joint(resources, here)
+    from harness.training.distributed import joined
+
+    worker = worker_of(replace(resources, device=_device_of_rank(resources.device)))
+    with joined(worker.device) as ranks:
+        yield replace(worker, ranks=ranks)
+
+
+def check_joint(resources: Resources, here: bool) -> None:
+    """Refuse what several processes cannot do that compute each run together.
+
+    Raises:
+        UsageError: ``torchrun`` started them, and runs are asked for side by side or elsewhere.
+    """
+    if ranks_of_environment() == 1:
+        return
+    refused = None
+    if not here:
+        refused = UsageError(
+            f"--launcher {resources.launcher} hands runs to other processes, and torchrun has "
+            "started those that compute; leave --launcher out"
+        )
+    elif resources.jobs != 1:
+        refused = UsageError(
+            f"--jobs {resources.jobs} computes several runs side by side, and torchrun one run on "
+            "several devices; leave --jobs out"
+        )
+    if refused is not None:
+        refused.raised_by_all = True
+        raise refused
+
+
+def _device_of_rank(name: str) -> str:
+    """Return the device of ``--device`` that is this process's: on GPUs, the one of its number.
+
+    Raises:
+        UsageError: the machine has fewer GPUs than processes, or one device is named for all.
+    """
+    device = usable_device(name)
+    if device == "cpu":
+        return device
+    import torch
+
+    if device != "cuda":
+        raise UsageError(
+            f"--device {name} is one device, and torchrun started several processes; use cuda, "
+            "where each process takes the GPU of its number, or cpu"
+        )
+    if local_rank() >= torch.cuda.device_count():
+        raise UsageError(
+            f"this machine shows {torch.cuda.device_count()} GPUs, fewer than the processes that "
+            "torchrun starts; lower --nproc-per-node"
+        )
+    return f"cuda:{local_rank()}"
 
 
 def check_device(resources: Resources) -> None:

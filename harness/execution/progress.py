@@ -133,6 +133,24 @@ class BarProgress:
         self._bars.stop()
 
 
-def progress_for(label: str, live: bool) -> Progress:
-    """Return bars where a person watches a terminal, plain lines otherwise."""
+class NoProgress:
+    """Shows nothing: of several processes that compute one run, the first one shows."""
+
+    def step(self, done: int, total: int, loss: float, validation: str) -> None:
+        """Do nothing."""
+
+    def images(self, what: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+    def log(self, text: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def progress_for(label: str, live: bool, shown: bool = True) -> Progress:
+    """Return bars where a person watches a terminal, plain lines otherwise, or neither."""
+    if not shown:
+        return NoProgress()
     return BarProgress(label) if live and sys.stderr.isatty() else PlainProgress(label)

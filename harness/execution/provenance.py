@@ -20,7 +20,11 @@ def provenance(worker: Worker) -> dict[str, Any]:
     versions = {"harness": __version__, "python": platform.python_version()}
     for name in ("torch", "numpy"):
         versions[name] = importlib.import_module(name).__version__
+    joint: dict[str, Any] = {}
+    if not worker.ranks.alone:
+        joint = {"world_size": worker.ranks.count, "backend": worker.ranks.backend}
     return {
+        **joint,
         "versions": versions,
         "computed_with": runtime_notes(),
         "git_commit": _git_commit(),

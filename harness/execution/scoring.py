@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,10 @@ from harness.execution.kept_images import keep_in_passing, keep_worst, subject_o
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.tracked_scores import (
+    TrackedImages,
     report_analysis,
     report_means,
     report_prompts,
-    with_images,
 )
 from harness.execution.tracking import Tracking
 from harness.method import Prompted
@@ -31,29 +31,47 @@ from harness.planning.run import Run
 from harness.registry import use_plugins
 from harness.store.files import write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
-from harness.store.results import append, results_of
+from harness.store.results import Result, append
+from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
+
+
+@dataclass(frozen=True)
+class Steering:
+    """How a scoring is stopped.
+
+    Attributes:
+        stop: asked after each image that is restored.
+        check: called before each write of results; raises where another process computes the run.
+    """
+
+    stop: Callable[[], bool]
+    check: Callable[[], None]
 
 
 def score_run(
     run: Run,
     plan: Plan,
     worker: Worker,
-    stop: Callable[[], bool],
+    steering: Steering,
     progress: Progress,
     tracking: Tracking,
 ) -> None:
     """Restore and score the images whose results are missing, and summarise the prompts.
 
+    Of several processes each restores a share of the images, and the first writes.
+
     Raises:
         Interrupted: ``stop`` answered yes; what was scored is stored.
+        HarnessError: another process has taken the run over; no row is written twice.
     """
+    stop = steering.stop
     if run.score is None:
         return
 
     def on_read(pretrained: Pretrained) -> None:
         progress.log(pretrained.describe())
-        if not run.folder.provenance.exists():
+        if worker.ranks.is_first and not run.folder.provenance.exists():
             content = {"label": run.method.label, **pretrained.provenance()}
             write_json(run.folder.provenance, content)
 
@@ -61,27 +79,38 @@ def score_run(
     use_plugins(())  # a worker process has not imported the files that define metrics
     began = time.monotonic()
     scoring, *others = (_scoring(run, part, worker) for part in plan.by_protocol)
-    scoring = replace(scoring, also=tuple(others))
+    scoring = replace(scoring, also=tuple(others), ranks=worker.ranks)
     pairs = plan.source.pairs(run.score.test)
-    on_progress = partial(progress.images, "scored")
-    on_restored = with_images(tracking, pairs.names(), keep_in_passing(run, plan))
+    images, on_progress = TrackedImages(tracking, worker.ranks), partial(progress.images, "scored")
+    on_restored = images.shown_of(pairs.names(), keep_in_passing(run, plan))
     for results in evaluate(subject, pairs, scoring, on_progress, stop, on_restored):
-        append(run.folder.results, results)
-    keep_worst(run, plan, subject, stop)
-    _check_stop(run, stop)
-    metrics: list[MetricFacts] = []
-    for part in scoring.all:
-        metrics += [*part.metrics, *part.set_metrics]
-    summary = _summary(run, plan, subject, metrics)
-    summary["score_wall_s"] = round(time.monotonic() - began, 2)
-    write_json(run.folder.prompt_summary, summary)
+        worker.ranks.first(partial(_store, run, results, steering))
+    images.report()
+
+    def finish() -> None:
+        keep_worst(run, plan, subject, stop)
+        _check_stop(run, stop)
+        summary = _summary(run, plan, subject, scoring, partial(_check_stop, run, stop))
+        summary["score_wall_s"] = round(time.monotonic() - began, 2)
+        write_json(run.folder.prompt_summary, summary)
+        _report_scores(run, scoring, summary, tracking)
+        if plan.probes:
+            _analyse(run, plan, subject, stop, progress)
+            report_analysis(tracking, stored_analysis(run.folder, run.score_id) or {})
+
+    worker.ranks.first(finish)
+
+
+def _store(run: Run, results: list[Result], steering: Steering) -> None:
+    steering.check()
+    append(run.folder.results, results)
+
+
+def _report_scores(run: Run, scoring: Scoring, summary: dict[str, Any], tracking: Tracking) -> None:
     for part in scoring.all:
         stored = results_of(run.folder.results, spec_hash(part.spec))
         report_means(tracking, part.spec, stored)
     report_prompts(tracking, summary)
-    if plan.probes:
-        _analyse(run, plan, subject, stop, progress)
-        report_analysis(tracking, stored_analysis(run.folder, run.score_id) or {})
 
 
 def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
@@ -89,26 +118,34 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     score = plan.run(run.id).score
     assert score is not None
     stored = results_of(run.folder.results, spec_hash(score))
-    done = {(result.column, result.image, result.metric) for result in stored}
     return Scoring(
         spec=score,
         metrics=resolve_metrics(plan.metrics),
-        done=done,
+        done=stored.scored(),
         workers=worker.threads,
         set_metrics=resolve_set_metrics(plan.metrics),
     )
 
 
-def _summary(run: Run, plan: Plan, subject: Subject, metrics: list[MetricFacts]) -> dict[str, Any]:
+def _summary(
+    run: Run,
+    plan: Plan,
+    subject: Subject,
+    scoring: Scoring,
+    check: Callable[[], None],
+) -> dict[str, Any]:
     """Return what ``prompt_summary.json`` will hold: prompts, classifiers, metric directions."""
     summary = stored_summary(run.folder)
+    metrics: list[MetricFacts] = []
+    for part in scoring.all:
+        metrics += [*part.metrics, *part.set_metrics]
     directions = {metric.id: metric.higher_is_better for metric in metrics}
     summary["higher_is_better"] = {**summary.get("higher_is_better", {}), **directions}
     # The summary is about the setting's own test set.
     own = plan.test.photographs and not plan.out_of_distribution
     if isinstance(subject.method, Prompted) and own:
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        found = summarise_prompts(observer, plan.test)
+        found = summarise_prompts(observer, plan.test, check)
         summary["prompts"] = found.as_json()
     for needed in run.requires:
         accuracy = needed.folder.read_provenance().get("validation_per_task")

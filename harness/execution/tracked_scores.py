@@ -6,20 +6,55 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness.config.ranks import Ranks
 from harness.config.run_specs import ScoreSpec
 from harness.evaluation.evaluate import Name, OnRestored
 from harness.evaluation.side_by_side import showing_first
+from harness.execution.trackers import NO_TRACKER
 from harness.execution.trackers.protocol import Matrix
 from harness.execution.tracking import Tracking
 from harness.store.results import Result
 
 
-def with_images(tracking: Tracking, names: Iterable[Name], keep: OnRestored) -> OnRestored:
-    """Return what is done with a restored image: ``keep`` it, and report the first of a column."""
-    if not tracking.is_on:
-        return keep
-    return showing_first(names, lambda name, pixels: tracking.image(f"images/{name}", pixels), keep)
+class TrackedImages:
+    """The first image of each column, which the tracker receives side by side with its pair.
+
+    Of several processes the first reports, and those that restored an image hand it over.
+
+    Args:
+        tracking: reports the run; in processes other than the first it has ended.
+        ranks: the processes that restore.
+    """
+
+    def __init__(self, tracking: Tracking, ranks: Ranks) -> None:
+        self.tracking, self.ranks = tracking, ranks
+        self._restored: dict[str, NDArray[np.uint8]] = {}
+
+    def shown_of(self, names: Iterable[Name], keep: OnRestored) -> OnRestored:
+        """Return what is done with a restored image: ``keep`` it, and show the first of a column.
+
+        Args:
+            names: column and image of all test pairs, in their order.
+            keep: receives every image.
+        """
+        if self.ranks.alone:
+            return showing_first(names, self._report, keep) if self.tracking.is_on else keep
+        if self.tracking.name == NO_TRACKER:
+            return keep
+        return showing_first(names, self._restored.__setitem__, keep)
+
+    def report(self) -> None:
+        """Report what several processes have restored; one process has reported it already."""
+        if self.ranks.alone or self.tracking.name == NO_TRACKER:
+            return
+        for of_rank in self.ranks.exchange(self._restored):
+            for name, pixels in sorted(of_rank.items()):
+                self._report(name, pixels)
+
+    def _report(self, name: str, pixels: NDArray[np.uint8]) -> None:
+        self.tracking.image(f"images/{name}", pixels)
 
 
 def report_means(tracking: Tracking, score: ScoreSpec, results: Iterable[Result]) -> None:

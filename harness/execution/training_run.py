@@ -19,7 +19,8 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.files import write_json
 from harness.training.checkpoint import save_weights
-from harness.training.loop import Job, Machine, train
+from harness.training.job import Job, Machine
+from harness.training.loop import train
 from harness.training.pretrained import Pretrained, load_pretrained, read_pretrained
 
 
@@ -54,10 +55,10 @@ def train_run(
     job = Job(
         spec=run.train,
         stream=stream,
-        validation=Validation(pairs, run.train.tasks, spec.needs_task_labels),
+        validation=Validation(pairs, run.train.tasks, spec.needs_task_labels, worker.ranks),
         folder=run.folder,
         runtime=plan.recipe.runtime,
-        machine=Machine(worker.device, worker.threads, worker.loader_workers),
+        machine=Machine(worker.device, worker.threads, worker.loader_workers, worker.ranks),
         made_with=lambda: {
             "parameters": parameter_count(network),
             **start,

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.config.ranks import rank_of_environment
+
 
 @contextmanager
-def stop_on_signals(stop_file: Path) -> Iterator[None]:
+def stop_on_signals(stop_file: Path) -> Iterator[Path]:
     """Turn the first Ctrl-C or SIGTERM into a file that all workers see; the second kills.
 
     Only the process that called this acts on signals: its children inherit the handlers, and a
@@ -27,13 +29,17 @@ def stop_on_signals(stop_file: Path) -> Iterator[None]:
         if stop_file.exists():
             stop_file.unlink(missing_ok=True)
             os._exit(128 + number)
-        stop_file.touch()
-        print("stopping after this step; again to kill", file=sys.stderr, flush=True)
+        try:
+            stop_file.touch()
+        except OSError:  # the disk is full or may only be read: nothing can be saved either
+            raise KeyboardInterrupt from None
+        if rank_of_environment() == 0:
+            print("stopping after this step; again to kill", file=sys.stderr, flush=True)
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, ask) for number in signals}
     try:
-        yield
+        yield stop_file
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from harness.method.capabilities import AdaptsState as AdaptsState
 from harness.method.capabilities import FusionHost as FusionHost
+from harness.method.capabilities import GathersFromBatches as GathersFromBatches
 from harness.method.capabilities import HasDecoderLevels as HasDecoderLevels
 from harness.method.capabilities import KeepsTrainingState as KeepsTrainingState
 from harness.method.capabilities import PreparesTraining as PreparesTraining

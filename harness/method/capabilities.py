@@ -81,6 +81,31 @@ class KeepsTrainingState(Protocol):
 
 
 @runtime_checkable
+class GathersFromBatches(Protocol):
+    """A module with state that follows from the samples of batches: a running mean, a queue.
+
+    Its forward in training reads the state as it was before the step, and keeps the rows by which
+    it will change. The state itself changes once per step, by the rows of all micro-batches, on
+    however many devices they were computed. So it is the same whatever a batch was split into.
+    Batch norm need not declare its running statistics.
+    """
+
+    def gathered(self) -> dict[str, Tensor]:
+        """Return, and forget, the rows that were kept; the first dimension is samples.
+
+        Empty where no forward kept any.
+        """
+        ...
+
+    def update_from(self, rows: Mapping[str, Tensor]) -> None:
+        """Update the state by the rows of all samples of a step, in the order of the batch.
+
+        ``rows`` is empty after a step in which no micro-batch kept any.
+        """
+        ...
+
+
+@runtime_checkable
 class PreparesTraining(Protocol):
     """A method that needs more to be trained than to restore images."""
 

@@ -189,7 +189,7 @@ class Table:
     fields: tuple[str, ...] = ()
     records: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
-    @property
+    @functools.cached_property
     def metrics(self) -> list[MetricHeading]:
         """All metrics, in order."""
         found: list[MetricHeading] = []

@@ -143,10 +143,15 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text; raise :class:`HarnessError` naming the file if it is missing or damaged."""
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise HarnessError(f"{path} is missing; run the same command again to make it") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(_damaged(path, error)) from error
+        raise HarnessError(not_read(path, error)) from error
+
+
+def not_read(path: Path, error: Exception) -> str:
+    """Return the sentence on a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is missing; run the same command again to make it"
+    return _damaged(path, error)
 
 
 def read_json(path: Path) -> Any:
@@ -189,8 +194,7 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
         HarnessError: names the folder and the reason, permissions or a full disk, and the flag.
     """
     remove_leftovers(folder)
-    # In a folder of somebody's own images it must not take the place of a file.
-    probe = folder / f".probe-{os.getpid()}"
+    probe = temporary_path(folder / "probe")  # so that a killed process leaves no file for good
     try:
         write_atomically(probe, lambda file: file.write(bytes(_PROBE_BYTES)))
     except HarnessError as error:
@@ -214,15 +218,17 @@ def _is_left_behind(path: Path) -> bool:
     if not process.isdigit():
         return False
     # Windows has no signal that only asks whether a process runs.
-    if os.name == "posix" and machine.endswith(f".{_machine()}"):
-        return not _is_running(int(process))
+    here = os.name == "posix" and machine.endswith(f".{_machine()}")
+    if here and not is_running(int(process)):
+        return True
     try:
         return time.time() - path.stat().st_mtime > _LEFT_FOR_S
     except OSError:
         return False
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Return whether a process of this machine is there; asks in a way that Windows lacks."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

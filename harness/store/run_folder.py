@@ -76,9 +76,9 @@ class RunFolder:
         return self.path / "prompt_analysis.json"
 
     @property
-    def lock(self) -> Path:
-        """The file that whoever computes the run holds a lock on."""
-        return self.path / ".lock"
+    def claim(self) -> Path:
+        """The file that names the process which computes the run, while one does."""
+        return self.path / ".claim"
 
     def has_weights(self) -> bool:
         """Return whether a training is finished: its weights and their provenance are there.

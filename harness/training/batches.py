@@ -21,34 +21,38 @@ _DEAD_WORKER = "DataLoader worker (pid"
 
 
 class _Steps(Dataset[Samples | HarnessError]):
-    """The batches of a stream from step ``first`` on, by index.
+    """The batches of a stream from step ``first`` on, or ``slots`` of them, by index.
 
     An expected error is an item as well: raised in a worker, torch would add its traceback.
     """
 
-    def __init__(self, stream: TrainingStream, first: int) -> None:
-        self.stream, self.first = stream, first
+    def __init__(self, stream: TrainingStream, first: int, slots: range | None) -> None:
+        self.stream, self.first, self.slots = stream, first, slots
 
     def __len__(self) -> int:
         return self.stream.train.steps - self.first
 
     def __getitem__(self, index: int) -> Samples | HarnessError:
         try:
-            return self.stream.batch(self.first + index)
+            if self.slots is None:
+                return self.stream.batch(self.first + index)
+            return self.stream.batch(self.first + index, self.slots)
         except HarnessError as error:
             return error
 
 
 def batches(
-    stream: TrainingStream, first: int, loader_workers: int
+    stream: TrainingStream, first: int, loader_workers: int, slots: range | None = None
 ) -> Generator[Samples, None, None]:
     """Yield batches from step ``first`` on, in order, whatever the number of workers.
+
+    ``slots`` are the samples of each that are made; None makes all.
 
     Raises:
         HarnessError: a batch cannot be made.
         RuntimeError: a worker is gone; see :func:`is_dead_worker`.
     """
-    for item in _items(stream, first, loader_workers):
+    for item in _items(_Steps(stream, first, slots), loader_workers):
         if isinstance(item, HarnessError):
             raise item
         yield item
@@ -62,15 +66,13 @@ def is_dead_worker(error: RuntimeError) -> bool:
     return str(error).startswith(_DEAD_WORKER)
 
 
-def _items(
-    stream: TrainingStream, first: int, loader_workers: int
-) -> Iterator[Samples | HarnessError]:
+def _items(steps: _Steps, loader_workers: int) -> Iterator[Samples | HarnessError]:
     method = _start_method()
     with warnings.catch_warnings():
         # torch advises on the number of workers, which is the person's to choose.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(
-            _Steps(stream, first),
+            steps,
             batch_size=None,
             num_workers=loader_workers,
             collate_fn=_unchanged,

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,13 +14,10 @@ from torch import Tensor
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
-from harness.config.recipes import Runtime
-from harness.config.run_specs import TrainSpec
-from harness.data.sources.protocol import TrainingStream
+from harness.config.ranks import Ranks
 from harness.data.sources.samples import Samples
 from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
-from harness.store.run_folder import RunFolder
 from harness.training.batches import batches, is_dead_worker
 from harness.training.checkpoint import (
     TrainingState,
@@ -30,50 +27,10 @@ from harness.training.checkpoint import (
     save_weights,
 )
 from harness.training.device import computes_bf16
+from harness.training.job import Job
 from harness.training.optimisation_step import NotFiniteError, Optimiser
-from harness.training.progress import TrainingProgress, Validated, duration, report_nothing
+from harness.training.progress import TrainingProgress, Validated, duration
 from harness.training.scored_weights import ScoredWeights
-from harness.training.validation import Validator
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how a run is computed; nothing here is meant to change a number.
-
-    Attributes:
-        device: a torch device.
-        threads: compute threads.
-        loader_workers: processes that make batches ahead; 0 makes them in this one.
-    """
-
-    device: str
-    threads: int
-    loader_workers: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training.
-
-    Attributes:
-        spec: what determines the weights.
-        stream: makes the training batches.
-        validation: scores the method on validation images.
-        folder: where weights, checkpoint and provenance are stored.
-        runtime: how often a checkpoint is saved.
-        machine: what it runs on.
-        made_with: returns what else the provenance of the weights says, when they are there.
-        on_validated: receives the course of the training at each validation.
-    """
-
-    spec: TrainSpec
-    stream: TrainingStream
-    validation: Validator
-    folder: RunFolder
-    runtime: Runtime
-    machine: Machine
-    made_with: Callable[[], Mapping[str, Any]] = dict
-    on_validated: Callable[[Validated], None] = report_nothing
 
 
 def train(
@@ -96,17 +53,23 @@ def train(
         Interrupted: ``stop`` answered yes; a checkpoint of the last step is written.
     """
     training = _Training(method, job, progress)
-    if job.folder.checkpoint.exists():
+    if job.machine.ranks.first(job.folder.checkpoint.exists):
         training.resume()
+    training.log_idle_ranks()
     if training.optimisation.precision == "bf16" and not computes_bf16(job.machine.device):
         progress.log(
             "this processor has no bf16 arithmetic, and emulates it several times slower "
             "than fp32; use precision: fp32 in the recipe"
         )
     try:
-        with closing(batches(job.stream, training.step, job.machine.loader_workers)) as made:
+        made = batches(
+            job.stream, training.step, job.machine.loader_workers, training.optimiser.slots
+        )
+        with closing(made):
             _take_steps(training, made, stop)
     except RuntimeError as error:
+        if not job.machine.ranks.alone:
+            _raise_if_lost(error, job.machine.ranks)
         if not is_dead_worker(error):
             raise
         raise RunError(training.without_worker()) from error
@@ -121,11 +84,20 @@ def _take_steps(training: _Training, made: Iterator[Samples], stop: Callable[[],
         training.progress.step(training.step, steps, loss, training.scored.validation)
         if training.step == steps:
             break
-        if stop():
+        if job.machine.ranks.any(stop()):
             training.save()
-            raise Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
+            stopped = Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
+            stopped.raised_by_all = True
+            raise stopped
         if training.step % job.runtime.checkpoint_every_steps == 0:
             training.save()
+
+
+def _raise_if_lost(error: RuntimeError, ranks: Ranks) -> None:
+    from harness.training.distributed import is_lost_rank, lost
+
+    if is_lost_rank(error):
+        raise RunError(lost(ranks.count)) from error
 
 
 class _Training:
@@ -133,12 +105,15 @@ class _Training:
 
     def __init__(self, method: Method, job: Job, progress: TrainingProgress) -> None:
         self.method, self.job, self.progress = method, job, progress
+        self.ranks = job.machine.ranks
         self.optimisation = job.stream.train
         self.weights_id = spec_hash(job.spec)
         self.device = torch.device(job.machine.device)
         method.to(self.device)
         _use_channels_last(method)
-        self.optimiser = Optimiser(method, job.spec, self.optimisation, self.device, progress.log)
+        self.optimiser = Optimiser(
+            method, job.spec, self.optimisation, self.device, progress.log, self.ranks
+        )
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
         self.within_step = False
@@ -152,7 +127,9 @@ class _Training:
         try:
             loss = self.optimiser.step(samples)
         except NotFiniteError as error:
-            raise RunError(self._not_finite(error)) from error
+            not_finite = RunError(self._not_finite(error))
+            not_finite.raised_by_all = True
+            raise not_finite from error
         self.recent_terms.append(self.optimiser.terms)
         self.scored.average(self.method)
         self.step += 1
@@ -161,6 +138,16 @@ class _Training:
             self._validate()
         self.within_step = False
         return loss
+
+    def log_idle_ranks(self) -> None:
+        """Log how many of several processes have no micro-batch to compute."""
+        parts, count = self.optimiser.parts, self.ranks.count
+        if count > parts:
+            self.progress.log(
+                f"a step has {parts} micro-batches, so {count - parts} of {count} processes only "
+                "validate and score; a smaller micro_batch in the recipe gives them work, and is "
+                "another training"
+            )
 
     def without_worker(self) -> str:
         """Save what is whole now that a loader worker is gone, and return a sentence on it."""
@@ -175,8 +162,10 @@ class _Training:
         )
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint; of several processes, the first one's state is that of all."""
         self._count_time()
+        if not self.ranks.is_first:
+            return
         scored = self.scored
         state = TrainingState(
             step=self.step,
@@ -228,14 +217,15 @@ class _Training:
         """Write the weights that are scored, and return what is known of the training.
 
         Provenance comes first, and weights that are there end the training: a process killed
-        between the two leaves no weights, and the training is finished again.
+        between the two leaves no weights, and the training is finished again. Of several
+        processes, the first writes.
         """
-        folder, scored, steps = self.job.folder, self.scored, self.optimisation.steps
+        scored, steps = self.scored, self.optimisation.steps
         weights = scored.final(self.method)
         self._count_time()
         self.method.load_state_dict(dict(weights))
         outcome = self.job.validation.score(self.method, self.device)
-        content = {
+        content: dict[str, Any] = {
             "validation_per_task": dict(outcome.per_task),
             "steps": steps,
             "scored_step": self.step if scored.best is None else scored.best_step,
@@ -245,11 +235,15 @@ class _Training:
             "best_validation_step": scored.best_step,
             **self.job.made_with(),
         }
-        write_json(folder.provenance, content)
-        save_weights(folder.weights, weights, self.job.spec)
-        folder.checkpoint.unlink(missing_ok=True)
+        self.ranks.first(partial(self._write, content, weights))
         self.progress.log(f"trained {steps} steps in {duration(self.wall_s)}")
         return content
+
+    def _write(self, provenance: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        folder = self.job.folder
+        write_json(folder.provenance, provenance)
+        save_weights(folder.weights, weights, self.job.spec)
+        folder.checkpoint.unlink(missing_ok=True)
 
     def _validate(self) -> None:
         training_s = time.monotonic() - self.validated_at
@@ -264,6 +258,8 @@ class _Training:
         self.recent_terms = []
         # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
         # terms of its first line are means over the steps since it resumed.
+        if not self.ranks.is_first:
+            return
         append_lines(self.job.folder.validation, [json.dumps(line)])
         validated = Validated(
             step=self.step,

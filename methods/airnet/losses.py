@@ -8,6 +8,7 @@ the same state-dict keys.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from methods.airnet.encoder import Encoder
 from methods.airnet.spec import AirNetOptions
+from methods.batch_rows import BatchRows
 
 
 class MomentumContrast(nn.Module):
@@ -26,8 +28,9 @@ class MomentumContrast(nn.Module):
     degradation.
 
     The momentum encoder, the queue and its pointer are part of the state. They change only in
-    :meth:`forward` in training mode, so a training that is resumed from the state dict is
-    bit-identical to one that was not interrupted.
+    training mode, and once per step: the momentum encoder at its first batch, the queue at its
+    end (:meth:`update_from`). So a training that is resumed from the state dict is bit-identical
+    to one that was not interrupted.
 
     Args:
         options: width, temperature, momentum and length of the queue.
@@ -44,6 +47,8 @@ class MomentumContrast(nn.Module):
         keys = torch.randn(4 * options.channels, options.queue_length)
         self.register_buffer("queue", F.normalize(keys, dim=0))
         self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+        self.keys = BatchRows()
+        self.encoder_has_moved = False
 
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         """Compare two crops (N, 3, H, W) of N images.
@@ -60,18 +65,31 @@ class MomentumContrast(nn.Module):
             keys = self.encoder_k.embed(self.encoder_k.degradation_map(key))
         with torch.autocast(query.device.type, enabled=False):
             positive = (queries * keys).sum(dim=1, keepdim=True)
-            # A copy: the queue itself changes before the gradient is computed.
-            negative = queries @ self.queue.clone()
+            negative = queries @ self.queue
             logits = torch.cat([positive, negative], dim=1) / self.temperature
             target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
             contrast = F.cross_entropy(logits, target)
         if self.training:
-            self._enqueue(keys)
+            self.keys.add(keys)
         return contrast, degradation_map
+
+    def gathered(self) -> dict[str, Tensor]:
+        """Return the keys (N, 4 C) of the images since the last call; see GathersFromBatches."""
+        return self.keys.take()
+
+    def update_from(self, rows: Mapping[str, Tensor]) -> None:
+        """Put the keys of a step into the queue; the momentum encoder has moved by then."""
+        for keys in rows.values():
+            self._update_momentum_encoder()
+            self._enqueue(keys)
+        self.encoder_has_moved = False
 
     @torch.no_grad()
     def _update_momentum_encoder(self) -> None:
-        """Move the momentum encoder's weights a little towards the query encoder's."""
+        """Move the momentum encoder's weights a little towards the query encoder's, once a step."""
+        if self.encoder_has_moved:
+            return
+        self.encoder_has_moved = True
         pairs = zip(self.encoder_k.parameters(), self.encoder_q.parameters(), strict=True)
         for key, query in pairs:
             key.mul_(self.momentum).add_(query, alpha=1 - self.momentum)

@@ -49,8 +49,8 @@ class AirNet(nn.Module):
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the contrast of two views and, except in the stage ``encoder``, L1 of the first.
 
-        A batch without a stage belongs to the stage ``joint``. In training mode each call updates
-        the momentum encoder and adds the batch's keys to the queue.
+        A batch without a stage belongs to the stage ``joint``. In training mode the first call of a
+        step moves the momentum encoder, and the keys of all calls enter the queue at its end.
 
         Raises:
             ValueError: an unknown stage, or a batch without a second view.

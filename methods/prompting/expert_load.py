@@ -13,10 +13,14 @@ from methods.prompting.options import PromptOptions
 
 LEAST_LOAD = 1e-6
 """A task whose load sums to less was in no batch yet; it also bounds divisors from below."""
+_TASKS = "task indices"
 
 
 class ExpertLoad(nn.Module):
     """Mean routing of each task over the last batches; all state is in buffers.
+
+    The losses of a batch see means that it is part of itself; those that stay follow at the end of
+    a step from all of its samples.
 
     Args:
         levels: levels that have prompts; each names a buffer (tasks, prompts).
@@ -31,26 +35,51 @@ class ExpertLoad(nn.Module):
         self.tasks, self.decay = tasks, options.cpr_usage_decay
         for level in levels:
             self.register_buffer(level, torch.zeros(len(tasks), options.prompts))
+        self.rows: dict[str, Tensor] = {}
+        self.with_batch: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def update(self, routing: Mapping[str, Routing], tasks: Sequence[str]) -> None:
-        """Move each task's mean towards its mean in a batch; its first batch sets it."""
-        present = F.one_hot(self._indices(tasks), len(self.tasks)).float()
-        counts = present.sum(dim=0)
+    def observe(self, routing: Mapping[str, Routing], tasks: Sequence[str]) -> None:
+        """Keep how a batch is routed, and count it for :meth:`of_other_tasks`."""
+        self.rows = {_TASKS: self._indices(tasks)}
         for level, routed in routing.items():
+            self.rows[level] = shares(routed.weights.detach().float())
+        self.with_batch = self._after(self.rows)
+
+    def gathered(self) -> dict[str, Tensor]:
+        """Return the routing of the last batch and its tasks; see GathersFromBatches."""
+        rows, self.rows, self.with_batch = self.rows, {}, {}
+        return rows
+
+    def update_from(self, rows: Mapping[str, Tensor]) -> None:
+        """Move each task's mean towards its mean over a step's samples; its first step sets it."""
+        for level, mean in self._after(rows).items():
+            self.get_buffer(level).copy_(mean)
+
+    @torch.no_grad()
+    def _after(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the means after samples whose tasks and routing are ``rows``."""
+        if not rows:
+            return {}
+        present = F.one_hot(rows[_TASKS].cpu(), len(self.tasks)).float()
+        counts = present.sum(dim=0)
+        means = {}
+        for level, weights in rows.items():
+            if level == _TASKS:
+                continue
             mean = self.get_buffer(level)
-            weights = shares(routed.weights.float())
             totals = present.T.to(weights) @ weights
             batch_mean = totals / counts.clamp_min(1).to(weights)[:, None]
             first_time = mean.sum(dim=-1, keepdim=True) < LEAST_LOAD
             moved = mean * self.decay + batch_mean * (1 - self.decay)
             updated = torch.where(first_time, batch_mean, moved)
             in_batch = (counts > 0).to(mean.device)[:, None]
-            mean.copy_(torch.where(in_batch, updated, mean))
+            means[level] = torch.where(in_batch, updated, mean)
+        return means
 
     def of_other_tasks(self, level: str, tasks: Sequence[str]) -> Tensor:
         """Return (N, tasks, prompts): the means of tasks other than each sample's, else zeros."""
-        mean = self.get_buffer(level)
+        mean = self.with_batch.get(level, self.get_buffer(level))
         others = 1 - F.one_hot(self._indices(tasks), len(self.tasks)).to(mean)
         return others[:, :, None] * mean
 

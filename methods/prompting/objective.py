@@ -126,7 +126,7 @@ class Prompting(nn.Module):
         if passed.teacher is not None:
             terms |= self._teacher_terms(passed.teacher, passed.students)
         if self.expert_load is not None:
-            self.expert_load.update(decoded.routing, batch.tasks)
+            self.expert_load.observe(decoded.routing, batch.tasks)
         if not self._contrasts(batch) and not self.options.outcome_weight:
             return terms
         negatives = draw_negatives(

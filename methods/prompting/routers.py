@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from harness.method import Routing
+from methods.batch_rows import BatchRows
 from methods.prompting.options import PromptOptions
 from methods.prompting.pooling import NUMBERS_PER_CHANNEL, pooling
-from methods.prompting.routing import Exploration, initial_load_bias, route
+from methods.prompting.routing import (
+    Exploration,
+    initial_load_bias,
+    move_load_bias,
+    route,
+)
 
 _VARIANCE_EPSILON = 1e-4
 _LEAST_STEP = 0.02
+
+
+@dataclass(frozen=True)
+class _Statistics:
+    """Running mean and variance (inputs,), and the number of batches that they follow from."""
+
+    mean: Tensor
+    variance: Tensor
+    batches: Tensor
+
+    @torch.no_grad()
+    def after(self, x: Tensor) -> _Statistics:
+        """Return the statistics after one more batch (N, inputs)."""
+        batches = self.batches + 1
+        # A plain mean of all batches at first, then an exponential one.
+        step = (1 / batches).clamp_min(_LEAST_STEP)
+        mean = self.mean.lerp(x.mean(dim=0).to(self.mean), step)
+        deviation = (x.to(mean) - mean).square().mean(dim=0)
+        return _Statistics(mean, self.variance.lerp(deviation, step), batches)
 
 
 class RunningNorm(nn.Module):
     """Standardises each number by its running mean and variance over training samples.
 
     Unlike batch normalisation it uses the running statistics in training too, because those of a
-    batch of five samples of five tasks are too noisy. All state is in buffers, so that a resumed
-    training has it.
+    batch of five samples of five tasks are too noisy. A batch sees statistics that it is part of
+    itself; those that stay follow at the end of a step from all of its samples. All state is in
+    buffers, so that a resumed training has it.
 
     Args:
         inputs: how many numbers are standardised.
@@ -30,22 +59,33 @@ class RunningNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("variance", torch.ones(inputs))
         self.register_buffer("batches", torch.zeros(()))
+        self.rows = BatchRows()
+        self.with_batch: _Statistics | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, inputs) standardised; in training mode, update the statistics first."""
+        """Return (N, inputs) standardised; in training mode by statistics that include it."""
+        statistics = self._stored()
         if self.training:
-            self._update(x)
-        mean, variance = self.get_buffer("mean"), self.get_buffer("variance")
-        return (x - mean) / (variance + _VARIANCE_EPSILON).sqrt()
+            statistics = self.with_batch = (self.with_batch or statistics).after(x)
+            self.rows.add(x)
+        return (x - statistics.mean) / (statistics.variance + _VARIANCE_EPSILON).sqrt()
 
-    @torch.no_grad()
-    def _update(self, x: Tensor) -> None:
-        mean, variance = self.get_buffer("mean"), self.get_buffer("variance")
-        count = self.get_buffer("batches").add_(1)
-        # A plain mean of all batches at first, then an exponential one.
-        step = (1 / count).clamp_min(_LEAST_STEP)
-        mean.lerp_(x.mean(dim=0).to(mean), step)
-        variance.lerp_((x.to(mean) - mean).square().mean(dim=0), step)
+    def gathered(self) -> dict[str, Tensor]:
+        """Return what was standardised since the last call; see GathersFromBatches."""
+        self.with_batch = None
+        return self.rows.take()
+
+    def update_from(self, rows: Mapping[str, Tensor]) -> None:
+        """Move the running statistics by the samples of a step, (N, inputs) for each call."""
+        statistics = self._stored()
+        for x in rows.values():
+            statistics = statistics.after(x)
+        for name, value in vars(statistics).items():
+            self.get_buffer(name).copy_(value)
+
+    def _stored(self) -> _Statistics:
+        buffers = (self.get_buffer(name) for name in ("mean", "variance", "batches"))
+        return _Statistics(*buffers)
 
 
 class SharedRouter(nn.Module):
@@ -74,10 +114,24 @@ class SharedRouter(nn.Module):
                 nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, options.prompts)
             )
         self.register_buffer("load_bias", initial_load_bias(options))
+        self.selections = BatchRows()
         self.exploring: Exploration | None = None
 
     def forward(self, first: Tensor) -> Routing:
         """Weigh the prompts by the encoder's first map (N, C, H, W)."""
         seen = self.norm(pooling(first.detach(), self.options.router_pooling))
         bias = self._buffers["load_bias"]
-        return route(self.score, seen, self.options, self.exploring, bias)
+        routing = route(self.score, seen, self.options, self.exploring, bias)
+        if bias is not None and self.exploring is not None:
+            self.selections.add(routing.weights)
+        return routing
+
+    def gathered(self) -> dict[str, Tensor]:
+        """Return the weights of prompts since the last call; see GathersFromBatches."""
+        return self.selections.take()
+
+    def update_from(self, rows: Mapping[str, Tensor]) -> None:
+        """Move the bias on the selection by the weights (N, prompts) of a step's samples."""
+        for weights in rows.values():
+            bias = self.get_buffer("load_bias")
+            move_load_bias(bias, weights, self.options.load_balancing_weight)

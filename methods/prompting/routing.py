@@ -80,16 +80,14 @@ def route(
         seen: (N, inputs), the pooled features.
         options: noise, temperature, selection and load balancing.
         exploring: given in training.
-        load_bias: (prompts,), added to the probabilities for the selection. In training it is
-            moved in place towards prompts that are selected less often than the mean.
+        load_bias: (prompts,), added to the probabilities for the selection; see
+            :func:`move_load_bias`.
     """
     logits = score(seen)
     noisy = _with_noise(logits, options.router_noise, exploring)
     probabilities = (noisy / temperature(options, exploring)).softmax(dim=-1)
     scores = probabilities if load_bias is None else probabilities + load_bias
     weights = select_top_k(scores, probabilities, options)
-    if load_bias is not None and exploring is not None:
-        _move_load_bias(load_bias, weights, options.load_balancing_weight)
     if not _has_loss(options, exploring):
         return Routing(weights, probabilities)
     selection = None
@@ -116,8 +114,11 @@ def _with_noise(logits: Tensor, deviation: float, exploring: Exploration | None)
 
 
 @torch.no_grad()
-def _move_load_bias(load_bias: Tensor, weights: Tensor, step: float) -> None:
-    """Raise the bias of prompts with less than the mean load by ``step``, and lower the others."""
+def move_load_bias(load_bias: Tensor, weights: Tensor, step: float) -> None:
+    """Raise the bias of prompts with less than the mean load by ``step``, and lower the others.
+
+    The load is the share of ``weights`` (N, prompts) above zero. The bias moves in place.
+    """
     load = (weights > 0).to(weights.dtype).mean(dim=0)
     load_bias += step * (load.mean() - load).sign()
 

@@ -34,8 +34,8 @@ class TrainingStream(Protocol):
         """The optimisation; batch size, patch size and task sampling matter here."""
         ...
 
-    def batch(self, step: int) -> Samples:
-        """Return batch ``step`` (from 0)."""
+    def batch(self, step: int, slots: range | None = None) -> Samples:
+        """Return batch ``step`` (from 0), or of its samples those of ``slots``, with no others."""
         ...
 
 

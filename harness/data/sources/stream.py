@@ -63,23 +63,27 @@ class CropStream:
         assert self.spec.data is not None
         return self.spec.data.tasks
 
-    def batch(self, step: int) -> Samples:
-        """Return batch ``step`` (from 0).
+    def batch(self, step: int, slots: range | None = None) -> Samples:
+        """Return batch ``step`` (from 0), or those of its samples that ``slots`` counts.
 
         Raises:
             HarnessError: a file cannot be read, a pair differs in size, or is too small.
         """
-        tasks = self.batch_tasks(step)
-        rngs = self._generators("train", step)
+        slots = range(self.train.batch) if slots is None else slots
+        if not slots:
+            none = np.empty((0, 3, self.train.patch_px, self.train.patch_px), np.float32)
+            return Samples(none, none, (), step)
+        tasks = self.batch_tasks(step)[slots.start : slots.stop]
+        rngs = self._generators("train", step, slots)
         originals: list[Original] = []
-        for slot, (task, rng) in enumerate(zip(tasks, rngs, strict=True)):
+        for slot, task, rng in zip(slots, tasks, rngs, strict=True):
             index = step * self.train.batch + slot
             originals.append(self.images.choose(task, index, rng))
-        versions = self._versions(originals, tasks, rngs, step) if self.versions else None
+        versions = self._versions(originals, tasks, rngs, (step, slots)) if self.versions else None
         degraded, clean = self._cut(originals, tasks, rngs)
         second_view = None
         if self.views == 2:
-            others = self._generators("second-view", step)
+            others = self._generators("second-view", step, slots)
             second_view, _ = self._cut(originals, tasks, others)
         names = tuple(task.name for task in tasks)
         return Samples(degraded, clean, names, step, second_view, versions)
@@ -110,19 +114,20 @@ class CropStream:
         rng = generator("task-share", self.seed, index)
         return tasks[int(rng.choice(len(tasks), p=shares / shares.sum()))]
 
-    def _generators(self, use: str, step: int) -> list[np.random.Generator]:
-        return [generator(use, self.seed, step, slot) for slot in range(self.train.batch)]
+    def _generators(self, use: str, step: int, slots: range) -> list[np.random.Generator]:
+        return [generator(use, self.seed, step, slot) for slot in slots]
 
     def _versions(
         self,
         originals: Sequence[Original],
         tasks: Sequence[Task],
         rngs: Sequence[np.random.Generator],
-        step: int,
+        keys: tuple[int, range],
     ) -> Float:
         """Return (N, tasks - 1, 3, H, W): the same crops under each of the other tasks.
 
-        ``rngs`` are left where they are: copies of them choose the crops again.
+        ``rngs`` are left where they are: copies of them choose the crops again. ``keys`` are the
+        step and the slots of the samples.
         """
         found = []
         for number in range(len(self.tasks) - 1):
@@ -130,7 +135,7 @@ class CropStream:
             images = []
             for original, other in zip(originals, others, strict=True):
                 images.append(self.images.version(original, other))
-            degrading = self._generators(f"version-{number}", step)
+            degrading = self._generators(f"version-{number}", *keys)
             degraded, _ = self._cut(images, others, copy.deepcopy(rngs), degrading)
             found.append(degraded)
         return np.stack(found, axis=1)

@@ -7,7 +7,7 @@ negative is the prompt of a task of another family (another noise level is no ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,12 +57,18 @@ class PromptSummary:
         return asdict(self)
 
 
-def summarise_prompts(observer: Observer, test: TestSet) -> PromptSummary:
-    """Summarise the prompts of a method on the photographs of ``test``."""
+def summarise_prompts(
+    observer: Observer, test: TestSet, check: Callable[[], None] = lambda: None
+) -> PromptSummary:
+    """Summarise the prompts of a method on the photographs of ``test``.
+
+    ``check`` is called before each, and may raise to stop.
+    """
     tasks = tuple(task.name for task in test.tasks)
     families = [task.family for task in test.tasks]
     matrices, weights = [], []
     for photograph in test.photographs:
+        check()
         pairs = []
         for task in test.tasks:
             pairs.append(summary_pair(test, task, photograph.name, _SIDE_PX))

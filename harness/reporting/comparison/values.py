@@ -16,6 +16,7 @@ from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
 from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
 from harness.reporting.summary import SummaryRequest
+from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 
 Image = tuple[str, str]
@@ -126,11 +127,9 @@ def candidates_in(folder: Path, plan: Plan, own: Sequence[Candidate]) -> list[Ca
     found = []
     for candidate in own:
         seeds = set(plan.seeds) if candidate.is_trained else {plan.seeds[0], 0}
-        results = []
-        for result in stored:
-            is_same = (result.method, result.setting) == (candidate.method, plan.setting.name)
-            if is_same and result.seed in seeds:
-                results.append(result)
+        is_same = stored.are("method", candidate.method.__eq__)
+        is_same &= stored.are("setting", plan.setting.name.__eq__)
+        results = stored.select(is_same & np.isin(stored.seeds, list(seeds)))
         if not results:
             raise HarnessError(
                 f"{folder} holds no scores of {candidate.method} on {plan.setting.name} with seeds "
@@ -193,7 +192,7 @@ def _common_seeds(request: SummaryRequest, candidates: Sequence[Candidate]) -> t
     for candidate in candidates:
         if candidate.is_trained:
             names.append(candidate.id)
-            common &= {result.seed for result in candidate.results}
+            common &= set(ResultColumns.of(candidate.results).seeds.tolist())
     if not names:
         return request.seeds[:1]
     if not common:
@@ -207,9 +206,12 @@ def _common_seeds(request: SummaryRequest, candidates: Sequence[Candidate]) -> t
 def _scored(candidate: Candidate, seeds: Sequence[int]) -> dict[_Key, float]:
     """Return all values by seed, column, image and metric."""
     values = {}
-    for result in candidate.results:
-        for seed in [result.seed] if candidate.is_trained else seeds:
-            values[seed, result.column, result.image, result.metric] = result.value
+    results = ResultColumns.of(candidate.results)
+    names = [results.texts(field) for field in ("column", "image", "metric")]
+    rows = zip(results.seeds.tolist(), *names, results.values.tolist(), strict=True)
+    for own_seed, column, image, metric, value in rows:
+        for seed in [own_seed] if candidate.is_trained else seeds:
+            values[seed, column, image, metric] = value
     return values
 
 

@@ -28,7 +28,7 @@ from harness.reporting.figures.style import (
 from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.table import metric_title
 from harness.reporting.wording import column_labels, worded_metric
-from harness.store.results import results_of
+from harness.store.stored_results import results_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,7 +23,7 @@ from harness.reporting.figures.crops import (
 from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.wording import column_labels, worded_metric
 from harness.store.image_files import image_paths, read_kept_image
-from harness.store.results import results_of
+from harness.store.stored_results import results_of
 
 _MOST_DECIMALS = 3
 _SHOWN_METRICS = 2

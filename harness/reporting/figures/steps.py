@@ -25,8 +25,8 @@ from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.table import metric_title
 from harness.reporting.wording import column_labels, worded_metric
 from harness.store.files import read_json_object
-from harness.store.results import read
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +113,7 @@ def _without_length(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
     """Return by column the mean over images, of columns that are complete."""
-    results = read([folder.results])
+    (results,) = results_in([folder.results])
     if not results:
         return {}
     score_id = spec_hash(score.model_copy(update={"weights": results[0].weights}))
