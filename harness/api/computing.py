@@ -15,6 +15,7 @@ from harness.execution.execute import (
     execute_with_needs,
     raise_if_failed,
 )
+from harness.execution.locks import remove_dead_claims
 from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
@@ -70,6 +71,7 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
         launch = launcher(resources.launcher)
         check_plan(plan)
         outcomes = launch(plan, worker_of(resources))
+    remove_dead_claims(plan.all_runs)
     if plan.request.keep_images != "none" and not any(o.interrupted for o in outcomes):
         keep_images(plan, plan.request.keep_images, resources)
     return outcomes

@@ -135,6 +135,20 @@ def wait_for_free(runs: Sequence[Run], stop: Callable[[], bool]) -> list[Run]:
     return []
 
 
+def remove_dead_claims(runs: Sequence[Run]) -> None:
+    """Remove the claims of processes that were killed after the last write of a run.
+
+    Nobody computes such a run again. On a disk that may only be read they stay.
+    """
+    for run in runs:
+        if not run.folder.claim.exists():
+            continue
+        contender = _Contender.of(run)
+        with contextlib.suppress(HarnessError, OSError):
+            if contender.acquired():
+                contender.lease.release()
+
+
 @dataclass
 class _Contender:
     """A process that would claim a run, and what it has seen of the claim so far.
