@@ -16,7 +16,7 @@ from benchmarks.chaos.campaign import RECIPE, warm
 from benchmarks.chaos.hook import Hook, Shared, run_command
 from harness.config.errors import HarnessError, Interrupted
 from harness.execution import locks
-from harness.execution.locks import RunIsHeld, hold, wait_for_free
+from harness.execution.locks import RunIsHeld, hold
 from harness.execution.progress import PlainProgress
 from harness.planning.run import Run
 from harness.store.results import read
@@ -127,10 +127,12 @@ def test_a_run_is_held_until_it_is_released(run: Run) -> None:
 
 
 def test_who_waits_may_be_stopped(run: Run) -> None:
-    with hold(run, PROGRESS, lambda: False, wait=False):
-        with pytest.raises(Interrupted), hold(run, PROGRESS, lambda: True, wait=True):
-            pass
-        assert wait_for_free([run], lambda: True) == []
+    with (
+        hold(run, PROGRESS, lambda: False, wait=False),
+        pytest.raises(Interrupted),
+        hold(run, PROGRESS, lambda: True, wait=True),
+    ):
+        pass
 
 
 def holder(run: Run, host: str, ready: Path) -> int:
@@ -153,7 +155,8 @@ def test_a_killed_owner_of_this_host_is_followed_at_once(run: Run, tmp_path: Pat
     os.kill(owner, signal.SIGKILL)
     exit_code(owner)
     began = time.monotonic()
-    assert wait_for_free([run], lambda: False) == [run]
+    with hold(run, PROGRESS, lambda: False, wait=True) as claim:
+        claim.check()
     assert time.monotonic() - began < 5 < locks.CLAIM_S
 
 
@@ -173,10 +176,12 @@ def test_another_hosts_claim_counts_while_it_is_renewed(
         os.utime(run.folder.claim, (wrong, wrong))
         return time.monotonic() > end
 
-    assert wait_for_free([run], shift_clock) == []
+    with pytest.raises(Interrupted), hold(run, PROGRESS, shift_clock, wait=True):
+        pass
     os.kill(owner, signal.SIGKILL)
     exit_code(owner)
-    assert wait_for_free([run], lambda: False) == [run]
+    with hold(run, PROGRESS, lambda: False, wait=True) as claim:
+        claim.check()
 
 
 @pytest.mark.usefixtures("short")

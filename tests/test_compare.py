@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import harness
@@ -35,6 +38,7 @@ from harness.reporting.comparison.report import Comparison
 from harness.reporting.comparison.values import CommonValues
 from harness.reporting.plan_summary import results_by_method, summary_of
 from harness.reporting.statistics import Spread, difference, has_enough, pair_differences
+from harness.store.image_files import image_paths, write_image
 from harness.store.results import Result, append
 from tests.conftest import Run
 from tests.plans import plan_of
@@ -319,20 +323,102 @@ def test_values_that_are_not_finite(compared: Comparison) -> None:
     assert test.win_rate == pytest.approx(5.5 / 6), "two perfect restorations are a tie"
     assert test.p == pytest.approx(0.0625), "five of one sign; the tie is left out"
     common = common_of(array, compared.common)
-    assert extremes(common, (0, 1), PSNR.id, 1)[0].difference == np.inf
+    assert extremes(common, (0, 1), PSNR, 1)[0].difference == np.inf
     array[0, 0, 3] = np.nan
     test = paired_columns(common_of(array, compared.common), "images")[0]
     assert (test.delta, test.win_rate, test.p, test.p_holm) == (None, None, None, None)
-    names = [one.image for one in extremes(common_of(array, compared.common), (0, 1), PSNR.id, 9)]
+    names = [one.image for one in extremes(common_of(array, compared.common), (0, 1), PSNR, 9)]
     assert "3#0" not in names
 
 
 def test_extremes_are_sorted_and_never_of_the_wrong_sign(compared: Comparison) -> None:
     array = np.array([[[3.0, 1.0, 5.0, 2.0, 2.0]], [[1.0, 4.0, 2.0, 2.0, 2.5]]])
-    found = extremes(common_of(array, compared.common), (0, 1), PSNR.id, 4)
+    found = extremes(common_of(array, compared.common), (0, 1), PSNR, 4)
     assert [one.difference for one in found] == [3.0, 2.0, -0.5, -3.0]
     assert (found[0].image, found[0].values) == ("2#0", (5.0, 2.0))
-    assert extremes(common_of(array, compared.common), (0, 1), PSNR.id, 0) == []
+    assert extremes(common_of(array, compared.common), (0, 1), PSNR, 0) == []
+
+
+def test_gains_are_where_the_first_method_is_better(compared: Comparison) -> None:
+    common = common_of(np.array([[[2.0, 1.0]], [[1.0, 3.0]]]), compared.common)
+    lower = dataclasses.replace(PSNR, higher_is_better=False)
+    assert [one.image for one in extremes(common, (0, 1), lower, 1)] == ["1#0", "0#0"]
+
+
+# --- pictures and names --------------------------------------------------------------------
+
+
+def keep_pictures(found: Comparison) -> None:
+    """Put an image in the place of each that a comparison names, of every run."""
+    for number, run in enumerate(found.plan.runs):
+        assert run.score is not None
+        for one in found.extremes:
+            for path in image_paths(run.folder, run.score, one.column, one.image).all:
+                write_image(path, np.full((48, 64, 3), 40 * number, dtype=np.uint8))
+
+
+def test_the_images_that_differ_most_are_drawn_or_how_to_draw_them_is_said(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "promptir", "cpr"], noisy, labels={"spm": "Ours & co"})
+    found = harness.compare(plan, ["spm", "promptir"], extremes=1)
+    assert not [path for path in found.draw(tmp_path / "figures") if "images" in path.name]
+    assert found.pictures_command() == "", "without weights nothing can be drawn"
+    for run in plan.runs:
+        run.folder.weights.touch()
+    words = shlex.split(found.pictures_command())
+    assert words[3:5] == ["figure", "grid"]
+    named = [words[place + 1] for place, word in enumerate(words) if word == "--images"]
+    assert named == [f"{one.column}:{one.image}" for one in found.extremes]
+    assert words[words.index("--methods") + 1] == "spm,promptir"
+    keep_pictures(found)
+    assert found.pictures_command() == ""
+    paths = [path for path in found.draw(tmp_path / "figures") if "images" in path.name]
+    assert {path.suffix for path in paths} == {".png", ".pdf"}
+    assert harness.compare(plan, extremes=0).pictures_command() == ""
+
+
+@pytest.mark.parametrize("label", ["M", "CPL-guided (this project)", "option=value:" * 12])
+def test_names_beside_ranks_are_whole_lines_inside_the_figure(
+    label: str, archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(
+        "harness.reporting.comparison.diagram.save", lambda made, stem: figures.append(made)
+    )
+    methods = ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR]
+    plan = plan_of(methods, archive, recipe="mini", seeds=(0, 1, 2))
+    found = harness.compare(plan, extremes=0)
+    labels = {name: f"{label} {place}" for place, name in enumerate(methods)}
+    candidates = [dataclasses.replace(one, label=labels[one.id]) for one in found.common.candidates]
+    common = dataclasses.replace(found.common, candidates=tuple(candidates))
+    draw_ranking(found.rankings[0], common, tmp_path / "ranks")
+    (figure,) = figures
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert all(box.y0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+
+
+def test_labels_of_a_request_are_shown(tmp_path: Path) -> None:
+    labels = {"spm": "Ours", "derain": "Rain"}
+    found = harness.compare(stored(tmp_path, ["spm", "promptir"], noisy, labels=labels))
+    text = str(found)
+    assert "Images on which Ours gains" in text
+    assert "Rain" in text
+    assert "SPM" not in text
+    with pytest.raises(UsageError, match="--label smp"):
+        harness.compare(stored(tmp_path, ["spm", "promptir"], noisy, labels={"smp": "Ours"}))
+
+
+def test_several_pairs_have_headings_that_a_narrow_terminal_repeats(tmp_path: Path) -> None:
+    found = harness.compare(stored(tmp_path, ["spm", "promptir", "cpr"], noisy))
+    text = found.to_text(width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    pairs = [line for line in text.splitlines() if line.rstrip().endswith(":") and " − " in line]
+    assert len(set(pairs)) == 3
+    assert len(pairs) >= 2 * 2 * 3, "two metrics, and at least two grids of each"
+    assert found.to_latex().count(r"\itshape") == 2 * 3
 
 
 # --- what is missing -----------------------------------------------------------------------
@@ -391,7 +477,7 @@ def test_one_image_and_one_seed_have_a_difference_alone(tmp_path: Path) -> None:
 
 def test_nothing_stored_and_nothing_in_common(tmp_path: Path) -> None:
     plan = stored(tmp_path / "none", ["spm", "promptir"], lambda m, *_: None if m == "spm" else 1.0)
-    with pytest.raises(HarnessError, match=r"no scores of spm .*run --methods 'spm'"):
+    with pytest.raises(HarnessError, match=r"no scores of spm .*run --methods spm --out"):
         harness.compare(plan)
 
     def halves(method: str, seed: int, column: str, image: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import harness
 from harness import api
 from harness.config.errors import HarnessError, UsageError
 from harness.config.hashing import spec_hash
+from harness.evaluation.metrics import metric_facts
 from harness.execution.execute import execute
 from harness.execution.process import Worker
 from harness.planning.plan import Plan
@@ -25,10 +27,17 @@ from harness.reporting.figures.curves import course_of
 from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
 from harness.reporting.figures.registry import FIGURES, figure_module
 from harness.reporting.figures.request import FigureRequest
-from harness.reporting.figures.scatter import scatter_figure
+from harness.reporting.figures.scatter import draw_diagonal, scatter_panel
 from harness.reporting.figures.shown_images import most_disputed
 from harness.reporting.figures.steps import lengths_of
-from harness.reporting.figures.style import paper_style, text_width_in, wrapped
+from harness.reporting.figures.style import (
+    legend_above,
+    new_figure,
+    paper_style,
+    text_width_in,
+    wrapped,
+)
+from harness.reporting.wording import worded
 from harness.store.files import write_json
 from harness.store.results import Result, append, read
 from tests.plans import QUICK_RECIPE, plan_of
@@ -73,6 +82,10 @@ def results(plan: Plan, number: int, values: dict[tuple[str, str], float]) -> No
 def drawn(kind: str, plan: Plan) -> Figure:
     with paper_style():
         return figure_module(kind).draw(FigureRequest(plan))
+
+
+def legends(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -277,14 +290,91 @@ def test_images_are_chosen_where_methods_differ_most(tmp_path: Path) -> None:
 
 
 def test_a_scatter_counts_the_images_on_which_a_method_is_better() -> None:
-    values_a = {("x", "1"): 20.0, ("x", "2"): 21.0, ("y", "1"): 30.0, ("y", "9"): 1.0}
-    values_b = {("x", "1"): 22.0, ("x", "2"): 20.0, ("y", "1"): 31.0, ("z", "1"): 1.0}
-    with paper_style():
-        figure = scatter_figure(values_a, values_b, ("A (dB)", "B (dB)"), {"x": "X", "y": "Y"})
-    assert "better on 2 of 3" in texts(figure)
+    across = {("x", "1"): 20.0, ("x", "2"): 21.0, ("y", "1"): 30.0, ("y", "9"): 1.0}
+    up = {("x", "1"): 22.0, ("x", "2"): 20.0, ("y", "1"): 31.0, ("z", "1"): 1.0}
+    psnr = metric_facts("psnr_rgb")
+    for metric, wins in ((psnr, 2), (replace(psnr, higher_is_better=False), 1)):
+        figure = new_figure(3, 3)
+        axes = figure.subplots()
+        scatter_panel(axes, (across, up), {"x": "X", "y": "Y"}, metric)
+        assert f"better on {wins} of 3" in texts(figure)
+        assert axes.get_xlim() == axes.get_ylim()
+        assert axes.get_legend_handles_labels()[1] == ["X", "Y"]
+
+
+def test_the_first_method_of_a_scatter_runs_up(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path)
+    results(plan, 1, {("derain", "a"): 30.0, ("derain", "b"): 20.0})
+    results(plan, 2, {("derain", "a"): 25.0, ("derain", "b"): 15.0})
+    figure = drawn("scatter", plan)
+    assert "better on 2 of 2" in texts(figure)
     (axes,) = figure.axes
-    assert axes.get_xlim() == axes.get_ylim()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["X", "Y"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Restormer, PSNR (dB)", "PromptIR, PSNR (dB)")
+
+
+@pytest.mark.parametrize("points", [[], [[20.0, 20.0]], [[1.0, 2.0], [3.0, 0.0]]])
+def test_axes_around_a_diagonal_are_alike(points: list[list[float]]) -> None:
+    axes = new_figure(3, 3).subplots()
+    draw_diagonal(axes, np.array(points).reshape(-1, 2))
+    low, high = axes.get_xlim()
+    assert low < high
+    assert axes.get_ylim() == (low, high)
+    assert list(axes.get_xticks()) == list(axes.get_yticks())
+
+
+def test_a_legend_of_long_names_takes_its_own_height() -> None:
+    heights = []
+    for length in (3, 90):
+        with paper_style():
+            figure = new_figure(3.3, 2.0)
+            axes = figure.subplots()
+            for number in range(8):
+                axes.plot([0, 1], [number, number], label=f"{number}" * length)
+            legend_above(figure, axes, 3.3)
+            figure.canvas.draw()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        heights.append(axes.get_window_extent().height)
+    assert heights[1] == pytest.approx(heights[0], rel=0.15)
+
+
+# --- names of one's own ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["grid", "scatter", "cost"])
+def test_figures_show_the_labels_of_a_request(kind: str, plan: Plan) -> None:
+    labels = {"promptir": "Ours $1", "derain": "Rain", "psnr": "Quality"}
+    asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
+    name = next(iter(plan.test.images_by_column()["derain"]))
+    if kind == "grid":
+        api.keep_images(plan, [("derain", name)], CPU)
+    request = FigureRequest(worded(asked), None, (("derain", name),))
+    with paper_style():
+        figure = figure_module(kind).draw(request)
+    shown = " ".join([*texts(figure), *legends(figure)])
+    assert "Ours" in shown
+    assert "Quality" in shown
+    assert "PromptIR" not in shown
+    assert ("Rain: " in shown) == (kind == "grid")
+
+
+def test_a_label_that_nothing_has_or_two_methods_share_is_refused(plan: Plan) -> None:
+    for labels, message in (
+        ({"promtir": "Ours"}, "did you mean 'promptir'"),
+        ({"promptir": "Ours", "restormer": "Ours"}, "calls both promptir and restormer 'Ours'"),
+        ({"promptir": "Restormer"}, "calls both promptir and restormer 'Restormer'"),
+    ):
+        asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
+        with pytest.raises(UsageError, match=message):
+            api.figure(asked, "scatter")
+
+
+def test_a_method_without_scores_is_said_to_be_left_out(plan: Plan) -> None:
+    assert api.left_out_note(plan) == ""
+    more = plan_in(plan.out, [*METHODS, "nafnet"])
+    assert "no scores of nafnet; the figure is without them" in api.left_out_note(more)
 
 
 def test_a_scatter_needs_two_methods(plan: Plan) -> None:
@@ -385,7 +475,7 @@ def test_swaps_and_routing_show_every_run_with_prompts(plan: Plan) -> None:
 
 @pytest.mark.parametrize("kind", sorted(FIGURES))
 def test_nothing_stored_says_what_to_run(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"python -m harness run|--recipe"):
+    with pytest.raises(HarnessError, match=r"python -m harness run --methods|--recipe|--probes"):
         api.figure(plan_in(tmp_path), kind, resources=CPU)
     assert not (tmp_path / "figures").exists()
 
@@ -403,6 +493,7 @@ def test_a_plan_of_one_length_says_how_to_get_two(plan: Plan) -> None:
         (lambda plan: api.figure(plan, "grid", images=[("rain", "a")]), "no column 'rain'"),
         (lambda plan: api.figure(plan, "curves", images=["astronaut#0"]), "shows no images"),
         (lambda plan: api.figure(plan, "grid", width="wide"), "no width 'wide'"),
+        (lambda plan: api.figure(plan, "grid", rows=51), "at most 50 images, not 51"),
         (lambda plan: api.figure(plan, "grid", colour="red"), "the options images, rows"),
     ],
 )

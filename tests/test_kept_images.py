@@ -29,8 +29,9 @@ from harness.store.image_files import (
     restored_path,
     test_image_path,
 )
-from harness.store.results import append, read, results_of
+from harness.store.results import append, read
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_of
 from tests.plans import plan_of, quick_plan
 
 WORKER = Worker(device="cpu", threads=1)
@@ -259,13 +260,13 @@ def test_the_command_keeps_images(plan: Plan, harness_command) -> None:  # type:
     torch.set_num_threads(1)
     words = ("--methods", "promptir", "--recipe", str(plan.out / "recipe.yaml"), "--out", plan.out)
     words = tuple(map(str, words))
-    printed = harness_command("images", *words, "--image", "derain:astronaut#0")
+    printed = harness_command("images", *words, "--images", "derain:astronaut#0")
     assert printed.returncode == 0, printed.stderr
     assert "4 images in 4 folders" in printed.stdout
     printed = harness_command("run", *words, "--keep-images", "worst:1")
     assert printed.returncode == 0, printed.stderr
     assert len(png_files(plan.runs[-1].folder.path)) == 5
-    printed = harness_command("images", *words, "--image", "x", "--keep-images", "all")
+    printed = harness_command("images", *words, "--images", "x", "--keep-images", "all")
     assert printed.returncode == 2
     printed = harness_command("run", *words, "--keep-images", "some")
     assert printed.returncode == 2

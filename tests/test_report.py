@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ from PIL import Image
 from harness.api import Resources, check_image_choice, compute, report
 from harness.config.errors import HarnessError, UsageError
 from harness.planning.plan import Plan
+from harness.reporting.apart import seconds_apart
+from harness.reporting.benchmark_table import benchmark_table_of
+from harness.reporting.plan_summary import results_by_method, summary_of
 from harness.reporting.site.cases import cases_of, notable_cases, worst_cases
 from harness.reporting.site.curves import Chart, Curve
 from harness.reporting.site.folder import SiteFolder, data_script
+from harness.reporting.site.overview import PlanSources, score_table
 from harness.reporting.site.rendering import number_text
 from harness.reporting.site.report import write_report
+from harness.reporting.site.sources import Sources
 from tests.conftest import Run
 from tests.pages import (
     CheckedPage,
@@ -119,6 +125,37 @@ def test_names_stay_text(site: Path, name: str) -> None:
     assert "<img src=x" not in text
     assert "<script>window" not in text
     assert "&lt;img src=x" in text  # the title of the setting is on every page
+
+
+def test_the_table_marks_what_the_printed_table_marks(plan: Plan) -> None:
+    """A second that cannot be told apart from the best is not underlined."""
+    summary = summary_of(plan)
+    apart = seconds_apart(summary, results_by_method(plan))
+    printed = benchmark_table_of(summary, None, replace(apart, told=frozenset()))
+    found = score_table(plan, printed, PlanSources.of(plan, Sources()))
+    ranks = {}
+    for row in printed.table.rows:
+        for key, cell in row.cells.items():
+            ranks[row.label, key] = cell.rank
+    shown = {}
+    for group in found.groups:
+        for line in group.rows:
+            for key, score in line.scores.items():
+                shown[line.label, key] = score.rank
+    assert shown == {key: ranks[key] for key in shown}
+    by_value = {entry.rank for entry in printed.summary.entries.values()}
+    assert 2 in by_value, "otherwise this test could not fail"
+    assert set(shown.values()) == {None, 1}
+
+
+def test_labels_of_a_request_are_shown(plan: Plan, tmp_path: Path) -> None:
+    labels = {"cpl": "CPL <ours>", "denoise25": "little"}
+    asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
+    report(asked, tmp_path / "site", images="none")
+    data = site_data(tmp_path / "site", "images")
+    assert "CPL <ours>" in [source["label"] for source in data["sources"]]
+    assert data["columns"][0]["short"] == "little"
+    assert "CPL &lt;ours&gt;" in (tmp_path / "site" / "index.html").read_text()
 
 
 def test_a_second_report_updates_the_site(plan: Plan, site: Path) -> None:

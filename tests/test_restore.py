@@ -347,6 +347,26 @@ def test_flags_that_cannot_be_meant(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_restored(
+    tmp_path: Path, restore: Callable[..., Any]
+) -> None:
+    save(tmp_path / "in/a.png")
+    (tmp_path / "out").write_text("a file")
+    printed = restore("--input", str(tmp_path / "in"))
+    assert printed.returncode == 2
+    assert "out is a file; name a folder" in printed.stderr
+    assert "failed" not in printed.stderr
+
+
+def test_no_file_of_the_output_folder_is_lost(tmp_path: Path, restore: Callable[..., Any]) -> None:
+    save(tmp_path / "in/a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "probe").write_text("mine")
+    assert restore("--input", str(tmp_path / "in")).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "probe"]
+    assert (tmp_path / "out" / "probe").read_text() == "mine"
+
+
 def test_memory_that_is_too_small_fails_the_image(
     tmp_path: Path, restore: Callable[..., Any]
 ) -> None:

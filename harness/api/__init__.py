@@ -10,7 +10,7 @@ The command line calls the functions of this package and nothing else.
 from harness.api.comparing import compare, write_comparison
 from harness.api.computing import check_resources, compute, evaluate, execute_run, run
 from harness.api.diagnosis import Finding, doctor
-from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute
+from harness.api.figures import FigureOptions, figure, figure_kinds, how_to_compute, left_out_note
 from harness.api.images import keep_images, kept_paths, named_images
 from harness.api.plans import describe, load_studies, make_request, plan
 from harness.api.reports import check_image_choice, leaderboard, report
@@ -130,6 +130,7 @@ __all__ = [
     "keep_images",
     "kept_paths",
     "leaderboard",
+    "left_out_note",
     "legacy_note",
     "load_plan",
     "load_results",

@@ -55,6 +55,7 @@ def compare(
             or results of two preprocessings or protocols would be compared.
     """
     from harness.reporting.comparison.report import ComparisonOptions, comparison_of
+    from harness.reporting.wording import worded
 
     if spread in ("seeds", "both") and len(plan.seeds) < 2:
         raise UsageError(f"--spread {spread} needs several seeds; give --seeds 0,1,2")
@@ -62,7 +63,7 @@ def compare(
         raise UsageError(f"--extremes {extremes} is no number of images; give 0 or more")
     drawn: Spread | None = "seeds and images" if spread == "both" else spread
     options = ComparisonOptions(drawn, extremes, ranks, None if against is None else Path(against))
-    return comparison_of(plan, _compared(plan, methods), options)
+    return comparison_of(worded(plan), _compared(plan, methods), options)
 
 
 def _compared(plan: Plan, methods: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, worker_of
 from harness.execution.status import is_complete
 from harness.execution.trackers import check_tracker
-from harness.launch import launcher
+from harness.launch import check_launcher, launcher
 from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
@@ -56,8 +56,9 @@ def check_resources(resources: Resources) -> None:
     Raises:
         UsageError: names what cannot be used, and the way out.
     """
-    launcher(resources.launcher)
-    check_device(resources)
+    check_launcher(resources)
+    if resources.launcher == "local":
+        check_device(resources)
     check_tracker(resources.tracker)
 
 
@@ -70,9 +71,10 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     if not is_complete(plan):
         launch = launcher(resources.launcher)
         check_plan(plan)
-        outcomes = launch(plan, worker_of(resources))
+        outcomes = launch(plan, worker_of(resources, here=resources.launcher == "local"))
     remove_dead_claims(plan.all_runs)
-    if plan.request.keep_images != "none" and not any(o.interrupted for o in outcomes):
+    unfinished = any(outcome.interrupted or outcome.queued for outcome in outcomes)
+    if plan.request.keep_images != "none" and not unfinished:
         keep_images(plan, plan.request.keep_images, resources)
     return outcomes
 

@@ -9,13 +9,17 @@ from typing import Literal
 
 from harness.api.images import keep_images
 from harness.config.errors import HarnessError, UsageError
+from harness.planning.command_line import command_line
 from harness.planning.image_choice import Name, check_names, named_images
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
-from harness.reporting.plan_summary import is_anything_stored
+from harness.reporting.plan_summary import is_anything_stored, unscored_methods
 from harness.reporting.table_files import table_id, table_stem
 
 _ROWS = 3
+
+MOST_ROWS = 50
+"""Images of one figure; at two inches each they are 2.5 metres high."""
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,21 @@ def figure(
     from harness.reporting.figures.registry import figure_module
     from harness.reporting.figures.request import FigureRequest
     from harness.reporting.figures.style import WIDTHS_IN, paper_style, save
+    from harness.reporting.wording import worded
 
     module = figure_module(kind)
     chosen = options or _options(values)
+    if chosen.images and not module.NEEDS_IMAGES:
+        raise UsageError(f"figure {kind} shows no images; leave --images out")
     crop = parse_crop(chosen.crop)
     names = _names(plan, chosen.images)
+    shown = worded(plan)
     _check(plan, kind, chosen.width, WIDTHS_IN)
-    if names and not module.NEEDS_IMAGES:
-        raise UsageError(f"figure {kind} shows no images; leave --images out")
     if module.NEEDS_IMAGES:
-        from harness.reporting.figures.shown_images import most_disputed
-
-        names = names or tuple(most_disputed(plan, chosen.rows))
+        names = _shown_names(plan, names, chosen.rows)
         keep_images(plan, names, resources)
     width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
-    asked = FigureRequest(plan, width_in, names, crop)
+    asked = FigureRequest(shown, width_in, names, crop)
     with paper_style():
         drawn = module.draw(asked)
     identity = table_id(plan, figure=kind, options={**asdict(chosen), "images": names})
@@ -99,11 +103,18 @@ def figure_kinds() -> list[str]:
 
 def how_to_compute(plan: Plan) -> str:
     """Return the sentence on a plan of which nothing is stored."""
-    methods = ",".join(plan.request.methods)
     return (
         f"{plan.out} holds no scores of these methods on {plan.request.setting} with recipe "
-        f"{plan.request.recipe}; compute them with: python -m harness run --methods '{methods}'"
+        f"{plan.request.recipe}; compute them with: {command_line('run', plan.request)}"
     )
+
+
+def left_out_note(plan: Plan) -> str:
+    """Return which methods a figure leaves out because nothing is scored of them; empty if none."""
+    missing = unscored_methods(plan)
+    if not missing:
+        return ""
+    return f"{plan.out} holds no scores of {', '.join(missing)}; the figure is without them"
 
 
 def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) -> None:
@@ -122,6 +133,19 @@ def _options(values: dict[str, object]) -> FigureOptions:
         raise UsageError(
             "a figure has the options images, rows, crop and width, and no other"
         ) from error
+
+
+def _shown_names(plan: Plan, names: tuple[Name, ...], rows: int) -> tuple[Name, ...]:
+    """Return what is named, or of how many rows methods differ most; refuse what no page holds."""
+    from harness.reporting.figures.shown_images import most_disputed
+
+    count = len(names) or rows
+    if count > MOST_ROWS:
+        raise UsageError(
+            f"a figure shows at most {MOST_ROWS} images, not {count}; name fewer with --images, or "
+            "look at all of them with: python -m harness report"
+        )
+    return names or tuple(most_disputed(plan, rows))
 
 
 def _names(plan: Plan, images: Sequence[str | Name]) -> tuple[Name, ...]:

@@ -11,6 +11,7 @@ from harness.execution.children import stop_file_of
 from harness.execution.process import worker_of
 from harness.execution.progress import progress_for
 from harness.launch.signals import stop_on_signals
+from harness.planning.command_line import command_line
 from harness.planning.image_choice import Name, check_choice, check_names
 from harness.planning.image_choice import named_images as names_of
 from harness.planning.plan import Plan
@@ -94,7 +95,7 @@ def _names_by_run(plan: Plan, which: str | Sequence[Name]) -> Mapping[str, Seque
     ):
         raise HarnessError(
             f"{plan.out} holds no weights of these methods that images could be restored with; "
-            "compute them with: python -m harness run"
+            f"compute them with: {command_line('run', plan.request)}"
         )
     if isinstance(which, str):
         try:

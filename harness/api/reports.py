@@ -55,14 +55,16 @@ def report(
     """
     from harness.reporting.site.folder import SiteFolder
     from harness.reporting.site.report import write_report
+    from harness.reporting.wording import worded
 
     check_image_choice(images)
-    SiteFolder(Path(folder), "report").check()
+    shown = worded(plan)
     _check_stored(plan)
+    SiteFolder(Path(folder), "report").check()
     _keep(plan, images, resources)
     progress = progress_for("report", live=True)
     try:
-        pages = write_report(plan, Path(folder), partial(progress.images, "shown"))
+        pages = write_report(shown, Path(folder), partial(progress.images, "shown"))
     finally:
         progress.close()
     return pages[0]

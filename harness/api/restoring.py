@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.errors import UsageError
 from harness.planning.own_files import use_own_files
 from harness.planning.request import DEFAULT_OUT, CheckpointRequest
+from harness.store.files import check_writable, make_folder
 
 if TYPE_CHECKING:
     from harness.evaluation.restore_files import RestoreOptions
@@ -92,7 +93,8 @@ def restore(
     Raises:
         UsageError: no such run, input or prompt, or two inputs would be written to one file;
             nothing was restored then.
-        HarnessError: the network cannot be built. An image that fails is part of the result.
+        HarnessError: the network cannot be built, or the folder cannot be written. An image that
+            fails is part of the result.
     """
     known = {field.name for field in fields(RestoreRequest)}
     for name in values:
@@ -117,8 +119,12 @@ def restore_each(
     _check_numbers(request)
     into = output_format(request.format) if request.format else None
     files = plan_files(request.inputs, request.output, into)
+    if request.output.exists() and not request.output.is_dir():
+        raise UsageError(f"--output {request.output} is a file; name a folder")
     restorer = opened_restorer(request)
     restorer.check_task(request.prompt or None)
+    make_folder(request.output)
+    check_writable(request.output)
     yield from restore_files(restorer, files, _options(request, restorer), on_progress)
 
 

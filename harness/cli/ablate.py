@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli.computing import compute_missing, export_results, import_results
+from harness.cli.keeping_flags import ArchiveFlags, ComputingFlags
 from harness.cli.latex_flags import LatexFlags, latex_name
-from harness.cli.options import (
-    ArchiveFlags,
-    ComputingFlags,
-    DataFlags,
-    ResourceFlags,
-    SettingFlags,
-)
+from harness.cli.options import DataFlags, ResourceFlags, SettingFlags
 from harness.cli.output import print_warnings, print_written, terminal_width
 from harness.cli.requests import plan_of, request_of
 

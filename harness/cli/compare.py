@@ -66,6 +66,7 @@ def compare(
     plan = plan_of(request_of({}, request.config, values, data.values(), evaluation.values()))
     paths: list[Path] = []
     texts = []
+    pictures = ""
     for part in plan.by_protocol:
         found = compare_methods(
             part,
@@ -75,7 +76,10 @@ def compare(
             against=comparison.against,
         )
         paths += write_comparison(found, part.out)
+        pictures = pictures or found.pictures_command()
         print_warnings(found.warnings)
         texts.append(found.to_text(has_colours(), terminal_width()))
     print("\n\n".join(texts))
     print_written(paths)
+    if pictures:
+        print(f"\nlook at the largest gains and losses with: {pictures}")

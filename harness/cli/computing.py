@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.cli.stopping import stopped
 
@@ -31,6 +33,8 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     outcomes = compute(plan, resources)
     if any(outcome.interrupted for outcome in outcomes):
         raise stopped()
+    if any(outcome.queued for outcome in outcomes):
+        raise typer.Exit  # the launcher said how to follow them; there is nothing to show yet
     return outcomes
 
 

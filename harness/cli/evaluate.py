@@ -10,8 +10,8 @@ import typer
 
 from harness.cli.computing import compute_and_show
 from harness.cli.flags import named_values
+from harness.cli.keeping_flags import ComputingFlags
 from harness.cli.options import (
-    ComputingFlags,
     DataFlags,
     EvaluationFlags,
     ResourceFlags,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
-from harness.cli.output import print_written
+from harness.cli.output import print_warnings, print_written
 from harness.cli.requests import plan_of, request_of
 
 
@@ -55,9 +55,14 @@ def figure(
     Restored images that it shows are made from the weights where they are not kept; nothing is
     trained or scored.
     """
-    from harness.api import FigureOptions
+    from harness.api import FigureOptions, left_out_note
     from harness.api import figure as draw
 
     asked = request_of({}, request.config, request.values(), data.values(), evaluation.values())
     options = FigureOptions(tuple(shown.images or ()), shown.rows, shown.crop, shown.width)
-    print_written(draw(plan_of(asked), kind, options, resources.resources()))
+    plan = plan_of(asked)
+    paths = draw(plan, kind, options, resources.resources())
+    # Trainings are followed before they are scored.
+    note = "" if kind == "curves" else left_out_note(plan)
+    print_warnings([note] if note else [])
+    print_written(paths)

@@ -6,13 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import (
-    DataFlags,
-    EvaluationFlags,
-    ImageFlags,
-    RequestFlags,
-    ResourceFlags,
-)
+from harness.cli.keeping_flags import ImageFlags
+from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
 
 
@@ -22,7 +17,7 @@ def images(
     evaluation: EvaluationFlags,
     kept: ImageFlags,
     resources: ResourceFlags,
-    image: Annotated[
+    images: Annotated[
         list[str] | None,
         typer.Option(
             help="Keep these images instead: IMAGE in every column that has it, or COLUMN:IMAGE; "
@@ -32,13 +27,13 @@ def images(
 ) -> None:
     """Make restored images of finished runs from their weights, and print where they are.
 
-    Without --keep-images or --image it keeps all of them. What is there is not made again.
+    Without --keep-images or --images it keeps all of them. What is there is not made again.
     """
     from harness.api import keep_images, named_images
     from harness.config.errors import UsageError
 
-    if image and kept.keep_images is not None:
-        raise UsageError("--image names what is kept, and so does --keep-images; leave one out")
+    if images and kept.keep_images is not None:
+        raise UsageError("--images names what is kept, and so does --keep-images; leave one out")
     asked = request_of(
         {"keep_images": "all"},
         request.config,
@@ -48,7 +43,7 @@ def images(
         kept.values(),
     )
     plan = plan_of(asked)
-    which = named_images(plan, image) if image else asked.keep_images
+    which = named_images(plan, images) if images else asked.keep_images
     paths = keep_images(plan, which, resources.resources())
     folders = sorted({str(path.parent) for path in paths})
     for folder in folders:

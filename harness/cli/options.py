@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from harness.cli.flags import named_values
-from harness.cli.kept import ArchiveFlags as ArchiveFlags
-from harness.cli.kept import ComputingFlags as ComputingFlags
-from harness.cli.kept import ImageFlags as ImageFlags
+from harness.cli.resources import ResourceFlags as ResourceFlags
 from harness.config.recipe_files import recipe_names
 from harness.config.user_folders import expanded
-
-if TYPE_CHECKING:
-    from harness.api import Resources
 
 Plugins = Annotated[
     list[Path] | None,
@@ -88,8 +83,8 @@ class SettingFlags:
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name that tables show of a method, column or metric, as 'cpl=CPL (ours)'; "
-            "repeatable."
+            help="Name that tables, figures and reports show of a method, column or metric, as "
+            "'cpl=CPL (ours)'; repeatable."
         ),
     ] = None
     decimals: Annotated[
@@ -287,51 +282,3 @@ class EvaluationFlags:
         if self.probes:
             values["probes"] = True
         return values
-
-
-@dataclass(frozen=True)
-class ResourceFlags:
-    """What a computation may use; nothing here changes a number."""
-
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Runs computed side by side; 0: one per core.", show_default=False
-        ),
-    ] = None
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes per run that make batches ahead.")
-    ] = 0
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Compute threads of each run; without it OMP_NUM_THREADS, or an equal share of "
-            "the cores.",
-        ),
-    ] = None
-    launcher: Annotated[str, typer.Option(help="Which launcher hands out the runs.")] = "local"
-    tracker: Annotated[
-        str,
-        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
-    ] = "none"
-
-    def resources(self, jobs: int = 1) -> Resources:
-        """Return them; ``jobs`` is the subcommand's default.
-
-        Raises:
-            UsageError: the device or tracker cannot be used, or there is no such launcher.
-        """
-        from harness.api import Resources, check_resources
-
-        resources = Resources(
-            jobs=jobs if self.jobs is None else self.jobs,
-            device=self.device,
-            loader_workers=self.workers,
-            launcher=self.launcher,
-            threads=self.threads,
-            tracker=self.tracker,
-        )
-        check_resources(resources)
-        return resources

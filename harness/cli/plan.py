@@ -7,13 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import (
-    DataFlags,
-    EvaluationFlags,
-    ImageFlags,
-    RequestFlags,
-    ResourceFlags,
-)
+from harness.cli.keeping_flags import ImageFlags
+from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
 from harness.cli.stopping import stopped
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from harness.cli.computing import compute_and_show, import_results
-from harness.cli.options import (
-    ArchiveFlags,
-    ComputingFlags,
-    DataFlags,
-    EvaluationFlags,
-    RequestFlags,
-    ResourceFlags,
-)
+from harness.cli.keeping_flags import ArchiveFlags, ComputingFlags
+from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
 
 

@@ -66,6 +66,7 @@ class RunOutcome:
         error: a sentence; empty if all is well.
         interrupted: the user stopped it; it goes on from its checkpoint.
         held: another process computes it, and it was not waited for.
+        queued: a batch system has it in its queue, and it was not waited for.
     """
 
     label: str
@@ -73,6 +74,7 @@ class RunOutcome:
     error: str = ""
     interrupted: bool = False
     held: bool = False
+    queued: bool = False
 
 
 def execute(run: Run, plan: Plan, worker: Worker, control: Control | None = None) -> RunOutcome:

@@ -29,7 +29,7 @@ from harness.planning.image_choice import all_names, worst_count
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.image_files import image_paths
-from harness.store.results import results_of
+from harness.store.stored_results import results_of
 
 OnProgress = Callable[[int, int], None]
 """Receives how many images are done, of how many."""

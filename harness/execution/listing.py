@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from typing import Literal
 from harness.config.errors import HarnessError
 from harness.store.files import read_json_object
 from harness.store.legacy.names import present_id
-from harness.store.results import read
+from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_in
 
 _DAY_S = 86_400
 
@@ -54,11 +56,12 @@ def stored_runs(out: Path) -> list[StoredRunInfo]:
     """
     if not out.is_dir():
         raise HarnessError(f"{out} does not exist; name an output folder with --out")
-    found = []
+    folders = []
     for path in sorted(out.iterdir()):
         if (path / "spec.json").is_file():
-            found.append(_info(RunFolder(path)))
-    return found
+            folders.append(RunFolder(path))
+    results = results_in(folder.results for folder in folders)
+    return list(map(_info, folders, results))
 
 
 def remove_runs(out: Path, runs: Sequence[StoredRunInfo]) -> int:
@@ -73,19 +76,32 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _info(folder: RunFolder) -> StoredRunInfo:
+def _info(folder: RunFolder, results: ResultColumns) -> StoredRunInfo:
     spec = read_json_object(folder.spec)
-    results = read([folder.results]) if folder.results.exists() else []
-    files = [path for path in folder.path.rglob("*") if path.is_file()]
+    size, changed_s = _size_and_change(str(folder.path))
     return StoredRunInfo(
         id=folder.path.name,
         method=present_id(str(spec.get("method", "?")), spec),
-        settings=tuple(dict.fromkeys(result.setting for result in results)),
+        settings=tuple(results.distinct("setting")),
         seed=spec.get("seed"),
         state=_state(folder, bool(results)),
-        bytes=sum(path.stat().st_size for path in files),
-        changed_s=max(path.stat().st_mtime for path in files),
+        bytes=size,
+        changed_s=changed_s,
     )
+
+
+def _size_and_change(folder: str) -> tuple[int, float]:
+    """Return the size of all files below ``folder``, and when the last of them changed."""
+    size, changed_s = 0, 0.0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below, changed_below_s = _size_and_change(entry.path)
+                size, changed_s = size + below, max(changed_s, changed_below_s)
+            elif entry.is_file():
+                status = entry.stat()
+                size, changed_s = size + status.st_size, max(changed_s, status.st_mtime)
+    return size, changed_s
 
 
 def _state(folder: RunFolder, scored: bool) -> Literal["scored", "trained", "unfinished", "empty"]:

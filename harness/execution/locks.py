@@ -116,25 +116,6 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
             contender.lease.release()
 
 
-def wait_for_free(runs: Sequence[Run], stop: Callable[[], bool]) -> list[Run]:
-    """Wait until at least one of ``runs`` is computed by no other process, and return all such.
-
-    Returns:
-        None of them where ``stop`` answered yes.
-    """
-    contenders = [_Contender.of(run) for run in runs]
-    while not stop():
-        free: list[Run] = []
-        for contender in contenders:
-            if contender.acquired():
-                contender.lease.release()
-                free.append(contender.run)
-        if free:
-            return free
-        time.sleep(_POLL_S)
-    return []
-
-
 def remove_dead_claims(runs: Sequence[Run]) -> None:
     """Remove the claims of processes that were killed after the last write of a run.
 

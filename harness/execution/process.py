@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.config.cores import cores
 from harness.config.errors import UsageError
@@ -26,6 +26,7 @@ class Worker:
         threads: compute threads.
         jobs: processes like this one side by side.
         loader_workers: processes that make training batches ahead.
+        resources: what was asked for, which launchers for other machines pass on.
         tracker: who is shown the course of each run.
     """
 
@@ -33,11 +34,17 @@ class Worker:
     threads: int
     jobs: int = 1
     loader_workers: int = 0
+    resources: Resources = field(default_factory=Resources)
     tracker: str = NO_TRACKER
 
 
-def worker_of(resources: Resources) -> Worker:
+def worker_of(resources: Resources, here: bool = True) -> Worker:
     """Return what each of the processes may use that share ``resources``.
+
+    Args:
+        resources: what was asked for.
+        here: whether they are processes of this machine; the device of another one is checked
+            there.
 
     Raises:
         UsageError: the device or the tracker cannot be used.
@@ -45,10 +52,11 @@ def worker_of(resources: Resources) -> Worker:
     check_tracker(resources.tracker)
     jobs = resources.jobs or cores()
     return Worker(
-        device=usable_device(resources.device),
+        device=usable_device(resources.device) if here else resources.device,
         threads=resources.threads or _threads_of_environment() or max(1, cores() // jobs),
         jobs=jobs,
         loader_workers=resources.loader_workers,
+        resources=resources,
         tracker=resources.tracker,
     )
 

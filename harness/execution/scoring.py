@@ -31,7 +31,8 @@ from harness.planning.run import Run
 from harness.registry import use_plugins
 from harness.store.files import write_json
 from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
-from harness.store.results import append, results_of
+from harness.store.results import append
+from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
 
 
@@ -105,11 +106,10 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     score = plan.run(run.id).score
     assert score is not None
     stored = results_of(run.folder.results, spec_hash(score))
-    done = {(result.column, result.image, result.metric) for result in stored}
     return Scoring(
         spec=score,
         metrics=resolve_metrics(plan.metrics),
-        done=done,
+        done=stored.scored(),
         workers=worker.threads,
         set_metrics=resolve_set_metrics(plan.metrics),
     )

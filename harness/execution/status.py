@@ -14,7 +14,8 @@ from harness.evaluation.metrics import is_of_set
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.store.prompt_files import stored_analysis
-from harness.store.results import WHOLE_COLUMN, results_of
+from harness.store.results import WHOLE_COLUMN
+from harness.store.stored_results import read_ahead, results_of
 
 RunStatus = Literal["done", "to score", "unfinished", "missing"]
 
@@ -35,29 +36,36 @@ def run_status(run: Run, plan: Plan) -> RunStatus:
 
 def is_complete(plan: Plan) -> bool:
     """Return whether everything that the plan scores is stored."""
-    return all(run_status(run, plan) == "done" for run in plan.runs)
+    return not _missing(plan.runs, plan)
 
 
-def missing_batches(plan: Plan) -> list[list[Run]]:
-    """Return what of ``plan`` is not stored, in batches to be computed one after the other.
+def missing_runs(plan: Plan) -> list[Run]:
+    """Return what of ``plan`` is not stored, in the order in which launchers begin it.
 
-    The runs of a batch need none of each other, so that they may be computed side by side. The
-    first batch holds the auxiliary runs that other runs need, the second those whose weights come
-    from files: where a file is refused, the others need not be scored.
+    The run with the longest chain behind it comes first: its own expected time, and that of the
+    longest run that needs it. So a run comes after those that it needs, and no long one is begun
+    when the others are nearly done. Pretrained weights come before what is scored beside them:
+    where a file is refused, the others need not be scored.
     """
     scored = _missing(plan.runs, plan)
-    needed: set[str] = set()
+    chains_s = {run.id: estimated_s(run, plan) for run in scored}
+    behind_s: dict[str, float] = {}
     for run in scored:
-        needed |= {required.weights_id for required in run.requires}
-    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in needed]
-    pretrained: list[Run] = []
-    others: list[Run] = []
-    for run in scored:
-        (others if run.checkpoint is None else pretrained).append(run)
-    return [auxiliary, pretrained, others]
+        for needed in run.requires:
+            longest_s = behind_s.get(needed.weights_id, 0.0)
+            behind_s[needed.weights_id] = max(longest_s, chains_s[run.id])
+    auxiliary = [run for run in _missing(plan.auxiliary, plan) if run.weights_id in behind_s]
+    for run in auxiliary:
+        chains_s[run.id] = estimated_s(run, plan) + behind_s[run.weights_id]
+
+    def place(run: Run) -> tuple[bool, float]:
+        return run.checkpoint is None and plan.request.checkpoint is not None, -chains_s[run.id]
+
+    return sorted([*auxiliary, *scored], key=place)
 
 
 def _missing(runs: Sequence[Run], plan: Plan) -> list[Run]:
+    read_ahead(run.folder.results for run in runs)
     return [run for run in runs if run_status(run, plan) != "done"]
 
 
@@ -117,8 +125,7 @@ def _is_scored(run: Run, plan: Plan) -> bool:
 
 
 def _has_all_values(run: Run, plan: Plan) -> bool:
-    results = results_of(run.folder.results, run.score_id)
-    stored = {(result.column, result.image, result.metric) for result in results}
+    stored = results_of(run.folder.results, run.score_id).scored()
     for column, images in plan.test.images_by_column().items():
         for metric in plan.metrics:
             names = [WHOLE_COLUMN] if is_of_set(metric) and images else images

@@ -271,6 +271,10 @@ class Resources:
         device: ``cpu``, ``cuda``, ``auto``, or a torch device.
         loader_workers: processes per run that make training batches ahead.
         launcher: which launcher hands out the runs.
+        dask_scheduler: address of the scheduler of ``dask``, or the file that it wrote; None takes
+            ``DASK_SCHEDULER_ADDRESS``.
+        slurm_options: options of sbatch that ``slurm`` passes on as they are written.
+        wait: whether ``slurm`` waits for its jobs, or returns once they are queued.
         threads: compute threads of each run; None takes ``OMP_NUM_THREADS``, or an equal share of
             the cores.
         tracker: who is shown the course of each run: ``tensorboard``, ``wandb`` or ``none``.
@@ -280,5 +284,8 @@ class Resources:
     device: str = "auto"
     loader_workers: int = 0
     launcher: str = "local"
+    dask_scheduler: str | None = None
+    slurm_options: str = ""
+    wait: bool = False
     threads: int | None = None
     tracker: str = "none"

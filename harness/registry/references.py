@@ -38,12 +38,14 @@ class MethodChoice:
         spec: its static facts.
         overrides: options that were set, as text.
         sequential: whether tasks are learnt one kind after the other.
+        shown_as: label that a request chooses for it; empty leaves its own.
     """
 
     id: str
     spec: MethodSpec
     overrides: Mapping[str, str]
     sequential: bool = False
+    shown_as: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Specs hold functions and types of plug-ins; another process finds them by name.
@@ -52,6 +54,8 @@ class MethodChoice:
     @property
     def label(self) -> str:
         """The name in tables: the spec's, and what differs from it; of files, their names."""
+        if self.shown_as:
+            return self.shown_as
         name = self.spec.label + (" (sequential)" if self.sequential else "")
         if not self.overrides:
             return name

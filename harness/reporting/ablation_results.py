@@ -18,6 +18,7 @@ from harness.reporting.same_values import have_same_values
 from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
 from harness.reporting.summary import Summary, SummaryRequest
 from harness.store.prompt_files import stored_summary
+from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 
 
@@ -257,10 +258,11 @@ def _is_complete(method: str, stored: _Stored) -> bool:
     return True
 
 
-def _shown_results(method: str, stored: _Stored) -> list[Result]:
+def _shown_results(method: str, stored: _Stored) -> ResultColumns:
     """Return a method's results in the columns that are shown."""
     shown = {column.name for column in stored.summary.request.columns}
-    return [result for result in stored.results[method] if result.column in shown]
+    results = ResultColumns.of(stored.results[method])
+    return results.select(results.are("column", shown.__contains__))
 
 
 def _deltas(value: StudyValue, stored: _Stored) -> dict[str, Difference | None]:

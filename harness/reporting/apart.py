@@ -7,13 +7,16 @@ and images of several; see :mod:`harness.reporting.statistics`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.published.tables import AVERAGE
 from harness.reporting.statistics import Spread, difference, has_enough, natural_spread, pair
-from harness.reporting.summary import EntryKey, Summary, SummaryRequest
+from harness.reporting.summary import EntryKey, Summary
+from harness.reporting.summary_frame import results_of_images
 from harness.reporting.table import Row, marks_of
+from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 
 _DRAWS = 2_000
@@ -44,9 +47,11 @@ def seconds_apart(summary: Summary, by_method: Mapping[str, Sequence[Result]]) -
     """
     request = summary.request
     spread = natural_spread(len(request.seeds))
-    shown = {}
-    for method, results in by_method.items():
-        shown[method] = _shown(results, request)
+
+    @functools.cache
+    def shown(method: str) -> ResultColumns:
+        return results_of_images(ResultColumns.of(by_method[method]), request.images)
+
     seconds, told, too_few = set(), set(), set()
     for column in request.column_names:
         for metric in request.metrics:
@@ -54,7 +59,7 @@ def seconds_apart(summary: Summary, by_method: Mapping[str, Sequence[Result]]) -
             for method in others:
                 key = method, column, metric.id
                 seconds.add(key)
-                parts = [_of_column(shown[name], column) for name in (best, method)]
+                parts = [_of_column(shown(name), column) for name in (best, method)]
                 paired = pair(parts[0], parts[1], metric.id)
                 if paired is None or not has_enough(paired, spread):
                     too_few.add(key)
@@ -80,17 +85,11 @@ def marks_sentence(rows: Sequence[Row], apart: Apart | None) -> str:
     return f"{marks}; no second is, for {interval}, includes zero."
 
 
-def _shown(results: Sequence[Result], request: SummaryRequest) -> list[Result]:
-    """Return the results of the images that are shown."""
-    images = {column: set(names) for column, names in request.images.items()}
-    return [result for result in results if result.image in images.get(result.column, ())]
-
-
-def _of_column(results: Sequence[Result], column: str) -> Sequence[Result]:
+def _of_column(results: ResultColumns, column: str) -> ResultColumns:
     """Return the results of a column; an average is of all."""
     if column == AVERAGE:
         return results
-    return [result for result in results if result.column == column]
+    return results.select(results.are("column", column.__eq__))
 
 
 def _best_and_seconds(summary: Summary, column: str, metric: str) -> tuple[str, list[str]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.config.errors import HarnessError
 from harness.store.archive import archives_below, read_archive
 from harness.store.files import read_json_object
 from harness.store.legacy.archives import is_legacy
 from harness.store.legacy.names import may_be_former, present_id
-from harness.store.results import RESULT_FIELDS, Result, read
+from harness.store.result_columns import ResultColumns
+from harness.store.results import RESULT_FIELDS
+from harness.store.stored_results import results_in, run_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +33,18 @@ def results_frame(folder: Path) -> pd.DataFrame:
         raise HarnessError(
             f"{folder} holds no results; compute some with python -m harness run --out {folder}"
         )
-    rows = [asdict(result) for result in results]
-    return pd.DataFrame(rows, columns=list(RESULT_FIELDS))
+    columns: dict[str, Any] = {}
+    for field in RESULT_FIELDS:
+        if field in ("seed", "value"):
+            columns[field] = results.seeds if field == "seed" else results.values
+            continue
+        column = results.column(field)
+        # Text, not categories: groups and comparisons behave as of any other frame.
+        columns[field] = pd.Series(list(column.names)).array.take(column.codes)
+    return pd.DataFrame(columns, copy=False)
 
 
-def results_below(folder: Path) -> Sequence[Result]:
+def results_below(folder: Path) -> ResultColumns:
     """Return all results of an output folder, or of archives below it.
 
     Raises:
@@ -52,26 +59,24 @@ def results_below(folder: Path) -> Sequence[Result]:
             f"{folder} holds results of version 0.1; convert them with "
             f"python -m harness run ... --import {folder}"
         )
-    results: list[Result] = []
-    for path in sorted(folder.glob("*/results.jsonl")):
-        results += _under_present_names(read([path]), path.parent / "spec.json")
+    results: list[ResultColumns] = []
+    files = run_files(folder)
+    for path, found in zip(files, results_in(files), strict=True):
+        results.append(_under_present_names(found, path.parent / "spec.json"))
     for archive in archives_below(folder):
-        by_weights: dict[str, list[Result]] = {}
-        for result in read_archive(archive):
-            by_weights.setdefault(result.weights, []).append(result)
-        for weights, found in by_weights.items():
+        for weights, found in ResultColumns.of(read_archive(archive)).by("weights").items():
             specs = sorted((archive / "runs").glob(f"*-{weights}.json"))
-            results += _under_present_names(found, specs[0]) if specs else found
-    return results
+            results.append(_under_present_names(found, specs[0]) if specs else found)
+    return ResultColumns.joined(results)
 
 
-def _under_present_names(results: Sequence[Result], file: Path) -> Sequence[Result]:
+def _under_present_names(results: ResultColumns, file: Path) -> ResultColumns:
     """Return the results of one run with the id that its method has now.
 
     ``file`` holds its training spec, alone or, in an archive, under the key ``spec``.
     """
-    if not any(may_be_former(result.method) for result in results) or not file.is_file():
+    if not results.are("method", may_be_former).any() or not file.is_file():
         return results
     content = read_json_object(file)
     spec = content.get("spec", content)
-    return [replace(result, method=present_id(result.method, spec)) for result in results]
+    return results.renamed("method", lambda method: present_id(method, spec))

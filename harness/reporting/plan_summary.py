@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from harness.config.hashing import spec_hash
@@ -18,8 +16,10 @@ from harness.reporting.same_values import REMARK, earlier_with_same_values
 from harness.reporting.summary import MethodRow, Summary, SummaryRequest, summarise
 from harness.reporting.wording import worded_column, worded_label, worded_metric
 from harness.store.prompt_files import stored_summary
-from harness.store.results import Result, read, results_of
+from harness.store.result_columns import ResultColumns
+from harness.store.results import Result
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import read_ahead, results_in, results_of, run_files
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
 
@@ -44,7 +44,7 @@ def summary_of_results(plan: Plan, by_method: Mapping[str, Sequence[Result]]) ->
     for method, earlier in earlier_with_same_values(by_method).items():
         note = f"same values as {rows[earlier].label} {REMARK}"
         rows[method] = replace(rows[method], notes=(*rows[method].notes, note))
-    results = list(itertools.chain.from_iterable(by_method.values()))
+    results = ResultColumns.joined(by_method.values())
     return summarise(results, _request(plan, list(rows.values())))
 
 
@@ -56,19 +56,24 @@ def runs_by_method(plan: Plan) -> dict[str, list[Run]]:
     return found
 
 
-def results_by_method(plan: Plan) -> dict[str, list[Result]]:
+def results_by_method(plan: Plan) -> dict[str, ResultColumns]:
     """Return what is stored of a plan by method id, in the order of the table."""
-    found: dict[str, list[Result]] = {}
+    found: dict[str, ResultColumns] = {}
+    read_ahead(run.folder.results for run in plan.runs)
     for method, runs in runs_by_method(plan).items():
-        found[method] = []
-        for run in runs:
-            found[method] += results_of(run.folder.results, run.score_id)
+        parts = [results_of(run.folder.results, run.score_id) for run in runs]
+        found[method] = ResultColumns.joined(parts)
     return found
 
 
 def is_anything_stored(plan: Plan) -> bool:
     """Return whether any run of a plan has results."""
     return any(results_of(run.folder.results, run.score_id) for run in plan.runs)
+
+
+def unscored_methods(plan: Plan) -> list[str]:
+    """Return the ids of the methods of a plan of which no results are stored."""
+    return [method for method, results in results_by_method(plan).items() if not results]
 
 
 def reevaluated_summary(plan: Plan) -> Summary | None:
@@ -78,9 +83,10 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
     of one method are two rows.
     """
     rows: list[MethodRow] = []
-    results: list[Result] = []
-    for path in sorted(plan.out.glob("*/results.jsonl")):
-        found = _reevaluated(path, plan)
+    results: list[ResultColumns] = []
+    files = run_files(plan.out)
+    for path, stored in zip(files, results_in(files), strict=True):
+        found = _reevaluated(stored, plan)
         if not found:
             continue
         provenance = RunFolder(path.parent).read_provenance()
@@ -88,25 +94,21 @@ def reevaluated_summary(plan: Plan) -> Summary | None:
         label = provenance.get("label", found[0].method)
         notes = (_weights_note(provenance, "a file"),)
         rows.append(MethodRow(name, str(label), False, notes))
-        for result in found:
-            results.append(replace(result, method=name))
+        results.append(found.with_name("method", name))
     if not rows:
         return None
-    return summarise(results, replace(_request(plan, rows), seeds=(0,)))
+    request = replace(_request(plan, rows), seeds=(0,))
+    return summarise(ResultColumns.joined(results), request)
 
 
-def _reevaluated(path: Path, plan: Plan) -> list[Result]:
+def _reevaluated(results: ResultColumns, plan: Plan) -> ResultColumns:
     """Return the results of pretrained weights on the plan's test set and protocol."""
-    results = read([path])
-    if not results:
-        return []
+    if not results.are("origin", "re-evaluated".__eq__).any():
+        return ResultColumns.of(())
     score = next(run.score for run in plan.runs if run.score is not None)
     expected = spec_hash(score.model_copy(update={"weights": results[0].weights}))
-    found = []
-    for result in results:
-        if result.origin == "re-evaluated" and result.score == expected:
-            found.append(result)
-    return found
+    scored = results.of_score(expected)
+    return scored.select(scored.are("origin", "re-evaluated".__eq__))
 
 
 def _weights_note(provenance: Mapping[str, Any], name: str) -> str:

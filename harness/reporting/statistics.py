@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.seeding import generator
+from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 
 Spread = Literal["images", "seeds", "seeds and images"]
@@ -205,8 +206,7 @@ def _means(
 
 
 def _by_image(results: Sequence[Result], metric: str) -> Mapping[tuple[int, str, str], float]:
-    values = {}
-    for result in results:
-        if result.metric == metric:
-            values[result.seed, result.column, result.image] = result.value
-    return values
+    columns = ResultColumns.of(results)
+    own = columns.select(columns.are("metric", metric.__eq__))
+    keys = zip(own.seeds.tolist(), own.texts("column"), own.texts("image"), strict=True)
+    return dict(zip(keys, own.values.tolist(), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.config.data_sets import is_synthetic_name
@@ -13,6 +13,14 @@ from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
 from harness.reporting.ranks import best_and_second, without_worse
+from harness.reporting.summary_frame import (
+    SeedMeans,
+    frame_of,
+    mean_of,
+    results_of_images,
+    spread_of,
+)
+from harness.store.result_columns import ResultColumns
 from harness.store.results import WHOLE_COLUMN, Result
 
 if TYPE_CHECKING:
@@ -158,75 +166,52 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
     entries: dict[EntryKey, Entry] = {}
     if frame.empty:
         return Summary(request, entries)
-    by_value = dict(tuple(frame.groupby(["method", "column", "metric"])))
+    means = SeedMeans.of(frame)
     for row in request.methods:
         seeds = len(request.seeds) if row.runs is None else row.runs
         for metric in request.metrics:
             for column in request.columns:
-                part = by_value.get((row.id, column.name, metric.id))
-                if part is not None:
-                    expected = request.expected_images(column.name) * seeds
-                    # A value of a whole column is one of all its images.
-                    images = len(request.images[column.name]) if metric.of_set else 1
-                    entries[row.id, column.name, metric.id] = _entry(part, expected, images)
-            average = _average(frame, row.id, metric.id, entries, request)
+                key = (row.id, column.name, metric.id)
+                expected = request.expected_images(column.name) * seeds
+                # A value of a whole column is one of all its images.
+                images = len(request.images[column.name]) if metric.of_set else 1
+                entry = _entry(means, key, expected, images)
+                if entry is not None:
+                    entries[key] = entry
+            average = _average(means, row.id, metric.id, entries, request)
             if average is not None:
                 entries[row.id, AVERAGE, metric.id] = average
     return Summary(request, _ranked(entries, request))
 
 
-class _Wanted:
-    """Answers which results belong to a request."""
-
-    def __init__(self, request: SummaryRequest) -> None:
-        self._setting = request.setting
-        self._methods = {row.id for row in request.methods}
-        self._metrics = {metric.id: metric for metric in request.metrics}
-        self._images: dict[str, set[str]] = {}
-        for column, names in request.images.items():
-            self._images[column] = set(names)
-
-    def includes(self, result: Result) -> bool:
-        if result.method not in self._methods or result.metric not in self._metrics:
-            return False
-        names = self._images.get(result.column, set())
-        if self._metrics[result.metric].of_set:
-            is_scored = bool(names) and result.image == WHOLE_COLUMN
-        else:
-            is_scored = result.image in names
-        return is_scored and result.setting == self._setting
-
-
 def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
-    import pandas as pd
-
-    wanted = _Wanted(request)
-    frame = pd.DataFrame([asdict(result) for result in results if wanted.includes(result)])
-    if frame.empty:
-        return frame
-    _check_rules(frame, request)
-    identity = ["method", "seed", "column", "image", "metric"]
-    frame = frame.drop_duplicates([*identity, "value"])
-    twice = frame[frame.duplicated(identity)]
-    if not twice.empty:
-        first = twice.iloc[0]
-        raise HarnessError(
-            f"{first['method']} seed {first['seed']} has two values of {first['metric']} on "
-            f"{first['image']} of column {first['column']}; results of two trainings are mixed, so "
-            "use an output folder of one"
-        )
-    return frame
+    """Return the results that belong to a request, each value once."""
+    images = {}
+    for column, names in request.images.items():
+        images[column] = [*names, WHOLE_COLUMN] if names else []
+    wanted = results_of_images(ResultColumns.of(results), images)
+    methods = {row.id for row in request.methods}
+    metrics = {metric.id for metric in request.metrics}
+    of_sets = {metric.id for metric in request.metrics if metric.of_set}
+    is_wanted = wanted.are("method", methods.__contains__)
+    is_wanted &= wanted.are("metric", metrics.__contains__)
+    is_wanted &= wanted.are("setting", request.setting.__eq__)
+    is_whole_column = wanted.are("image", WHOLE_COLUMN.__eq__)
+    is_wanted &= wanted.are("metric", of_sets.__contains__) == is_whole_column
+    found = wanted.select(is_wanted)
+    _check_rules(found, request)
+    return frame_of(found)
 
 
-def _check_rules(frame: pd.DataFrame, request: SummaryRequest) -> None:
+def _check_rules(results: ResultColumns, request: SummaryRequest) -> None:
     """Check that every column is of one data set, one preprocessing and one protocol."""
     for key, expected in (
         ("preprocessing", request.preprocessing),
         ("protocol", request.protocol),
     ):
-        _check_one(key, set(frame[key]), expected)
-    for column, data_sets in frame.groupby("column")["data_set"]:
-        _check_one("data set", set(data_sets), request.data_sets[str(column)])
+        _check_one(key, set(results.distinct(key)), expected)
+    for column, of_column in sorted(results.by("column").items()):
+        _check_one("data set", set(of_column.distinct("data_set")), request.data_sets[column])
 
 
 def _check_one(key: str, found: set[str], expected: str) -> None:
@@ -238,17 +223,18 @@ def _check_one(key: str, found: set[str], expected: str) -> None:
         )
 
 
-def _entry(part: pd.DataFrame, expected: int, images: int) -> Entry:
-    """Return the entry of results that are of ``images`` images each."""
-    scored = len(part) * images
-    infinite = [value for value in part["value"] if not math.isfinite(value)]
-    if infinite:
-        return _not_finite(part, scored, expected)
-    means = part.groupby("seed")["value"].mean()
+def _entry(means: SeedMeans, key: EntryKey, expected: int, images: int) -> Entry | None:
+    """Return the entry of results that are of ``images`` images each; None where there is none."""
+    scored = means.scored(key) * images
+    if scored == 0:
+        return None
+    if means.has_not_finite(key):
+        return _not_finite(means.rows_of(key), scored, expected)
+    of_seeds = means.of_seeds(key)
     return Entry(
-        value=float(means.mean()),
-        spread=float(means.std(ddof=1)) if len(means) > 1 else None,
-        seeds=len(means),
+        value=mean_of(of_seeds),
+        spread=spread_of(of_seeds),
+        seeds=len(of_seeds),
         scored=scored,
         expected=max(expected, scored),
     )
@@ -279,7 +265,7 @@ def _one_infinity(values: Iterable[float]) -> bool:
 
 
 def _average(
-    frame: pd.DataFrame,
+    means: SeedMeans,
     method: str,
     metric: str,
     entries: Mapping[EntryKey, Entry],
@@ -293,12 +279,10 @@ def _average(
             return None
         scored += part.scored
         expected += part.expected
-    is_own = (frame["method"] == method) & (frame["metric"] == metric)
-    own = frame[is_own]
-    per_seed = own.groupby(["seed", "column"])["value"].mean().groupby("seed").mean()
+    per_seed = means.of_averages(method, metric)
     return Entry(
-        value=float(per_seed.mean()),
-        spread=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
+        value=mean_of(per_seed),
+        spread=spread_of(per_seed),
         seeds=len(per_seed),
         scored=scored,
         expected=expected,

@@ -6,6 +6,7 @@ text, Markdown, LaTeX and CSV.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -188,7 +189,7 @@ class Table:
     fields: tuple[str, ...] = ()
     records: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
-    @property
+    @functools.cached_property
     def metrics(self) -> list[MetricHeading]:
         """All metrics, in order."""
         found: list[MetricHeading] = []
@@ -222,7 +223,7 @@ class Table:
                     return True
         return False
 
-    @property
+    @functools.cached_property
     def notes(self) -> list[str]:
         """The footnotes in the order in which a reader meets them."""
         found: dict[str, None] = {}
@@ -302,21 +303,36 @@ def plain_table(
     heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str = "", name: str = ""
 ) -> Table:
     """Return a table of texts; the first text of a line is its label."""
+    return grouped_table(heads, {"": lines}, caption, name)
+
+
+def grouped_table(
+    heads: Sequence[str],
+    groups: Mapping[str, Sequence[Sequence[str]]],
+    caption: str = "",
+    name: str = "",
+) -> Table:
+    """Return a table of texts whose lines stand below the headings of ``groups``."""
     first_head, *other_heads = heads
     columns = []
     for place, head in enumerate(other_heads):
         columns.append(Column(str(place), head, head))
-    rows = []
-    for label, *texts in lines:
-        cells: dict[CellKey, Cell] = {}
-        for place, text in enumerate(texts):
-            cells[str(place), ""] = Cell(text)
-        rows.append(Row(label, cells))
+    found = []
+    for heading, lines in groups.items():
+        found.append(RowGroup(heading, tuple(map(_text_row, lines))))
     return Table(
         layout="plain",
         name=name,
         columns=tuple(columns),
         panels=(Panel(first_head, [NoMetric()]),),
-        parts=(Part("", (RowGroup("", tuple(rows)),)),),
+        parts=(Part("", tuple(found)),),
         caption=caption,
     )
+
+
+def _text_row(line: Sequence[str]) -> Row:
+    label, *texts = line
+    cells: dict[CellKey, Cell] = {}
+    for place, text in enumerate(texts):
+        cells[str(place), ""] = Cell(text)
+    return Row(label, cells)

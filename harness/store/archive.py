@@ -23,6 +23,7 @@ from harness.store.legacy.archives import legacy_sources
 from harness.store.legacy.names import former_spec
 from harness.store.results import RESULT_FIELDS, Result, parsed_result
 from harness.store.run_folder import stored_spec_id
+from harness.store.stored_results import read_ahead
 from harness.store.stored_run import (
     RecordSource,
     RunRecord,
@@ -41,7 +42,9 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
     Raises:
         UsageError: nothing is stored.
     """
-    scored = [run for run in runs if run.results()]
+    read_ahead(run.folder.results for run in runs)
+    stored = {run.id: run.results() for run in runs}
+    scored = [run for run in runs if stored[run.id]]
     if not scored:
         raise UsageError(
             f"nothing of this plan is stored, so there is nothing to export to {folder}; "
@@ -52,7 +55,7 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
         by_weights.setdefault(result.weights, []).append(result)
     fresh: dict[str, list[Result]] = {}
     for run in scored:
-        fresh.setdefault(run.weights_id, []).extend(run.results())
+        fresh.setdefault(run.weights_id, []).extend(stored[run.id])
     by_weights |= fresh
     results = list(chain.from_iterable(by_weights.values()))
     write_text(folder / RESULTS_FILE, _as_csv(results))
@@ -77,10 +80,16 @@ def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
             f"--import {folder}: no {RESULTS_FILE} there; write one with run --export FOLDER"
         )
     imported = 0
+    read_ahead(run.folder.results for run in runs)
+    missing = [run for run in runs if not run.is_stored()]
     for source in sources:
-        for run in runs:
-            if not run.is_stored() and _import_run(run, source):
-                imported += 1
+        left = []
+        for run in missing:
+            is_imported = _import_run(run, source)
+            imported += is_imported
+            if not is_imported or not run.is_stored():
+                left.append(run)
+        missing = left
     return imported
 
 

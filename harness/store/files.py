@@ -90,8 +90,8 @@ class _Recorder(io.BufferedWriter):
 def not_written(path: Path, error: OSError) -> str:
     """Return the sentence on a file that cannot be written."""
     return (
-        f"{path} cannot be written: {error.strerror or error}; free space there, or choose another "
-        "folder with --out"
+        f"{path} cannot be written: {error.strerror or error}; free space there, or name another "
+        "folder"
     )
 
 
@@ -146,10 +146,15 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text; raise :class:`HarnessError` naming the file if it is missing or damaged."""
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise HarnessError(f"{path} is missing; run the same command again to make it") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(_damaged(path, error)) from error
+        raise HarnessError(not_read(path, error)) from error
+
+
+def not_read(path: Path, error: Exception) -> str:
+    """Return the sentence on a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is missing; run the same command again to make it"
+    return _damaged(path, error)
 
 
 def read_json(path: Path) -> Any:

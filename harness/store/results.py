@@ -1,23 +1,24 @@
 """Results: one value of one metric on one image each, stored as JSON lines.
 
-JSON lines append safely (a cut-off last line is recognised and dropped), are read by anything, and
-a run has thousands of results, not millions. Each line carries a checksum of its fields.
+JSON lines append safely (a cut-off last line is recognised and dropped) and are read by anything.
+Each line carries a checksum of its fields.
 """
 
 from __future__ import annotations
 
 import functools
+import io
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from harness.config.errors import HarnessError
 from harness.config.files import load_protocol, protocol_names
-from harness.store.files import append_lines, read_text
+from harness.store.files import append_lines, not_read, read_text
 
 Origin = Literal["measured", "re-evaluated", "cited"]
 
@@ -85,21 +86,31 @@ def append(path: Path, results: Sequence[Result]) -> None:
 
 
 def read(paths: Iterable[Path]) -> list[Result]:
-    """Read the results of several files; unfinished lines are skipped, other damage is an error.
+    """Read the results of several files line by line; unfinished lines are skipped.
+
+    Other damage is an error. :func:`harness.store.stored_results.results_in` returns the same of
+    many lines, faster.
 
     Raises:
         HarnessError: a complete line is no result; the message names file and line.
     """
     results = []
     for path in paths:
-        for where, content in read_lines(path):
-            try:
-                results.append(parsed_result(_verified(content)))
-            except ValueError as error:
-                raise HarnessError(
-                    f"{where}, {error}; move the file away to score again"
-                ) from error
+        results += _parsed(read_lines(path))
     return results
+
+
+def parsed_lines(path: Path, data: bytes, first_line: int) -> list[Result]:
+    """Return the results of a part of a file, whose first line has a number; see :func:`read`.
+
+    Raises:
+        HarnessError: a complete line is no result; the message names file and line.
+    """
+    try:
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
+    except UnicodeDecodeError as error:
+        raise HarnessError(not_read(path, error)) from error
+    return _parsed(_contents(path, text, first_line))
 
 
 def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -109,8 +120,11 @@ def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
         HarnessError: a complete line is no JSON object, or the file is no text; the message names
             file and line.
     """
-    found = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    return list(_contents(path, read_text(path), 1))
+
+
+def _contents(path: Path, text: str, first_line: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), start=first_line):
         if not line:
             continue
         where = f"{path}, line {number}"
@@ -127,8 +141,17 @@ def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
             raise HarnessError(
                 f"{where}, does not have the fields of a result; move the file away to score again"
             )
-        found.append((where, content))
-    return found
+        yield where, content
+
+
+def _parsed(contents: Iterable[tuple[str, dict[str, Any]]]) -> list[Result]:
+    results = []
+    for where, content in contents:
+        try:
+            results.append(parsed_result(_verified(content)))
+        except ValueError as error:
+            raise HarnessError(f"{where}, {error}; move the file away to score again") from error
+    return results
 
 
 def parsed_result(content: Mapping[str, Any]) -> Result:
@@ -150,21 +173,21 @@ def parsed_result(content: Mapping[str, Any]) -> Result:
     if type(value) not in (int, float):
         raise ValueError(f"has value {value!r}, which is no number")
     result = Result(**{**content, "value": float(value)})
-    _check_possible(result)
+    check_possible(result.metric, result.protocol, result.value)
     return result
 
 
-def _check_possible(result: Result) -> None:
+def check_possible(metric: str, protocol: str, value: float) -> None:
     """Raise :class:`ValueError` for a finite value that the metric cannot have."""
-    if not math.isfinite(result.value):
+    if not math.isfinite(value):
         return
     low, high = -_LARGEST, _LARGEST
-    if result.metric.startswith("psnr_"):
+    if metric.startswith("psnr_"):
         low, high = -_LARGEST_PSNR_DB, _LARGEST_PSNR_DB
-        if result.value < 0 and result.protocol in _clamping_protocols():
+        if value < 0 and protocol in _clamping_protocols():
             low = 0.0  # both images lie in [0, 1], so no error is larger than the peak
-    if not low <= result.value <= high:
-        raise ValueError(f"has {result.metric} {result.value:g}, which cannot be")
+    if not low <= value <= high:
+        raise ValueError(f"has {metric} {value:g}, which cannot be")
 
 
 @functools.cache
@@ -191,10 +214,3 @@ def _verified(content: dict[str, Any]) -> dict[str, Any]:
 def _checksum(content: Mapping[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True)
     return f"{zlib.crc32(text.encode()):08x}"
-
-
-def results_of(path: Path, score_id: str | None) -> list[Result]:
-    """Return the results of one score that ``path`` holds; none where there is no file."""
-    if score_id is None or not path.exists():
-        return []
-    return [result for result in read([path]) if result.score == score_id]

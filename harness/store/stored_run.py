@@ -10,8 +10,10 @@ from typing import Any, Protocol
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec, TrainSpec
 from harness.store.files import make_folder, write_json
-from harness.store.results import Result, append, results_of
+from harness.store.result_columns import ResultColumns
+from harness.store.results import Result, append
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class StoredRun:
         """The hash of the score spec, which results carry."""
         return None if self.score is None else spec_hash(self.score)
 
-    def results(self) -> list[Result]:
+    def results(self) -> ResultColumns:
         """Return the results that are stored of this run's score."""
         return results_of(self.folder.results, self.score_id)
 

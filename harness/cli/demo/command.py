@@ -30,8 +30,8 @@ class PageFlags:
         typer.Option(help="Address to listen on; others than this machine's own are warned of."),
     ] = "127.0.0.1"
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765
-    max_megabytes: Annotated[float, typer.Option(help="Largest file.")] = 100.0
-    max_megapixels: Annotated[float, typer.Option(help="Largest image.")] = 30.0
+    max_megabytes: Annotated[float, typer.Option(min=0.01, help="Largest file.")] = 100.0
+    max_megapixels: Annotated[float, typer.Option(min=0.01, help="Largest image.")] = 30.0
 
 
 @dataclass(frozen=True)

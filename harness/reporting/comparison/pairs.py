@@ -112,22 +112,25 @@ def told_pairs(common: CommonValues, most: int) -> list[tuple[int, int]]:
     return pairs_of(common) if others < most else pairs_of(common)[:others]
 
 
-def extremes(common: CommonValues, pair: tuple[int, int], metric: str, most: int) -> list[Extreme]:
+def extremes(
+    common: CommonValues, pair: tuple[int, int], metric: MetricFacts, most: int
+) -> list[Extreme]:
     """Return the ``most`` largest gains, largest first, then the largest losses, largest last.
 
     Images on which both are equal or a value is NaN are neither.
     """
-    first, second = _over_seeds(common, pair, metric)
+    first, second = _over_seeds(common, pair, metric.id)
     apart = _subtracted(first, second)
-    order = np.argsort(-apart, kind="stable")
-    gains, losses = order[apart[order] > 0][:most], order[apart[order] < 0]
+    better = apart if metric.higher_is_better else -apart
+    order = np.argsort(-better, kind="stable")
+    gains, losses = order[better[order] > 0][:most], order[better[order] < 0]
     found = []
     for place in [*gains, *losses[len(losses) - min(most, len(losses)) :]]:
         column, image = common.images[place]
         found.append(
             Extreme(
                 *_ids(common, pair),
-                metric=metric,
+                metric=metric.id,
                 column=column,
                 image=image,
                 values=(float(first[place]), float(second[place])),

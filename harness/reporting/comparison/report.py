@@ -19,6 +19,7 @@ from harness.reporting.comparison.pairs import (
     paired_columns,
     told_pairs,
 )
+from harness.reporting.comparison.pictures import MOST_PICTURES, PairPictures
 from harness.reporting.comparison.ranking import (
     FEWEST_METHODS,
     Ranking,
@@ -26,7 +27,7 @@ from harness.reporting.comparison.ranking import (
     ranking,
     ranking_text,
 )
-from harness.reporting.comparison.scatter import draw_scatter
+from harness.reporting.comparison.scatter import draw_scatter, pair_name
 from harness.reporting.comparison.tables import FIELDS, Shown, extremes_table, pair_table
 from harness.reporting.comparison.values import (
     CommonValues,
@@ -75,6 +76,7 @@ class Comparison:
         rankings: average ranks by metric; empty of fewer than five methods.
         tables: of pairs, one per metric, then those of images.
         texts: of the ranks, one per metric.
+        plan: whose runs are compared.
         stem: name of the files, without suffix.
         identity: what tells it from other comparisons.
         warnings: sentences on what a reader must know before using the numbers.
@@ -86,6 +88,7 @@ class Comparison:
     rankings: tuple[Ranking, ...]
     tables: tuple[Table, ...]
     texts: tuple[str, ...]
+    plan: Plan
     stem: str
     identity: str
     warnings: tuple[str, ...]
@@ -137,14 +140,48 @@ class Comparison:
         return [*paths, *write_texts(folder, f"{self.stem}-images", {".csv": images})]
 
     def draw(self, folder: str | Path) -> list[Path]:
-        """Draw each pair image by image, and ranks of five and more methods; return the paths."""
+        """Draw each pair image by image, and ranks of five and more methods; return the paths.
+
+        The images on which a pair differs most are drawn where all of them are kept.
+        """
         folder = Path(folder)
         paths = []
         for pair in told_pairs(self.common, _MOST_TOLD):
             paths += draw_scatter(self.common, pair, folder / self.stem)
+            paths += self._draw_pictures(pair, folder)
         for found in self.rankings:
             paths += draw_ranking(found, self.common, folder / self.stem)
         return paths
+
+    def pictures_command(self) -> str:
+        """Return the command that draws what methods made of the images that differ most.
+
+        It is empty where every such image is drawn already, where none is named, and where there
+        are no weights to make them with.
+        """
+        for pair in told_pairs(self.common, _MOST_TOLD):
+            shown = self._pictures(pair)
+            if shown is not None and not shown.are_kept and shown.command:
+                return shown.command
+        return ""
+
+    def _pictures(self, pair: tuple[int, int]) -> PairPictures | None:
+        """Return the images on which a pair differs most; None of methods in two folders."""
+        ids = tuple(self.common.candidates[place].id for place in pair)
+        names = []
+        for extreme in self.extremes:
+            if (extreme.first, extreme.second) == ids:
+                names.append((extreme.column, extreme.image))
+        if not names or not set(ids) <= set(self.plan.method_ids):
+            return None
+        return PairPictures.of(self.plan, ids, names)
+
+    def _draw_pictures(self, pair: tuple[int, int], folder: Path) -> list[Path]:
+        shown = self._pictures(pair)
+        if shown is None or len(shown.names) > MOST_PICTURES or not shown.are_kept:
+            return []
+        first, second = (self.common.candidates[place].id for place in pair)
+        return shown.draw(folder / f"{self.stem}-{pair_name(first, second)}-images")
 
     def __str__(self) -> str:
         return self.to_text()
@@ -214,7 +251,7 @@ def comparison_of(plan: Plan, methods: Sequence[str], options: ComparisonOptions
     told = []
     first_metric = common.request.metrics[0]
     for pair in told_pairs(common, _MOST_TOLD):
-        found = extremes(common, pair, first_metric.id, options.extremes)
+        found = extremes(common, pair, first_metric, options.extremes)
         told += found
         if found:
             tables.append(
@@ -229,6 +266,7 @@ def comparison_of(plan: Plan, methods: Sequence[str], options: ComparisonOptions
         rankings=tuple(rankings),
         tables=tuple(tables),
         texts=tuple(texts),
+        plan=plan,
         stem=stem,
         identity=identity,
         warnings=tuple(not_finite_notes(common)),

@@ -12,7 +12,7 @@ from harness.reporting.comparison.notes import comparison_details, pair_caption
 from harness.reporting.comparison.pairs import Extreme, PairedColumn
 from harness.reporting.comparison.values import CommonValues
 from harness.reporting.statistics import Spread
-from harness.reporting.table import MISSING, Table, metric_title, plain_table
+from harness.reporting.table import MISSING, Table, grouped_table, metric_title, plain_table
 
 FIELDS = (
     *("first", "second", "column", "metric", "first_mean", "second_mean", "difference", "low"),
@@ -51,9 +51,13 @@ class Shown:
 
 
 def pair_table(shown: Shown, tests: Sequence[PairedColumn], metric: MetricFacts) -> Table:
-    """Return the table of all pairs in one metric; its records hold all columns in any case."""
+    """Return the table of all pairs in one metric, by column below the heading of each pair.
+
+    Of many methods it shows the averages alone; its records hold all columns in any case.
+    """
     is_one_pair = len(shown.common.candidates) == 2
-    own, lines, records = [], [], []
+    own, records = [], []
+    groups: dict[str, list[list[str]]] = {}
     for test in tests:
         if test.metric != metric.id:
             continue
@@ -61,16 +65,19 @@ def pair_table(shown: Shown, tests: Sequence[PairedColumn], metric: MetricFacts)
         records.append(_record(shown, test))
         if shown.averages_only and test.column != AVERAGE:
             continue
-        lines.append(_pair_line(shown, test, metric, is_one_pair))
+        pair = f"{shown.labels[test.first]} − {shown.labels[test.second]}"
+        is_by_column = not (is_one_pair or shown.averages_only)
+        label = pair if shown.averages_only else shown.column_labels[test.column]
+        means = test.means if is_one_pair else ()
+        line = [label, *map(f"{{:.{metric.decimals}f}}".format, means), *_pair_texts(test, metric)]
+        groups.setdefault(pair if is_by_column else "", []).append(line)
     heads = ["Difference", "95% interval", "Wins", "p (Holm)", "Images"]
     if is_one_pair:
-        heads = ["Column", *shown.labels.values(), *heads]
-    else:
-        heads = ["Pair", "Column", *heads]
+        heads = [*shown.labels.values(), *heads]
     setting = shown.common.request.setting
-    plain = plain_table(
-        heads,
-        lines,
+    plain = grouped_table(
+        ["Pair (average)" if shown.averages_only else "Column", *heads],
+        groups,
         pair_caption(shown.common, metric),
         f"comparison-{setting}-{metric.id.replace('_', '-').replace(':', '-')}",
     )
@@ -101,18 +108,12 @@ def extremes_table(
     return plain_table(["Image", "Column", first, second, "Difference"], lines, caption, name)
 
 
-def _pair_line(
-    shown: Shown, test: PairedColumn, metric: MetricFacts, is_one_pair: bool
-) -> list[str]:
-    column = shown.column_labels[test.column]
-    if is_one_pair:
-        texts = [column, *map(f"{{:.{metric.decimals}f}}".format, test.means)]
-    else:
-        texts = [f"{shown.labels[test.first]} − {shown.labels[test.second]}", column]
+def _pair_texts(test: PairedColumn, metric: MetricFacts) -> list[str]:
+    """Return difference, interval, wins, p and images of one pair."""
     wins = MISSING if test.win_rate is None else f"{test.win_rate:.0%}"
     counted = f"{test.images} ({test.clean_images})"
     images = counted if test.clean_images < test.images else str(test.images)
-    return [*texts, *_delta(test, metric.decimals), wins, p_text(test.p_holm), images]
+    return [*_delta(test, metric.decimals), wins, p_text(test.p_holm), images]
 
 
 def _delta(test: PairedColumn, decimals: int) -> tuple[str, str]:

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
+from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
 from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
 from harness.reporting.summary import SummaryRequest
+from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 
 Image = tuple[str, str]
@@ -103,10 +105,10 @@ def candidates_of(plan: Plan, methods: Sequence[str]) -> list[Candidate]:
     found = []
     for method in methods:
         if not results[method]:
+            asked = plan.request.model_copy(update={"methods": (method,), "labels": {}})
             raise HarnessError(
                 f"{plan.out} holds no scores of {method} on {plan.setting.name} with recipe "
-                f"{plan.recipe.name}; compute them with: python -m harness run --methods "
-                f"'{method}'"
+                f"{plan.recipe.name}; compute them with: {command_line('run', asked)}"
             )
         chosen = runs[method][0].method
         # Weights from a file have no seeds either.
@@ -125,11 +127,9 @@ def candidates_in(folder: Path, plan: Plan, own: Sequence[Candidate]) -> list[Ca
     found = []
     for candidate in own:
         seeds = set(plan.seeds) if candidate.is_trained else {plan.seeds[0], 0}
-        results = []
-        for result in stored:
-            is_same = (result.method, result.setting) == (candidate.method, plan.setting.name)
-            if is_same and result.seed in seeds:
-                results.append(result)
+        is_same = stored.are("method", candidate.method.__eq__)
+        is_same &= stored.are("setting", plan.setting.name.__eq__)
+        results = stored.select(is_same & np.isin(stored.seeds, list(seeds)))
         if not results:
             raise HarnessError(
                 f"{folder} holds no scores of {candidate.method} on {plan.setting.name} with seeds "
@@ -192,7 +192,7 @@ def _common_seeds(request: SummaryRequest, candidates: Sequence[Candidate]) -> t
     for candidate in candidates:
         if candidate.is_trained:
             names.append(candidate.id)
-            common &= {result.seed for result in candidate.results}
+            common &= set(ResultColumns.of(candidate.results).seeds.tolist())
     if not names:
         return request.seeds[:1]
     if not common:
@@ -206,9 +206,12 @@ def _common_seeds(request: SummaryRequest, candidates: Sequence[Candidate]) -> t
 def _scored(candidate: Candidate, seeds: Sequence[int]) -> dict[_Key, float]:
     """Return all values by seed, column, image and metric."""
     values = {}
-    for result in candidate.results:
-        for seed in [result.seed] if candidate.is_trained else seeds:
-            values[seed, result.column, result.image, result.metric] = result.value
+    results = ResultColumns.of(candidate.results)
+    names = [results.texts(field) for field in ("column", "image", "metric")]
+    rows = zip(results.seeds.tolist(), *names, results.values.tolist(), strict=True)
+    for own_seed, column, image, metric, value in rows:
+        for seed in [own_seed] if candidate.is_trained else seeds:
+            values[seed, column, image, metric] = value
     return values
 
 

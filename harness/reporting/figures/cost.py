@@ -22,6 +22,8 @@ from harness.reporting.figures.style import (
     plain,
 )
 from harness.reporting.plan_summary import runs_by_method, summary_of
+from harness.reporting.table import metric_title
+from harness.reporting.wording import worded_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +63,7 @@ def draw(asked: FigureRequest) -> Figure:
             "compute them with python -m harness run, or leave out columns that are absent with "
             "--columns"
         )
-    metric = metric_facts(plan.metrics[0])
-    unit = f" ({metric.unit})" if metric.unit else ""
+    metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
     width_in = asked.width_in or WIDTHS_IN["column" if len(known) == 1 else "full"]
     figure = new_figure(width_in, 2.35)
     axes = figure.subplots(1, len(known), squeeze=False, sharey=True)[0]
@@ -84,7 +85,7 @@ def draw(asked: FigureRequest) -> Figure:
         place.margins(y=0.15)
         place.set_xlabel(EXTRA_COLUMNS[name].heading)
         place.grid(visible=True)
-    axes[0].set_ylabel(f"{metric.label}{unit}, average")
+    axes[0].set_ylabel(plain(f"{metric_title(metric)}, average"))
     legend_above(figure, axes[0], width_in)
     return figure
 

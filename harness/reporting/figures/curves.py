@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.config.errors import HarnessError
+from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.figures.bands import Series, draw_band
 from harness.reporting.figures.request import FigureRequest
@@ -20,6 +21,7 @@ from harness.reporting.figures.style import (
 )
 from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.training_course import LOSS, Course, course_of
+from harness.reporting.wording import column_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +45,7 @@ def draw(asked: FigureRequest) -> Figure:
     if not by_method:
         raise HarnessError(
             f"{asked.plan.out} holds no validation of a training of these methods; train them "
-            "with: python -m harness run"
+            f"with: {command_line('run', asked.plan.request)}"
         )
     names = _names(by_method)
     width_in = asked.width_in or WIDTHS_IN["full"]
@@ -85,5 +87,6 @@ def _series(courses: Sequence[Course], name: str) -> list[Series]:
 def _heading(name: str, plan: Plan) -> str:
     if name.startswith(LOSS):
         return name
-    labels = {column.task: column.label for column in plan.columns}
+    shown = column_labels(plan)
+    labels = {column.task: shown[column.name] for column in plan.columns}
     return f"{labels.get(name, name)} (dB)"

@@ -44,11 +44,11 @@ def draw(asked: FigureRequest) -> Figure:
 def _row(image: ShownImage, box: Box | None, metrics: Sequence[MetricFacts]) -> ImageRow:
     best = best_of(image, metrics[0])
     cells = []
-    for version in (image.degraded, *image.restored):
+    for place, version in enumerate((image.degraded, *image.restored)):
         is_best = best is not None and version.values.get(metrics[0].id) == best
         texts = value_texts(version, metrics)
         pixels = _cut(version, box)
-        cells.append(Cell(pixels, version.title, texts, is_best and version in image.restored))
+        cells.append(Cell(pixels, version.title, texts, is_best and place > 0))
     names = tuple(f"{metric.label}" for metric in metrics)
     truth = Version("Ground truth", image.clean, {})
     cells.append(Cell(_cut(truth, box), truth.title, names))

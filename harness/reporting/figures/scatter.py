@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.config.errors import HarnessError, UsageError
-from harness.evaluation.metrics import metric_facts
+from harness.evaluation.metrics import MetricFacts, metric_facts
+from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.figures.request import FigureRequest
@@ -19,9 +23,12 @@ from harness.reporting.figures.style import (
     new_figure,
     panels,
     plain,
+    wrapped,
 )
 from harness.reporting.plan_summary import runs_by_method
-from harness.store.results import results_of
+from harness.reporting.table import metric_title
+from harness.reporting.wording import column_labels, worded_metric
+from harness.store.stored_results import results_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +36,23 @@ if TYPE_CHECKING:
 
 NEEDS_IMAGES = False
 
+_MOST_TICKS = 5
+_AXIS_IN = 0.6
+"""What a panel's axis and its label take of the width."""
+
+_MARGIN = 0.06
+
 Values = Mapping[tuple[str, str], float]
 """Values of a method by column and image."""
+
+Points = NDArray[np.float64]
+"""(N, 2): what runs across, and what runs up."""
 
 
 def draw(asked: FigureRequest) -> Figure:
     """Return the first method against each other one, in the first metric, mean over seeds.
+
+    The first runs up, so that it is higher above the diagonal.
 
     Raises:
         UsageError: fewer than two methods are asked for.
@@ -51,72 +69,43 @@ def draw(asked: FigureRequest) -> Figure:
         raise UsageError("figure scatter compares two methods; name them with --methods A,B")
     if not values[0] or not any(values[1:]):
         raise HarnessError(
-            f"{plan.out} holds no scores of two of these methods; compute them with: python -m "
-            "harness run"
+            f"{plan.out} holds no scores of two of these methods; compute them with: "
+            f"{command_line('run', plan.request)}"
         )
-    metric = metric_facts(plan.metrics[0])
-    unit = f" ({metric.unit})" if metric.unit else ""
+    metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
+    title = metric_title(metric)
     others = [place for place in range(1, len(labels)) if values[place]]
     least_in = 3.3 if len(others) == 1 else 2.2
     width_in = asked.width_in or WIDTHS_IN["column" if len(others) == 1 else "full"]
     rows, across = panels(len(others), width_in, least_in)
-    side_in = width_in / across
-    figure = new_figure(width_in, rows * side_in + 0.35)
+    figure = new_figure(width_in, rows * width_in / across + 0.35)
     axes = figure.subplots(rows, across, squeeze=False).ravel()
-    scored = {column for column, _ in values[0]}
-    columns = {}
-    for column in plan.shown_columns:
-        if column.name in scored:
-            columns[column.name] = column.label
+    columns = _scored_columns(plan, values[0])
+    side_in = width_in / across - _AXIS_IN
     for place, other in zip(axes, others, strict=False):
-        texts = (f"{labels[0]}, {metric.label}{unit}", f"{labels[other]}, {metric.label}{unit}")
-        scatter_panel(place, values[0], values[other], texts, columns)
+        scatter_panel(place, (values[other], values[0]), columns, metric)
+        place.set_xlabel(wrapped(f"{labels[other]}, {title}", side_in))
+        place.set_ylabel(wrapped(f"{labels[0]}, {title}", side_in))
     hide_rest(list(axes), len(others), across)
     legend_above(figure, axes[0], width_in)
     return figure
 
 
-def scatter_figure(
-    values_a: Values,
-    values_b: Values,
-    labels: tuple[str, str],
-    columns: Mapping[str, str],
-    width_in: float = WIDTHS_IN["column"],
-) -> Figure:
-    """Return one panel of two methods on the images that both have.
+def scatter_panel(
+    axes: Axes, values: tuple[Values, Values], columns: Mapping[str, str], metric: MetricFacts
+) -> None:
+    """Draw two methods on the images that both have, and say on how many the second is better.
 
     Args:
-        values_a: of the method whose values run across.
-        values_b: of the method whose values run up.
-        labels: of the two axes.
+        axes: what is drawn on.
+        values: of the method that runs across, and of the one that runs up.
         columns: label of each column whose images are shown, by its name.
-        width_in: of the figure, in inches.
+        metric: whose values these are.
     """
-    figure = new_figure(width_in, width_in + 0.35)
-    axes = figure.subplots()
-    scatter_panel(axes, values_a, values_b, labels, columns)
-    legend_above(figure, axes, width_in)
-    return figure
-
-
-def scatter_panel(
-    axes: Axes,
-    values_a: Values,
-    values_b: Values,
-    labels: tuple[str, str],
-    columns: Mapping[str, str],
-) -> None:
-    """Draw what :func:`scatter_figure` shows; points above the diagonal are better in ``b``."""
-    import numpy as np
-
-    shared = [name for name in values_a if name in values_b and name[0] in columns]
-    points = np.array([(values_a[name], values_b[name]) for name in shared]).reshape(-1, 2)
+    across, up = values
+    shared = [name for name in across if name in up and name[0] in columns]
+    points = np.array([(across[name], up[name]) for name in shared]).reshape(-1, 2)
     is_finite = np.isfinite(points).all(axis=1)
-    known = points[is_finite]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    margin = 0.04 * (high - low) or 1.0
-    ends = (low - margin, high + margin)
-    axes.plot(ends, ends, color="0.5", linewidth=0.8, zorder=1)
     of_column = np.array([name[0] for name in shared])
     for position, (column, label) in enumerate(columns.items()):
         chosen = points[(of_column == column) & is_finite] if shared else points
@@ -130,16 +119,40 @@ def scatter_panel(
             markeredgewidth=0,
             label=plain(label),
         )
+    known = points[is_finite]
+    draw_diagonal(axes, known)
+    wins = int(np.count_nonzero(is_better(known, metric)))
+    axes.text(0.03, 0.97, f"better on {wins} of {len(known)}", transform=axes.transAxes, va="top")
+
+
+def is_better(points: Points, metric: MetricFacts) -> NDArray[np.bool_]:
+    """Return for each point (N, 2) whether what runs up is better than what runs across."""
+    across, up = points[:, 0], points[:, 1]
+    return up > across if metric.higher_is_better else up < across
+
+
+def draw_diagonal(axes: Axes, points: Points) -> None:
+    """Give both axes the same limits and ticks around points, and draw where they are equal."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = (float(points.min()), float(points.max())) if len(points) else (0.0, 1.0)
+    margin = _MARGIN * (high - low) or 0.5
+    ends = (low - margin, high + margin)
+    axes.plot(ends, ends, color="0.5", linewidth=0.8, zorder=1)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
-    axes.set_xlabel(plain(labels[0]))
-    axes.set_ylabel(plain(labels[1]))
-    better = int((known[:, 1] > known[:, 0]).sum())
-    axes.text(
-        *(0.03, 0.97),
-        f"better on {better} of {len(known)}",
-        transform=axes.transAxes,
-        va="top",
-    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(_MOST_TICKS))
+
+
+def _scored_columns(plan: Plan, values: Values) -> dict[str, str]:
+    """Return the labels of the columns that are shown and scored, by name."""
+    scored = {column for column, _ in values}
+    labels = column_labels(plan)
+    columns = {}
+    for column in plan.shown_columns:
+        if column.name in scored:
+            columns[column.name] = labels[column.name]
+    return columns
 
 
 def _values(plan: Plan, runs: Sequence[Run]) -> dict[tuple[str, str], float]:

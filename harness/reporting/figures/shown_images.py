@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.config.errors import HarnessError
 from harness.config.run_specs import ScoreSpec
 from harness.evaluation.metrics import MetricFacts, metric_facts
+from harness.planning.command_line import command_line
 from harness.planning.image_choice import Name
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -20,8 +21,9 @@ from harness.reporting.figures.crops import (
     largest_difference,
 )
 from harness.reporting.plan_summary import runs_by_method
+from harness.reporting.wording import column_labels, worded_metric
 from harness.store.image_files import image_paths, read_kept_image
-from harness.store.results import results_of
+from harness.store.stored_results import results_of
 
 _MOST_DECIMALS = 3
 _SHOWN_METRICS = 2
@@ -67,14 +69,14 @@ def shown_images(plan: Plan, names: Sequence[Name]) -> list[ShownImage]:
     Raises:
         HarnessError: an image is missing or damaged, or no method restored any.
     """
-    shown = _shown_runs(plan)
+    shown = runs_with_images(plan)
     if not shown:
         raise HarnessError(
-            f"{plan.out} holds no images that these methods restored; keep them with: python -m "
-            "harness images"
+            f"{plan.out} holds no images that these methods restored; keep them with: "
+            f"{command_line('images', plan.request)}"
         )
     of_input = next((run for run in plan.runs if not run.method.spec.trained), None)
-    labels = {column.name: column.label for column in plan.columns}
+    labels = column_labels(plan)
     found = []
     for name in names:
         paths = image_paths(shown[0].folder, _score(shown[0]), *name)
@@ -105,13 +107,14 @@ def most_disputed(plan: Plan, count: int) -> list[Name]:
         HarnessError: nothing is scored.
     """
     values: dict[Name, list[float]] = {}
-    for run in _shown_runs(plan) or plan.runs:
+    for run in runs_with_images(plan) or plan.runs:
         for result in results_of(run.folder.results, run.score_id):
             if result.metric == plan.metrics[0] and math.isfinite(result.value):
                 values.setdefault((result.column, result.image), []).append(result.value)
     if not values:
         raise HarnessError(
-            f"{plan.out} holds no scores of these methods; compute them with: python -m harness run"
+            f"{plan.out} holds no scores of these methods; compute them with: "
+            f"{command_line('run', plan.request)}"
         )
     shown = {column.name for column in plan.shown_columns}
     left = [name for name in values if name[0] in shown]
@@ -126,7 +129,8 @@ def most_disputed(plan: Plan, count: int) -> list[Name]:
 
 def shown_metrics(plan: Plan) -> list[MetricFacts]:
     """Return the metrics whose values stand below images: the first two."""
-    return [metric_facts(name) for name in plan.metrics[:_SHOWN_METRICS]]
+    shown = plan.metrics[:_SHOWN_METRICS]
+    return [worded_metric(plan.request, metric_facts(name)) for name in shown]
 
 
 def value_texts(version: Version, metrics: Sequence[MetricFacts]) -> tuple[str, ...]:
@@ -166,7 +170,7 @@ def box_of(image: ShownImage, crop: CropRule) -> Box | None:
     return largest_difference(kept if len(kept) > 1 else [*kept, image.clean])
 
 
-def _shown_runs(plan: Plan) -> list[Run]:
+def runs_with_images(plan: Plan) -> list[Run]:
     """Return of each method the first run that has restored something, without the input."""
     found = []
     for runs in runs_by_method(plan).values():

@@ -22,9 +22,11 @@ from harness.reporting.figures.style import (
     plain,
 )
 from harness.reporting.plan_summary import runs_by_method
+from harness.reporting.table import metric_title
+from harness.reporting.wording import column_labels, worded_metric
 from harness.store.files import read_json_object
-from harness.store.results import read
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,8 +59,8 @@ def draw(asked: FigureRequest) -> Figure:
             f"{plan.out} holds no method that was trained for two numbers of steps and scored "
             "alike; run it again with a --recipe FILE that has other steps"
         )
-    metric = metric_facts(plan.metrics[0])
-    unit = f" ({metric.unit})" if metric.unit else ""
+    metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
+    labels = column_labels(plan)
     width_in = asked.width_in or WIDTHS_IN["full"]
     columns = [column for column in plan.shown_columns if _is_scored(column.name, by_method)]
     rows, across = panels(len(columns), width_in, _PANEL_IN)
@@ -68,11 +70,11 @@ def draw(asked: FigureRequest) -> Figure:
         for position, (label, lengths) in enumerate(by_method.items()):
             seeds = [_series(by_steps, column.name) for by_steps in lengths.values()]
             draw_band(place, [series for series in seeds if series], position, plain(label))
-        place.set_title(plain(column.label))
+        place.set_title(plain(labels[column.name]))
         place.grid(visible=True)
     hide_rest(list(axes), len(columns), across)
     figure.supxlabel("training steps")
-    figure.supylabel(f"{metric.label}{unit}")
+    figure.supylabel(plain(metric_title(metric)))
     legend_above(figure, axes[0], width_in)
     return figure
 
@@ -111,7 +113,7 @@ def _without_length(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
     """Return by column the mean over images, of columns that are complete."""
-    results = read([folder.results])
+    (results,) = results_in([folder.results])
     if not results:
         return {}
     score_id = spec_hash(score.model_copy(update={"weights": results[0].weights}))

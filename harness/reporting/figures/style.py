@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,9 @@ MARKERS = "osD^vPX*<>"
 
 SEQUENTIAL = "cividis"
 """Colours of matrices and maps: even in lightness, and the same for colour-blind readers."""
+
+_KEY_IN = 0.45
+"""Width of the sign before a label of a legend, and of the gaps around it."""
 
 _BREAK = re.compile(r"(?<=[\s:+\-_,=/])")
 
@@ -170,12 +174,22 @@ def panels(count: int, width_in: float, least_in: float) -> tuple[int, int]:
 
 
 def legend_above(figure: Figure, axes: Axes, width_in: float) -> None:
-    """Put one legend for all panels above them, in as many columns as fit."""
+    """Put one legend for all panels above them, in as many columns as fit.
+
+    The figure becomes higher by the lines after the first, so that panels keep their height.
+    """
     handles, labels = axes.get_legend_handles_labels()
     if not labels:
         return
-    widest = max(text_width_in(label) for label in labels) + 0.45
+    # Labels have their dollar signs escaped already.
+    labels = [wrapped(label.replace(r"\$", "$"), width_in - _KEY_IN) for label in labels]
+    lines = list(map(str.splitlines, labels))
+    widest = max(text_width_in(line) for line in chain.from_iterable(lines)) + _KEY_IN
     columns = max(1, min(len(labels), int(width_in / widest)))
+    rows = -(-len(labels) // columns)
+    gap_in = 0.5 * FONT_PT / 72
+    height_in = LINE_IN * (rows * max(map(len, lines)) - 1) + gap_in * (rows - 1)
+    figure.set_size_inches(width_in, figure.get_size_inches()[1] + height_in)
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
 

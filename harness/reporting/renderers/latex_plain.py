@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from harness.reporting.renderers.latex_layout import (
     COLUMN_PT,
@@ -88,11 +89,15 @@ def _block(table: Table, columns: Sequence[Column], layout: _Layout) -> list[str
         _line(heads),
         r"    \midrule",
     ]
-    for row in table.rows:
-        label = escape(row.label)
-        if layout.has_long_labels:
-            label = rf"\raggedright {label}"
-        lines.append(_line([label, *[value(_text(row, column)) for column in columns]]))
+    for group in chain.from_iterable(part.groups for part in table.parts):
+        if group.heading:
+            heading = rf"\itshape {escape(group.heading)}"
+            lines.append(_line([rf"\multicolumn{{{len(columns) + 1}}}{{@{{}}l}}{{{heading}}}"]))
+        for row in group.rows:
+            label = escape(row.label)
+            if layout.has_long_labels:
+                label = rf"\raggedright {label}"
+            lines.append(_line([label, *[value(_text(row, column)) for column in columns]]))
     return [*lines, r"    \bottomrule", r"  \end{tabular}"]
 
 

@@ -10,7 +10,7 @@ from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.plan_summary import runs_by_method
-from harness.store.results import results_of
+from harness.store.stored_results import results_of
 
 CaseKey = tuple[str, str]
 """Column and image."""

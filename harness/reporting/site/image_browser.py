@@ -18,6 +18,7 @@ from harness.reporting.site.cases import Case, cases_of, shown_runs
 from harness.reporting.site.folder import SiteFolder
 from harness.reporting.site.overview import PlanSources
 from harness.reporting.site.pictures import size_px, thumbnail
+from harness.reporting.wording import worded_column, worded_metric
 from harness.store.image_files import (
     TestImageKind,
     id_of_test_set,
@@ -51,7 +52,7 @@ def browser_data(
     Names are in lists and never keys, since a page must not mistake one for its own.
     """
     runs = shown_runs(plan)
-    metrics = [metric_facts(name) for name in plan.metrics]
+    metrics = [worded_metric(plan.request, metric_facts(name)) for name in plan.metrics]
     cases = cases_of(plan)
     pictures = _pictures(runs)
     places = {column.name: place for place, column in enumerate(plan.shown_columns)}
@@ -149,12 +150,13 @@ def _case_row(
 
 def _columns(plan: Plan, sources: PlanSources) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = []
-    for column in plan.shown_columns:
+    columns = [worded_column(plan.request, column) for column in plan.shown_columns]
+    for column in columns:
         found.append(
             {
                 "name": column.name,
                 "label": f"{column.group} {column.label}".strip(),
-                "short": _short_label(column, plan),
+                "short": _short_label(column, columns),
                 "folder": quote(quoted_file_name(column.name)),
                 "source": sources.columns[column.name],
             }
@@ -162,9 +164,9 @@ def _columns(plan: Plan, sources: PlanSources) -> list[Mapping[str, Any]]:
     return found
 
 
-def _short_label(column: Column, plan: Plan) -> str:
+def _short_label(column: Column, columns: Sequence[Column]) -> str:
     """Return the label without its group, if no other column has the same."""
-    labels = [other.label for other in plan.shown_columns]
+    labels = [other.label for other in columns]
     is_one = labels.count(column.label) == 1
     return column.label if is_one else f"{column.group} {column.label}".strip()
 

@@ -6,8 +6,8 @@ trainings of one method that differ in more than the seed are two rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from harness.config.errors import HarnessError
 from harness.reporting.table_files import content_id
 from harness.store.archive import archives_below, read_archive
 from harness.store.files import read_json_object
-from harness.store.results import Result, read
+from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder
+from harness.store.stored_results import results_in, run_files
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class MeasuredRun:
 
     id: str
     place: str
-    results: tuple[Result, ...]
+    results: ResultColumns
     spec: Mapping[str, Any]
     provenance: Mapping[str, Any]
 
@@ -56,15 +57,15 @@ class MeasuredRun:
     @property
     def data_sets(self) -> dict[str, str]:
         """The data set of each column."""
-        return {result.column: result.data_set for result in self.results}
+        return dict(zip(self.results.texts("column"), self.results.texts("data_set"), strict=True))
 
     @property
     def images(self) -> dict[str, list[str]]:
         """The images of each column, sorted."""
-        found: dict[str, set[str]] = {}
-        for result in self.results:
-            found.setdefault(result.column, set()).add(result.image)
-        return {column: sorted(names) for column, names in found.items()}
+        found: dict[str, list[str]] = {}
+        for column, results in self.results.by("column").items():
+            found[column] = sorted(results.distinct("image"))
+        return found
 
 
 _PER_SEED = ("seed", "requires")
@@ -89,13 +90,12 @@ class MeasuredGroup:
         return found
 
     @property
-    def results(self) -> list[Result]:
+    def results(self) -> ResultColumns:
         """All results, under the id of their training instead of their method."""
         found = []
         for run in self.runs:
-            for result in run.results:
-                found.append(replace(result, method=run.training_id))
-        return found
+            found.append(run.results.with_name("method", run.training_id))
+        return ResultColumns.joined(found)
 
 
 def measured_runs(folder: Path) -> list[MeasuredRun]:
@@ -105,16 +105,17 @@ def measured_runs(folder: Path) -> list[MeasuredRun]:
         HarnessError: the folder holds no results, or something in it is damaged.
     """
     found: list[MeasuredRun] = []
-    for path in sorted(folder.glob("*/results.jsonl")):
+    files = run_files(folder)
+    for path, results in zip(files, results_in(files), strict=True):
         run_folder = RunFolder(path.parent)
         spec = read_json_object(run_folder.spec) if run_folder.spec.exists() else {}
         parts = {"spec": spec, "provenance": run_folder.read_provenance()}
-        found += _runs_of(read([path]), folder.name, {path.parent.name: parts})
+        found += _runs_of(results, folder.name, {path.parent.name: parts})
     for archive in archives_below(folder):
-        files = {}
+        documents = {}
         for path in sorted((archive / "runs").glob("*.json")):
-            files[path.stem] = read_json_object(path)
-        found += _runs_of(read_archive(archive), archive.name, files)
+            documents[path.stem] = read_json_object(path)
+        found += _runs_of(ResultColumns.of(read_archive(archive)), archive.name, documents)
     if not found:
         raise HarnessError(
             f"{folder} holds no results; name an output folder, or one that run --export wrote"
@@ -148,13 +149,10 @@ def grouped(runs: Sequence[MeasuredRun]) -> list[MeasuredGroup]:
 
 
 def _runs_of(
-    results: Iterable[Result], place: str, files: Mapping[str, Mapping[str, Any]]
+    results: ResultColumns, place: str, files: Mapping[str, Mapping[str, Any]]
 ) -> list[MeasuredRun]:
-    by_score: dict[str, list[Result]] = {}
-    for result in results:
-        by_score.setdefault(result.score, []).append(result)
     runs = []
-    for same in by_score.values():
+    for same in results.by("score").values():
         weights = same[0].weights
         name = next((stem for stem in files if stem.endswith(weights)), weights)
         parts = files.get(name, {})
@@ -162,7 +160,7 @@ def _runs_of(
             MeasuredRun(
                 id=name,
                 place=place,
-                results=tuple(same),
+                results=same,
                 spec=parts.get("spec", {}),
                 provenance=parts.get("provenance", {}),
             )

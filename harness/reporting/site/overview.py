@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
@@ -23,7 +23,7 @@ from harness.reporting.site.score_table import (
 )
 from harness.reporting.site.sources import Sources, joined
 from harness.reporting.summary import Entry, MethodRow, Summary
-from harness.reporting.table import Marking
+from harness.reporting.table import Marking, Row
 
 _COMMIT_DIGITS = 10
 _MARKING = Marking("best bold", "second underlined")
@@ -65,8 +65,8 @@ def score_table(plan: Plan, table: BenchmarkTable, plan_sources: PlanSources) ->
         columns.append(ScoreColumn(column.name, column.label, column.group, metrics))
     columns.append(ScoreColumn(AVERAGE, "Average", "", metrics))
     inputs, methods, references = [], [], []
-    for method in request.methods:
-        row = _row(table, method, plan_sources)
+    for method, printed in zip(request.methods, table.table.rows, strict=True):
+        row = _row(table.summary, method, printed, plan_sources)
         if method.is_input:
             inputs.append(row)
         elif method.reference:
@@ -87,10 +87,11 @@ def score_metric(metric: MetricFacts) -> ScoreMetric:
     return ScoreMetric(metric.id, metric.label, metric.unit, metric.higher_is_better)
 
 
-def _row(table: BenchmarkTable, method: MethodRow, plan_sources: PlanSources) -> ScoreRow:
-    scores = scores_of(
-        table.summary, method, lambda column: plan_sources.of_number(method.id, column)
-    )
+def _row(summary: Summary, method: MethodRow, printed: Row, plan_sources: PlanSources) -> ScoreRow:
+    """Return the row of a method, with the marks of the table that is printed."""
+    scores = scores_of(summary, method, lambda column: plan_sources.of_number(method.id, column))
+    for key, score in scores.items():
+        scores[key] = replace(score, rank=printed.cells[key].rank)
     return ScoreRow(method.label, scores, method.notes)
 
 

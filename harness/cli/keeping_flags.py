@@ -1,7 +1,4 @@
-"""Shared flags on what is kept: restored images, and archives of results.
-
-They are imported from :mod:`harness.cli.options`, like all shared flags.
-"""
+"""Flags on what a command keeps: images, archives, or nothing but the plan."""
 
 from __future__ import annotations
 
