@@ -64,7 +64,8 @@ def test_sigterm_stops_soon_and_the_command_goes_on(chaos: Chaos, phase: str) ->
     assert code == 130, said
     assert "harness: stopped; nothing is lost. Go on with: python -m harness run" in said
     assert "Traceback" not in said
-    assert attempt(chaos, folder, Hook(chaos.shared))[0] == 0
+    code, said, _ = attempt(chaos, folder, Hook(chaos.shared))
+    assert code == 0, said
     assert content_of(folder) == chaos.expected
 
 

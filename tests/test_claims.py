@@ -227,3 +227,15 @@ def test_a_claim_that_cannot_be_written_is_one_sentence(run: Run) -> None:
         hold(run, PROGRESS, lambda: False, wait=False),
     ):
         pass
+
+
+def test_a_claim_left_behind_the_last_write_is_removed(run: Run, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    owner = forked(lambda: holder(run, socket.gethostname(), ready))
+    wait_until(ready.exists)
+    locks.remove_dead_claims([run])
+    assert run.folder.claim.exists(), "its owner is alive"
+    os.kill(owner, signal.SIGKILL)
+    exit_code(owner)
+    locks.remove_dead_claims([run])
+    assert not run.folder.claim.exists()

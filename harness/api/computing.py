@@ -16,6 +16,7 @@ from harness.execution.execute import (
     execute_with_needs,
     raise_if_failed,
 )
+from harness.execution.locks import remove_dead_claims
 from harness.execution.preflight import check_plan
 from harness.execution.process import check_device, check_joint, joined_worker
 from harness.execution.status import is_complete
@@ -75,6 +76,8 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
         check_plan(plan)
         with joined_worker(resources, here=resources.launcher == "local") as worker:
             outcomes = launch(plan, worker)
+    if is_first_process():
+        remove_dead_claims(plan.all_runs)
     unfinished = any(outcome.interrupted or outcome.queued for outcome in outcomes)
     if plan.request.keep_images != "none" and not unfinished and is_first_process():
         keep_images(plan, plan.request.keep_images, resources)

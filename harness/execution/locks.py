@@ -15,7 +15,7 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,20 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
     finally:
         with contextlib.suppress(OSError):
             contender.lease.release()
+
+
+def remove_dead_claims(runs: Sequence[Run]) -> None:
+    """Remove the claims of processes that were killed after the last write of a run.
+
+    Nobody computes such a run again. On a disk that may only be read they stay.
+    """
+    for run in runs:
+        if not run.folder.claim.exists():
+            continue
+        contender = _Contender.of(run)
+        with contextlib.suppress(HarnessError, OSError):
+            if contender.acquired():
+                contender.lease.release()
 
 
 @dataclass

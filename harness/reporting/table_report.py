@@ -93,11 +93,13 @@ class TableReport:
 
 
 def write_texts(folder: Path, stem: str, texts: Mapping[str, str]) -> list[Path]:
-    """Write each text to ``folder`` under its suffix, and return the paths."""
-    paths = []
+    """Write each text to ``folder`` under its suffix, and return the paths.
+
+    The Markdown file, which says what table it holds, comes first: after a kill no file of the
+    table stands alone and looks like another's.
+    """
     remove_leftovers(folder)
-    for suffix, text in texts.items():
-        path = folder / f"{file_name(stem)}{suffix}"
-        write_text(path, text)
-        paths.append(path)
-    return paths
+    paths = {suffix: folder / f"{file_name(stem)}{suffix}" for suffix in texts}
+    for suffix in sorted(texts, key=lambda suffix: suffix != ".md"):
+        write_text(paths[suffix], texts[suffix])
+    return list(paths.values())
