@@ -230,7 +230,29 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     It is computed as a convolution of the channels-last view instead of a matrix product: for
     tall, narrow matrices oneDNN's kernels are faster than the BLAS library's, forward and backward.
     """
-    return F.conv2d(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1)
+    return _convolve_points(x.permute(0, 3, 1, 2), weight, bias).permute(0, 2, 3, 1)
+
+
+def _convolve_points(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve (N, C, H, W) with (O, C, 1, 1) by oneDNN on a CPU, with any number of threads.
+
+    With one thread torch passes filters of one pixel to its own, slower code, unless they are
+    dilated. One pixel is the same pixel at any dilation, and oneDNN runs the same kernel.
+    """
+    by_onednn = x.device.type == "cpu" and x.dtype == torch.float32
+    dilation = 2 if by_onednn and not torch.compiler.is_compiling() else 1
+    return F.conv2d(x, weight, bias, dilation=dilation)
+
+
+class PointConv(nn.Conv2d):
+    """A 1x1 convolution without bias, as fast with one thread as with several."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, O, H, W)."""
+        return _convolve_points(x, self.weight, None)
 
 
 class PatchEmbed(nn.Module):
@@ -275,7 +297,7 @@ class Upsample(nn.Module):
 
 def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     """Return a point-wise convolution without bias."""
-    return nn.Conv2d(inputs, outputs, 1, bias=False)
+    return PointConv(inputs, outputs)
 
 
 def conv_per_channel(channels: int, kernel_px: int = 3, dilation: int = 1) -> nn.Conv2d:
