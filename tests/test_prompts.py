@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from harness.training.gathered_state import settle
 from methods.prompting.contrastive import PromptContrast
 from methods.prompting.expert_load import ExpertLoad
 from methods.prompting.load_balancing import load_balancing_loss, selection_probability
+from methods.prompting.negative_memory import BUDGET, NegativeMemory
 from methods.prompting.negatives import Negatives, draw_negatives
 from methods.prompting.pooling import pooling
 from methods.prompting.prompt_module import PromptModule, exploring
@@ -279,6 +281,76 @@ def test_negatives_train_what_the_option_names(autocast: bool) -> None:
         assert (gradient - like[name]).norm() <= tolerated * like[name].norm() + 1e-7, name
         if "linear_layer" not in name:  # no negative trains the router
             assert not torch.equal(gradient, unlike[name]), name
+
+
+def gradients_of_three_negatives(
+    side: int, budget_bytes: int, **options: str
+) -> tuple[dict[str, torch.Tensor], NegativeMemory]:
+    """Return gradients and the loss of a step in float64, and what measured its memory."""
+    method = build_tiny("cpl", **{**PER_LEVEL, "cpr_count": "3", "cpr_margin": "1", **options})
+    memory = method.double().train().prompting.negative_memory
+    memory.budget_bytes = budget_bytes
+    single = batch(side)
+    fixed = replace(single, degraded=single.degraded.double(), clean=single.clean.double())
+    terms = method.losses(fixed, torch.Generator().manual_seed(0))
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(p.requires_grad for p in method.parameters())
+    found = {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
+    return {**found, "cpr": terms["cpr"].detach()}, memory
+
+
+@pytest.mark.parametrize(
+    ("reach", "form", "threads", "side", "at_once"),
+    [
+        ("full", "ratio", 1, 16, 1),
+        ("full", "infonce", 1, 16, 2),
+        ("full", "margin-db", 1, 25, 1),
+        ("prompts", "difference", 1, 16, 1),
+        ("prompts", "infonce", 1, 25, 2),
+        ("prompts", "margin", 2, 16, 1),
+    ],
+)
+def test_negatives_in_chunks_train_as_all_at_once(
+    reach: str, form: str, threads: int, side: int, at_once: int
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        chosen = {"cpr_gradient": reach, "cpr_form": form}
+        whole, memory = gradients_of_three_negatives(side, 2**40, **chosen)
+        degraded = batch(side).degraded
+        assert memory.at_once(degraded, 3) == 3
+        budget_bytes = at_once * memory.kept_bytes[(*degraded.shape, False)]
+        chunked, memory = gradients_of_three_negatives(side, budget_bytes, **chosen)
+        assert memory.at_once(degraded, 3) == at_once
+    finally:
+        torch.set_num_threads(before)
+    assert whole.keys() == chunked.keys()
+    for name, expected in whole.items():
+        scale = float(expected.abs().max())
+        assert float((chunked[name] - expected).abs().max()) <= 1e-9 * scale, name
+
+
+def test_chunks_keep_the_maps_of_the_last_alone() -> None:
+    """What autograd keeps of four negatives is what one of them needs."""
+    kept = {}
+    for budget_bytes in (2**40, 1):
+        method = build_tiny("cpl", **{**PER_LEVEL, "cpr_count": "4"}, cpr_margin="1").train()
+        method.prompting.negative_memory.budget_bytes = budget_bytes
+        whole = NegativeMemory()
+        with whole.measured(batch().degraded):
+            terms = method.losses(batch(), torch.Generator().manual_seed(0))
+        (kept[budget_bytes],) = whole.kept_bytes.values()
+        (of_one,) = method.prompting.negative_memory.kept_bytes.values()
+        terms["cpr"].backward()
+    assert kept[2**40] - kept[1] == pytest.approx(3 * of_one, rel=0.1)
+
+
+@pytest.mark.parametrize("text", ["many", "0", "-1", "nan", "inf"])
+def test_a_budget_that_is_no_size_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BUDGET, text)
+    with pytest.raises(OptionError, match=f"{BUDGET}={text} is no number of GiB above 0"):
+        build_tiny("cpl")
 
 
 def test_the_hardest_negative_is_the_one_that_restores_best() -> None:

@@ -7,6 +7,7 @@ network itself inserts the prompts (methods/promptir/network.py, methods/prompti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from harness.method import Batch, Decoded, Override, Routing
 from methods.prompting.contrastive import PromptContrast, frozen
 from methods.prompting.expert_load import ExpertLoad
+from methods.prompting.negative_memory import NegativeMemory, decoded_in_chunks
 from methods.prompting.negatives import Negatives, draw_negatives
 from methods.prompting.options import PromptOptions, steps_of
 from methods.prompting.outcome import candidate_probabilities, outcome_loss
@@ -69,6 +71,7 @@ class Prompting(nn.Module):
         self.contrast = PromptContrast(options) if options.cpr_weight > 0 else None
         self.router = SharedRouter(channels, options) if options.shared_router else None
         self.teacher = TeacherRouter(options) if options.teacher_weight else None
+        self.negative_memory = NegativeMemory()
         self.expert_load = ExpertLoad(levels, tasks, options) if options.needs_expert_load else None
 
     def train(self, mode: bool = True) -> Prompting:
@@ -141,6 +144,13 @@ class Prompting(nn.Module):
         start = steps_of(self.options.cpr_start, batch.steps)
         return self.contrast is not None and batch.step >= start
 
+    def _measured(self, batch: Batch) -> AbstractContextManager[None]:
+        """Return a context that measures a decoding, if several negatives are to keep theirs."""
+        options = self.options
+        if options.cpr_count > 1 and options.cpr_gradient != "detached" and self._contrasts(batch):
+            return self.negative_memory.measured(batch.degraded)
+        return nullcontext()
+
     def _forward_pass(self, network: Any, batch: Batch, rng: torch.Generator) -> _ForwardPass:
         """Decode a batch under the prompts that training uses."""
         features = network.encode(batch.degraded, rng)
@@ -149,7 +159,8 @@ class Prompting(nn.Module):
         if teacher is not None and self.options.teacher_choice:
             override = dict.fromkeys(self.levels, teacher.weights)
         with exploring(network, Exploration(batch.step, batch.steps, rng)):
-            decoded = network.decode(features, override)
+            with self._measured(batch):
+                decoded = network.decode(features, override)
             students = decoded.routing
             if self.router is not None and self.options.teacher_choice:
                 # The teacher chose, so the router that learns from it has not seen the batch yet.
@@ -174,8 +185,13 @@ class Prompting(nn.Module):
         contrast = self.contrast if self._contrasts(batch) else None
         count = len(negatives.weights)
         # All negatives in one pass, which takes a narrow network less time than one by one.
-        features = passed.features.repeat(count)
-        restored = self._decode_negatives(network, features, negatives, contrast is not None)
+        size = count if contrast is None else self.negative_memory.at_once(batch.degraded, count)
+
+        def decode(override: Override, times: int) -> Tensor:
+            features = passed.features if times == 1 else passed.features.repeat(times)
+            return self._decode_negatives(network, features, override, contrast is not None)
+
+        restored = decoded_in_chunks(decode, negatives, size)
         images = list(restored.chunk(count))
         output = passed.decoded.restored
         terms = {}
@@ -200,10 +216,9 @@ class Prompting(nn.Module):
         return options.cpr_weight * min(1.0, done)
 
     def _decode_negatives(
-        self, network: Any, features: Any, negatives: Negatives, trains: bool
+        self, network: Any, features: Any, override: Override, trains: bool
     ) -> Tensor:
         """Return the restorations under negatives; gradients reach what ``cpr_gradient`` names."""
-        override = negatives.override
         if not trains or self.options.cpr_gradient == "detached":
             with torch.no_grad():
                 decoded = network.decode(features, override)

@@ -20,6 +20,7 @@ VARIABLES = {
     "HARNESS_PLUGINS": "one's own Python files",
     "HARNESS_IMAGE_CACHE": "folder of decoded images",
     "HARNESS_KERNELS": "off: no compiled kernels",
+    "HARNESS_NEGATIVES_GIB": "memory of negatives",
     "HARNESS_VGG16_WEIGHTS": "weights of a perceptual loss",
 }
 """The harness's own variables, and what each names."""
