@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_PART_PIXELS = 1024  # of a map that is squared at once
 _EPSILON = 1e-12  # torch.nn.functional.normalize's, which the published code calls
 
 
@@ -58,14 +59,15 @@ def _heads(x: Tensor, heads: int) -> list[Tensor]:
 
 
 def _sums(qkv: Tensor, heads: int) -> _Sums:
-    q, k, _ = _slices(qkv)
+    q, k, v = _slices(qkv)
     # Of bfloat16 maps the similarities, which are few, are stored in float32.
     wide = torch.promote_types(qkv.dtype, torch.float32)
+    squares = _square_sum(qkv[..., : -v.shape[-1]])
     products = []
     for q_head, k_head in zip(_heads(q, heads), _heads(k, heads), strict=True):
         products.append(torch.bmm(q_head.transpose(1, 2), k_head))
     gram = torch.stack(products, dim=1).to(wide)
-    return _Sums(_square_sum(q), _square_sum(k), gram)
+    return _Sums(*squares.chunk(2, dim=-1), gram)
 
 
 def _cosine(sums: _Sums, heads: int) -> Tensor:
@@ -81,8 +83,16 @@ def _small(sums: _Sums, temperature: Tensor) -> _Small:
 
 def _square_sum(x: Tensor) -> Tensor:
     """Return the sum of squares over the pixels of (N, P, C)."""
-    norm = torch.linalg.vector_norm(x, dim=1, dtype=torch.promote_types(x.dtype, torch.float32))
-    return norm.square()
+    wide = torch.promote_types(x.dtype, torch.float32)
+    if x.device.type != "cpu" or torch.is_grad_enabled():
+        return torch.linalg.vector_norm(x, dim=1, dtype=wide).square()
+    # On a CPU a norm over any but the last axis takes several times as long as this product with
+    # ones, on parts that stay in the cache.
+    ones = x.new_ones(x.shape[0], 1, min(x.shape[1], _PART_PIXELS), dtype=wide)
+    total = x.new_zeros(x.shape[0], 1, x.shape[2], dtype=wide)
+    for part in x.split(_PART_PIXELS, dim=1):
+        total.baddbmm_(ones[..., : part.shape[1]], part.to(wide).square())
+    return total[:, 0]
 
 
 def _norms(square: Tensor, heads: int) -> Tensor:

@@ -144,7 +144,57 @@ def test_depthwise_takes_maps_that_are_not_contiguous_and_skips_unwanted_gradien
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("n", "pixels", "channels", "heads"), [(1, 5, 4, 2), (2, 35, 24, 3)])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 7, 5, 17), (3, 29, 13, 24)], ids=str)
+def test_point_convolutions_are_products(
+    shape: tuple[int, int, int, int], threads: int, dtype: torch.dtype
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        outputs = 2 * shape[-1] + 1
+        both_ways(
+            blocks.pointwise,
+            lambda x, w, b: x @ w.flatten(1).t() + b,
+            dtype,
+            shape,
+            (outputs, shape[-1], 1, 1),
+            (outputs,),
+        )
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_point_convolutions_run_in_onednn_with_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        x, layer = torch.rand(1, 8, 61, 53, requires_grad=True), blocks.conv1x1(8, 12)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+            layer(x).sum().backward()
+    finally:
+        torch.set_num_threads(before)
+    operators = {event.key for event in found.key_averages()}
+    assert "aten::mkldnn_convolution" in operators
+    assert not any("slow_conv" in name for name in operators)
+
+
+@pytest.mark.parametrize("path", [blocks.pointwise, blocks.PointConv], ids=["function", "layer"])
+def test_point_convolutions_have_right_gradients(path: object) -> None:
+    torch.manual_seed(2)
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    if path is blocks.PointConv:
+        layer = blocks.PointConv(3, 6).double()
+        assert torch.autograd.gradcheck(lambda given: layer(given), (x,))
+        return
+    weight = torch.randn(6, 4, 1, 1, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(blocks.pointwise, (x, weight))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("n", "pixels", "channels", "heads"), [(1, 5, 4, 2), (2, 35, 24, 3), (2, 2051, 6, 2)]
+)
 def test_attention_equals_the_published_form(
     n: int, pixels: int, channels: int, heads: int, dtype: torch.dtype
 ) -> None:
