@@ -23,7 +23,7 @@ WHOLE_ELEMENTS = 2**24
 time."""
 BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**25}
 """Elements of the widest map inside a band, per device; on a CPU it fits the last-level cache."""
-_ONEDNN_ELEMENTS = 20480
+_ONEDNN_ELEMENTS = 2**17
 LEAST_BAND_ROWS = 16
 """Fewest rows of a band."""
 
@@ -238,8 +238,8 @@ def _convolve_points(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolve (N, C, H, W) with (O, C, 1, 1) by oneDNN on a CPU, with any number of threads.
 
     With one thread torch passes filters of one pixel to its own, slower code, unless they are
-    dilated. One pixel is the same pixel at any dilation, and oneDNN runs the same kernel. Smaller
-    maps torch keeps from oneDNN in any case.
+    dilated. One pixel is the same pixel at any dilation, and oneDNN runs the same kernel. For small
+    maps its calls cost more than they gain.
     """
     by_onednn = x.device.type == "cpu" and x.dtype == torch.float32
     if by_onednn and x.numel() > _ONEDNN_ELEMENTS and not torch.compiler.is_compiling():

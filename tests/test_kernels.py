@@ -145,7 +145,7 @@ def test_depthwise_takes_maps_that_are_not_contiguous_and_skips_unwanted_gradien
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 7, 5, 17), (3, 29, 13, 24)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 7, 5, 17), (2, 129, 31, 17)], ids=str)
 def test_point_convolutions_are_products(
     shape: tuple[int, int, int, int], threads: int, dtype: torch.dtype
 ) -> None:
@@ -169,7 +169,7 @@ def test_point_convolutions_run_in_onednn_with_one_thread() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        x, layer = torch.rand(1, 8, 61, 53, requires_grad=True), blocks.conv1x1(8, 12)
+        x, layer = torch.rand(1, 8, 161, 153, requires_grad=True), blocks.conv1x1(8, 12)
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
             layer(x).sum().backward()
     finally:
