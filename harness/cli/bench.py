@@ -85,19 +85,20 @@ def bench(
     Ours takes turns with its peers and a plain matrix product; shown are medians and quartiles of
     the ratios of each turn. Ctrl-C prints what was measured until then.
     """
-    from harness import api
+    from harness.api import bench as measure
+    from harness.api import bench_rows, check_bench, load_bench, profile_step
 
     if list_rows:
-        for name, about in api.bench_rows().items():
+        for name, about in bench_rows().items():
             print(f"{name:<16}  {about}")
         return
     options = flags.options()
     if profile:
-        print(api.profile_step(flags.threads))
+        print(profile_step(flags.threads))
         return
-    old = None if compare is None else api.load_bench(compare)
-    api.check_bench(options, json_file, figures if flags.growth else None)
-    result = api.bench(options)
+    old = None if compare is None else load_bench(compare)
+    check_bench(options, json_file, figures if flags.growth else None)
+    result = measure(options)
     written = _write(result, json_file, figures)
     print(result.text(terminal_width()))
     print_written(written)

@@ -16,8 +16,9 @@ from harness.api.speed.cuda_rows import CUDA_ROWS
 from harness.api.speed.machine import describe_machine
 from harness.api.speed.networks import PEER_PACKAGE, has_peer
 from harness.api.speed.options import BenchOptions
-from harness.api.speed.result import OURS, BenchResult, Curve, Machine, Measurement
+from harness.api.speed.result import BenchResult, Curve, Machine, Measurement
 from harness.api.speed.rows import ONE_THREAD, ROWS, NotHereError, Row
+from harness.api.speed.sides import OURS
 from harness.api.speed.turns import measure
 from harness.config.errors import HarnessError, UsageError, did_you_mean
 from harness.config.version import __version__

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.api.speed.networks import NetworkCase
-from harness.api.speed.result import MATRIX, OURS
+from harness.api.speed.sides import KEEPING, MATRIX, OURS, PROMPTIR, PUBLISHED
 from harness.api.speed.subject import Subject
-
-KEEPING, PUBLISHED, PLAIN = "published, memory kept", "published", "plain"
-"""Peers: the published blocks under our setting of the allocator and without it; plain code."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Case:
         if free_bytes is None:
             return self
         kept = dict(self.sides)
-        for name in (PUBLISHED, KEEPING, "promptir"):
+        for name in (PUBLISHED, KEEPING, PROMPTIR):
             if sum(self.needs_bytes.get(side, 0) for side in kept) > free_bytes:
                 kept.pop(name, None)
         if sum(self.needs_bytes.get(side, 0) for side in kept) > free_bytes:

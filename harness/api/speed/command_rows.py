@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.api.speed.case import Case, Context, subject
-from harness.api.speed.result import BARE_PYTHON, OURS
+from harness.api.speed.sides import BARE_PYTHON, OURS
 from harness.api.speed.subject import Subject
 
 SMOKE_RUN = ("run", "--recipe", "smoke", "--methods", "cpl,promptir", "--device", "cpu")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from harness.api.speed.result import OURS, REFERENCES, BenchResult, Machine, Measurement
-from harness.api.speed.spread import Spread
+from harness.api.speed.sides import OURS, REFERENCES
+from harness.api.speed.spread import Spread, Verdict, verdict
 
-Verdict = Literal["slower", "faster", "same"]
-
-LEAST_CHANGE = 0.03
-"""Changes of less are none: processes that compute the same differ by as much from one to another.
-"""
+if TYPE_CHECKING:
+    from harness.api.speed.result import BenchResult, Machine, Measurement
 
 
 @dataclass(frozen=True)
@@ -90,20 +87,6 @@ class Comparison:
 
     def __str__(self) -> str:
         return self.text()
-
-
-def verdict(old: Spread, new: Spread) -> Verdict:
-    """Compare two spreads of relative times.
-
-    The noise of each is between its quartiles. What lies outside the other's is a change, unless
-    the medians differ by less than :data:`LEAST_CHANGE`.
-    """
-    change = new.median / old.median
-    if new.low > old.high and change >= 1 + LEAST_CHANGE:
-        return "slower"
-    if new.high < old.low and change <= 1 / (1 + LEAST_CHANGE):
-        return "faster"
-    return "same"
 
 
 def compare_results(old: BenchResult, new: BenchResult) -> Comparison:

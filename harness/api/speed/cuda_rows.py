@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.api.speed.case import PUBLISHED, Case, Context, subject
+from harness.api.speed.case import Case, Context, subject
 from harness.api.speed.networks import NetworkCase, Precision
-from harness.api.speed.result import MATRIX, OURS
 from harness.api.speed.rows import Row
+from harness.api.speed.sides import MATRIX, OURS, PLANAR, PUBLISHED
 from harness.api.speed.subject import Subject
 
 _TURNS = 20
@@ -47,7 +47,7 @@ def _layout(context: Context) -> Iterator[Case]:
     network = _network("bf16")
     values = {"case": network, "threads": context.threads}
     sides = {
-        "planar weights": on_gpu(subject("steps:our_training", gpu={"is_planar": True}, **values)),
+        PLANAR: on_gpu(subject("steps:our_training", gpu={"is_planar": True}, **values)),
         OURS: on_gpu(subject("steps:our_training", **values)),
     }
     yield Case("training step, full, bf16, 8 x 128², channels_last", sides, _TURNS)

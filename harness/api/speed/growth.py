@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from harness.api.speed.case import Context, subject
 from harness.api.speed.command_rows import SMOKE_RUN
 from harness.api.speed.networks import ALWAYS_PUSHING, NetworkCase
-from harness.api.speed.result import OURS, Curve, Timed
+from harness.api.speed.result import Curve, Timed
+from harness.api.speed.sides import OURS
 from harness.api.speed.subject import Subject
 from harness.api.speed.turns import measure
 from harness.config.errors import HarnessError

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.api.speed.result import MATRIX_PX, Machine
+from harness.api.speed.result import Machine
+from harness.api.speed.sides import MATRIX_PX
 from harness.api.speed.subject import Prepared
 from harness.api.speed.timers import Timer, timer_of
 from harness.config.cores import cores

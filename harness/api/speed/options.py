@@ -53,14 +53,9 @@ class BenchOptions:
         return " ".join(words)
 
     @property
-    def resources(self) -> Resources:
-        """What a run of the same threads and device may use."""
-        return Resources(device=self.device, threads=self.threads)
-
-    @property
     def used_threads(self) -> int:
         """Compute threads, as a run takes them."""
-        return worker_of(self.resources).threads
+        return worker_of(Resources(device="cpu", threads=self.threads)).threads
 
 
 def options_of(values: Mapping[str, Any]) -> BenchOptions:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from harness.api.speed.sides import MATRIX, MATRIX_GFLOP, OURS, REFERENCES
 from harness.api.speed.spread import Spread, paired
 from harness.config.errors import UsageError
 from harness.config.parsing import parse
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the JSON; a file of another one is refused."""
-
-OURS = "ours"
-MATRIX = "matrix product"
-BARE_PYTHON = "bare Python"
-REFERENCES = (MATRIX, BARE_PYTHON)
-"""Sides that tell how fast the machine was in each turn."""
-
-MATRIX_PX = 2048
-MATRIX_GFLOP = 2 * MATRIX_PX**3 / 1e9
-"""The product that a turn is compared with, and its operations."""
 
 
 class Machine(Spec):

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.api.speed.case import (
-    KEEPING,
-    PLAIN,
-    PUBLISHED,
     Case,
     Context,
     matrix,
@@ -20,13 +17,19 @@ from harness.api.speed.case import (
 from harness.api.speed.command_rows import first_start, help_text, stored, stored_among_others
 from harness.api.speed.networks import ALWAYS_PUSHING, NetworkCase
 from harness.api.speed.photographs import write_pairs
-from harness.api.speed.result import MATRIX, OURS
+from harness.api.speed.sides import (
+    KEEPING,
+    MATRIX,
+    OURS,
+    PLAIN,
+    PROMPTIR,
+    PUBLISHED,
+    WITHOUT,
+)
 
 _GIB = 2.0**30
 _FULL = NetworkCase(size="full", batch=2, side_px=128)
 _MINI = NetworkCase(size="small", batch=5, side_px=64)
-_WITHOUT = "without it"
-
 ONE_THREAD = "train-mini-1"
 """The row that is train-mini with one thread."""
 
@@ -98,13 +101,13 @@ def _cpl(context: Context, network: NetworkCase, turns: int, gib: float) -> Iter
             )
             values = {"threads": context.threads}
             sides = {
-                "promptir": subject("steps:our_training", case=network, counted=False, **values),
+                PROMPTIR: subject("steps:our_training", case=network, counted=False, **values),
                 OURS: subject("steps:our_training", case=guided, **values),
                 MATRIX: matrix(context.threads),
             }
             # A negative whose gradient is kept holds the maps of a decoder more.
             more = 1.0 if reach == "detached" else 1 + 0.65 * count
-            needs = {"promptir": gib * _GIB, OURS: gib * more * _GIB}
+            needs = {PROMPTIR: gib * _GIB, OURS: gib * more * _GIB}
             size = "mini" if network.size == "small" else network.size
             negatives = f"{count} negative{'s' * (count > 1)}"
             yield Case(f"CPL-guided step, {size}, {negatives}, {reach}", sides, turns, needs)
@@ -114,11 +117,11 @@ def _changes(context: Context) -> Iterator[Case]:
     for change in ("kernels", "attention", "hidden-width", "allocator", "optimiser"):
         values = {"case": _FULL, "threads": context.threads}
         sides = {
-            _WITHOUT: subject("steps:training_without", change=change, **values),
+            WITHOUT: subject("steps:training_without", change=change, **values),
             OURS: subject("steps:our_training", **values),
             MATRIX: matrix(context.threads),
         }
-        needs = {_WITHOUT: 6 * _GIB, OURS: 4.3 * _GIB}
+        needs = {WITHOUT: 6 * _GIB, OURS: 4.3 * _GIB}
         yield Case(f"training step, full, without {change}", sides, 2, needs)
 
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["slower", "faster", "same"]
+
+LEAST_CHANGE = 0.03
+"""Changes of less are none: processes that compute the same differ by as much from one to another.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,3 +51,17 @@ def paired(numerator: Sequence[float], denominator: Sequence[float]) -> Spread:
     """
     ratios = [above / below for above, below in zip(numerator, denominator, strict=True)]
     return Spread.of(ratios)
+
+
+def verdict(old: Spread, new: Spread) -> Verdict:
+    """Compare two spreads of relative times.
+
+    The noise of each is between its quartiles. What lies outside the other's is a change, unless
+    the medians differ by less than :data:`LEAST_CHANGE`.
+    """
+    change = new.median / old.median
+    if new.low > old.high and change >= 1 + LEAST_CHANGE:
+        return "slower"
+    if new.high < old.low and change <= 1 / (1 + LEAST_CHANGE):
+        return "faster"
+    return "same"

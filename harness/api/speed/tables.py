@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from harness.api.speed.comparison import LEAST_CHANGE, Comparison
-from harness.api.speed.result import BenchResult, Curve, Machine, Measurement
-from harness.api.speed.spread import Spread
+from harness.api.speed.spread import LEAST_CHANGE, Spread
 from harness.reporting.renderers.terminal import body, wrapped
 from harness.reporting.table import MISSING, plain_table
+
+if TYPE_CHECKING:
+    from harness.api.speed.comparison import Comparison
+    from harness.api.speed.result import BenchResult, Curve, Machine, Measurement
 
 _HEADS = ("Row", "Timed", "Ours (s)", "Compared with", "Times as fast", "Matrix rate", "Memory")
 _CHANGE_HEADS = ("Row", "Timed", "Then (s)", "Now (s)", "Relative time", "At equal rate", "Verdict")
