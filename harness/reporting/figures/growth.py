@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 _PANEL_IN = 2.3
 
+_MARKED, _MARKED_WIDE = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 3.0)
+"""Where the axis of costs has numbers, times powers of ten."""
+
+_WIDE = 20
+"""Costs that differ by more have fewer numbers."""
+
 
 class GrowthCurve(Protocol):
     """What a figure shows of a quantity."""
@@ -71,6 +77,8 @@ def _draw(
     axes: Axes, values: Sequence[float], costs: Sequence[float], exponent: float, position: int
 ) -> None:
     """Draw the points, and the line of their exponent through their centre."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     logs = [math.log(cost / value**exponent) for value, cost in zip(values, costs, strict=True)]
     factor = math.exp(sum(logs) / len(logs))
     line = [factor * value**exponent for value in values]
@@ -79,5 +87,11 @@ def _draw(
     axes.plot(values, costs, color=shade, marker=marker(position), linestyle="none")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.set_xticks(list(values), [f"{value:,.0f}" for value in values])
+    marked = _MARKED if max(costs) < _WIDE * min(costs) else _MARKED_WIDE
+    axes.yaxis.set_major_locator(LogLocator(subs=marked))
+    axes.yaxis.set_major_formatter("{x:,g}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
     axes.grid(visible=True)
     axes.legend(loc="upper left")
