@@ -26,6 +26,7 @@ from harness.api.speed.sides import (
     PUBLISHED,
     WITHOUT,
 )
+from harness.planning.request import Resources
 
 _GIB = 2.0**30
 _FULL = NetworkCase(size="full", batch=2, side_px=128)
@@ -126,7 +127,8 @@ def _changes(context: Context) -> Iterator[Case]:
 
 
 def _wait(context: Context) -> Iterator[Case]:
-    values = {"recipe": "mini", "threads": context.threads, "loader_workers": 0, "steps": 10}
+    workers = Resources().loader_workers
+    values = {"recipe": "mini", "threads": context.threads, "loader_workers": workers, "steps": 10}
     sides = {OURS: subject("loading:waiting", **values), MATRIX: matrix(context.threads)}
     yield Case("ten steps of recipe mini with their data", sides, 7)
 
