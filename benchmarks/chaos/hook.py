@@ -80,6 +80,8 @@ class Hook:
 
         def call(*arguments: Any, **keywords: Any) -> Any:
             values = self.shared.values
+            if values[0] == _MOST_CALLS:
+                raise AssertionError(f"more than {_MOST_CALLS} calls in one attempt")
             values[0] += 1
             values[3 + values[0]] = number
             if self.full and values[0] >= self.at and name in _NEED_SPACE:
