@@ -145,10 +145,13 @@ def test_a_slower_machine_is_no_slower_program() -> None:
     assert "now: another" in str(comparison)
 
 
-def test_without_anything_in_common_the_machine_rate_decides() -> None:
+def test_without_anything_in_common_seconds_decide_at_equal_rate() -> None:
     old = result(measurement((0.4, 0.4)))
-    new = result(measurement((0.4, 0.4), rate=200))
-    (row,) = compare_results(old, new).rows
+    new = measurement((0.4, 0.4), rate=200)
+    (row,) = compare_results(old, result(new)).rows
+    assert (row.reference, row.verdict, row.change) == ("", "same", 1)
+    another = MACHINE.model_copy(update={"processor": "another"})
+    (row,) = compare_results(old, result(new, machine=another)).rows
     assert (row.reference, row.verdict, row.change) == ("", "slower", 2)
 
 

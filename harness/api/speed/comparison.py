@@ -20,8 +20,8 @@ class RowChange:
     Attributes:
         row: its row.
         what: was timed.
-        reference: what the times of a turn are divided by; empty where both share nothing but
-            the machine's rate.
+        reference: what the times of a turn are divided by; empty where both share nothing. Then
+            they are seconds, of different machines those at equal matrix rate.
         old: times relative to the reference, of the older benchmark.
         new: the same of the newer one.
         old_s: seconds of the older benchmark.
@@ -68,11 +68,7 @@ class Comparison:
     @property
     def same_machine(self) -> bool:
         """Whether processor, device and threads are the same."""
-        old, new = self.old, self.new
-        return (old.processor, old.device, old.threads) == (
-            *(new.processor, new.device),
-            new.threads,
-        )
+        return is_same_machine(self.old, self.new)
 
     @property
     def slower(self) -> list[RowChange]:
@@ -89,6 +85,12 @@ class Comparison:
         return self.text()
 
 
+def is_same_machine(old: Machine, new: Machine) -> bool:
+    """Return whether processor, device and threads are the same."""
+    same_device = (old.processor, old.device) == (new.processor, new.device)
+    return same_device and old.threads == new.threads
+
+
 def compare_results(old: BenchResult, new: BenchResult) -> Comparison:
     """Compare what both measured, by row and what was timed."""
     known = _by_name(old)
@@ -99,7 +101,7 @@ def compare_results(old: BenchResult, new: BenchResult) -> Comparison:
         if before is None:
             alone[_shown(measurement)] = "new"
         else:
-            rows.append(_change(before, measurement))
+            rows.append(_change(before, measurement, is_same_machine(old.machine, new.machine)))
     for measurement in known.values():
         alone[_shown(measurement)] = "old"
     return Comparison(old.machine, new.machine, tuple(rows), alone)
@@ -116,14 +118,14 @@ def _shown(measurement: Measurement) -> str:
     return f"{measurement.row}: {measurement.what}"
 
 
-def _change(old: Measurement, new: Measurement) -> RowChange:
+def _change(old: Measurement, new: Measurement, is_same: bool) -> RowChange:
     reference = _reference(old, new)
     old_s, new_s = old.ours.spread_s, new.ours.spread_s
     rate = new.fp32_gflops / old.fp32_gflops
     if reference:
         relative = old.relative(reference), new.relative(reference)
     else:
-        relative = old_s.times(old.fp32_gflops), new_s.times(new.fp32_gflops)
+        relative = old_s, new_s.times(1.0 if is_same else rate)
     return RowChange(
         row=new.row,
         what=new.what,

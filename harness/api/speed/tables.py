@@ -106,7 +106,7 @@ def comparison_text(comparison: Comparison, width: int | None) -> str:
                 row.what,
                 f"{row.old_s.median:.3g}",
                 f"{row.new_s.median:.3g}",
-                f"{row.change:.2f} by {row.reference or 'matrix rate'}",
+                f"{row.change:.2f} by {row.reference or _no_reference(comparison)}",
                 f"{row.at_equal_rate:.2f}",
                 row.verdict,
             ]
@@ -124,9 +124,15 @@ def comparison_text(comparison: Comparison, width: int | None) -> str:
             width,
         )
     )
-    for name, which in comparison.alone.items():
-        parts.append(wrapped(f"only in the {which} benchmark: {name}", width))
+    for which in ("old", "new"):
+        names = [name for name, found in comparison.alone.items() if found == which]
+        if names:
+            parts.append(wrapped(f"only in the {which} benchmark: {'; '.join(names)}", width))
     return "\n\n".join(parts)
+
+
+def _no_reference(comparison: Comparison) -> str:
+    return "nothing" if comparison.same_machine else "matrix rate"
 
 
 def seconds(spread: Spread) -> str:
