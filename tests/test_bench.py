@@ -330,6 +330,18 @@ def test_a_row_is_measured_without_its_peer(tiny: BenchResult) -> None:
     assert "training step, tiny" in str(tiny)
 
 
+def test_the_peer_has_our_weights_and_results() -> None:
+    pytest.importorskip("spandrel_extra_arches")
+    from harness.execution.networks import build
+
+    image = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+    exact = replace(TINY, options={"unused_convolutions": "false"})
+    ours, published = (build(*case.specs(), {}).eval() for case in (exact, exact.published()))
+    with torch.no_grad():
+        torch.testing.assert_close(published.restore(image), ours.restore(image))
+    assert type(published) is not type(ours)
+
+
 def test_operations_are_those_of_the_convolutions() -> None:
     from harness.execution.step_flop import gflop_of_restoring, gflop_of_step
 

@@ -127,7 +127,7 @@ class Bench:
             share = done / total if place[0] == 0 else 0.5
             self.clock.show(f"{title}: turn {done} of {total}", share, place[1], always=False)
 
-        found = measure(fitting.sides, turns, on_turn)
+        found = measure(fitting.sides, turns, on_turn, case.warm_up)
         measurement = Measurement(
             row=name,
             what=case.what,

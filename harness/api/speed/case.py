@@ -36,12 +36,14 @@ class Case:
         sides: ``ours`` and what takes turns with it.
         turns: without those that warm up.
         needs_bytes: memory that sides take, where it is much.
+        warm_up: turns before them that do not count.
     """
 
     what: str
     sides: Mapping[str, Subject]
     turns: int
     needs_bytes: Mapping[str, float] = field(default_factory=dict)
+    warm_up: int = 1
 
     def within(self, free_bytes: int | None) -> Case | None:
         """Return the case with as many peers as fit into memory; None where ours does not."""

@@ -14,7 +14,7 @@ from harness.api.speed.rows import Row
 from harness.api.speed.sides import MATRIX, OURS, PLANAR, PUBLISHED
 from harness.api.speed.subject import Subject
 
-_TURNS = 20
+_TURNS, _WARM_UP = 20, 3
 
 
 def _network(precision: Precision) -> NetworkCase:
@@ -39,7 +39,12 @@ def _training(context: Context) -> Iterator[Case]:
             sides[OURS] = on_gpu(subject("steps:our_training", case=network, **values))
             sides[MATRIX] = on_gpu(subject("machine:matrix_product", threads=context.threads))
             how = "compiled" if compiled else "not compiled"
-            yield Case(f"training step, full, {arithmetic}, 8 x 128², {how}", sides, _TURNS)
+            yield Case(
+                f"training step, full, {arithmetic}, 8 x 128², {how}",
+                sides,
+                _TURNS,
+                warm_up=_WARM_UP,
+            )
 
 
 def _layout(context: Context) -> Iterator[Case]:
@@ -50,7 +55,9 @@ def _layout(context: Context) -> Iterator[Case]:
         PLANAR: on_gpu(subject("steps:our_training", gpu={"is_planar": True}, **values)),
         OURS: on_gpu(subject("steps:our_training", **values)),
     }
-    yield Case("training step, full, bf16, 8 x 128², channels_last", sides, _TURNS)
+    yield Case(
+        "training step, full, bf16, 8 x 128², channels_last", sides, _TURNS, warm_up=_WARM_UP
+    )
 
 
 def _inference(context: Context) -> Iterator[Case]:
@@ -65,7 +72,7 @@ def _inference(context: Context) -> Iterator[Case]:
             )
         sides[OURS] = on_gpu(subject("steps:restoring", case=network, counted=True, **values))
         sides[MATRIX] = on_gpu(subject("machine:matrix_product", threads=context.threads))
-        yield Case(f"inference, full, {precision}, 480x320", sides, _TURNS)
+        yield Case(f"inference, full, {precision}, 480x320", sides, _TURNS, warm_up=_WARM_UP)
 
 
 CUDA_ROWS: dict[str, Row] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.api.diagnosis.devices import cpu_model
 from harness.api.speed.result import Machine
 from harness.api.speed.sides import MATRIX_PX
 from harness.api.speed.subject import Prepared
@@ -86,16 +87,18 @@ def _best(timer: Timer, work: Callable[[], object]) -> float:
 
 def processor() -> str:
     """Return the processor's model, with the instructions that matter here."""
+    known = [name for name in _INSTRUCTIONS if name in _flags()]
+    model = cpu_model()
+    return f"{model} ({', '.join(known)})" if known else model
+
+
+def _flags() -> list[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    model, flags = platform.machine(), ""
+    except OSError:  # not Linux
+        return []
     for line in lines:
         name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            model = value.strip()
-        elif name.strip() in ("flags", "Features"):
-            flags = value
-    known = [flag for flag in _INSTRUCTIONS if flag in flags.split()]
-    return f"{model} ({', '.join(known)})" if known else model
+        if name.strip() in ("flags", "Features"):
+            return value.split()
+    return []
