@@ -474,6 +474,12 @@ def test_a_gpu_is_timed_by_events_around_the_work() -> None:
     assert WallTimer().seconds(lambda: time.sleep(0.02)) >= 0.02
 
 
+def test_steps_of_a_gpu_are_shown_by_the_second() -> None:
+    machine = MACHINE.model_copy(update={"device": "a GPU"})
+    found = result(measurement((0.1, 0.1), published=(0.2, 0.2)), machine=machine)
+    assert "0.1 (0.1 to 0.1); 10 a second" in found.text(200)
+
+
 def test_rows_on_a_gpu_cover_arithmetic_and_compilation() -> None:
     context = Context(1, Path("nowhere"), has_peer=True)
     cases = list(CUDA_ROWS["cuda-train"].cases(context))

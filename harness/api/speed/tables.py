@@ -45,8 +45,9 @@ def machine_text(machine: Machine) -> str:
 
 def _measurements(result: BenchResult, width: int | None) -> str:
     lines: list[list[str]] = []
+    on_gpu = result.machine.device != "cpu"
     for measurement in result.measurements:
-        lines += _lines(measurement)
+        lines += _lines(measurement, on_gpu)
     remark = (
         "Median over turns (quartiles). Times as fast: the other's time by ours, within each turn. "
         "Matrix rate: products and convolutions of ours per second, as a share of the rate of a "
@@ -55,10 +56,15 @@ def _measurements(result: BenchResult, width: int | None) -> str:
     return f"{body(plain_table(_HEADS, lines), width=width)}\n\n{wrapped(remark, width)}"
 
 
-def _lines(measurement: Measurement) -> Iterator[list[str]]:
-    """Yield a line with ours and the first peer, and one for each further peer."""
+def _lines(measurement: Measurement, on_gpu: bool) -> Iterator[list[str]]:
+    """Yield a line with ours and the first peer, and one for each further peer.
+
+    What a GPU does is shown by the second as well.
+    """
+    ours_s = measurement.ours.spread_s
+    timed = f"{seconds(ours_s)}; {1 / ours_s.median:.3g} a second" if on_gpu else seconds(ours_s)
     share = MISSING if measurement.share is None else percent(measurement.share)
-    first = [measurement.row, _timed(measurement), seconds(measurement.ours.spread_s)]
+    first = [measurement.row, _timed(measurement), timed]
     memory = _mebibytes(measurement.ours.added_bytes)
     if not measurement.peers:
         yield [*first, MISSING, MISSING, share, memory]
