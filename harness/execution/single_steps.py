@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
 
 from harness.config.run_specs import TrainSpec
 from harness.method import Method
+from harness.training.arithmetic import use_channels_last
 from harness.training.batches import batches
 from harness.training.device import computes_bf16 as computes_bf16
-from harness.training.loop import use_channels_last
 from harness.training.optimisation_step import Optimiser
 
 
@@ -29,7 +30,7 @@ def optimiser_of(
     assert spec.optimisation is not None
     method.to(torch.device(device))
     if not is_planar:
-        use_channels_last(method)
+        use_channels_last(cast(nn.Module, method))
     return Optimiser(method, spec, spec.optimisation, torch.device(device), _ignore)
 
 

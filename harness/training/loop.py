@@ -110,7 +110,7 @@ class _Training:
         self.weights_id = spec_hash(job.spec)
         self.device = torch.device(job.machine.device)
         method.to(self.device)
-        use_channels_last(method)
+        _use_channels_last(method)
         self.optimiser = Optimiser(
             method, job.spec, self.optimisation, self.device, progress.log, self.ranks
         )
@@ -306,7 +306,7 @@ def _whole_state(method: Method) -> Mapping[str, Tensor]:
     return method.state_dict()
 
 
-def use_channels_last(method: Method) -> None:
+def _use_channels_last(method: Method) -> None:
     """Store convolution weights in the layout that the networks' activations have."""
     for parameter in method.parameters():
         if parameter.dim() == 4:
