@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,7 +16,6 @@ from torch import Tensor
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
 from harness.config.ranks import Ranks
-from harness.data.sources.samples import Samples
 from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
 from harness.training.batches import batches, is_dead_worker
@@ -28,9 +28,11 @@ from harness.training.checkpoint import (
 )
 from harness.training.device import computes_bf16
 from harness.training.job import Job
-from harness.training.optimisation_step import NotFiniteError, Optimiser
+from harness.training.optimisation_step import Optimiser
+from harness.training.placed_samples import PlacedSamples, placed
 from harness.training.progress import TrainingProgress, Validated, duration
 from harness.training.scored_weights import ScoredWeights
+from harness.training.step_losses import NotFiniteError, StepLosses
 
 
 def train(
@@ -66,7 +68,7 @@ def train(
             job.stream, training.step, job.machine.loader_workers, training.optimiser.slots
         )
         with closing(made):
-            _take_steps(training, made, stop)
+            _take_steps(training, placed(made, training.device), stop)
     except RuntimeError as error:
         if not job.machine.ranks.alone:
             _raise_if_lost(error, job.machine.ranks)
@@ -76,15 +78,19 @@ def train(
     return training.finish()
 
 
-def _take_steps(training: _Training, made: Iterator[Samples], stop: Callable[[], bool]) -> None:
+def _take_steps(
+    training: _Training, made: Iterator[PlacedSamples], stop: Callable[[], bool]
+) -> None:
     """Take the steps that are left, and save a checkpoint every few steps and at a stop."""
     job, steps = training.job, training.optimisation.steps
-    for samples in made:
-        loss = training.advance(samples)
-        training.progress.step(training.step, steps, loss, training.scored.validation)
+    for samples in training.waiting(made):
+        training.advance(samples)
+        training.progress.step(training.step, steps, training.loss, training.scored.validation)
         if training.step == steps:
             break
-        if job.machine.ranks.any(stop()):
+        # Several processes agree as often as they read their losses: that waits for all of them.
+        asks = job.machine.ranks.alone or training.reads_after(training.step)
+        if asks and job.machine.ranks.any(stop()):
             training.save()
             stopped = Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
             stopped.raised_by_all = True
@@ -117,27 +123,48 @@ class _Training:
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
         self.within_step = False
-        self.recent_terms: list[dict[str, float]] = []
-        self.wall_s = 0.0
+        self.check_every = job.runtime.check_steps(self.device.type)
+        self.loss = math.nan
+        self.recent_terms: list[Mapping[str, float]] = []
+        self.wall_s = self.waited_s = 0.0
         self.began = self.validated_at = time.monotonic()
 
-    def advance(self, samples: Samples) -> float:
-        """Take one step, validate where it is time to, and return the loss."""
+    def waiting(self, made: Iterator[PlacedSamples]) -> Iterator[PlacedSamples]:
+        """Yield batches, and count how long each was waited for."""
+        while True:
+            asked = time.monotonic()
+            samples = next(made, None)
+            self.waited_s += time.monotonic() - asked
+            if samples is None:
+                return
+            yield samples
+
+    def reads_after(self, step: int) -> bool:
+        """Return whether the losses are read when ``step`` steps are done: every few, and first."""
+        return step % self.check_every == 0 or math.isnan(self.loss)
+
+    def advance(self, samples: PlacedSamples) -> None:
+        """Take one step, and validate where it is time to."""
         self.within_step = True
-        try:
-            loss = self.optimiser.step(samples)
-        except NotFiniteError as error:
-            not_finite = RunError(self._not_finite(error))
-            not_finite.raised_by_all = True
-            raise not_finite from error
-        self.recent_terms.append(self.optimiser.terms)
+        self._receive(lambda: self.optimiser.step(samples, self.reads_after(self.step + 1)))
         self.scored.average(self.method)
         self.step += 1
         every = self.optimisation.validate_every_steps
         if self.step % every == 0 or self.step == self.optimisation.steps:
             self._validate()
         self.within_step = False
-        return loss
+
+    def _receive(self, read: Callable[[], list[StepLosses]]) -> None:
+        """Take over losses that are read; where they are not finite, the training ends."""
+        try:
+            found = read()
+        except NotFiniteError as error:
+            not_finite = RunError(self._not_finite(error))
+            not_finite.raised_by_all = True
+            raise not_finite from error
+        for losses in found:
+            self.loss = losses.total
+            self.recent_terms.append(losses.terms)
 
     def log_idle_ranks(self) -> None:
         """Log how many of several processes have no micro-batch to compute."""
@@ -151,7 +178,8 @@ class _Training:
 
     def without_worker(self) -> str:
         """Save what is whole now that a loader worker is gone, and return a sentence on it."""
-        if not self.within_step:
+        # Of several processes the others do not know of it, and would not read with this one.
+        if not self.within_step and (self.ranks.alone or not self.optimiser.late.kept):
             self.save()
         checkpoint = self.job.folder.checkpoint
         where = "its last checkpoint" if checkpoint.exists() else "the start"
@@ -162,7 +190,11 @@ class _Training:
         )
 
     def save(self) -> None:
-        """Write a checkpoint; of several processes, the first one's state is that of all."""
+        """Write a checkpoint; of several processes, the first one's state is that of all.
+
+        What is not finite is found before: no checkpoint ever holds it.
+        """
+        self._receive(self.optimiser.read)
         self._count_time()
         if not self.ranks.is_first:
             return
@@ -231,6 +263,7 @@ class _Training:
             "scored_step": self.step if scored.best is None else scored.best_step,
             "wall_s": round(self.wall_s, 2),
             "step_s": round(self.wall_s / steps, 4),
+            "waited_for_data_s": round(self.waited_s, 2),
             "best_validation": scored.best_score,
             "best_validation_step": scored.best_step,
             **self.job.made_with(),
@@ -246,6 +279,7 @@ class _Training:
         folder.checkpoint.unlink(missing_ok=True)
 
     def _validate(self) -> None:
+        self._receive(self.optimiser.read)
         training_s = time.monotonic() - self.validated_at
         images = len(self.recent_terms) * self.optimisation.batch
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
@@ -284,7 +318,7 @@ class _Training:
         else:
             saved = "no checkpoint was written yet"
         return (
-            f"{self.job.spec.method}: the {error.what} is not finite at step {self.step + 1} "
+            f"{self.job.spec.method}: the {error.what} is not finite at step {error.step + 1} "
             f"({error.terms}); {saved}; lower the learning rate or the weight of the term in a "
             "recipe or option"
         )
