@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -97,9 +97,7 @@ def _by_thread(steps: _Steps) -> Generator[Samples | HarnessError, None, None]:
         maker.shutdown(cancel_futures=True)
 
 
-def _items(
-    steps: _Steps, loader_workers: int
-) -> Generator[Samples | HarnessError, None, None]:
+def _items(steps: _Steps, loader_workers: int) -> Generator[Samples | HarnessError, None, None]:
     method = _start_method()
     with warnings.catch_warnings():
         # torch advises on the number of workers, which is the person's to choose.

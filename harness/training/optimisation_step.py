@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from harness.config.errors import RunError, is_out_of_memory, reason_of
 from harness.config.ranks import ALONE, Ranks
@@ -158,9 +157,7 @@ class Optimiser:
             group["lr"] = learning_rate(self.optimisation, step_in_stage, placed.stage)
         self.adamw.zero_grad(set_to_none=True)
 
-    def _add_gradients(
-        self, samples: Samples | PlacedSamples, placed: PlacedStage
-    ) -> _Parts:
+    def _add_gradients(self, samples: Samples | PlacedSamples, placed: PlacedStage) -> _Parts:
         """Add the gradients of all micro-batches to those of the parameters."""
         on_here = on_device(samples, self.device)
         if self.shared is not None:

@@ -46,9 +46,7 @@ def on_device(samples: Samples | PlacedSamples, device: torch.device) -> PlacedS
     )
 
 
-def placed(
-    made: Iterator[Samples], device: torch.device
-) -> Generator[PlacedSamples, None, None]:
+def placed(made: Iterator[Samples], device: torch.device) -> Generator[PlacedSamples, None, None]:
     """Yield batches on ``device``, each one's copy begun as soon as the batch is there.
 
     A training that waits for nothing asks for the next batch while the device still computes, so

@@ -108,11 +108,12 @@ def _unselected_mask(routed: Routing) -> tuple[Tensor, Tensor]:
 def _unselected(level: str, routed: Routing, source: _Source) -> _LevelNegatives:
     """Draw ``count`` different prompts per sample that were not selected."""
     weights, unselected = _unselected_mask(routed)
-    keys = torch.rand(weights.shape, generator=source.rng).to(weights.device) + unselected
+    drawn = torch.rand(weights.shape, generator=source.rng)
+    keys = drawn.to(weights.device, non_blocking=True) + unselected
     order = keys.argsort(dim=-1, descending=True)[:, : source.count]
     prompts = []
     for number in range(source.count):
-        index = order[:, [number]]
+        index = order[:, number : number + 1]
         prompts.append(torch.zeros_like(weights).scatter(-1, index, 1.0))
     return _LevelNegatives(prompts)
 
@@ -170,14 +171,15 @@ def _other_samples(
 
     None if some sample has no sample of another task in its batch.
     """
-    different = _of_different_tasks(source.tasks)
-    if not bool(different.any(dim=-1).all()):
+    if len(set(source.tasks)) < 2:
         return None
+    different = _of_different_tasks(source.tasks)
     donors = torch.multinomial(different, source.count, replacement=True, generator=source.rng)
     override = {}
     for level, routed in routing.items():
         weights = routed.weights if to_router else routed.weights.detach()
-        by_negative = [weights[column.to(weights.device)] for column in donors.unbind(dim=1)]
+        placed = donors.to(weights.device, non_blocking=True)
+        by_negative = [weights[column] for column in placed.unbind(dim=1)]
         override[level] = torch.cat(by_negative)
     first = next(iter(override.values()))
     return Negatives(override, first.new_ones(source.count, len(source.tasks)))
