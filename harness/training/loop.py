@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
 from harness.config.ranks import Ranks
 from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
+from harness.training.arithmetic import tf32, use_channels_last
 from harness.training.batches import batches, is_dead_worker
+from harness.training.blocks import prepare_blocks
 from harness.training.checkpoint import (
     TrainingState,
     check_state,
@@ -32,7 +34,7 @@ from harness.training.optimisation_step import Optimiser
 from harness.training.placed_samples import PlacedSamples, placed
 from harness.training.progress import TrainingProgress, Validated, duration
 from harness.training.scored_weights import ScoredWeights
-from harness.training.step_losses import NotFiniteError, StepLosses
+from harness.training.step_losses import NotFiniteError, StepLosses, mean_terms
 
 
 def train(
@@ -67,7 +69,7 @@ def train(
         made = batches(
             job.stream, training.step, job.machine.loader_workers, training.optimiser.slots
         )
-        with closing(made):
+        with closing(made), tf32(job.runtime.tf32):
             _take_steps(training, placed(made, training.device), stop)
     except RuntimeError as error:
         if not job.machine.ranks.alone:
@@ -116,7 +118,9 @@ class _Training:
         self.weights_id = spec_hash(job.spec)
         self.device = torch.device(job.machine.device)
         method.to(self.device)
-        _use_channels_last(method)
+        if job.runtime.channels_last:
+            use_channels_last(cast(nn.Module, method))
+        prepare_blocks(method, job, self.device, progress.log)
         self.optimiser = Optimiser(
             method, job.spec, self.optimisation, self.device, progress.log, self.ranks
         )
@@ -125,7 +129,7 @@ class _Training:
         self.within_step = False
         self.check_every = job.runtime.check_steps(self.device.type)
         self.loss = math.nan
-        self.recent_terms: list[Mapping[str, float]] = []
+        self.recent: list[StepLosses] = []
         self.wall_s = self.waited_s = 0.0
         self.began = self.validated_at = time.monotonic()
 
@@ -162,9 +166,9 @@ class _Training:
             not_finite = RunError(self._not_finite(error))
             not_finite.raised_by_all = True
             raise not_finite from error
-        for losses in found:
-            self.loss = losses.total
-            self.recent_terms.append(losses.terms)
+        self.recent += found
+        if found:
+            self.loss = found[-1].total
 
     def log_idle_ranks(self) -> None:
         """Log how many of several processes have no micro-batch to compute."""
@@ -281,15 +285,15 @@ class _Training:
     def _validate(self) -> None:
         self._receive(self.optimiser.read)
         training_s = time.monotonic() - self.validated_at
-        images = len(self.recent_terms) * self.optimisation.batch
+        images = len(self.recent) * self.optimisation.batch
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
         line: dict[str, Any] = {
             "step": self.step,
             "score": outcome.score,
             "per_task": dict(outcome.per_task),
-            "losses": _means(self.recent_terms),
+            "losses": mean_terms(self.recent),
         }
-        self.recent_terms = []
+        self.recent = []
         # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
         # terms of its first line are means over the steps since it resumed.
         if not self.ranks.is_first:
@@ -324,24 +328,8 @@ class _Training:
         )
 
 
-def _means(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each loss term over the steps that have it."""
-    values: dict[str, list[float]] = {}
-    for of_step in terms:
-        for name, value in of_step.items():
-            values.setdefault(name, []).append(value)
-    return {name: sum(found) / len(found) for name, found in values.items()}
-
-
 def _whole_state(method: Method) -> Mapping[str, Tensor]:
     """Return the state of a method with the parts that serve its training alone."""
     if isinstance(method, KeepsTrainingState):
         return method.training_state()
     return method.state_dict()
-
-
-def _use_channels_last(method: Method) -> None:
-    """Store convolution weights in the layout that the networks' activations have."""
-    for parameter in method.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -158,3 +158,12 @@ class LateLosses:
             terms = {name: next(numbers) / self.parts for name in part.names}
             parts.append((total, terms))
         return _Read(parts, next(numbers))
+
+
+def mean_terms(steps: Sequence[StepLosses]) -> dict[str, float]:
+    """Return the mean of each loss term over the steps that have it."""
+    values: dict[str, list[float]] = {}
+    for of_step in steps:
+        for name, value in of_step.terms.items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(found) / len(found) for name, found in values.items()}
