@@ -32,6 +32,7 @@ from methods.baselines.swinir import network as swinir
 from methods.baselines.uformer import network as uformer
 from methods.kernels import depthwise
 from methods.moceir import experts
+from methods.prompting import draws
 from tests.networks import SPECS, TASKS, batch, build_tiny
 
 JOINED = ["nafnet+cpl", "restormer@dcpt", "restormer+sipl"]
@@ -86,8 +87,11 @@ def on_cuda(tensor: Tensor) -> Tensor:
     )
 
 
-def move(method: Any) -> None:
-    """Move parameters and buffers, and tensors that a module keeps as plain attributes."""
+def move(method: Any, attributes: str = "cuda") -> None:
+    """Move parameters and buffers, and tensors that a module keeps as plain ``attributes``.
+
+    A forward pass moves those itself, once, from the CPU.
+    """
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
@@ -96,13 +100,15 @@ def move(method: Any) -> None:
         torch.__future__.set_overwrite_module_params_on_conversion(before)
     for module in method.modules():
         for name, value in vars(module).items():
-            # What a forward pass moves itself begins where it was built.
             if isinstance(value, Tensor):
-                setattr(module, name, torch.empty(value.shape, dtype=value.dtype))
+                setattr(
+                    module, name, torch.empty(value.shape, dtype=value.dtype, device=attributes)
+                )
 
 
 def fake_batch() -> Batch:
-    whole = batch()
+    # What begins late in a training is part of its last step.
+    whole = batch(step=99, steps=100)
     moved = {}
     for name in ("degraded", "clean", "second_view", "versions"):
         moved[name] = on_cuda(getattr(whole, name))
@@ -116,6 +122,8 @@ def unreadable_choices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for module in (start, swinir, uformer):
             changed.setattr(module, "drawing_from", lambda rng, device: nullcontext())
         every = lambda selected, count: [list(range(len(selected)))] * count  # noqa: E731
+        # Fake tensors know no exponential numbers of a generator.
+        changed.setattr(draws, "exponential", lambda shape, dtype, rng: torch.empty(shape))
         changed.setattr(experts, "_samples_of_experts", every)
         yield
 
@@ -143,7 +151,7 @@ def test_images_are_restored_on_the_gpu(name: str, monkeypatch: pytest.MonkeyPat
     spec = spec_of(name)
     method = build_tiny(name).eval()
     with FakeTensorMode(), unreadable_choices(monkeypatch), torch.no_grad():
-        move(method)
+        move(method, attributes="cpu")
         degraded = on_cuda(torch.empty(len(TASKS), 3, 24, 40))
         restored = method.restore(degraded, TASKS if spec.needs_task_labels else None)
     assert restored.device.type == "cuda"

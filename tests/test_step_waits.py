@@ -24,6 +24,7 @@ from harness.training.loop import train
 from harness.training.optimisation_step import Optimiser
 from harness.training.scored_weights import ScoredWeights
 from harness.training.step_losses import NotFiniteError
+from methods.prompting.draws import drawn_rows
 from tests.networks import TASKS, TRAINED, batch, build_tiny
 from tests.plans import plan_of
 from tests.trainings import assert_same, job_of, trained
@@ -65,7 +66,7 @@ def _selects(name: str, args: Any) -> bool:
 
 
 def samples(step: int) -> Samples:
-    whole = batch(step=step)
+    whole = batch()
     assert whole.second_view is not None
     assert whole.versions is not None
     return Samples(
@@ -210,3 +211,15 @@ def test_a_checkpoint_is_read_before_it_is_written(tmp_path: Path) -> None:
     kept = load_state(run.folder.checkpoint, run.weights_id, "restormer")
     assert kept.step == 2
     assert all(torch.isfinite(value).all() for value in kept.model.values())
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_draws_on_the_device_are_those_of_torch(count: int) -> None:
+    for seed in range(200):
+        made = torch.Generator().manual_seed(seed)
+        chances = torch.rand(5, 6, generator=made)
+        chances = chances * (torch.rand(5, 6, generator=made) > 0.4) + 1e-6
+        own, torchs = (torch.Generator().manual_seed(seed) for _ in range(2))
+        expected = torch.multinomial(chances, count, True, generator=torchs)
+        assert torch.equal(drawn_rows(chances, count, own), expected)
+        assert torch.equal(own.get_state(), torchs.get_state())

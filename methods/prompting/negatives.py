@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Routing
+from methods.prompting.draws import drawn_rows
 from methods.prompting.expert_load import LEAST_LOAD, ExpertLoad, shares
 from methods.prompting.options import PromptOptions
+from methods.task_indices import one_hot
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,10 @@ def _in_use(level: str, routed: Routing, source: _Source) -> _LevelNegatives:
     weights, unselected = _unselected_mask(routed)
     load = shares(source.load_of_other_tasks(level).sum(dim=1)).to(weights)
     wanted = load * unselected
-    chances = (wanted + LEAST_LOAD * unselected).cpu()
-    drawn = torch.multinomial(chances, source.count, True, generator=source.rng)
+    drawn = drawn_rows(wanted + LEAST_LOAD * unselected, source.count, source.rng)
     prompts = []
     for number in range(source.count):
-        prompts.append(F.one_hot(drawn[:, number], weights.shape[-1]).to(weights))
+        prompts.append(one_hot(drawn[:, number], weights.shape[-1]).to(weights))
     # Where the other tasks use what this sample uses, its negatives do not count.
     return _LevelNegatives(prompts, wanted.sum(dim=-1))
 
@@ -148,8 +148,7 @@ def _running_mean(level: str, routed: Routing, source: _Source) -> _LevelNegativ
     known = (load.sum(dim=-1) > LEAST_LOAD).float()
     if not bool(known.any(dim=-1).all()):
         return None
-    donors = torch.multinomial(known.cpu(), source.count, True, generator=source.rng)
-    donors = donors.to(load.device)
+    donors = drawn_rows(known, source.count, source.rng)
     samples = torch.arange(len(source.tasks), device=load.device)
     prompts = [shares(load[samples, donors[:, number]]) for number in range(source.count)]
     return _LevelNegatives(prompts)
