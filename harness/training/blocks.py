@@ -113,7 +113,7 @@ def _replace_forward(block: nn.Module, forward: Callable[..., Any]) -> None:
         trains = block.training and torch.is_grad_enabled()
         return forward(*inputs, **named) if trains else own(*inputs, **named)
 
-    block.forward = chosen  # type: ignore[method-assign]
+    block.forward = chosen
 
 
 class _Kept:

@@ -56,7 +56,7 @@ def placed(made: Iterator[Samples], device: torch.device) -> Generator[PlacedSam
         for samples in made:
             yield on_device(samples, device)
         return
-    copying = torch.cuda.Stream(device)
+    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     for samples in made:
         with torch.cuda.stream(copying):
             moved = on_device(samples, device)

@@ -59,7 +59,8 @@ class ScoredWeights:
                 average.copy_(value)
         with torch.no_grad():
             # All of them at once: one by one, a GPU would wait for the next to be asked for.
-            get_ema_multi_avg_fn(decay)(averages, values, 0)
+            average_all = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            average_all(averages, values, 0)
 
     def validate(
         self, method: Method, validator: Validator, device: torch.device, step: int
