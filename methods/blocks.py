@@ -199,6 +199,9 @@ class TransformerBlock(nn.Module):
         expansion: ratio of hidden channels of the feed-forward network to ``channels``.
     """
 
+    recomputable = True
+    """Whether a forward depends on inputs and parameters alone, so that it may run twice."""
+
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
         self.norm1 = LayerNorm(channels)

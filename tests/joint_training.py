@@ -90,7 +90,7 @@ def two_steps(plan: Plan, method: str, ranks: Ranks = ALONE) -> Outcome:
     gradients: dict[str, Tensor] = {}
     losses = []
     for step in range(2):
-        losses.append(optimiser.step(stream.batch(step, optimiser.slots)))
+        losses.append(optimiser.step(stream.batch(step, optimiser.slots))[-1].total)
         if step == 0:
             for name, parameter in network.named_parameters():
                 if parameter.grad is not None:

@@ -60,9 +60,10 @@ def test_resume_is_bit_exact(tmp_path: Path, method: str, extra: str) -> None:
     assert not cut.runs[-1].folder.checkpoint.exists()
 
 
-def test_workers_change_nothing(tmp_path: Path) -> None:
-    alone = trained(six_steps(tmp_path / "none", "promptir"))
-    assert_same(trained(six_steps(tmp_path / "two", "promptir"), workers=2), alone)
+@pytest.mark.parametrize("workers", [2, None])
+def test_workers_change_nothing(tmp_path: Path, workers: int | None) -> None:
+    alone = trained(six_steps(tmp_path / "none", "restormer"))
+    assert_same(trained(six_steps(tmp_path / "two", "restormer"), workers=workers), alone)
 
 
 def test_a_kill_loses_only_steps_since_the_last_checkpoint(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from harness.training.job import Job, Machine
 from harness.training.loop import train
 
 
-def job_of(plan: Plan, device: str = "cpu", workers: int = 0) -> Job:
+def job_of(plan: Plan, device: str = "cpu", workers: int | None = 0) -> Job:
     run = plan.runs[-1]
     spec = run.method.spec
     pairs = plan.source.validation(run.train)
@@ -43,7 +43,7 @@ def train_required(plan: Plan) -> None:
 def trained(
     plan: Plan,
     stop: Callable[[], bool] = lambda: False,
-    workers: int = 0,
+    workers: int | None = 0,
     damage: Callable[[Any], None] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Train the plan's last run and return its weights."""

@@ -22,8 +22,13 @@ class ResourceFlags:
         ),
     ] = None
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes per run that make batches ahead.")
-    ] = 0
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes per run that make batches ahead; 0 makes each in its step.",
+            show_default="a thread of the run",
+        ),
+    ] = None
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
     threads: Annotated[
         int | None,

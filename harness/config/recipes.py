@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from harness.config.settings import Column
 from harness.config.spec import Spec
@@ -165,17 +166,61 @@ class TestAmount(Spec):
 
 
 class Runtime(Spec):
-    """What changes no number.
+    """What changes no number but by the rounding of sums.
 
     Attributes:
         checkpoint_every_steps: how often the state of a training is saved.
         expected_step_s: seconds that a training step of ``promptir`` is expected to take.
         expected_on: the machine on which that was measured.
+        check_every_steps: how often losses are read, and with them whether they and the gradients
+            are finite, which waits for the device; None reads every step of a CPU, where it is
+            free, and every tenth of other devices.
+        compile: whether the blocks of a network are compiled by ``torch.compile``.
+        tf32: whether NVIDIA GPUs compute fp32 products and convolutions in TF32; None leaves it
+            to PyTorch, which does so for convolutions.
+        channels_last: whether convolution weights are stored with the channels last, as the
+            networks' activations are.
+        activation_memory: what is kept of activations for the backward pass at most, as ``4GB``:
+            blocks are computed again where it would be more. None keeps all.
     """
 
     checkpoint_every_steps: int = Field(ge=1)
     expected_step_s: float = Field(gt=0)
     expected_on: str
+    check_every_steps: int | None = Field(default=None, ge=1)
+    compile: bool = False
+    tf32: bool | None = None
+    channels_last: bool = True
+    activation_memory: str | None = None
+
+    def check_steps(self, device_type: str) -> int:
+        """Return how often losses are read on a device of this type, in steps."""
+        if self.check_every_steps is not None:
+            return self.check_every_steps
+        return 1 if device_type == "cpu" else 10
+
+    @property
+    def activation_bytes(self) -> int | None:
+        """What is kept of activations at most, in bytes; None keeps all."""
+        return None if self.activation_memory is None else _bytes_of(self.activation_memory)
+
+    @field_validator("activation_memory")
+    @classmethod
+    def _is_amount(cls, value: str | None) -> str | None:
+        if value is not None and not _bytes_of(value):
+            raise ValueError(
+                f"'{value}' is no amount of memory; write it as 4GB, 1.5GB or 800MB, above zero"
+            )
+        return value
+
+
+def _bytes_of(amount: str) -> int:
+    """Return the bytes of ``4GB``; 0 where it is no amount."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(kB|MB|GB|TB)", amount, re.IGNORECASE)
+    if found is None:
+        return 0
+    unit = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}[found[2][0].lower()]
+    return int(float(found[1]) * unit)
 
 
 class Recipe(Spec):

@@ -28,7 +28,8 @@ class Worker:
         device: a torch device.
         threads: compute threads.
         jobs: processes like this one side by side.
-        loader_workers: processes that make training batches ahead.
+        loader_workers: processes that make training batches ahead; 0 makes them in the step, and
+            None has a thread make them ahead.
         resources: what was asked for, which launchers for other machines pass on.
         tracker: who is shown the course of each run.
         ranks: the processes that compute the same run, if ``torchrun`` started several.
@@ -37,7 +38,7 @@ class Worker:
     device: str
     threads: int
     jobs: int = 1
-    loader_workers: int = 0
+    loader_workers: int | None = None
     resources: Resources = field(default_factory=Resources)
     tracker: str = NO_TRACKER
     ranks: Ranks = ALONE

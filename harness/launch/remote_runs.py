@@ -30,8 +30,9 @@ def stored_plan(plan: Plan) -> Path:
 def exec_words(run: Run, plan_file: Path, resources: Resources) -> list[str]:
     """Return what stands after ``python`` in the command that computes one run."""
     words = ["-m", "harness", "exec", run.id, "--plan", str(plan_file)]
-    words += ["--device", resources.device, "--workers", str(resources.loader_workers)]
-    words += ["--tracker", resources.tracker]
+    words += ["--device", resources.device, "--tracker", resources.tracker]
+    if resources.loader_workers is not None:
+        words += ["--workers", str(resources.loader_workers)]
     if resources.threads is not None:
         words += ["--threads", str(resources.threads)]
     return words

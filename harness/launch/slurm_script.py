@@ -73,7 +73,7 @@ def array_script(
     )
     options = resources.slurm_options
     if resources.threads is not None and "cpus" not in options:
-        head += f"#SBATCH --cpus-per-task={resources.threads + resources.loader_workers}\n"
+        head += f"#SBATCH --cpus-per-task={resources.threads + (resources.loader_workers or 0)}\n"
     if resources.device.startswith("cuda") and "gpu" not in options and "gres" not in options:
         head += "#SBATCH --gpus=1\n"
     body = _BODY.format(logs=shlex.quote(str(logs)), begins=BEGINS)

@@ -269,7 +269,8 @@ class Resources:
     Attributes:
         jobs: runs computed side by side; 0 takes one per core.
         device: ``cpu``, ``cuda``, ``auto``, or a torch device.
-        loader_workers: processes per run that make training batches ahead.
+        loader_workers: processes per run that make training batches ahead; 0 makes them in the
+            step, and None has a thread of the run's process make them ahead.
         launcher: which launcher hands out the runs.
         dask_scheduler: address of the scheduler of ``dask``, or the file that it wrote; None takes
             ``DASK_SCHEDULER_ADDRESS``.
@@ -282,7 +283,7 @@ class Resources:
 
     jobs: int = 1
     device: str = "auto"
-    loader_workers: int = 0
+    loader_workers: int | None = None
     launcher: str = "local"
     dask_scheduler: str | None = None
     slurm_options: str = ""

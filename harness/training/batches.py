@@ -1,11 +1,17 @@
-"""Training batches in the order of their steps, made ahead by loader workers if there are any."""
+"""Training batches in the order of their steps, made ahead of the step that needs them.
+
+A batch is a function of its step alone, so whoever makes it, and when, changes nothing.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import warnings
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -18,6 +24,8 @@ from harness.training.child_process import follow_parent, signals_held
 
 _DEAD_WORKER = "DataLoader worker (pid"
 """How torch begins the message on a worker that is gone."""
+_AHEAD = 2
+"""Batches that a thread makes ahead: one that is late does not stop the step."""
 
 
 class _Steps(Dataset[Samples | HarnessError]):
@@ -42,20 +50,28 @@ class _Steps(Dataset[Samples | HarnessError]):
 
 
 def batches(
-    stream: TrainingStream, first: int, loader_workers: int, slots: range | None = None
+    stream: TrainingStream, first: int, loader_workers: int | None, slots: range | None = None
 ) -> Generator[Samples, None, None]:
-    """Yield batches from step ``first`` on, in order, whatever the number of workers.
+    """Yield batches from step ``first`` on, in order, whoever makes them.
 
-    ``slots`` are the samples of each that are made; None makes all.
+    Args:
+        stream: what makes a batch.
+        first: the first step.
+        loader_workers: processes that make batches ahead; 0 makes each when it is asked for, and
+            None has a thread of this process make them ahead.
+        slots: the samples of each that are made; None makes all.
 
     Raises:
         HarnessError: a batch cannot be made.
         RuntimeError: a worker is gone; see :func:`is_dead_worker`.
     """
-    for item in _items(_Steps(stream, first, slots), loader_workers):
-        if isinstance(item, HarnessError):
-            raise item
-        yield item
+    steps = _Steps(stream, first, slots)
+    items = _by_thread(steps) if loader_workers is None else _items(steps, loader_workers)
+    with closing(items):
+        for item in items:
+            if isinstance(item, HarnessError):
+                raise item
+            yield item
 
 
 def is_dead_worker(error: RuntimeError) -> bool:
@@ -66,7 +82,22 @@ def is_dead_worker(error: RuntimeError) -> bool:
     return str(error).startswith(_DEAD_WORKER)
 
 
-def _items(steps: _Steps, loader_workers: int) -> Iterator[Samples | HarnessError]:
+def _by_thread(steps: _Steps) -> Generator[Samples | HarnessError, None, None]:
+    """Yield items that a thread makes ahead; it has ended when this generator has."""
+    maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+    made: deque[Future[Samples | HarnessError]] = deque()
+    try:
+        for index in range(len(steps)):
+            made.append(maker.submit(steps.__getitem__, index))
+            if len(made) > _AHEAD:
+                yield made.popleft().result()
+        while made:
+            yield made.popleft().result()
+    finally:
+        maker.shutdown(cancel_futures=True)
+
+
+def _items(steps: _Steps, loader_workers: int) -> Generator[Samples | HarnessError, None, None]:
     method = _start_method()
     with warnings.catch_warnings():
         # torch advises on the number of workers, which is the person's to choose.

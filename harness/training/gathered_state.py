@@ -70,6 +70,7 @@ class GatheredState:
 
     def __init__(self, method: Any, ranks: Ranks) -> None:
         self.method: nn.Module = method
+        self.ranks = ranks
         self.gathering: list[tuple[str, GathersFromBatches]] = []
         for name, module in self.method.named_modules():
             if isinstance(module, GathersFromBatches):
@@ -113,6 +114,19 @@ class GatheredState:
             moved[name] = (mean, variance, int(count))
             self._clear(norm)
         return Gathered(rows, moved)
+
+    def exchanged(self, own: Sequence[Gathered], device: torch.device) -> list[Gathered]:
+        """Return what the micro-batches of all processes gathered, in the order of ranks.
+
+        A method that gathers nothing has nothing to exchange, and its processes go on at once.
+        """
+        if not (self.gathering or self.norms):
+            return []
+        on_cpu = [part.to(torch.device("cpu")) for part in own]
+        found: list[Gathered] = []
+        for of_rank in self.ranks.exchange(on_cpu):
+            found += [part.to(device) for part in of_rank]
+        return found
 
     def update(self, micro_batches: Sequence[Gathered]) -> None:
         """Update the state by what all micro-batches of a step gathered, in their order."""

@@ -22,13 +22,14 @@ class Machine:
     Attributes:
         device: a torch device.
         threads: compute threads.
-        loader_workers: processes that make batches ahead; 0 makes them in this one.
+        loader_workers: processes that make batches ahead; 0 makes them in the step, and None has a
+            thread of this process make them ahead.
         ranks: the processes that train together, of which each gets a machine of its own.
     """
 
     device: str
     threads: int
-    loader_workers: int
+    loader_workers: int | None
     ranks: Ranks = ALONE
 
 
@@ -41,7 +42,7 @@ class Job:
         stream: makes the training batches.
         validation: scores the method on validation images.
         folder: where weights, checkpoint and provenance are stored.
-        runtime: how often a checkpoint is saved.
+        runtime: how often a checkpoint is saved, and what else changes no number.
         machine: what it runs on.
         made_with: returns what else the provenance of the weights says, when they are there.
         on_validated: receives the course of the training at each validation.

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.config.errors import HarnessError, Interrupted, RunError
 from harness.config.hashing import spec_hash
 from harness.config.ranks import Ranks
-from harness.data.sources.samples import Samples
 from harness.method import KeepsTrainingState, Method
 from harness.store.files import append_lines, write_json
+from harness.training.arithmetic import tf32, use_channels_last
 from harness.training.batches import batches, is_dead_worker
+from harness.training.blocks import prepare_blocks
 from harness.training.checkpoint import (
     TrainingState,
     check_state,
@@ -28,9 +30,11 @@ from harness.training.checkpoint import (
 )
 from harness.training.device import computes_bf16
 from harness.training.job import Job
-from harness.training.optimisation_step import NotFiniteError, Optimiser
+from harness.training.optimisation_step import Optimiser
+from harness.training.placed_samples import PlacedSamples, placed
 from harness.training.progress import TrainingProgress, Validated, duration
 from harness.training.scored_weights import ScoredWeights
+from harness.training.step_losses import NotFiniteError, StepLosses, mean_terms
 
 
 def train(
@@ -65,8 +69,8 @@ def train(
         made = batches(
             job.stream, training.step, job.machine.loader_workers, training.optimiser.slots
         )
-        with closing(made):
-            _take_steps(training, made, stop)
+        with closing(made), tf32(job.runtime.tf32):
+            _take_steps(training, placed(made, training.device), stop)
     except RuntimeError as error:
         if not job.machine.ranks.alone:
             _raise_if_lost(error, job.machine.ranks)
@@ -76,15 +80,19 @@ def train(
     return training.finish()
 
 
-def _take_steps(training: _Training, made: Iterator[Samples], stop: Callable[[], bool]) -> None:
+def _take_steps(
+    training: _Training, made: Iterator[PlacedSamples], stop: Callable[[], bool]
+) -> None:
     """Take the steps that are left, and save a checkpoint every few steps and at a stop."""
     job, steps = training.job, training.optimisation.steps
-    for samples in made:
-        loss = training.advance(samples)
-        training.progress.step(training.step, steps, loss, training.scored.validation)
+    for samples in training.waiting(made):
+        training.advance(samples)
+        training.progress.step(training.step, steps, training.loss, training.scored.validation)
         if training.step == steps:
             break
-        if job.machine.ranks.any(stop()):
+        # Several processes agree as often as they read their losses: that waits for all of them.
+        asks = job.machine.ranks.alone or training.reads_after(training.step)
+        if asks and job.machine.ranks.any(stop()):
             training.save()
             stopped = Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
             stopped.raised_by_all = True
@@ -110,34 +118,57 @@ class _Training:
         self.weights_id = spec_hash(job.spec)
         self.device = torch.device(job.machine.device)
         method.to(self.device)
-        _use_channels_last(method)
+        if job.runtime.channels_last:
+            use_channels_last(cast(nn.Module, method))
+        prepare_blocks(method, job, self.device, progress.log)
         self.optimiser = Optimiser(
             method, job.spec, self.optimisation, self.device, progress.log, self.ranks
         )
         self.scored = ScoredWeights.of(method, self.optimisation)
         self.step = 0
         self.within_step = False
-        self.recent_terms: list[dict[str, float]] = []
-        self.wall_s = 0.0
+        self.check_every = job.runtime.check_steps(self.device.type)
+        self.loss = math.nan
+        self.recent: list[StepLosses] = []
+        self.wall_s = self.waited_s = 0.0
         self.began = self.validated_at = time.monotonic()
 
-    def advance(self, samples: Samples) -> float:
-        """Take one step, validate where it is time to, and return the loss."""
+    def waiting(self, made: Iterator[PlacedSamples]) -> Iterator[PlacedSamples]:
+        """Yield batches, and count how long each was waited for."""
+        while True:
+            asked = time.monotonic()
+            samples = next(made, None)
+            self.waited_s += time.monotonic() - asked
+            if samples is None:
+                return
+            yield samples
+
+    def reads_after(self, step: int) -> bool:
+        """Return whether the losses are read when ``step`` steps are done: every few, and first."""
+        return step % self.check_every == 0 or math.isnan(self.loss)
+
+    def advance(self, samples: PlacedSamples) -> None:
+        """Take one step, and validate where it is time to."""
         self.within_step = True
-        try:
-            loss = self.optimiser.step(samples)
-        except NotFiniteError as error:
-            not_finite = RunError(self._not_finite(error))
-            not_finite.raised_by_all = True
-            raise not_finite from error
-        self.recent_terms.append(self.optimiser.terms)
+        self._receive(lambda: self.optimiser.step(samples, self.reads_after(self.step + 1)))
         self.scored.average(self.method)
         self.step += 1
         every = self.optimisation.validate_every_steps
         if self.step % every == 0 or self.step == self.optimisation.steps:
             self._validate()
         self.within_step = False
-        return loss
+
+    def _receive(self, read: Callable[[], list[StepLosses]]) -> None:
+        """Take over losses that are read; where they are not finite, the training ends."""
+        try:
+            found = read()
+        except NotFiniteError as error:
+            not_finite = RunError(self._not_finite(error))
+            not_finite.raised_by_all = True
+            raise not_finite from error
+        self.recent += found
+        if found:
+            self.loss = found[-1].total
 
     def log_idle_ranks(self) -> None:
         """Log how many of several processes have no micro-batch to compute."""
@@ -151,7 +182,8 @@ class _Training:
 
     def without_worker(self) -> str:
         """Save what is whole now that a loader worker is gone, and return a sentence on it."""
-        if not self.within_step:
+        # Of several processes the others do not know of it, and would not read with this one.
+        if not self.within_step and (self.ranks.alone or not self.optimiser.late.kept):
             self.save()
         checkpoint = self.job.folder.checkpoint
         where = "its last checkpoint" if checkpoint.exists() else "the start"
@@ -162,7 +194,11 @@ class _Training:
         )
 
     def save(self) -> None:
-        """Write a checkpoint; of several processes, the first one's state is that of all."""
+        """Write a checkpoint; of several processes, the first one's state is that of all.
+
+        What is not finite is found before: no checkpoint ever holds it.
+        """
+        self._receive(self.optimiser.read)
         self._count_time()
         if not self.ranks.is_first:
             return
@@ -231,6 +267,7 @@ class _Training:
             "scored_step": self.step if scored.best is None else scored.best_step,
             "wall_s": round(self.wall_s, 2),
             "step_s": round(self.wall_s / steps, 4),
+            "waited_for_data_s": round(self.waited_s, 2),
             "best_validation": scored.best_score,
             "best_validation_step": scored.best_step,
             **self.job.made_with(),
@@ -246,16 +283,17 @@ class _Training:
         folder.checkpoint.unlink(missing_ok=True)
 
     def _validate(self) -> None:
+        self._receive(self.optimiser.read)
         training_s = time.monotonic() - self.validated_at
-        images = len(self.recent_terms) * self.optimisation.batch
+        images = len(self.recent) * self.optimisation.batch
         outcome = self.scored.validate(self.method, self.job.validation, self.device, self.step)
         line: dict[str, Any] = {
             "step": self.step,
             "score": outcome.score,
             "per_task": dict(outcome.per_task),
-            "losses": _means(self.recent_terms),
+            "losses": mean_terms(self.recent),
         }
-        self.recent_terms = []
+        self.recent = []
         # A resumed run repeats lines of steps after its checkpoint; readers take the last. The loss
         # terms of its first line are means over the steps since it resumed.
         if not self.ranks.is_first:
@@ -284,19 +322,10 @@ class _Training:
         else:
             saved = "no checkpoint was written yet"
         return (
-            f"{self.job.spec.method}: the {error.what} is not finite at step {self.step + 1} "
+            f"{self.job.spec.method}: the {error.what} is not finite at step {error.step + 1} "
             f"({error.terms}); {saved}; lower the learning rate or the weight of the term in a "
             "recipe or option"
         )
-
-
-def _means(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each loss term over the steps that have it."""
-    values: dict[str, list[float]] = {}
-    for of_step in terms:
-        for name, value in of_step.items():
-            values.setdefault(name, []).append(value)
-    return {name: sum(found) / len(found) for name, found in values.items()}
 
 
 def _whole_state(method: Method) -> Mapping[str, Tensor]:
@@ -304,10 +333,3 @@ def _whole_state(method: Method) -> Mapping[str, Tensor]:
     if isinstance(method, KeepsTrainingState):
         return method.training_state()
     return method.state_dict()
-
-
-def _use_channels_last(method: Method) -> None:
-    """Store convolution weights in the layout that the networks' activations have."""
-    for parameter in method.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -2,77 +2,40 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from harness.config.errors import RunError, is_out_of_memory, reason_of
 from harness.config.ranks import ALONE, Ranks
 from harness.config.recipes import Optimisation
 from harness.config.run_specs import PlacedStage, TrainSpec, stage_at
 from harness.config.seeding import integer_seed
-from harness.data.images.arrays import Float
 from harness.data.sources.samples import Samples
 from harness.method import Batch, Method
 from harness.training.gathered_state import Gathered, GatheredState
+from harness.training.placed_samples import PlacedSamples, on_device
 from harness.training.schedule import learning_rate
+from harness.training.step_losses import LateLosses, PartLosses, StepLosses
 
 if TYPE_CHECKING:
     from harness.training.distributed import SharedLosses
 
 
-class NotFiniteError(Exception):
-    """A loss or gradient is not finite.
-
-    Attributes:
-        what: ``loss`` or ``gradient``.
-        terms: the loss terms, to be shown.
-    """
-
-    def __init__(self, what: str, terms: str) -> None:
-        super().__init__(f"the {what} is not finite ({terms})")
-        self.what, self.terms = what, terms
-
-
 @dataclass(frozen=True)
-class _MicroBatch:
-    """What a micro-batch of a step came to.
+class _Parts:
+    """What the micro-batches of a step came to.
 
     Attributes:
-        total: its loss, divided by the number of micro-batches.
-        terms: its loss terms by name, divided alike.
-        gathered: what the method gathered from it.
+        losses: of those of this process, on the device.
+        gathered: what the method gathered from all of them.
     """
 
-    total: float
-    terms: dict[str, float]
-    gathered: Gathered
-
-
-@dataclass
-class _Losses:
-    """Loss terms of the micro-batches so far, each divided by the number of micro-batches."""
-
-    total: float = 0.0
-    terms: dict[str, float] = field(default_factory=dict)
-
-    def add(self, total: float, terms: Mapping[str, float]) -> None:
-        """Add those of a micro-batch; raises :class:`NotFiniteError` where the total is not."""
-        for name, term in terms.items():
-            self.terms[name] = self.terms.get(name, 0.0) + term
-        self.total += total
-        self.check_finite(self.total, "loss")
-
-    def check_finite(self, value: float, what: str) -> None:
-        """Raise :class:`NotFiniteError` where ``value`` is infinite or NaN."""
-        if not math.isfinite(value):
-            text = ", ".join(f"{name} {term:g}" for name, term in self.terms.items())
-            raise NotFiniteError(what, text)
+    losses: list[PartLosses]
+    gathered: list[Gathered]
 
 
 class Optimiser:
@@ -85,9 +48,6 @@ class Optimiser:
         device: where the method computes.
         log: receives a line where a stage begins.
         ranks: the processes that share out the micro-batches of a step.
-
-    Attributes:
-        terms: the loss terms of the last step by name, mean over its micro-batches.
     """
 
     def __init__(
@@ -101,7 +61,6 @@ class Optimiser:
     ) -> None:
         self.method, self.spec, self.optimisation = method, spec, optimisation
         self.device, self.log, self.ranks = device, log, ranks
-        self.terms: dict[str, float] = {}
         self.parts = optimisation.batch // self._micro_batch
         self.own_parts = ranks.share(self.parts)
         self.trainable = [p for p in method.parameters() if p.requires_grad]
@@ -112,6 +71,12 @@ class Optimiser:
             weight_decay=optimisation.weight_decay,
             fused=device.type in ("cpu", "cuda"),
         )
+        # 1 once a gradient was not finite: no later step changes a parameter, until it is read.
+        # This is how torch's fused optimisers are told by its scaler of gradients.
+        self.spoiled = torch.zeros((), device=device)
+        if self.adamw.defaults["fused"]:
+            self.adamw.found_inf = self.spoiled  # type: ignore[attr-defined]
+        self.late = LateLosses(self.parts, ranks)
         self.gathered = GatheredState(method, ranks)
         self.shared = None if ranks.alone else _shared_losses(method, ranks)
 
@@ -123,24 +88,22 @@ class Optimiser:
         own, size = self.own_parts, self._micro_batch
         return range(own.start * size, own.stop * size)
 
-    def step(self, samples: Samples) -> float:
-        """Take one step and return the total loss.
+    def step(self, samples: Samples | PlacedSamples, reads: bool = True) -> list[StepLosses]:
+        """Take one step, and return the losses of those since the last that was read.
 
         Args:
             samples: a batch; of several processes, the samples of :attr:`slots` alone.
+            reads: whether to read the losses now, which waits for the device.
 
         Raises:
-            NotFiniteError: the loss or the gradient; parameters are as before the step.
+            NotFiniteError: the loss or the gradient of this step or one since the last reading.
+                Parameters are as before that step.
             RunError: there is no memory for the batch.
         """
         placed = stage_at(self.spec.stages, samples.step)
         self._begin(placed, samples.step - placed.first_step)
-        losses = _Losses()
         try:
-            if self.shared is None:
-                found = [self._alone(samples, placed, part, losses) for part in self.own_parts]
-            else:
-                found = self._with_others(self.shared, samples, placed, losses)
+            found = self._add_gradients(samples, placed)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -148,12 +111,21 @@ class Optimiser:
         norm = torch.nn.utils.clip_grad_norm_(
             self.trainable, self.optimisation.grad_clip_norm or float("inf"), foreach=True
         )
-        losses.check_finite(float(norm), "gradient")
+        self.late.keep(samples.step, found.losses, norm)
+        self.spoiled.logical_or_(~torch.isfinite(norm))
+        losses = self.read() if reads else []
         with self._autocast():
-            self.gathered.update([part.gathered for part in found])
+            self.gathered.update(found.gathered)
         self.adamw.step()
-        self.terms = losses.terms
-        return losses.total
+        return losses
+
+    def read(self) -> list[StepLosses]:
+        """Return the losses of the steps since the last that was read, in their order.
+
+        Raises:
+            NotFiniteError: those of a step, or its gradient, are not finite.
+        """
+        return self.late.read()
 
     def _no_memory(self, step: int, error: BaseException) -> str:
         """Return the sentence on a batch for which there is no memory."""
@@ -185,27 +157,30 @@ class Optimiser:
             group["lr"] = learning_rate(self.optimisation, step_in_stage, placed.stage)
         self.adamw.zero_grad(set_to_none=True)
 
-    def _alone(
-        self, samples: Samples, placed: PlacedStage, part: int, losses: _Losses
-    ) -> _MicroBatch:
-        """Add the gradients of one micro-batch to those of the parameters."""
-        batch = self._batch(samples, placed.stage.name, part)
-        with self._autocast():
-            terms = self.method.losses(batch, self._generator(samples.step, part))
-            loss = torch.stack([term.float() for term in terms.values()]).sum() / self.parts
-        found = self._micro_batch_of(loss, terms)
-        losses.add(found.total, found.terms)
-        loss.backward()  # type: ignore[no-untyped-call]
+    def _add_gradients(self, samples: Samples | PlacedSamples, placed: PlacedStage) -> _Parts:
+        """Add the gradients of all micro-batches to those of the parameters."""
+        on_here = on_device(samples, self.device)
+        if self.shared is not None:
+            return self._with_others(self.shared, on_here, placed)
+        found = _Parts([], [])
+        for part in self.own_parts:
+            batch = self._batch(on_here, placed.stage.name, part)
+            with self._autocast():
+                terms = self.method.losses(batch, self._generator(samples.step, part))
+                loss = torch.stack([term.float() for term in terms.values()]).sum() / self.parts
+            found.losses.append(PartLosses.of(loss, terms))
+            found.gathered.append(self.gathered.take())
+            loss.backward()  # type: ignore[no-untyped-call]
         return found
 
     def _with_others(
-        self, shared: SharedLosses, samples: Samples, placed: PlacedStage, losses: _Losses
-    ) -> list[_MicroBatch]:
+        self, shared: SharedLosses, samples: PlacedSamples, placed: PlacedStage
+    ) -> _Parts:
         """Add the gradients of all micro-batches, of which this process computes its share.
 
         A loss that is not finite is found when all processes know it, so that none waits.
         """
-        own: list[_MicroBatch] = []
+        own = _Parts([], [])
         self.gathered.begin()
         for position, part in enumerate(self.own_parts):
             with shared.reducing(position == len(self.own_parts) - 1):
@@ -214,39 +189,28 @@ class Optimiser:
                     total, terms = shared(batch, self._generator(samples.step, part))
                     loss = total / self.parts
                 shared.backward(loss)
+                own.losses.append(PartLosses.of(loss, terms))
                 # Only now: the backward of a batch norm reads its running statistics.
-                own.append(self._micro_batch_of(loss, terms))
+                own.gathered.append(self.gathered.take())
         if not self.own_parts:
             shared.backward(shared(None, None)[0])
-        found: list[_MicroBatch] = []
-        for of_rank in self.ranks.exchange(own):
-            found += of_rank
-        for one in found:
-            losses.add(one.total, one.terms)
-        return [replace(one, gathered=one.gathered.to(self.device)) for one in found]
-
-    def _micro_batch_of(self, loss: Tensor, terms: Mapping[str, Tensor]) -> _MicroBatch:
-        values = {name: float(term.detach()) / self.parts for name, term in terms.items()}
-        gathered = self.gathered.take()
-        if not self.ranks.alone:
-            gathered = gathered.to(torch.device("cpu"))
-        return _MicroBatch(float(loss.detach()), values, gathered)
+        return _Parts(own.losses, self.gathered.exchanged(own.gathered, self.device))
 
     def _generator(self, step: int, part: int) -> torch.Generator:
         """Return the source of random numbers of a micro-batch, whoever computes it."""
         seed = integer_seed("losses", self.spec.seed, step, part)
         return torch.Generator().manual_seed(seed)
 
-    def _batch(self, samples: Samples, stage: str, part: int) -> Batch:
+    def _batch(self, samples: PlacedSamples, stage: str, part: int) -> Batch:
         selected = slice(part * self._micro_batch, (part + 1) * self._micro_batch)
         second_view = versions = None
         if samples.second_view is not None:
-            second_view = self._tensor(samples.second_view[selected])
+            second_view = samples.second_view[selected]
         if samples.versions is not None:
-            versions = self._tensor(samples.versions[selected])
+            versions = samples.versions[selected]
         return Batch(
-            degraded=self._tensor(samples.degraded[selected]),
-            clean=self._tensor(samples.clean[selected]),
+            degraded=samples.degraded[selected],
+            clean=samples.clean[selected],
             tasks=samples.tasks[selected],
             step=samples.step,
             steps=self.optimisation.steps,
@@ -254,9 +218,6 @@ class Optimiser:
             second_view=second_view,
             versions=versions,
         )
-
-    def _tensor(self, values: Float) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.optimisation.precision == "fp32":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from harness.config.errors import RunError
 from harness.config.recipes import Optimisation
@@ -48,8 +49,18 @@ class ScoredWeights:
         decay = self.optimisation.ema_decay
         if self.ema is None or decay is None:
             return
+        averages, values = [], []
         for key, value in method.state_dict().items():
-            self.ema[key].lerp_(value.to(self.ema[key].dtype), 1 - decay)
+            average = self.ema[key]
+            if average.is_floating_point():
+                averages.append(average)
+                values.append(value.to(average.dtype))
+            else:  # counters have no mean
+                average.copy_(value)
+        with torch.no_grad():
+            # All of them at once: one by one, a GPU would wait for the next to be asked for.
+            average_all = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            average_all(averages, values, 0)
 
     def validate(
         self, method: Method, validator: Validator, device: torch.device, step: int

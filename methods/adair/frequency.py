@@ -84,6 +84,8 @@ class FrequencyBlock(nn.Module):
         unit_px: side of a feature map from which on the rectangle can be a pixel wide.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, heads: int, unit_px: int = 128) -> None:
         super().__init__()
         self.unit_px = unit_px

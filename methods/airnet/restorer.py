@@ -87,6 +87,8 @@ class _Guided(nn.Module):
 class _Block(nn.Module):
     """Degradation-guided block: guided module and convolution, twice, around a shortcut."""
 
+    recomputable = True
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.dgm1 = _Guided(channels)

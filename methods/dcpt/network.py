@@ -20,6 +20,7 @@ from harness.method import AdaptsState, Batch, BuildContext, Decoded, Override, 
 from methods.baselines.start import drawing_from
 from methods.dcpt.head import DegradationHead, focal_loss
 from methods.dcpt.spec import PRETRAINING, DCPTOptions
+from methods.task_indices import task_indices
 
 _PROBE_PX = 64
 
@@ -105,10 +106,10 @@ class Pretrained(nn.Module):
         with drawing_from(rng, batch.degraded.device):
             copied = self.host.restore(batch.clean, batch.tasks)
             logits = self.head(self.features(batch.degraded, batch.tasks))
-        target = torch.tensor([self.tasks.index(task) for task in batch.tasks])
+        target = task_indices(batch.tasks, self.tasks, logits.device)
         return {
             "l1": F.l1_loss(copied, batch.clean),
-            "classification": focal_loss(logits, target.to(logits.device), self.focal_gamma),
+            "classification": focal_loss(logits, target, self.focal_gamma),
         }
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:

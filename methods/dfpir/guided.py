@@ -66,6 +66,8 @@ class GuidedBlock(nn.Module):
         selected_share: share of a row's entries that the attention selects.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, heads: int, expansion: float, selected_share: float) -> None:
         super().__init__()
         self.linear_layer1 = nn.Linear(TEXT_CHANNELS, TEXT_CHANNELS).requires_grad_(False)

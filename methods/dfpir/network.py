@@ -20,6 +20,7 @@ from methods.dfpir.guided import GuidedBlock
 from methods.dfpir.spec import DFPIROptions
 from methods.dfpir.text import draw_features, read_features
 from methods.restormer_backbone import RestormerBackbone, as_is
+from methods.task_indices import task_indices
 
 _FEATURES = "text_features"
 
@@ -74,7 +75,7 @@ class DFPIR(RestormerBackbone):
         """
         if tasks is None:
             raise ValueError("a text of the true task guides the network, and no tasks were given")
-        text = self.text_features[[self.tasks.index(task) for task in tasks]]
+        text = self.text_features[task_indices(tasks, self.tasks, degraded.device)]
         return self.restore_under(degraded, text)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:

@@ -129,6 +129,8 @@ class SparseBlock(nn.Module):
         expansion: hidden width of the feed-forward per channel.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
         self.norm1 = LayerNorm(channels)

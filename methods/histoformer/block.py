@@ -53,6 +53,8 @@ class HistogramBlock(nn.Module):
         expansion: ratio of hidden channels of the feed-forward network to ``channels``.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
         self.attn_g = HistogramAttention(channels, heads)

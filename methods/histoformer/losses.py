@@ -24,5 +24,6 @@ def correlation_loss(restored: Tensor, clean: Tensor) -> Tensor:
     products = (deviations[0] * deviations[1]).sum(dim=1)
     norms = [torch.linalg.vector_norm(values, dim=1) for values in deviations]
     losses = (1 - products / (norms[0] * norms[1] + _EPSILON)) / 2
-    finite = losses[losses.isfinite()]
-    return finite.mean() if len(finite) else losses.new_zeros(())
+    finite = losses.isfinite()
+    # A selection of them would have a size that a GPU has to be asked for.
+    return losses.masked_fill(~finite, 0).sum() / finite.sum().clamp_min(1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
 from methods.mioir.spec import MiOIRClassifierOptions
+from methods.task_indices import task_indices
 
 _LEAST_PX = 9  # two convolutions of kernel 3 and stride 3, without padding
 
@@ -66,8 +67,8 @@ class MiOIRClassifier(nn.Module):
         scores = self.classify(batch.degraded)
         if self.double_softmax:
             scores = scores.softmax(dim=1)
-        target = torch.tensor([self.tasks.index(task) for task in batch.tasks])
-        return {"cross_entropy": F.cross_entropy(scores, target.to(scores.device))}
+        target = task_indices(batch.tasks, self.tasks, scores.device)
+        return {"cross_entropy": F.cross_entropy(scores, target)}
 
 
 def build(context: BuildContext) -> MiOIRClassifier:

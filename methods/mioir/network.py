@@ -21,6 +21,7 @@ from methods.mioir.maps import draw_maps, read_maps
 from methods.mioir.spec import AdaptivePromptOptions, ExplicitPromptOptions
 from methods.own_parts import with_own_parts
 from methods.restormer_backbone import Features, RestormerBackbone
+from methods.task_indices import task_indices
 
 _READERS = (1, 2, 3, 4)
 """Numbers of the networks that read the prompt, as in the published keys."""
@@ -181,7 +182,8 @@ class ExplicitlyPrompted(PromptedRestormer):
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the mean absolute error under the maps of the true tasks."""
-        maps = self.prompt_maps[[self.tasks.index(task) for task in batch.tasks]]
+        of_tasks = task_indices(batch.tasks, self.tasks, batch.degraded.device)
+        maps = self.prompt_maps[of_tasks]
         return {"l1": F.l1_loss(self.restore_under(batch.degraded, maps), batch.clean)}
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

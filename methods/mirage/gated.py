@@ -87,7 +87,7 @@ def skipping(
     for gate in gates:
         drawn = torch.rand(samples, 1, 1, 1, generator=rng, device=rng.device)
         kept = (drawn >= probability).to(drawn.dtype) / (1 - probability)
-        gate.skipped = kept.to(gate.temperature.device)
+        gate.skipped = kept.to(gate.temperature.device, non_blocking=True)
     try:
         yield
     finally:

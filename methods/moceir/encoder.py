@@ -20,6 +20,8 @@ class EncoderBlock(nn.Module):
         expansion: hidden width of the feed-forward per channel.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, heads: int, expansion: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList([LayerNorm(channels), LayerNorm(channels)])

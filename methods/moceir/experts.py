@@ -137,7 +137,7 @@ class ExpertLayer(nn.Module):
             if not samples:
                 continue
             (expert,) = self.experts[index]
-            chosen = torch.tensor(samples, device=x.device)
+            chosen = torch.tensor(samples).to(x.device, non_blocking=True)
             all_samples = len(samples) == len(x)
             y = expert(x, shared) if all_samples else expert(x[chosen], shared[chosen])
             outputs.append(y * gates[chosen, index].to(y.dtype)[:, None, None, None])

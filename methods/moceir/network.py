@@ -109,7 +109,9 @@ class MoCEIR(nn.Module):
         """Return the routers' noise (N, decoder blocks, experts), if they have any."""
         shape = (len(degraded), sum(self.options.decoder_blocks), self.options.experts)
         if rng is not None:
-            return torch.randn(shape, generator=rng, device=rng.device).to(degraded.device)
+            return torch.randn(shape, generator=rng, device=rng.device).to(
+                degraded.device, non_blocking=True
+            )
         if self.options.noise_at_test and not self.training:
             return keyed_noise(degraded, *shape[1:])
         return None

@@ -106,4 +106,4 @@ def keyed_noise(images: Tensor, blocks: int, experts: int) -> Tensor:
     for image in images.detach().float().cpu():
         rng = torch.Generator().manual_seed(zlib.crc32(image.contiguous().numpy().tobytes()))
         drawn.append(torch.randn(blocks, experts, generator=rng))
-    return torch.stack(drawn).to(images.device)
+    return torch.stack(drawn).to(images.device, non_blocking=True)

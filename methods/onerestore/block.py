@@ -77,6 +77,8 @@ class SceneBlock(nn.Module):
         options: heads, expansion and antialiasing.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, options: OneRestoreOptions) -> None:
         super().__init__()
         self.norm1 = LayerNorm(channels)

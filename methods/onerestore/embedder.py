@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from harness.method import Batch, BuildContext, OptionError
 from methods.onerestore.scenes import EMBEDDING_LENGTH, draw_scenes, read_scenes
 from methods.onerestore.spec import SCENES, EmbedderOptions, scene_of
+from methods.task_indices import task_indices
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -109,7 +110,7 @@ class Embedder(nn.Module):
         if rng is None or share == 0:
             return x
         drawn = torch.rand(*x.shape[:2], 1, 1, generator=rng, device=rng.device)
-        return x * (drawn >= share).to(x) / (1 - share)
+        return x * (drawn >= share).to(x, non_blocking=True) / (1 - share)
 
     def recognise(self, images: Tensor) -> Tensor:
         """Map (N, 3, H, W) to the embeddings (N, 324) of the scenes that are the nearest."""
@@ -130,9 +131,10 @@ class Embedder(nn.Module):
         """
         chance = 1 / (1 + len(self.tasks))
         is_clear = torch.rand(len(batch.tasks), generator=rng) < chance
-        wanted = torch.tensor([1 + self.tasks.index(task) for task in batch.tasks])
-        wanted = wanted.masked_fill(is_clear, 0).to(batch.degraded.device)
-        shown = is_clear.to(batch.degraded.device)[:, None, None, None]
+        is_clear = is_clear.to(batch.degraded.device, non_blocking=True)
+        wanted = 1 + task_indices(batch.tasks, self.tasks, batch.degraded.device)
+        wanted = wanted.masked_fill(is_clear, 0)
+        shown = is_clear[:, None, None, None]
         images = torch.where(shown, batch.clean, batch.degraded)
         logits = self.similarities(images, rng if self.training else None)
         return {"cross_entropy": F.cross_entropy(logits, wanted)}

@@ -21,6 +21,7 @@ from methods.onerestore.scenes import draw_scenes, read_scenes
 from methods.onerestore.similarity import ms_ssim
 from methods.onerestore.spec import EMBEDDER, OneRestoreOptions
 from methods.own_parts import with_own_parts
+from methods.task_indices import task_indices
 from methods.vgg16 import LazyVgg16
 
 _SMOOTH_L1_WEIGHT = 0.6
@@ -115,7 +116,9 @@ class OneRestore(Restorer):
         return with_own_parts(self, state, ("scene_embeddings", "embedder."))
 
     def _named(self, tasks: tuple[str, ...]) -> Tensor:
-        return self.scene_embeddings[[1 + self.tasks.index(task) for task in tasks]]
+        return self.scene_embeddings[
+            1 + task_indices(tasks, self.tasks, self.scene_embeddings.device)
+        ]
 
 
 def build_named(context: BuildContext) -> OneRestore:

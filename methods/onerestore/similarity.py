@@ -43,8 +43,7 @@ def _halved(x: Tensor) -> Tensor:
 
 def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the means of SSIM and of its contrast factor."""
-    value_range = _value_range(x)
-    c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
+    c1, c2 = _stabilisers(x)
     mean_x, mean_y = _filtered(x), _filtered(y)
     variance_x = _filtered(x * x) - mean_x * mean_x
     variance_y = _filtered(y * y) - mean_y * mean_y
@@ -54,17 +53,29 @@ def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return (luminance * contrast).mean(), contrast.mean()
 
 
-def _value_range(x: Tensor) -> float:
-    """Return the range that the published code infers from an image's extremes."""
-    least, greatest = (float(value) for value in torch.aminmax(x.detach()))
-    return (255 if greatest > 128 else 1) - (-1 if least < -0.5 else 0)
+def _stabilisers(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (0.01 R)^2 and (0.03 R)^2, R the range that the published code infers.
+
+    It is 255 where an image's greatest value is above 128, else 1, and one more where the least is
+    below -0.5. Which holds stays on the device.
+    """
+    least, greatest = torch.aminmax(x.detach())
+    is_wide, is_signed = greatest > 128, least < -0.5
+
+    def chosen(factor: float) -> Tensor:
+        squares = [least.new_full((), (factor * widest) ** 2) for widest in (255, 256, 1, 2)]
+        wide = torch.where(is_signed, squares[1], squares[0])
+        narrow = torch.where(is_signed, squares[3], squares[2])
+        return torch.where(is_wide, wide, narrow)
+
+    return chosen(0.01), chosen(0.03)
 
 
 def _filtered(x: Tensor) -> Tensor:
     """Filter each channel with a Gaussian window, along one axis after the other."""
     channels = x.shape[1]
     for axis in (-2, -1):
-        taps = _window(min(_WINDOW_PX, x.shape[axis])).to(x)
+        taps = _window(min(_WINDOW_PX, x.shape[axis])).to(x, non_blocking=True)
         shape = (1, 1, -1, 1) if axis == -2 else (1, 1, 1, -1)
         kernel = taps.view(shape).expand(channels, *(-1,) * 3)
         x = F.conv2d(x, kernel, groups=channels)

@@ -105,7 +105,7 @@ class PromptContrast(nn.Module):
         to_negatives = torch.stack([_layer_distances(own, other) for other in others])
         if weights is None:
             weights = to_clean.new_ones(len(negatives), len(output))
-        of_layers = to_clean.new_tensor(layer_weights)[:, None]
+        of_layers = torch.tensor(layer_weights).to(to_clean, non_blocking=True)[:, None]
         distances = _Distances(to_clean, to_negatives, of_layers, weights)
         if self.options.cpr_form == "margin-db":
             distances = _with_negative_errors(distances, others, target)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Routing
 from methods.prompting.options import PromptOptions
+from methods.task_indices import one_hot, task_indices
 
 LEAST_LOAD = 1e-6
 """A task whose load sums to less was in no batch yet; it also bounds divisors from below."""
@@ -41,7 +41,8 @@ class ExpertLoad(nn.Module):
     @torch.no_grad()
     def observe(self, routing: Mapping[str, Routing], tasks: Sequence[str]) -> None:
         """Keep how a batch is routed, and count it for :meth:`of_other_tasks`."""
-        self.rows = {_TASKS: self._indices(tasks)}
+        first = next(iter(routing.values())).weights
+        self.rows = {_TASKS: task_indices(tasks, self.tasks, first.device)}
         for level, routed in routing.items():
             self.rows[level] = shares(routed.weights.detach().float())
         self.with_batch = self._after(self.rows)
@@ -61,7 +62,7 @@ class ExpertLoad(nn.Module):
         """Return the means after samples whose tasks and routing are ``rows``."""
         if not rows:
             return {}
-        present = F.one_hot(rows[_TASKS].cpu(), len(self.tasks)).float()
+        present = one_hot(rows[_TASKS], len(self.tasks)).float()
         counts = present.sum(dim=0)
         means = {}
         for level, weights in rows.items():
@@ -80,11 +81,9 @@ class ExpertLoad(nn.Module):
     def of_other_tasks(self, level: str, tasks: Sequence[str]) -> Tensor:
         """Return (N, tasks, prompts): the means of tasks other than each sample's, else zeros."""
         mean = self.with_batch.get(level, self.get_buffer(level))
-        others = 1 - F.one_hot(self._indices(tasks), len(self.tasks)).to(mean)
+        of_samples = task_indices(tasks, self.tasks, mean.device)
+        others = 1 - one_hot(of_samples, len(self.tasks)).to(mean)
         return others[:, :, None] * mean
-
-    def _indices(self, tasks: Sequence[str]) -> Tensor:
-        return torch.tensor([self.tasks.index(task) for task in tasks])
 
 
 def shares(weights: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Routing
+from methods.prompting.draws import drawn_rows
 from methods.prompting.expert_load import LEAST_LOAD, ExpertLoad, shares
 from methods.prompting.options import PromptOptions
+from methods.task_indices import one_hot
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,12 @@ def _unselected_mask(routed: Routing) -> tuple[Tensor, Tensor]:
 def _unselected(level: str, routed: Routing, source: _Source) -> _LevelNegatives:
     """Draw ``count`` different prompts per sample that were not selected."""
     weights, unselected = _unselected_mask(routed)
-    keys = torch.rand(weights.shape, generator=source.rng).to(weights.device) + unselected
+    drawn = torch.rand(weights.shape, generator=source.rng)
+    keys = drawn.to(weights.device, non_blocking=True) + unselected
     order = keys.argsort(dim=-1, descending=True)[:, : source.count]
     prompts = []
     for number in range(source.count):
-        index = order[:, [number]]
+        index = order[:, number : number + 1]
         prompts.append(torch.zeros_like(weights).scatter(-1, index, 1.0))
     return _LevelNegatives(prompts)
 
@@ -132,11 +134,10 @@ def _in_use(level: str, routed: Routing, source: _Source) -> _LevelNegatives:
     weights, unselected = _unselected_mask(routed)
     load = shares(source.load_of_other_tasks(level).sum(dim=1)).to(weights)
     wanted = load * unselected
-    chances = (wanted + LEAST_LOAD * unselected).cpu()
-    drawn = torch.multinomial(chances, source.count, True, generator=source.rng)
+    drawn = drawn_rows(wanted + LEAST_LOAD * unselected, source.count, source.rng)
     prompts = []
     for number in range(source.count):
-        prompts.append(F.one_hot(drawn[:, number], weights.shape[-1]).to(weights))
+        prompts.append(one_hot(drawn[:, number], weights.shape[-1]).to(weights))
     # Where the other tasks use what this sample uses, its negatives do not count.
     return _LevelNegatives(prompts, wanted.sum(dim=-1))
 
@@ -147,8 +148,7 @@ def _running_mean(level: str, routed: Routing, source: _Source) -> _LevelNegativ
     known = (load.sum(dim=-1) > LEAST_LOAD).float()
     if not bool(known.any(dim=-1).all()):
         return None
-    donors = torch.multinomial(known.cpu(), source.count, True, generator=source.rng)
-    donors = donors.to(load.device)
+    donors = drawn_rows(known, source.count, source.rng)
     samples = torch.arange(len(source.tasks), device=load.device)
     prompts = [shares(load[samples, donors[:, number]]) for number in range(source.count)]
     return _LevelNegatives(prompts)
@@ -170,14 +170,15 @@ def _other_samples(
 
     None if some sample has no sample of another task in its batch.
     """
-    different = _of_different_tasks(source.tasks)
-    if not bool(different.any(dim=-1).all()):
+    if len(set(source.tasks)) < 2:
         return None
+    different = _of_different_tasks(source.tasks)
     donors = torch.multinomial(different, source.count, replacement=True, generator=source.rng)
     override = {}
     for level, routed in routing.items():
         weights = routed.weights if to_router else routed.weights.detach()
-        by_negative = [weights[column.to(weights.device)] for column in donors.unbind(dim=1)]
+        placed = donors.to(weights.device, non_blocking=True)
+        by_negative = [weights[column] for column in placed.unbind(dim=1)]
         override[level] = torch.cat(by_negative)
     first = next(iter(override.values()))
     return Negatives(override, first.new_ones(source.count, len(source.tasks)))

@@ -26,6 +26,7 @@ from methods.prompting.prompt_module import PromptModule, exploring
 from methods.prompting.routers import SharedRouter
 from methods.prompting.routing import Exploration
 from methods.prompting.teacher import TeacherRouter, teacher_loss
+from methods.task_indices import one_hot, task_indices
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class Prompting(nn.Module):
         elif tasks is None:
             raise ValueError("prompts are chosen by the true task, and no tasks were given")
         else:
-            index = torch.tensor([self.tasks.index(t) for t in tasks], device=degraded.device)
-        one_hot = F.one_hot(index, self.options.prompts).to(degraded.dtype)
-        return dict.fromkeys(levels, one_hot)
+            index = task_indices(tasks, self.tasks, degraded.device)
+        chosen = one_hot(index, self.options.prompts).to(degraded.dtype)
+        return dict.fromkeys(levels, chosen)
 
     def route_shared(
         self, features: Any, override: Override | None

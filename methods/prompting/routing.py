@@ -109,7 +109,7 @@ def _with_noise(logits: Tensor, deviation: float, exploring: Exploration | None)
     """Return the logits, in training with Gaussian noise of ``deviation``."""
     if exploring is None or not deviation:
         return logits
-    drawn = torch.randn(logits.shape, generator=exploring.rng).to(logits)
+    drawn = torch.randn(logits.shape, generator=exploring.rng).to(logits, non_blocking=True)
     return logits + deviation * drawn
 
 

@@ -60,6 +60,8 @@ class FusionBlock(nn.Module):
         heads: attention heads, which divide C.
     """
 
+    recomputable = True
+
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.norm11 = LayerNorm(channels)

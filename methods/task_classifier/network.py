@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from harness.method import Batch, BuildContext
 from methods.blocks import channels_last
 from methods.task_classifier.spec import ClassifierOptions
+from methods.task_indices import task_indices
 
 
 class DegradationClassifier(nn.Module):
@@ -55,9 +56,9 @@ class DegradationClassifier(nn.Module):
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the cross-entropy of the batch's tasks."""
-        target = torch.tensor([self.tasks.index(task) for task in batch.tasks])
         logits = self.classify(batch.degraded)
-        return {"cross_entropy": F.cross_entropy(logits, target.to(logits.device))}
+        target = task_indices(batch.tasks, self.tasks, logits.device)
+        return {"cross_entropy": F.cross_entropy(logits, target)}
 
 
 def build(context: BuildContext) -> DegradationClassifier:

@@ -162,7 +162,7 @@ def dropping(rng: torch.Generator) -> Drop:
             return x
         shape = (len(x), *(1 for _ in x.shape[1:]))
         drawn = torch.rand(shape, generator=rng, device=rng.device)
-        return x * (drawn >= share).to(x) / (1 - share)
+        return x * (drawn >= share).to(x, non_blocking=True) / (1 - share)
 
     return drop
 

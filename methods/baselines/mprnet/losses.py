@@ -32,6 +32,6 @@ def edges(image: Tensor) -> Tensor:
 def _blur(image: Tensor) -> Tensor:
     """Convolve each channel of (N, C, H, W) with the 5x5 kernel of the pyramid."""
     channels, reach = image.shape[1], len(_BLUR) // 2
-    line = image.new_tensor(_BLUR)
+    line = torch.tensor(_BLUR).to(image, non_blocking=True)
     kernel = torch.outer(line, line).expand(channels, 1, -1, -1)
     return F.conv2d(F.pad(image, (reach,) * 4, mode="replicate"), kernel, groups=channels)

@@ -93,7 +93,7 @@ class SwinIR(PublishedSwinIR):
             block.input_resolution = size
             if block.shift_size > 0:
                 if mask is None:
-                    mask = block.calculate_mask(size).to(image)
+                    mask = block.calculate_mask(size).to(image, non_blocking=True)
                 block.attn_mask = mask
 
 
