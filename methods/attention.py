@@ -57,15 +57,16 @@ def _heads(x: Tensor, heads: int) -> list[Tensor]:
     return list(x.chunk(heads, dim=-1))
 
 
-def _sums(qkv: Tensor, heads: int) -> _Sums:
+def _sums(qkv: Tensor, heads: int, square_sum: Callable[[Tensor], Tensor] | None = None) -> _Sums:
     q, k, _ = _slices(qkv)
+    square_sum = square_sum or _square_sum
     # Of bfloat16 maps the similarities, which are few, are stored in float32.
     wide = torch.promote_types(qkv.dtype, torch.float32)
     products = []
     for q_head, k_head in zip(_heads(q, heads), _heads(k, heads), strict=True):
         products.append(torch.bmm(q_head.transpose(1, 2), k_head))
     gram = torch.stack(products, dim=1).to(wide)
-    return _Sums(_square_sum(q), _square_sum(k), gram)
+    return _Sums(square_sum(q), square_sum(k), gram)
 
 
 def _cosine(sums: _Sums, heads: int) -> Tensor:
@@ -83,6 +84,15 @@ def _square_sum(x: Tensor) -> Tensor:
     """Return the sum of squares over the pixels of (N, P, C)."""
     norm = torch.linalg.vector_norm(x, dim=1, dtype=torch.promote_types(x.dtype, torch.float32))
     return norm.square()
+
+
+def _square_sum_by_map(x: Tensor) -> Tensor:
+    """Compute ``_square_sum`` with a map of the squares in between.
+
+    Torch's norm along the pixels of a slice of channels reads them one by one, and its sum does
+    not. The last bits differ, so trainings keep the norm.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32)).square().sum(dim=1)
 
 
 def _norms(square: Tensor, heads: int) -> Tensor:
@@ -251,7 +261,7 @@ def attend_by_parts(
         values[:, begin : begin + v.shape[1]] = v
         begin += v.shape[1]
         with as_given(device):
-            of_part = _sums(qkv, heads)
+            of_part = _sums(qkv, heads, _square_sum_by_map)
         sums = of_part if sums is None else sums + of_part
     if values is None or sums is None:
         raise ValueError("attention over no pixels")
