@@ -26,6 +26,9 @@ _NAMES = {
         "table training_notes"
     ),
     "harness.api.scoring": "score score_with_progress",
+    "harness.api.speed": (
+        "BenchOptions BenchResult bench bench_rows check_bench load_bench profile_step"
+    ),
     "harness.api.storage": "image_cache_folder remove_image_cache",
     "harness.api.tuning": "TuningOutcome budget_of describe_tuning plan_tuning tune tuning_outcome",
     "harness.evaluation.restored_file": "RestoredFile",

@@ -40,6 +40,13 @@ from harness.api.results import table as table
 from harness.api.results import training_notes as training_notes
 from harness.api.scoring import score as score
 from harness.api.scoring import score_with_progress as score_with_progress
+from harness.api.speed import BenchOptions as BenchOptions
+from harness.api.speed import BenchResult as BenchResult
+from harness.api.speed import bench as bench
+from harness.api.speed import bench_rows as bench_rows
+from harness.api.speed import check_bench as check_bench
+from harness.api.speed import load_bench as load_bench
+from harness.api.speed import profile_step as profile_step
 from harness.api.storage import image_cache_folder as image_cache_folder
 from harness.api.storage import remove_image_cache as remove_image_cache
 from harness.api.tuning import TuningOutcome as TuningOutcome

@@ -112,6 +112,10 @@ SUBCOMMANDS = {
         "harness.cli.doctor:doctor",
         "Say what works on this machine, what is missing, and what to do about it.",
     ),
+    "bench": Subcommand(
+        "harness.cli.bench:bench",
+        "Measure how fast this machine trains, restores, scores and starts.",
+    ),
     "data": Subcommand(
         "harness.cli.data:app", "Settings and their images; data sets on this machine's disk."
     ),
