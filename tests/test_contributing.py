@@ -32,7 +32,11 @@ ENTRIES = (
         '"histogram": "harness.reporting.figures.histogram",',
         '"routing": ',
     ),
-    ("harness/cli/__init__.py", '"means": means.means,', '"methods": methods.methods'),
+    (
+        "harness/cli/subcommands.py",
+        '"means": Subcommand("harness.cli.means:means", "Print the means of all metrics."),',
+        '"methods": Subcommand(',
+    ),
     ("harness/launch/__init__.py", '"remote": "harness.launch.remote",', '"local": '),
 )
 """Where the lines of the recipes go: a file, the line, and the text that it is put before."""
@@ -87,8 +91,6 @@ def test_every_recipe_works(project: Path) -> None:
     for name, line, anchor in ENTRIES:
         assert line in TEXT
         insert(project / name, line, anchor)
-    # "imports the module `means` with the others"
-    insert(project / "harness/cli/__init__.py", "    means,", "    methods,\n")
     python(project, "pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert "two convolutions" in python(project, "harness", "methods", "residual-cnn")
     assert "My rain" in python(project, "harness", "data", "show", "my-rain")

@@ -17,9 +17,9 @@ import harness
 from harness.cli import app
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_data_set, load_protocol, load_setting
-from harness.config.folders import INCLUDE_VARIABLE
+from harness.config.folders import INCLUDE_VARIABLE, recipe_names
 from harness.config.protocols import Protocol
-from harness.config.recipe_files import load_recipe, recipe_names
+from harness.config.recipe_files import load_recipe
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.protocols import apply_protocol
 from harness.planning.plan import Plan

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from harness import registry
 from harness.config.errors import UsageError
 from harness.config.files import load_setting, setting_names
+from harness.config.folders import recipe_names
 from harness.config.hashing import canonical_json, spec_hash
 from harness.config.parsing import parse, read_yaml
-from harness.config.recipe_files import load_recipe, recipe_names
+from harness.config.recipe_files import load_recipe
 from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
 from harness.planning.plan import load_plan, store_plan

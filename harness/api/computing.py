@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.api.images import keep_images
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
 from harness.config.ranks import is_joint, rank_of_environment
@@ -80,6 +79,8 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
         remove_dead_claims(plan.all_runs)
     unfinished = any(outcome.interrupted or outcome.queued for outcome in outcomes)
     if plan.request.keep_images != "none" and not unfinished and is_first_process():
+        from harness.api.images import keep_images  # most commands keep none
+
         keep_images(plan, plan.request.keep_images, resources)
     return outcomes
 

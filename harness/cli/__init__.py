@@ -1,4 +1,4 @@
-"""The command line: one file per subcommand, heavy imports inside them."""
+"""The command line: one file per subcommand, each imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -7,33 +7,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import (
-    ablate,
-    audit,
-    bench,
-    compare,
-    convert,
-    data,
-    doctor,
-    evaluate,
-    figure,
-    images,
-    leaderboard,
-    methods,
-    plan,
-    report,
-    restore,
-    run,
-    runs,
-    score,
-    table,
-    tune,
-    validate,
-)
-from harness.cli.demo import command as demo
-from harness.cli.flags import takes_groups
 from harness.cli.output import make_output_patient
 from harness.cli.stopping import terminable
+from harness.cli.subcommands import Subcommands
 from harness.config.errors import (
     HarnessError,
     Interrupted,
@@ -45,6 +21,7 @@ from harness.config.ranks import rank_of_environment
 from harness.config.version import __version__
 
 app = typer.Typer(
+    cls=Subcommands,
     help="Train, score and compare all-in-one image restoration methods.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -72,35 +49,6 @@ def options(
     """Train, score and compare all-in-one image restoration methods."""
     global _DEBUG
     _DEBUG = debug
-
-
-_SUBCOMMANDS = {
-    "run": run.run,
-    "plan": plan.plan,
-    "exec": plan.execute,
-    "ablate": ablate.ablate,
-    "tune": tune.tune,
-    "table": table.table,
-    "compare": compare.compare,
-    "evaluate": evaluate.evaluate,
-    "figure": figure.figure,
-    "images": images.images,
-    "convert": convert.convert,
-    "restore": restore.restore,
-    "demo": demo.demo,
-    "report": report.report,
-    "leaderboard": leaderboard.leaderboard,
-    "score": score.score,
-    "audit": audit.audit,
-    "validate": validate.validate,
-    "methods": methods.methods,
-    "doctor": doctor.doctor,
-    "bench": bench.bench,
-}
-for _name, _function in _SUBCOMMANDS.items():
-    app.command(_name)(takes_groups(_function))
-app.add_typer(data.app, name="data")
-app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:

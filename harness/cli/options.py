@@ -14,7 +14,7 @@ import typer
 
 from harness.cli.flags import named_values
 from harness.cli.resources import ResourceFlags as ResourceFlags
-from harness.config.recipe_files import recipe_names
+from harness.config.folders import recipe_names
 from harness.config.user_folders import expanded
 
 Plugins = Annotated[

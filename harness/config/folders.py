@@ -42,6 +42,16 @@ def datasets_folder() -> Path:
     raise HarnessError(f"{package} has no folder of settings; install the package again with pip")
 
 
+def recipes_folder() -> Path:
+    """Return the folder of the recipes that ship."""
+    return PACKAGE_FOLDER / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that ship with the harness."""
+    return sorted(path.stem for path in recipes_folder().glob("*.yaml"))
+
+
 def include_folders(folders: Sequence[Path]) -> None:
     """Add folders of one's own, here and in processes that this one starts.
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError, did_you_mean
-from harness.config.folders import is_file_name
-from harness.config.package import PACKAGE_FOLDER
+from harness.config.folders import is_file_name, recipe_names, recipes_folder
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipes import Optimisation, Recipe
 
@@ -28,15 +27,6 @@ _SCHEDULE = {
     "lr_halving_steps": 1,
 }
 """What follows the length of a training unless it is set, with the least value of each."""
-
-
-def _folder() -> Path:
-    return PACKAGE_FOLDER / "recipes"
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that ship with the harness."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
 def load_recipe(name: str, setting: str = "three-task") -> Recipe:
@@ -78,13 +68,13 @@ def _locate(name: str, setting: str) -> Path:
     if name not in recipe_names():
         near = did_you_mean(name, recipe_names())
         raise UsageError(f"unknown recipe '{name}'; {near} (a file of your own ends in .yaml)")
-    of_setting = _folder() / name / f"{setting}.yaml"
-    return of_setting if of_setting.is_file() else _folder() / f"{name}.yaml"
+    of_setting = recipes_folder() / name / f"{setting}.yaml"
+    return of_setting if of_setting.is_file() else recipes_folder() / f"{name}.yaml"
 
 
 def _is_of_setting(path: Path) -> bool:
     """Return whether a recipe that ships is that of one setting."""
-    return path.parent.parent == _folder()
+    return path.parent.parent == recipes_folder()
 
 
 def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, Any]]:
@@ -107,7 +97,7 @@ def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, 
 def _base_path(path: Path, base: str, setting: str) -> Path:
     # What was published for one setting says only what differs from three-task's.
     if _is_of_setting(path):
-        return _folder() / f"{path.parent.name}.yaml"
+        return recipes_folder() / f"{path.parent.name}.yaml"
     if is_file_name(base):
         return path.parent / _locate(base, setting)
     return _locate(base, setting)

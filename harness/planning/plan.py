@@ -199,11 +199,16 @@ def _plan_under(
 
 
 def _check_training_sizes(source: DataSource, setting: Setting, runs: Sequence[Run]) -> None:
-    """Refuse training images that are smaller than a patch of one of the runs."""
+    """Refuse training images that are smaller than a patch of one of the runs.
+
+    A run that has its provenance was checked before it was trained; its images stay closed.
+    """
     patches_px: list[int] = []
     for run in runs:
-        if run.train.data is not None and run.train.optimisation is not None:
-            patches_px.append(run.train.optimisation.patch_px)
+        train = run.train
+        if train.data is None or train.optimisation is None or run.folder.provenance.exists():
+            continue
+        patches_px.append(train.optimisation.patch_px)
     if patches_px:
         source.check_training_sizes(setting, max(patches_px))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from harness.config.data_sets import is_synthetic_name
 from harness.config.errors import HarnessError
@@ -14,6 +13,7 @@ from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
 from harness.reporting.ranks import best_and_second, without_worse
 from harness.reporting.summary_frame import (
+    Frame,
     SeedMeans,
     frame_of,
     mean_of,
@@ -22,9 +22,6 @@ from harness.reporting.summary_frame import (
 )
 from harness.store.result_columns import ResultColumns
 from harness.store.results import WHOLE_COLUMN, Result
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EntryKey = tuple[str, str, str]
 """Id of a method, name of a column or ``average``, and id of a metric."""
@@ -184,7 +181,7 @@ def summarise(results: Sequence[Result], request: SummaryRequest) -> Summary:
     return Summary(request, _ranked(entries, request))
 
 
-def _frame(results: Sequence[Result], request: SummaryRequest) -> pd.DataFrame:
+def _frame(results: Sequence[Result], request: SummaryRequest) -> Frame:
     """Return the results that belong to a request, each value once."""
     images = {}
     for column, names in request.images.items():
@@ -240,18 +237,22 @@ def _entry(means: SeedMeans, key: EntryKey, expected: int, images: int) -> Entry
     )
 
 
-def _not_finite(part: pd.DataFrame, scored: int, expected: int) -> Entry:
-    """Return the entry of results of which some are not finite: a mean of the rest is no mean."""
-    several = part["seed"].nunique() > 1
+def _not_finite(part: Sequence[tuple[int, str, float]], scored: int, expected: int) -> Entry:
+    """Return the entry of results of which some are not finite: a mean of the rest is no mean.
+
+    ``part`` holds seed, image and value of each.
+    """
+    seeds = {seed for seed, _, _ in part}
+    values = [value for _, _, value in part]
     images = []
-    for seed, image, value in zip(part["seed"], part["image"], part["value"], strict=True):
+    for seed, image, value in part:
         if not math.isfinite(value):
-            where = f"{image}, seed {seed}" if several else image
+            where = f"{image}, seed {seed}" if len(seeds) > 1 else image
             images.append(f"{where} ({value})")
     return Entry(
-        value=math.fsum(part["value"]) if _one_infinity(part["value"]) else math.nan,
+        value=math.fsum(values) if _one_infinity(values) else math.nan,
         spread=None,
-        seeds=part["seed"].nunique(),
+        seeds=len(seeds),
         scored=scored,
         expected=max(expected, scored),
         not_finite=tuple(images),

@@ -1,11 +1,15 @@
-"""Means of many results: over the images of each seed, then over columns."""
+"""Means of many results: over the images of each seed, then over columns.
+
+Without pandas, whose import takes longer than the rest of a command that shows stored results. Sums
+are compensated as those of its groups are, so that means have the same bits.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +17,9 @@ from numpy.typing import NDArray
 from harness.config.errors import HarnessError
 from harness.store.result_columns import ResultColumns
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_IDENTITY = ("method", "seed", "column", "image", "metric")
-"""What a value is of; a result that has the same of all is the same value, or a contradiction."""
+_NAMED = ("method", "column", "image", "metric")
+"""What a value is of, beside its seed; a result that has the same of all is the same value, or a
+contradiction."""
 
 _Key = tuple[str, str, str]
 """Id of a method, name of a column, id of a metric."""
@@ -34,56 +36,93 @@ def results_of_images(results: ResultColumns, images: Mapping[str, Sequence[str]
     return results.select(shown[columns.codes, named.codes])
 
 
-def frame_of(results: ResultColumns) -> pd.DataFrame:
-    """Return results as a frame of their identity and value, text as categories in order.
+@dataclass(frozen=True)
+class Frame:
+    """Results by column, each value once.
+
+    Attributes:
+        seeds: (rows).
+        values: (rows), in the unit of the metric.
+        codes: by field, (rows), places in its names.
+        names: by field, the different ones, sorted.
+    """
+
+    seeds: NDArray[np.int64]
+    values: NDArray[np.float64]
+    codes: Mapping[str, NDArray[np.signedinteger[Any]]]
+    names: Mapping[str, Sequence[str]]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no rows."""
+        return not len(self.values)
+
+    def texts(self, field: str) -> list[str]:
+        """Return the text of a field, row by row."""
+        return list(map(self.names[field].__getitem__, self.codes[field].tolist()))
+
+    def keys(self, rows: NDArray[np.intp]) -> list[_Key]:
+        """Return method, column and metric of some rows."""
+        part = self.at(rows)
+        return list(zip(*map(part.texts, ("method", "column", "metric")), strict=True))
+
+    def at(self, rows: NDArray[np.intp]) -> Frame:
+        """Return some of the rows."""
+        codes = {field: column[rows] for field, column in self.codes.items()}
+        return Frame(self.seeds[rows], self.values[rows], codes, self.names)
+
+
+def frame_of(results: ResultColumns) -> Frame:
+    """Return results as a frame of their identity and value.
 
     A result that stands twice with the same value is taken once.
 
     Raises:
         HarnessError: one image has two different values.
     """
-    import pandas as pd
-
-    content: dict[str, Any] = {"seed": results.seeds, "value": results.values}
-    for field in ("method", "column", "image", "metric"):
+    codes: dict[str, NDArray[np.signedinteger[Any]]] = {}
+    names: dict[str, Sequence[str]] = {}
+    for field in _NAMED:
         column = results.column(field)
         order = np.argsort(np.array(column.names, dtype=object), kind="stable")
         places = np.empty(len(order), dtype=column.codes.dtype)
         places[order] = np.arange(len(order))
-        names = [column.names[place] for place in order]
-        content[field] = pd.Categorical.from_codes(places[column.codes], pd.Index(names))
-    frame = pd.DataFrame(content, copy=False)
-    return _without_repeats(frame) if _has_repeats(frame) else frame
+        codes[field] = places[column.codes]
+        names[field] = [column.names[place] for place in order]
+    frame = Frame(results.seeds, results.values, codes, names)
+    return _without_repeats(frame) if _may_repeat(frame) else frame
 
 
-def _has_repeats(frame: pd.DataFrame) -> bool:
-    """Return whether two rows are of the same method, seed, column, image and metric."""
-    seeds, codes = np.unique(frame["seed"], return_inverse=True)
+def _may_repeat(frame: Frame) -> bool:
+    """Return whether two rows are of the same value, or whether numbers are too large to tell."""
+    seeds, codes = np.unique(frame.seeds, return_inverse=True)
     identity: NDArray[np.int64] = codes.astype(np.int64)
     different = len(seeds)
-    for field in ("method", "column", "image", "metric"):
-        categories = frame[field].cat
-        different *= len(categories.categories)
+    for field in _NAMED:
+        different *= max(1, len(frame.names[field]))
         if different >= 2**63:
-            return bool(frame.duplicated(list(_IDENTITY)).any())
-        identity = identity * len(categories.categories) + categories.codes.to_numpy()
+            return True
+        identity = identity * len(frame.names[field]) + frame.codes[field]
     identity.sort()
     return bool((identity[1:] == identity[:-1]).any())
 
 
-def _without_repeats(frame: pd.DataFrame) -> pd.DataFrame:
+def _without_repeats(frame: Frame) -> Frame:
     """Return a frame whose equal rows stand once; refuse two values of one image."""
-    identity = list(_IDENTITY)
-    frame = frame.drop_duplicates([*identity, "value"])
-    twice = frame[frame.duplicated(identity)]
-    if not twice.empty:
-        first = twice.iloc[0]
-        raise HarnessError(
-            f"{first['method']} seed {first['seed']} has two values of {first['metric']} on "
-            f"{first['image']} of column {first['column']}; results of two trainings are mixed, so "
-            "use an output folder of one"
-        )
-    return frame
+    identities = zip(frame.seeds.tolist(), *map(frame.texts, _NAMED), strict=True)
+    known: dict[tuple[Any, ...], float] = {}
+    first: list[int] = []
+    for place, (identity, value) in enumerate(zip(identities, frame.values.tolist(), strict=True)):
+        if identity not in known:
+            known[identity] = value
+            first.append(place)
+        elif known[identity] != value and not math.isnan(value + known[identity]):
+            seed, method, column, image, metric = identity
+            raise HarnessError(
+                f"{method} seed {seed} has two values of {metric} on {image} of column {column}; "
+                "results of two trainings are mixed, so use an output folder of one"
+            )
+    return frame.at(np.array(first, dtype=np.intp))
 
 
 @dataclass(frozen=True)
@@ -95,38 +134,42 @@ class SeedMeans:
         means: by method, column and metric: means over images, seeds in order.
         counts: by the same: results.
         averages: by method and metric: means over columns of those means, seeds in order.
-        not_finite: methods, columns and metrics with a value that is not finite.
+        not_finite: methods, columns and metrics with a value that is not finite; their means are
+            not to be used.
     """
 
-    frame: pd.DataFrame
+    frame: Frame
     means: Mapping[_Key, NDArray[np.float64]]
     counts: Mapping[_Key, int]
     averages: Mapping[tuple[str, str], NDArray[np.float64]]
     not_finite: frozenset[_Key]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> SeedMeans:
+    def of(cls, frame: Frame) -> SeedMeans:
         """Return the means of a frame that :func:`frame_of` made."""
-        fields = ["method", "metric", "seed", "column"]
-        grouped = frame.groupby(fields, observed=True)["value"]
-        means, counts = grouped.mean().reset_index(), grouped.size().to_numpy()
-        averages = means.groupby(fields[:3], observed=True)["value"].mean().reset_index()
+        starts, values = _grouped(frame)
         by_key: dict[_Key, list[float]] = {}
-        scored: dict[_Key, int] = {}
-        for key, mean, count in zip(_keys(means), means["value"], counts.tolist(), strict=True):
+        counts: dict[_Key, int] = {}
+        of_columns: dict[tuple[str, str, int], list[float]] = {}
+        heads, ends = frame.at(starts.rows), [*starts.places[1:], len(values)]
+        keys = heads.keys(np.arange(len(starts.rows)))
+        for key, seed, start, end in zip(
+            keys, heads.seeds.tolist(), starts.places, ends, strict=True
+        ):
+            mean = _mean(values[start:end])
             by_key.setdefault(key, []).append(mean)
-            scored[key] = scored.get(key, 0) + count
-        by_metric: dict[tuple[str, str], list[float]] = {}
-        pairs = zip(averages["method"], averages["metric"], strict=True)
-        for pair, mean in zip(pairs, averages["value"], strict=True):
-            by_metric.setdefault(pair, []).append(mean)
-        strange = frame[~np.isfinite(frame["value"].to_numpy())]
+            counts[key] = counts.get(key, 0) + end - start
+            of_columns.setdefault((key[0], key[2], seed), []).append(mean)
+        averages: dict[tuple[str, str], list[float]] = {}
+        for (method, metric, _), means in of_columns.items():
+            averages.setdefault((method, metric), []).append(_mean(means))
+        strange = np.flatnonzero(~np.isfinite(frame.values))
         return cls(
             frame=frame,
-            means={key: np.array(values) for key, values in by_key.items()},
-            counts=scored,
-            averages={pair: np.array(values) for pair, values in by_metric.items()},
-            not_finite=frozenset(_keys(strange)),
+            means={key: np.array(means) for key, means in by_key.items()},
+            counts=counts,
+            averages={pair: np.array(means) for pair, means in averages.items()},
+            not_finite=frozenset(frame.keys(strange)),
         )
 
     def scored(self, key: _Key) -> int:
@@ -145,11 +188,46 @@ class SeedMeans:
         """Return the mean over columns of each seed."""
         return self.averages[method, metric]
 
-    def rows_of(self, key: _Key) -> pd.DataFrame:
-        """Return the results of method, column and metric."""
-        method, column, metric = key
-        is_own = (self.frame["method"] == method) & (self.frame["column"] == column)
-        return self.frame[is_own & (self.frame["metric"] == metric)]
+    def rows_of(self, key: _Key) -> list[tuple[int, str, float]]:
+        """Return seed, image and value of the results of method, column and metric."""
+        is_own = np.ones(len(self.frame.values), dtype=np.bool_)
+        for field, name in zip(("method", "column", "metric"), key, strict=True):
+            is_own &= self.frame.codes[field] == self.frame.names[field].index(name)
+        own = self.frame.at(np.flatnonzero(is_own))
+        return list(zip(own.seeds.tolist(), own.texts("image"), own.values.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class _Starts:
+    """The first row of each group, and its place among the values in the order of groups."""
+
+    rows: NDArray[np.intp]
+    places: list[int]
+
+
+def _grouped(frame: Frame) -> tuple[_Starts, list[float]]:
+    """Return the values by method, metric, seed and column, and where each group begins."""
+    codes = frame.codes
+    keys = (codes["column"], frame.seeds, codes["metric"], codes["method"])
+    order = np.lexsort(keys)
+    begins = np.ones(len(order), dtype=np.bool_)
+    begins[1:] = False
+    for key in keys:
+        ordered = key[order]
+        begins[1:] |= ordered[1:] != ordered[:-1]
+    places = np.flatnonzero(begins)
+    return _Starts(order[places], places.tolist()), frame.values[order].tolist()
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean, by Kahan's compensated sum (Communications of the ACM 8(1), 1965)."""
+    total = lost = 0.0
+    for value in values:
+        wanted = value - lost
+        rounded = total + wanted
+        lost = (rounded - total) - wanted
+        total = rounded
+    return total / len(values)
 
 
 def mean_of(values: NDArray[np.float64]) -> float:
@@ -163,7 +241,3 @@ def spread_of(values: NDArray[np.float64]) -> float | None:
         return None
     squares = (values.sum() / len(values) - values) ** 2
     return math.sqrt(squares.sum() / (len(values) - 1))
-
-
-def _keys(frame: pd.DataFrame) -> list[_Key]:
-    return list(zip(frame["method"], frame["column"], frame["metric"], strict=True))

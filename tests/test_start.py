@@ -1,0 +1,81 @@
+"""What a command imports, and the tables by which it finds the rest."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import harness.api
+from harness.cli import app
+from harness.cli.subcommands import SUBCOMMANDS, load
+
+STUB = Path(harness.api.__file__).with_suffix(".pyi")
+
+
+def imported(*words: str) -> set[str]:
+    """Return the modules that a command has imported when it ends."""
+    code = (
+        "import sys\nfrom harness.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_help_says_what_a_subcommand_says_of_itself(name: str) -> None:
+    whole = load(name)
+    assert SUBCOMMANDS[name].help == (whole.help or "").split("\n\n")[0]
+    assert whole.name == name
+
+
+def test_help_imports_no_subcommand() -> None:
+    modules = imported("--help")
+    assert "harness.cli.subcommands" in modules
+    others = {"pydantic", "yaml", "numpy", "harness.api", "harness.cli.run", "harness.cli.options"}
+    assert not modules & others
+
+
+def test_a_subcommand_imports_no_other() -> None:
+    modules = imported("runs", "list", "--out", "nowhere")
+    assert "harness.cli.runs" in modules
+    assert not modules & {"harness.cli.run", "harness.cli.data", "pandas", "torch"}
+
+
+def test_a_command_of_an_app_stands_beside_those_of_the_table() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert list(commands)[: len(SUBCOMMANDS)] == list(SUBCOMMANDS)
+    assert {option.name for option in commands["run"].params} >= {"methods", "recipe", "out"}
+
+
+def test_an_unknown_subcommand_names_the_nearest() -> None:
+    result = CliRunner().invoke(app, ["tabel"])
+    assert result.exit_code == 2
+    assert "table" in result.stderr
+
+
+def test_the_api_offers_what_its_stub_says() -> None:
+    stated: dict[str, str] = {}
+    for node in ast.parse(STUB.read_text(encoding="utf-8")).body:
+        assert isinstance(node, ast.ImportFrom)
+        stated.update({alias.name: str(node.module) for alias in node.names})
+    assert sorted(stated) == dir(harness.api)
+    for name, module in stated.items():
+        found = getattr(harness.api, name)
+        assert found is getattr(sys.modules[module], name)
+        assert inspect.getdoc(found)
+
+
+def test_the_api_has_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = harness.api.nothing  # type: ignore[attr-defined]
