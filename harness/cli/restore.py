@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.counter import counting
-from harness.cli.flags import named_values
+from harness.cli.flags import finite, named_values
 from harness.cli.options import Plugins
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ class TileFlags:
     memory: Annotated[
         float | None,
         typer.Option(
+            callback=finite,
             help="Memory to take in GB: by the whole process, or by tensors on a GPU; without it "
-            "half of what is free."
+            "half of what is free.",
         ),
     ] = None
     tile_px: Annotated[

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.flags import finite
+
 if TYPE_CHECKING:
     from harness.api import StoredRunInfo
 
@@ -42,7 +44,10 @@ def list_runs(out: Out = _DEFAULT_OUT) -> None:
 def prune(
     out: Out = _DEFAULT_OUT,
     older_than: Annotated[
-        float | None, typer.Option(help="Remove runs that did not change for so many days.")
+        float | None,
+        typer.Option(
+            min=0, callback=finite, help="Remove runs that did not change for so many days."
+        ),
     ] = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Only runs whose training did not end.")

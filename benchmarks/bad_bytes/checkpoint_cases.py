@@ -1,0 +1,1 @@
+from benchmarks.bad_bytes.yaml_cases import draw
