@@ -8,6 +8,7 @@ import os
 import random
 import tarfile
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,17 @@ _IMPORT = (
     *("--import", "archive"),
 )
 _LEADERBOARD = ("leaderboard", "--to", "new", "--results", "archive")
-_AGAINST = ("compare", "--methods", METHODS, "--recipe", "quick.yaml", "--out", "out", "--against", "archive")
+_AGAINST = (
+    "compare",
+    "--methods",
+    METHODS,
+    "--recipe",
+    "quick.yaml",
+    "--out",
+    "out",
+    "--against",
+    "archive",
+)
 
 
 def draw(chance: random.Random, whole: Path) -> Case:
@@ -35,39 +46,43 @@ def draw(chance: random.Random, whole: Path) -> Case:
 
 
 def _csv(chance: random.Random, whole: Path) -> tuple[str, Expected, Change]:
-    lines = (whole / "archive" / "results.csv").read_text().splitlines()
-    way = chance.choice(("value", "field", "cut", "head", "quote", "bytes", "twice", "more", "empty", "large"))
+    text = (whole / "archive" / "results.csv").read_text()
+    way = chance.choice(("value", "field", "value", "field", *_CSV_EDITS))
+    if way in ("value", "field"):
+        expected, data = _other_field(text, chance, way == "value")
+    else:
+        expected, edit = _CSV_EDITS[way]
+        data = edit(text.encode(), chance)
+    return f"results.csv, {way}", expected, partial(_write, path="results.csv", data=data)
+
+
+def _other_field(text: str, chance: random.Random, is_value: bool) -> tuple[Expected, bytes]:
+    """Replace a field of one line."""
+    lines = text.splitlines()
     place = chance.randrange(1, len(lines))
     fields = lines[place].split(",")
-    expected: Expected = "refused"
-    if way == "value":
-        fields[11] = chance.choice(("nan", "inf", "x", "", "1e400", "1_0", "٣", "-5.0", "1e30", "0x1p3", "1,5", " 30", "--"))
-        expected = "any" if fields[11] in ("nan", "inf", " 30", "1e400") else "refused"
-    elif way == "field":
+    expected: Expected = "any"
+    if is_value:
+        fields[11] = chance.choice((*_NO_VALUES, "nan", "inf", " 30", "1e400"))
+        expected = "refused" if fields[11] in _NO_VALUES else "any"
+    else:
         column = chance.choice([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12])
         fields[column] = _csv_field(chance.choice((*CONTROL, *INJECTIONS, *PATHS)))
-        expected = "any"
     lines[place] = ",".join(fields)
-    data = ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
-    if way == "cut":
-        data, expected = data[: chance.randrange(len(data))], "any"
-    elif way == "head":
-        data = b"\n".join(data.splitlines()[1:])
-    elif way == "quote":
-        data = data.replace(b"nafnet", b'"nafnet', 1)
-        expected = "any"
-    elif way == "bytes":
-        data = data[:300] + chance.choice((b"\0", b"\xff\xfe", b"\x1b[2J")) + data[300:]
-        expected = "any"
-    elif way == "twice":
-        data, expected = data + lines[place].encode() + b"\n", "any"
-    elif way == "more":
-        data = data + b"," * 30 + b"\n"
-    elif way == "empty":
-        data = b""
-    elif way == "large":
-        data = data + b"x" * 200_000 + b"\n"
-    return f"results.csv, {way}: {lines[place][-80:]}", expected, partial(_write, path="results.csv", data=data)
+    return expected, ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
+
+
+_NO_VALUES = ("x", "", "1_0", "٣", "-5.0", "1e30", "0x1p3", "1,5", "--")
+_CSV_EDITS: dict[str, tuple[Expected, Callable[[bytes, random.Random], bytes]]] = {
+    "cut off": ("any", lambda data, chance: data[: chance.randrange(len(data))]),
+    "no head": ("refused", lambda data, chance: data.partition(b"\n")[2]),
+    "an open quote": ("any", lambda data, chance: data.replace(b"nafnet", b'"nafnet', 1)),
+    "bytes": ("any", lambda data, chance: data[:300] + b"\0\xff\xfe\x1b[2J" + data[300:]),
+    "a line twice": ("any", lambda data, chance: data + data.splitlines()[-1] + b"\n"),
+    "more fields": ("refused", lambda data, chance: data + b"," * 30 + b"\n"),
+    "nothing": ("refused", lambda data, chance: b""),
+    "a long line": ("refused", lambda data, chance: data + b"x" * 200_000 + b"\n"),
+}
 
 
 def _csv_field(text: str) -> str:
@@ -81,7 +96,11 @@ def _write(work: Path, path: str, data: bytes) -> None:
 def _run_file(chance: random.Random, whole: Path) -> tuple[str, Expected, Change]:
     file = chance.choice(sorted((whole / "archive" / "runs").glob("*.json")))
     data = bad_json(file.read_bytes(), chance)
-    return f"{file.name}: {data[:60]!r}", "any", partial(_write, path=f"runs/{file.name}", data=data)
+    return (
+        f"{file.name}: {data[:60]!r}",
+        "any",
+        partial(_write, path=f"runs/{file.name}", data=data),
+    )
 
 
 def _packed(chance: random.Random, whole: Path) -> tuple[str, Expected, Change]:

@@ -14,7 +14,7 @@ YAML_TAGS = (
     "!!python/object/new:os.system ['touch MARK']",
     "!!python/name:os.system",
     "!!python/module:os",
-    '!!python/object/apply:eval ["open(\'MARK\', \'w\')"]',
+    "!!python/object/apply:eval [\"open('MARK', 'w')\"]",
     "!!python/tuple [1, 2]",
     "!<tag:yaml.org,2002:python/object/apply:os.getcwd> []",
     "!unknown {a: 1}",
@@ -42,7 +42,7 @@ INJECTIONS = (
     '"><img src=x onerror=alert(1)>',
     "</title><svg onload=alert(1)>",
     "{{ 7 * 7 }} {% raw %}",
-    "=HYPERLINK(\"http://x\",\"y\")",
+    '=HYPERLINK("http://x","y")',
     "@SUM(1+1)*cmd|' /C calc'!A0",
     "+1+cmd",
     "-2+3",
@@ -63,6 +63,21 @@ CONTROL = ("a\x1b[31mred", "a\nb", "a\rb", "a\x00b", "bell\x07", "a\x9b31mb", "t
 
 PATHS = (
     *("../../outside/diary.txt", "/etc/passwd", "..", ".", "", " ", "-rf", "--help", "~nobody/x"),
-    *("a/../../outside/x", "con.", "x" * 300, "é" * 200, "a\nb", "a\x1b[31mb", "\udcff", "a b'c\"d"),
-    *("$(touch MARK)", "`touch MARK`", "; touch MARK", "file:///etc/passwd", "http://127.0.0.1:9/x"),
+    *(
+        "a/../../outside/x",
+        "con.",
+        "x" * 300,
+        "é" * 200,
+        "a\nb",
+        "a\x1b[31mb",
+        "\udcff",
+        "a b'c\"d",
+    ),
+    *(
+        "$(touch MARK)",
+        "`touch MARK`",
+        "; touch MARK",
+        "file:///etc/passwd",
+        "http://127.0.0.1:9/x",
+    ),
 )

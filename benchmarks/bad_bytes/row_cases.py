@@ -51,7 +51,11 @@ def _rows(chance: random.Random, whole: Path) -> Case:
         expected = "same" if expected == "same" else "any"
     set_up: Change = nothing
     return Case(
-        f"rows of {method}: {name}", words, expected, ("results.jsonl",), set_up,
+        f"rows of {method}: {name}",
+        words,
+        expected,
+        ("results.jsonl",),
+        set_up,
         partial(_write, path=path, data=data),
     )
 
@@ -95,9 +99,7 @@ def _another_value(content: dict[str, Any], chance: random.Random) -> None:
 
 
 def _impossible_value(content: dict[str, Any], chance: random.Random) -> None:
-    content["value"] = chance.choice(
-        (1e308, -1e300, "12", None, True, [1.0], {}, "NaN", 10**400)
-    )
+    content["value"] = chance.choice((1e308, -1e300, "12", None, True, [1.0], {}, "NaN", 10**400))
 
 
 def _not_finite(content: dict[str, Any], chance: random.Random) -> None:
@@ -133,7 +135,11 @@ def _written_otherwise(data: bytes, chance: random.Random) -> bytes:
         content = json.loads(line)
         keys = list(content)
         chance.shuffle(keys)
-        lines.append(json.dumps({key: content[key] for key in keys}, indent=None, separators=(",", ":")).encode())
+        lines.append(
+            json.dumps(
+                {key: content[key] for key in keys}, indent=None, separators=(",", ":")
+            ).encode()
+        )
     return b"\n".join(lines) + b"\n"
 
 
@@ -162,20 +168,32 @@ _ROW_EDITS: dict[str, tuple[Expected, Edit]] = {
     "a field more": ("refused", _line_edit(_field_more, True)),
     "no checksums, as of old": ("same", _no_checksum),
     "keys in another order": ("same", _written_otherwise),
-    "a line twice": ("either", lambda data, chance: data + chance.choice(data.splitlines()) + b"\n"),
+    "a line twice": (
+        "either",
+        lambda data, chance: data + chance.choice(data.splitlines()) + b"\n",
+    ),
     "a row twice with another value": ("refused", _twice_with_another),
     "a key twice": ("refused", _key_twice),
     "NUL": ("refused", lambda data, chance: data + b"\0\0\0\0\n"),
     "no UTF-8": ("refused", lambda data, chance: data + b'{"value": "\xff\xfe"}\n'),
     "random bytes": ("refused", lambda data, chance: chance.randbytes(500) + b"\n" + data),
-    "deep nesting": ("refused", lambda data, chance: data + b"[" * 100_000 + b"]" * 100_000 + b"\n"),
-    "a long number": ("refused", lambda data, chance: data + b'{"value": ' + b"9" * 10_000 + b"}\n"),
+    "deep nesting": (
+        "refused",
+        lambda data, chance: data + b"[" * 100_000 + b"]" * 100_000 + b"\n",
+    ),
+    "a long number": (
+        "refused",
+        lambda data, chance: data + b'{"value": ' + b"9" * 10_000 + b"}\n",
+    ),
     "a text": ("refused", lambda data, chance: data + b"measured by hand: 31.2\n"),
     "line ends of Windows": ("either", lambda data, chance: data.replace(b"\n", b"\r\n")),
     "empty lines": ("either", lambda data, chance: data.replace(b"\n", b"\n\n")),
     "a mark of byte order": ("either", lambda data, chance: b"\xef\xbb\xbf" + data),
     "nothing": ("any", lambda data, chance: b""),
-    "another separator in a name": ("refused", lambda data, chance: data.replace(b"denoise", b"den\xe2\x80\xa8oise", 1)),
+    "another separator in a name": (
+        "refused",
+        lambda data, chance: data.replace(b"denoise", b"den\xe2\x80\xa8oise", 1),
+    ),
 }
 
 
@@ -196,7 +214,9 @@ def _json(chance: random.Random, whole: Path) -> Case:
     path = run_folder_of(whole, "explicit") / name
     data = bad_json((whole / path).read_bytes(), chance)
     words = chance.choice(_COMMANDS)
-    return Case(f"{name}: {data[:60]!r}", words, "any", (), nothing, partial(_write, path=path, data=data))
+    return Case(
+        f"{name}: {data[:60]!r}", words, "any", (), nothing, partial(_write, path=path, data=data)
+    )
 
 
 def bad_json(data: bytes, chance: random.Random) -> bytes:
@@ -217,7 +237,22 @@ def bad_json(data: bytes, chance: random.Random) -> bytes:
     leaves: list[tuple[Any, Any]] = []
     _places(content, leaves)
     holder, key = chance.choice(leaves)
-    others = (None, True, -1, 0, 10**30, 10**400, float("nan"), float("inf"), "", "x", [], {}, [[[]]], {"a": 1})
+    others = (
+        None,
+        True,
+        -1,
+        0,
+        10**30,
+        10**400,
+        float("nan"),
+        float("inf"),
+        "",
+        "x",
+        [],
+        {},
+        [[[]]],
+        {"a": 1},
+    )
     if way < 5:
         del holder[key]
     else:
@@ -239,7 +274,14 @@ def _plan(chance: random.Random, whole: Path) -> Case:
     data = bad_json((whole / "plan.json").read_bytes(), chance)
     run = run_folder_of(whole, "nafnet").name
     words = ("exec", run, "--plan", "plan.json", "--threads", "1")
-    return Case(f"plan.json: {data[:80]!r}", words, "any", (), nothing, partial(_write, path=Path("plan.json"), data=data))
+    return Case(
+        f"plan.json: {data[:80]!r}",
+        words,
+        "any",
+        (),
+        nothing,
+        partial(_write, path=Path("plan.json"), data=data),
+    )
 
 
 # Compact copies
@@ -251,14 +293,23 @@ def _make_compact(work: Path) -> None:
 
     paths = sorted((work / "out").glob("*/results.jsonl"))
     read = read_files(paths)
-    write_compact(work / "out", {path.parent.name: file for path, file in zip(paths, read, strict=True)}, 0)
+    write_compact(
+        work / "out", {path.parent.name: file for path, file in zip(paths, read, strict=True)}, 0
+    )
 
 
 def _compact(chance: random.Random, whole: Path) -> Case:
     way = chance.choice(("cut", "bytes", "other", "empty", "name", "folder"))
     harm = partial(_harm_compact, way=way, seed=chance.random())
-    return Case(f"compact copy: {way}", _TABLE, "same", (), _make_compact, harm,
-                environment=(("HARNESS_DIRECT_BYTES", None),))
+    return Case(
+        f"compact copy: {way}",
+        _TABLE,
+        "same",
+        (),
+        _make_compact,
+        harm,
+        environment=(("HARNESS_DIRECT_BYTES", None),),
+    )
 
 
 def _harm_compact(work: Path, way: str, seed: float) -> None:
@@ -291,7 +342,9 @@ def _harm_compact(work: Path, way: str, seed: float) -> None:
 def _folder(chance: random.Random, whole: Path) -> Case:
     name = chance.choice(sorted(_FOLDER_HARMS))
     expected, harm = _FOLDER_HARMS[name]
-    words = chance.choice((_TABLE, ("runs", "list", "--out", "out"), ("run", *RUN, "--threads", "1")))
+    words = chance.choice(
+        (_TABLE, ("runs", "list", "--out", "out"), ("run", *RUN, "--threads", "1"))
+    )
     if words[0] != "table":
         expected = "any"
     return Case(f"output folder: {name}", words, expected, (), nothing, harm)
@@ -306,15 +359,39 @@ def _replace(work: Path, name: str, make: Callable[[Path], object]) -> None:
 _FOLDER_HARMS: dict[str, tuple[Expected, Change]] = {
     "results are a folder": ("refused", partial(_replace, name="results.jsonl", make=os.mkdir)),
     "results are a pipe": ("any", partial(_replace, name="results.jsonl", make=os.mkfifo)),
-    "results are endless": ("any", partial(_replace, name="results.jsonl", make=lambda path: path.symlink_to("/dev/zero"))),
-    "results are a link to themselves": ("any", partial(_replace, name="results.jsonl", make=lambda path: path.symlink_to(path))),
+    "results are endless": (
+        "any",
+        partial(_replace, name="results.jsonl", make=lambda path: path.symlink_to("/dev/zero")),
+    ),
+    "results are a link to themselves": (
+        "any",
+        partial(_replace, name="results.jsonl", make=lambda path: path.symlink_to(path)),
+    ),
     "provenance is a pipe": ("any", partial(_replace, name="provenance.json", make=os.mkfifo)),
-    "the spec is endless": ("any", partial(_replace, name="spec.json", make=lambda path: path.symlink_to("/dev/zero"))),
+    "the spec is endless": (
+        "any",
+        partial(_replace, name="spec.json", make=lambda path: path.symlink_to("/dev/zero")),
+    ),
     "the spec is a folder": ("any", partial(_replace, name="spec.json", make=os.mkdir)),
-    "a run is a file": ("any", lambda work: (work / "out" / "x-s0-0123456789abcdef").write_text("x")),
-    "a strange run": ("same", lambda work: (work / "out" / "\x1b[31m\n..-s0-0123456789abcdef").mkdir()),
-    "an odd name": ("same", lambda work: os.mkdir(os.fsencode(work / "out") + b"/\xff\xfe-s0-0123")),
-    "a run that is a link up": ("same", lambda work: (work / "out" / "loop-s0-0123456789abcdef").symlink_to("..")),
-    "a claim of nobody": ("any", lambda work: (run_folder(work, "nafnet") / ".claim").write_text("\0\xff nobody")),
+    "a run is a file": (
+        "any",
+        lambda work: (work / "out" / "x-s0-0123456789abcdef").write_text("x"),
+    ),
+    "a strange run": (
+        "same",
+        lambda work: (work / "out" / "\x1b[31m\n..-s0-0123456789abcdef").mkdir(),
+    ),
+    "an odd name": (
+        "same",
+        lambda work: Path(os.fsencode(work / "out") + b"/\xff\xfe-s0-0123").mkdir(),
+    ),
+    "a run that is a link up": (
+        "same",
+        lambda work: (work / "out" / "loop-s0-0123456789abcdef").symlink_to(".."),
+    ),
+    "a claim of nobody": (
+        "any",
+        lambda work: (run_folder(work, "nafnet") / ".claim").write_text("\0\xff nobody"),
+    ),
     "tables are a file": ("refused", lambda work: (work / "out" / "tables").write_text("x")),
 }

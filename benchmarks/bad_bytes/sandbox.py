@@ -184,7 +184,7 @@ def _state(root: Path) -> dict[str, tuple[Any, ...]]:
     found: dict[str, tuple[Any, ...]] = {}
     for folder, folders, files in os.walk(os.fsencode(root)):
         for name in (*folders, *files):
-            path = os.path.join(folder, name)
+            path = folder + b"/" + name
             status = os.lstat(path)
             about: tuple[Any, ...] = (status.st_mode, status.st_ino)
             if name in files:

@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Iterable
 
-
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of characters, which no encoding has."""
 

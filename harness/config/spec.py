@@ -30,6 +30,16 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 _NAME = re.compile(r"\w[\w.+-]*")
 
 
+def _check_label(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError(f"{value!a} is no label: it has line breaks or control characters")
+    return value
+
+
+Label = Annotated[str, AfterValidator(_check_label)]
+"""Text that tables, figures and pages show: one line of what can be printed."""
+
+
 def within(low: float, high: float) -> AfterValidator:
     """Return what marks a field of type :data:`Range` whose ends lie in [low, high].
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -89,8 +89,16 @@ def _problem(path: Path, own: bool) -> str:
         if is_hashed:
             return "" if _has_right_hash(file, size) else "its checksum differs"
     with zipfile.ZipFile(path) as parts:
+        if _stands_for_more(parts.infolist(), size):
+            return "its parts are packed, or lie over each other, as torch.save leaves none"
         damaged = parts.testzip()
     return "" if damaged is None else f"the checksum of its part {damaged} differs"
+
+
+def _stands_for_more(parts: Sequence[zipfile.ZipInfo], size: int) -> bool:
+    """Return whether the parts of a file become more bytes than it has: torch packs none."""
+    is_packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
+    return is_packed or sum(part.file_size for part in parts) > size
 
 
 def _has_right_hash(file: BinaryIO, size: int) -> bool:
