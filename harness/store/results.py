@@ -129,7 +129,7 @@ def _contents(path: Path, text: str, first_line: int) -> Iterator[tuple[str, dic
             continue
         where = f"{path}, line {number}"
         try:
-            content = json.loads(line)
+            content = json.loads(line, object_pairs_hook=_each_key_once)
         except (ValueError, RecursionError) as error:
             # Only a write that was cut off leaves a line that is not JSON.
             if line.startswith("{") and not line.rstrip().endswith("}"):
@@ -142,6 +142,13 @@ def _contents(path: Path, text: str, first_line: int) -> Iterator[tuple[str, dic
                 f"{where}, does not have the fields of a result; move the file away to score again"
             )
         yield where, content
+
+
+def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
 
 
 def _parsed(contents: Iterable[tuple[str, dict[str, Any]]]) -> list[Result]:
@@ -170,6 +177,8 @@ def parsed_result(content: Mapping[str, Any]) -> Result:
         raise ValueError(f"has origin '{origin}', which is none of {', '.join(get_args(Origin))}")
     if type(seed) is not int:
         raise ValueError(f"has seed {seed!r}, which is no whole number")
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError("has a seed of more than 63 bits")
     if type(value) not in (int, float):
         raise ValueError(f"has value {value!r}, which is no number")
     result = Result(**{**content, "value": float(value)})
