@@ -18,12 +18,13 @@ from benchmarks.bad_bytes import KINDS
 from benchmarks.bad_bytes.judge import fault_of
 from benchmarks.bad_bytes.payloads import CONTROL, YAML_TAGS
 from benchmarks.bad_bytes.sandbox import Box
-from benchmarks.bad_bytes.whole import make_whole
+from benchmarks.bad_bytes.whole import make_whole, warm
 from harness.config.errors import HarnessError, printable
 from harness.config.parsing import read_yaml
 from harness.config.quoting import not_computed, quoted_file_name, split_outside_quotes, unquoted
 from harness.config.recipes import Optimisation
 from harness.data.on_disk.pair_templates import template_rule
+from harness.data.synthetic.degradations.noise import Noise
 from harness.planning.image_choice import check_choice
 from harness.planning.request import RunRequest, parse_seeds, split_methods
 from harness.registry import find, resolve_options
@@ -48,6 +49,7 @@ def refused(call: Callable[[], Any], *named: str) -> None:
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
     folder = tmp_path_factory.mktemp("bad")
+    warm()
     return Box(folder / "box", make_whole(folder))
 
 
@@ -213,12 +215,8 @@ def test_small_parsers_refuse_in_words(text: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text("sigma_0123456789.,-[]naif", max_size=12))
 def test_ranges_of_noise_are_ordered_and_finite(text: str) -> None:
-    from harness.data.synthetic.degradations.noise import GaussianNoise
-
     try:
-        found = GaussianNoise.model_validate(
-            {"kind": "gaussian-noise", "sigma_255": yaml.safe_load(text)}
-        )
+        found = Noise.model_validate({"kind": "noise", "sigma_255": yaml.safe_load(text)})
     except (ValueError, yaml.YAMLError):
         return
     low, high = found.sigma_255
