@@ -85,7 +85,7 @@ def results_in(paths: Iterable[Path]) -> list[ResultColumns]:
     for path in asked:
         try:
             status = path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # also below a file
             found[path] = ResultColumns.of(())
             continue
         except OSError as error:
