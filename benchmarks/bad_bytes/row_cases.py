@@ -393,7 +393,7 @@ _FOLDER_HARMS: dict[str, tuple[Expected, Change]] = {
     ),
     "an odd name": (
         "same",
-        lambda work: Path(os.fsencode(work / "out") + b"/\xff\xfe-s0-0123").mkdir(),
+        lambda work: (work / "out" / os.fsdecode(b"\xff\xfe-s0-0123")).mkdir(),
     ),
     "a run that is a link up": (
         "same",

@@ -36,7 +36,7 @@ class _StrictLoader(yaml.SafeLoader):
             _check_size(node, {})
         return node
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         value = super().construct_scalar(node)
         found = UNPRINTABLE.search(value) if isinstance(value, str) else None
         if found is not None:
