@@ -188,7 +188,7 @@ def test_packed_parts_are_refused_before_they_are_unpacked(tmp_path: Path) -> No
     path = tmp_path / "bomb.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as parts:
         parts.writestr("archive/data.pkl", b"\x80\x02}.")
-        parts.writestr("archive/data/0", bytes(2**24))
+        parts.writestr("archive/data/0", bytes(2**25))
     refused(lambda: read_weight_file(path), "torch.save leaves none")
 
 
