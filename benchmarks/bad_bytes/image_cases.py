@@ -55,7 +55,7 @@ def draw(chance: random.Random, whole: Path) -> Case:
     if command == "check":
         set_up, environment = _include, (("HARNESS_INCLUDE", "mine"),)
         expected = "any"
-    named = (Path(target).name,) if command != "check" else ()
+    named = (Path(target).name,) if command != "check" and name in _MAKES else ()
     return Case(
         f"image for {command}: {name}",
         words,

@@ -9,7 +9,7 @@ from benchmarks.bad_bytes.sandbox import LONGEST_S, MARK, MOST_BYTES, Box, Ended
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 _LONGEST_SENTENCE = 2000
-_TIMES = re.compile(r"\b\d+(\.\d+)? ?(s|d|days|MiB)\b")
+_TIMES = re.compile(r"\b\d+(\.\d+)? ?(s|d|days|MiB)\b|-[0-9a-f]{8}(?=\.\w+)")
 _NOTE = re.compile(r"\bwarning: |\bnote: |\bmarked damaged\b", re.IGNORECASE)
 
 
