@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks.bad_bytes.payloads import Runs
 from benchmarks.bad_bytes.row_cases import sealed
 from harness.config.errors import HarnessError
+from harness.config.hashing import file_sha256
 from harness.data.images.cache import DecodedImages
 from harness.data.images.read import image_size, read_image
 from harness.data.on_disk.hashing import content_sha256, look_again
@@ -230,6 +231,7 @@ def test_an_image_that_never_ends_is_not_read(make: Callable[[Path], None], tmp_
     path = tmp_path / "image.png"
     make(path)
     refused(lambda: read_image(path), str(path), "pipe or a device")
+    refused(lambda: file_sha256(path), str(path), "pipe or a device")
 
 
 # --- caches, homes and folders -----------------------------------------------------------
