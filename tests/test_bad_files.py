@@ -135,6 +135,17 @@ def test_damaged_archives_are_read_or_refused(place: int, put: bytes) -> None:
     _or_sentence(lambda: read_archive(folder))
 
 
+@pytest.mark.parametrize("value", ["1_0", "٣", " 31", "0x1p3", "1,5", "", "+3", "Infinity"])
+def test_a_value_of_an_archive_is_written_as_a_number(value: str) -> None:
+    from harness.store.results import RESULT_FIELDS
+
+    folder = _scratch("archive/x").parent
+    fields = [str(getattr(RESULT, field)) for field in RESULT_FIELDS]
+    fields[RESULT_FIELDS.index("value")] = f'"{value}"'
+    (folder / RESULTS_FILE).write_text(f"{','.join(RESULT_FIELDS)}\n{','.join(fields)}\n")
+    refused(lambda: read_archive(folder), "results.csv, line 2")
+
+
 @FEW
 @given(st.binary(max_size=80))
 @example(b'a,b\n"x')

@@ -8,6 +8,7 @@ run that is imported from one is done as far as it was scored.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -35,6 +36,12 @@ from harness.store.stored_run import (
 )
 
 RESULTS_FILE = "results.csv"
+
+_NUMBERS = {
+    "seed": re.compile(r"-?\d{1,19}", re.ASCII),
+    "value": re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?|nan|-?inf", re.ASCII),
+}
+"""How numbers are written; Python reads ``1_0`` and digits of other scripts too."""
 
 
 def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
@@ -239,4 +246,7 @@ def _order(result: Result) -> tuple[str, int, str, str, str]:
 
 
 def _parsed(line: dict[str, Any]) -> Result:
+    for name, pattern in _NUMBERS.items():
+        if not pattern.fullmatch(line[name]):
+            raise ValueError(f"{name} '{line[name]}' is no number as it is written here")
     return parsed_result({**line, "seed": int(line["seed"]), "value": float(line["value"])})
