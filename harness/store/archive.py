@@ -8,7 +8,6 @@ run that is imported from one is done as far as it was scored.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -22,7 +21,7 @@ from harness.config.run_specs import ScoreSpec
 from harness.store.files import read_json_object, read_text, write_json, write_text
 from harness.store.legacy.archives import legacy_sources
 from harness.store.legacy.names import former_spec
-from harness.store.results import RESULT_FIELDS, Result, parsed_result
+from harness.store.results import RESULT_FIELDS, Result, parsed_result, written_numbers
 from harness.store.run_folder import stored_spec_id
 from harness.store.stored_parts import checked_parts
 from harness.store.stored_results import read_ahead
@@ -36,12 +35,6 @@ from harness.store.stored_run import (
 )
 
 RESULTS_FILE = "results.csv"
-
-_NUMBERS = {
-    "seed": re.compile(r"-?\d{1,19}", re.ASCII),
-    "value": re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?|nan|-?inf", re.ASCII),
-}
-"""How numbers are written; Python reads ``1_0`` and digits of other scripts too."""
 
 
 def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
@@ -246,7 +239,4 @@ def _order(result: Result) -> tuple[str, int, str, str, str]:
 
 
 def _parsed(line: dict[str, Any]) -> Result:
-    for name, pattern in _NUMBERS.items():
-        if not pattern.fullmatch(line[name]):
-            raise ValueError(f"{name} '{line[name]}' is no number as it is written here")
-    return parsed_result({**line, "seed": int(line["seed"]), "value": float(line["value"])})
+    return parsed_result({**line, **written_numbers(line)})

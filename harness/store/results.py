@@ -10,6 +10,7 @@ import functools
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -65,6 +66,12 @@ class Result:
 RESULT_FIELDS = tuple(field.name for field in fields(Result))
 """The names of a result's fields, in the order of the columns of an archive."""
 
+
+_WRITTEN = {
+    "seed": re.compile(r"-?\d{1,19}", re.ASCII),
+    "value": re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?|nan|-?inf", re.ASCII),
+}
+"""How numbers are written in CSV; Python reads ``1_0`` and digits of other scripts too."""
 
 _CHECKSUM = "crc32"
 """Key of a line's checksum; lines that were written before it existed have none."""
@@ -184,6 +191,18 @@ def parsed_result(content: Mapping[str, Any]) -> Result:
     result = Result(**{**content, "value": float(value)})
     check_possible(result.metric, result.protocol, result.value)
     return result
+
+
+def written_numbers(line: Mapping[str, Any]) -> dict[str, int | float]:
+    """Return seed and value of a line of CSV.
+
+    Raises:
+        ValueError: one is missing, or not written as this project writes it.
+    """
+    for name, pattern in _WRITTEN.items():
+        if not pattern.fullmatch(str(line[name])):
+            raise ValueError(f"{name} '{line[name]}' is no number as it is written here")
+    return {"seed": int(line["seed"]), "value": float(line["value"])}
 
 
 def check_possible(metric: str, protocol: str, value: float) -> None:
