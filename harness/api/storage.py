@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from harness.data.images.cache import default_folder
-from harness.execution.listing import folder_bytes
+from harness.data.images.cache import decoded_files, default_folder, remove_decoded
 
 
 def image_cache_folder() -> Path | None:
@@ -15,7 +13,9 @@ def image_cache_folder() -> Path | None:
 
 
 def remove_image_cache(dry_run: bool = False) -> int:
-    """Remove the cache of decoded images, and return its size in bytes.
+    """Remove the decoded images of the cache, and return their size in bytes.
+
+    Other files in a folder that HARNESS_IMAGE_CACHE names stay.
 
     Args:
         dry_run: only measure.
@@ -23,7 +23,7 @@ def remove_image_cache(dry_run: bool = False) -> int:
     folder = default_folder()
     if folder is None:
         return 0
-    size = folder_bytes(folder)
+    size = sum(path.lstat().st_size for path in decoded_files(folder))
     if not dry_run:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_decoded(folder)
     return size

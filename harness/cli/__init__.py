@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from harness.config.errors import (
     Interrupted,
     is_out_of_memory,
     out_of_memory,
+    printable,
     reason_of,
 )
 from harness.config.ranks import rank_of_environment
@@ -62,12 +64,12 @@ def main() -> None:
             raise
         known = error.raised_by_all or isinstance(error, Interrupted)
         if rank_of_environment() == 0 or not known:  # the first of several processes says it
-            print(f"harness: {error}", file=sys.stderr)
+            print(f"harness: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         if _DEBUG:
             raise
-        print(f"harness: {_sentence_on(error)}", file=sys.stderr)
+        print(f"harness: {printable(_sentence_on(error))}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
@@ -75,4 +77,9 @@ def _sentence_on(error: Exception) -> str:
     """Return the sentence on an error that nobody expected."""
     if is_out_of_memory(error):
         return out_of_memory(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{os.fsdecode(error.filename)!r} cannot be read or written: {error.strerror}; check "
+            "the path, its permissions and the space on its disk"
+        )
     return f"unexpected {reason_of(error)}; python -m harness --debug shows where"

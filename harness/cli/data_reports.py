@@ -16,7 +16,7 @@ from harness.api.data_sets import (
     readable,
 )
 from harness.config.data_sets import DataSetSpec
-from harness.config.errors import HarnessError
+from harness.config.errors import HarnessError, printable
 from harness.config.files import (
     data_set_names,
     load_data_set,
@@ -130,7 +130,7 @@ def print_report(report: SetReport, show: int) -> None:
     """Print what a check of a data set found, with at most ``show`` problems of each kind."""
     name = report.found.spec.name
     state = f"{len(report.problems)} problems" if report.problems else "complete and readable"
-    print(f"{name}: {state}\n  {described(report.found)}")
+    print(printable(f"{name}: {state}\n  {described(report.found)}"))
     _print_sizes(report)
     _print_degraded(report, show)
     _print_release(report)
@@ -196,7 +196,7 @@ def print_duplicates(comparison: Comparison, show: int) -> None:
 def print_differences(found: FoundSet, differences: Differences, show: int) -> None:
     """Print how a data set differs from its manifest."""
     state = "differs" if differences else "as its manifest says"
-    print(f"{found.spec.name}: {state} ({found.folder})")
+    print(printable(f"{found.spec.name}: {state} ({found.folder})"))
     kinds = {
         "changed": differences.changed,
         "missing": differences.missing,
@@ -208,6 +208,6 @@ def print_differences(found: FoundSet, differences: Differences, show: int) -> N
 
 def _print_some(lines: Sequence[str], most: int) -> None:
     for line in lines[:most]:
-        print(f"  - {line}")
+        print(printable(f"  - {line}"))
     if len(lines) > most:
         print(f"  - … and {len(lines) - most} more of this kind")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
+
+import typer
 
 from harness.cli.stopping import stopped
 from harness.config.errors import UsageError
@@ -73,6 +76,17 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         both = isinstance(known, Mapping) and isinstance(value, Mapping)
         result[key] = {**known, **value} if both else value  # type: ignore[dict-item]
     return result
+
+
+def finite(value: float | None) -> float | None:
+    """Return the number of a flag.
+
+    Raises:
+        BadParameter: it is infinite or no number, which compares with others as nobody means.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number that can be meant")
+    return value
 
 
 def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from harness.config.errors import printable
+
 
 class _Patient(TextIOWrapper):
     """A stream whose reader may leave: what is written after that goes nowhere.
@@ -77,12 +79,12 @@ def print_written(paths: Sequence[Path]) -> None:
     for path in paths:
         by_folder.setdefault(path.parent, []).append(path.name)
     for folder, names in by_folder.items():
-        print(f"\nwritten to {folder}:")
+        print(printable(f"\nwritten to {folder}:"))
         for name in names:
-            print(f"  {name}")
+            print(printable(f"  {name}"))
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
     """Print what a reader must know before using numbers, to stderr."""
     for warning in dict.fromkeys(warnings):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(printable(f"warning: {warning}"), file=sys.stderr)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.counter import counting
-from harness.cli.flags import named_values
+from harness.cli.flags import finite, named_values
 from harness.cli.options import Plugins
+from harness.config.errors import printable
 
 if TYPE_CHECKING:
     from harness.api import RestoredFile, RestoreRequest
@@ -79,8 +80,9 @@ class TileFlags:
     memory: Annotated[
         float | None,
         typer.Option(
+            callback=finite,
             help="Memory to take in GB: by the whole process, or by tensors on a GPU; without it "
-            "half of what is free."
+            "half of what is free.",
         ),
     ] = None
     tile_px: Annotated[
@@ -162,9 +164,9 @@ def _in_megapixels(count: Callable[[int, int], None]) -> Callable[[int, int], No
 def _print_line(file: RestoredFile, explain: bool) -> None:
     if file.state != "restored":
         return
-    print(f"{file.target}  {file.wall_s:.1f} s", flush=True)
+    print(f"{printable(str(file.target))}  {file.wall_s:.1f} s", flush=True)
     for note in file.notes:
-        print(f"  {file.source.name}: {note}")
+        print(printable(f"  {file.source.name}: {note}"))
     if explain and not file.prompts:
         print("  no prompts that are known")
     elif explain:
@@ -183,5 +185,5 @@ def _report(files: list[RestoredFile]) -> None:
     if by_state["failed"]:
         print(f"{len(by_state['failed'])} failed:", file=sys.stderr)
         for file in by_state["failed"]:
-            print(f"  {file.source}: {file.reason}", file=sys.stderr)
+            print(printable(f"  {file.source}: {file.reason}"), file=sys.stderr)
         raise typer.Exit(1)

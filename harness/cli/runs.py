@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.flags import finite
+from harness.config.errors import printable
+
 if TYPE_CHECKING:
     from harness.api import StoredRunInfo
 
@@ -30,7 +33,15 @@ def list_runs(out: Out = _DEFAULT_OUT) -> None:
         settings = ", ".join(run.settings) or "-"
         size = f"{run.bytes / _MIB:.1f} MiB"
         lines.append(
-            [run.method, run.seed, settings, run.state, size, f"{run.age_days:.0f} d", run.id]
+            [
+                printable(run.method),
+                run.seed,
+                printable(settings),
+                run.state,
+                size,
+                f"{run.age_days:.0f} d",
+                printable(run.id),
+            ]
         )
     heads = ["method", "seed", "scored on", "state", "size", "age", "run"]
     print(tabulate(lines, headers=heads, disable_numparse=True))
@@ -42,7 +53,10 @@ def list_runs(out: Out = _DEFAULT_OUT) -> None:
 def prune(
     out: Out = _DEFAULT_OUT,
     older_than: Annotated[
-        float | None, typer.Option(help="Remove runs that did not change for so many days.")
+        float | None,
+        typer.Option(
+            min=0, callback=finite, help="Remove runs that did not change for so many days."
+        ),
     ] = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Only runs whose training did not end.")
@@ -73,7 +87,7 @@ def _prune_runs(out: Path, older_than: float | None, unfinished: bool, yes: bool
     for run in stored_runs(out):
         if _goes(run, older_than, unfinished):
             chosen.append(run)
-            print(f"{run.id} ({run.state}, {run.age_days:.0f} days)")
+            print(f"{printable(run.id)} ({run.state}, {run.age_days:.0f} days)")
     freed = remove_runs(out, chosen) if yes else sum(run.bytes for run in chosen)
     _report(freed, f"{len(chosen)} runs in {out}", yes)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.output import print_warnings
+from harness.config.errors import printable
 
 if TYPE_CHECKING:
     from harness.api import FolderScores
@@ -67,5 +68,5 @@ def score(
 
 def _print_unpaired(scores: FolderScores) -> None:
     for sentence in [*scores.unpaired_sentences(), *scores.too_small_sentences()]:
-        print(sentence, file=sys.stderr)
+        print(printable(sentence), file=sys.stderr)
     print_warnings(scores.not_finite_sentences())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.computing import show_table
+from harness.cli.flags import finite
 from harness.cli.latex_flags import LATEX_STYLES, LatexFlags
 from harness.cli.options import (
     DataFlags,
@@ -47,7 +48,9 @@ class PaperFlags(LatexFlags):
     max_params: Annotated[
         float | None,
         typer.Option(
-            min=0, help="With --style paper: cited rows with at most so many million parameters."
+            min=0,
+            callback=finite,
+            help="With --style paper: cited rows with at most so many million parameters.",
         ),
     ] = None
     types: Annotated[

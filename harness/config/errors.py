@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters, which no encoding has."""
+
+
+_LONGEST_SENTENCE = 1600
 
 
 class HarnessError(Exception):
@@ -42,6 +49,18 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return "known are " + ", ".join(names)
+
+
+def printable(text: str) -> str:
+    """Return a sentence with control characters as they are written in Python, and not too long.
+
+    Names of files and of methods may hold what a terminal takes for a command, or a whole file.
+    """
+    shown = UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text).replace("\r", "\\r")
+    if len(shown) <= _LONGEST_SENTENCE:
+        return shown
+    half = _LONGEST_SENTENCE // 2
+    return f"{shown[:half]} … {shown[-half:]}"
 
 
 _MEMORY_SIGNS = (

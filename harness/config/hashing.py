@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from pathlib import Path
 
 from harness.config.errors import HarnessError
@@ -29,6 +30,9 @@ def file_sha256(path: Path) -> str:
         HarnessError: the file cannot be read; the message names it.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise HarnessError(f"{path} is a pipe or a device, which may never end; name a file")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

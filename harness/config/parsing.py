@@ -1,7 +1,9 @@
 """The border: YAML becomes schemas, strictly, and what does not fit is one sentence.
 
 The YAML reader is stricter than YAML 1.1: a key that occurs twice is an error, and so is a number
-with leading zeros, which YAML 1.1 reads as octal.
+with leading zeros, which YAML 1.1 reads as octal, or with colons, which it reads to the base of
+sixty. Control characters, values that hold themselves, and aliases that stand for more than a
+person writes are refused before anything is built of them.
 """
 
 from __future__ import annotations
@@ -14,40 +16,89 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from harness.config.errors import UsageError, did_you_mean
+from harness.config.errors import UNPRINTABLE, UsageError, did_you_mean
 from harness.config.spec import Spec
 
 S = TypeVar("S", bound=Spec)
 
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
+_LARGEST_BYTES = 2**20
+_MOST_VALUES = 100_000
+"""Values of one file, each alias counted as all that it stands for."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses keys that occur twice and numbers with leading zeros."""
+    """Refuses what YAML 1.1 reads as something else than it looks like, and what never ends."""
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        if node is not None:
+            _check_size(node, {})
+        return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        found = UNPRINTABLE.search(value) if isinstance(value, str) else None
+        if found is not None:
+            raise _refused(f"the character {found[0]!a} belongs in no text", node)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key '{key.value}' occurs twice", key.start_mark
-                    )
+                    raise _refused(f"key '{key.value}' occurs twice", key)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
-    def construct_number(self, node: yaml.ScalarNode) -> int:
-        if _OCTAL.fullmatch(node.value):
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"'{node.value}' has leading zeros, which YAML reads as octal; write it without",
-                node.start_mark,
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        text = self.construct_scalar(node)
+        if _OCTAL.fullmatch(text):
+            raise _refused(
+                f"'{text}' has leading zeros, which YAML reads as octal; write it without", node
             )
-        return super().construct_yaml_int(node)
+        if ":" in text:
+            raise _refused(
+                f"'{text}' is read as a number to the base of sixty; put it in quotes", node
+            )
+        try:
+            if node.tag.endswith(":float"):
+                return super().construct_yaml_float(node)
+            return super().construct_yaml_int(node)
+        except (ValueError, IndexError) as error:
+            raise _refused(f"'{text[:40]}' is no number, or too long a one", node) from error
 
 
-_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_number)
+def _refused(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+def _check_size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for, its aliases written out.
+
+    Raises:
+        ConstructorError: they are too many, or a value holds itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in known:
+        if known[id(node)] == 0:
+            raise _refused("a value holds itself", node)
+        return known[id(node)]
+    known[id(node)] = 0
+    total = 1
+    for child in node.value:
+        for inner in child if isinstance(child, tuple) else (child,):
+            total += _check_size(inner, known)
+        if total > _MOST_VALUES:
+            raise _refused("its aliases stand for more values than a person writes", node)
+    known[id(node)] = total
+    return total
+
+
+for _tag in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _StrictLoader.construct_number)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -57,8 +108,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read or is no YAML mapping; names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=_StrictLoader)
+        content = yaml.load(_text_of(path), Loader=_StrictLoader)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
@@ -70,12 +120,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path} nests too deeply to be read; no file written by hand does"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError) as error:
+        # PyYAML lets through what Python says of dates that are none and of keys such as lists.
         problem = " ".join(str(error).split())
         raise UsageError(f"{path} is not valid YAML: {problem}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold a mapping of keys to values")
     return content
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file that a person may have written.
+
+    Raises:
+        UsageError: it is too large, or endless as a device is.
+    """
+    with path.open("rb") as file:
+        data = file.read(_LARGEST_BYTES + 1)
+    if len(data) > _LARGEST_BYTES:
+        raise UsageError(
+            f"{path} has more than {_LARGEST_BYTES >> 20} MiB, which no YAML file of a person "
+            "has; check the path"
+        )
+    return data.decode("utf-8")
 
 
 def parse(model: type[S], content: Any, where: str) -> S:
@@ -131,8 +198,8 @@ def _line_of(where: str, location: Sequence[str | int]) -> str:
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return ""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        node = yaml.compose(_text_of(path), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError, UsageError):
         return ""
     line = None
     for part in location:

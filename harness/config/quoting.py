@@ -2,16 +2,19 @@
 
 On a command line a value that follows ``=`` may be put in quotes:
 ``spandrel:checkpoint='/data/a,b:c=1.pth'``. In the name of a file, signs are percent-encoded.
+In a CSV file, a text that a spreadsheet would compute gets an apostrophe.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 from urllib.parse import quote
 
 _QUOTED = re.compile(r"""=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)(?=\s*(?:[:,]|$))""")
 _NEXT_OPTION = re.compile(r":(?=\s*\w+\s*=)")
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]|inf|nan|$)")
 _PLAIN_IN_FILES = "#+=@,()"
 _LONGEST_FILE_NAME = 120
 """Bytes of a quoted name; file systems allow 255, and a suffix or a temporary name is longer."""
@@ -49,6 +52,16 @@ def quoted_where_needed(value: str) -> str:
         return value
     quote = '"' if "'" in value else "'"
     return f"{quote}{value}{quote}"
+
+
+def not_computed(value: Any) -> Any:
+    """Return a field of a CSV file so that no spreadsheet takes a text for a formula.
+
+    A text that begins as one, such as the name of a file, gets an apostrophe before it; numbers and
+    everything else stay as they are.
+    """
+    is_formula = isinstance(value, str) and _FORMULA.match(value) is not None
+    return f"'{value}" if is_formula else value
 
 
 def quoted_file_name(name: str) -> str:

@@ -90,7 +90,10 @@ def _layers(path: Path, setting: str, seen: tuple[Path, ...]) -> list[dict[str, 
         return [content]
     if not isinstance(base, str):
         raise UsageError(f"{path}: 'base' must be the name or file of a recipe")
-    base_path = _base_path(path, base, setting)
+    try:
+        base_path = _base_path(path, base, setting)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     return [*_layers(base_path, setting, (*seen, path)), content]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
 )
 
@@ -24,6 +28,16 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """Closed interval a parameter is drawn from uniformly; equal ends mean a fixed value."""
 
 _NAME = re.compile(r"\w[\w.+-]*")
+
+
+def _check_label(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError(f"{value!a} is no label: it has line breaks or control characters")
+    return value
+
+
+Label = Annotated[str, AfterValidator(_check_label)]
+"""Text that tables, figures and pages show: one line of what can be printed."""
 
 
 def within(low: float, high: float) -> AfterValidator:
@@ -53,6 +67,14 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse yes and no where a number stands, which pydantic reads as 1 and 0."""
+        if _holds_truth(value) and _is_numeric(cls, str(info.field_name)):
+            raise ValueError("yes and no, true and false are no numbers; write a number")
+        return value
+
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> Any:
         values = serialise(self)
@@ -61,6 +83,33 @@ class Spec(BaseModel):
             if values.get(key) == fields[key].default:
                 values.pop(key, None)
         return values
+
+
+def _holds_truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return True
+    inside: Iterable[Any] = ()
+    if isinstance(value, list | tuple):
+        inside = value
+    elif isinstance(value, dict):
+        inside = value.values()
+    return any(isinstance(item, bool) for item in inside)
+
+
+@functools.cache
+def _is_numeric(schema: type[Spec], field: str) -> bool:
+    """Return whether a field may be a number or hold some, and no truth value."""
+    kinds = _kinds(schema.model_fields[field].annotation)
+    return bool(kinds & {int, float}) and bool not in kinds
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the plain types in an annotation."""
+    inner = get_args(annotation)
+    found: set[Any] = {annotation} if not inner and isinstance(annotation, type) else set()
+    for part in inner:
+        found |= _kinds(part)
+    return found
 
 
 def _check_name(value: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.config.protocols import NamedProtocol
+from harness.config.quoting import not_computed
 from harness.evaluation.metrics.definition import MetricFacts
 from harness.store.files import write_text
 
@@ -133,7 +134,7 @@ class FolderScores:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         for *names, value in self.rows():
-            writer.writerow([*names, repr(value)])
+            writer.writerow([*map(not_computed, names), repr(value)])
         write_text(path, text.getvalue())
 
     def to_text(self) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from harness.config.errors import HarnessError
-from harness.store.files import read_json_object
 from harness.store.legacy.names import present_id
 from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder
+from harness.store.stored_parts import read_spec
 from harness.store.stored_results import results_in
 
 _DAY_S = 86_400
@@ -77,7 +77,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _info(folder: RunFolder, results: ResultColumns) -> StoredRunInfo:
-    spec = read_json_object(folder.spec)
+    spec = read_spec(folder.spec)
     size, changed_s = _size_and_change(str(folder.path))
     return StoredRunInfo(
         id=folder.path.name,

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
 from harness.config.quoting import split_outside_quotes, with_commas
-from harness.config.spec import Spec
+from harness.config.spec import Label, Spec
 from harness.planning.image_choice import KeptImages
 
 MOST_SEEDS = 1000
@@ -255,7 +255,7 @@ class RunRequest(Spec):
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, Label] = Field(default_factory=dict)
     decimals: dict[str, Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
     keep_images: KeptImages = "none"

@@ -20,7 +20,7 @@ from harness.config.package import PACKAGE_FOLDER
 from harness.config.parsing import parse, read_yaml
 from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
-from harness.config.spec import Spec
+from harness.config.spec import Label, Spec
 from harness.registry import MethodChoice, find, options_as_json, resolve_options
 
 
@@ -35,7 +35,7 @@ class ValueSpec(Spec):
             the study's base.
     """
 
-    label: str
+    label: Label
     method: str | None = None
     options: dict[str, JsonValue] = Field(default_factory=dict)
     baseline: str | None = None
@@ -49,7 +49,7 @@ class AxisSpec(Spec):
         values: two at least.
     """
 
-    label: str
+    label: Label
     values: tuple[ValueSpec, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
@@ -77,7 +77,7 @@ class StudySpec(Spec):
         cross: two axes whose values are also combined, each with each.
     """
 
-    title: str
+    title: Label
     base: str
     axes: dict[str, AxisSpec] = Field(min_length=1)
     cross: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from harness.store.legacy.archives import is_legacy
 from harness.store.legacy.names import may_be_former, present_id
 from harness.store.result_columns import ResultColumns
 from harness.store.results import RESULT_FIELDS
+from harness.store.stored_parts import checked_spec
 from harness.store.stored_results import results_in, run_files
 
 if TYPE_CHECKING:
@@ -78,5 +79,5 @@ def _under_present_names(results: ResultColumns, file: Path) -> ResultColumns:
     if not results.are("method", may_be_former).any() or not file.is_file():
         return results
     content = read_json_object(file)
-    spec = content.get("spec", content)
+    spec = checked_spec(content.get("spec", content), file)
     return results.renamed("method", lambda method: present_id(method, spec))

@@ -21,8 +21,9 @@ from harness.config.run_specs import ScoreSpec
 from harness.store.files import read_json_object, read_text, write_json, write_text
 from harness.store.legacy.archives import legacy_sources
 from harness.store.legacy.names import former_spec
-from harness.store.results import RESULT_FIELDS, Result, parsed_result
+from harness.store.results import RESULT_FIELDS, Result, parsed_result, written_numbers
 from harness.store.run_folder import stored_spec_id
+from harness.store.stored_parts import checked_parts
 from harness.store.stored_results import read_ahead
 from harness.store.stored_run import (
     RecordSource,
@@ -178,7 +179,7 @@ class Archive:
 
 def _parts(path: Path, weights: str) -> dict[str, Any]:
     """Return the JSON file of a run without its spec, which has to be that of ``weights``."""
-    content = read_json_object(path)
+    content = checked_parts(read_json_object(path), path)
     if stored_spec_id(content.pop("spec", None)) != weights:
         raise UsageError(f"{path} does not hold what its name says; restore it from its source")
     return content
@@ -238,4 +239,4 @@ def _order(result: Result) -> tuple[str, int, str, str, str]:
 
 
 def _parsed(line: dict[str, Any]) -> Result:
-    return parsed_result({**line, "seed": int(line["seed"]), "value": float(line["value"])})
+    return parsed_result({**line, **written_numbers(line)})

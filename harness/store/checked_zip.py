@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ _END_OF_ZIP, _END_BYTES = b"PK\x05\x06", 22
 """The last record of a zip file without comment: its first bytes and its length."""
 
 _CHUNK_BYTES = 2**20
+_MOST_PACKED_BYTES = 2**24
 
 
 class _HashedFile:
@@ -89,8 +90,18 @@ def _problem(path: Path, own: bool) -> str:
         if is_hashed:
             return "" if _has_right_hash(file, size) else "its checksum differs"
     with zipfile.ZipFile(path) as parts:
+        if _stands_for_more(parts.infolist(), size):
+            return "its parts become far more bytes than it has, as torch.save leaves none"
         damaged = parts.testzip()
     return "" if damaged is None else f"the checksum of its part {damaged} differs"
+
+
+def _stands_for_more(parts: Sequence[zipfile.ZipInfo], size: int) -> bool:
+    """Return whether the parts of a file become far more bytes than it has.
+
+    torch packs no numbers; the code of TorchScript, which is refused for itself, is packed.
+    """
+    return sum(part.file_size for part in parts) > 2 * size + _MOST_PACKED_BYTES
 
 
 def _has_right_hash(file: BinaryIO, size: int) -> bool:

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         HarnessError: the file cannot be written; the message names it and the reason.
     """
+    if _is_special(path):
+        _write_through(path, write)
+        return
     temporary = temporary_path(path)
     failed: list[OSError] = []
     try:
@@ -65,6 +69,23 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether ``path`` is a device or a pipe, which nothing may take the place of."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISBLK(mode) or stat.S_ISSOCK(mode)
+
+
+def _write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    try:
+        with path.open("wb") as file:
+            write(file)
+    except OSError as error:
+        raise HarnessError(not_written(path, error)) from error
 
 
 def temporary_path(path: Path) -> Path:
@@ -142,9 +163,24 @@ def append_lines(path: Path, lines: list[str]) -> None:
 def read_text(path: Path) -> str:
     """Read UTF-8 text; raise :class:`HarnessError` naming the file if it is missing or damaged."""
     try:
+        require_regular(path, path.stat().st_mode)
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise HarnessError(not_read(path, error)) from error
+
+
+def require_regular(path: Path, mode: int) -> None:
+    """Refuse what is no file: a folder, and pipes and devices, which may never end.
+
+    Args:
+        path: for the message.
+        mode: as the system states it.
+
+    Raises:
+        HarnessError: it is none.
+    """
+    if not stat.S_ISREG(mode):
+        raise HarnessError(_damaged(path, "it is no file but a folder, a pipe or a device"))
 
 
 def not_read(path: Path, error: Exception) -> str:

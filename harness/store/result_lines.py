@@ -155,12 +155,7 @@ class _Rows:
         for field, codes in self._codes.items():
             texts = [json.dumps(getattr(result, field)).encode() for result in results]
             self._parts[field].append(np.array([codes[text] for text in texts], dtype=np.int32))
-        try:
-            seeds = np.array([result.seed for result in results], dtype=np.int64)
-        except OverflowError as error:
-            raise HarnessError(
-                f"{piece.path} has a seed of more than 63 bits; move the file away to score again"
-            ) from error
+        seeds = np.array([result.seed for result in results], dtype=np.int64)
         self._parts["seed"].append(seeds)
         self._parts["value"].append(np.array([result.value for result in results], dtype=float))
 

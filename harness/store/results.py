@@ -10,6 +10,7 @@ import functools
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -65,6 +66,12 @@ class Result:
 RESULT_FIELDS = tuple(field.name for field in fields(Result))
 """The names of a result's fields, in the order of the columns of an archive."""
 
+
+_WRITTEN = {
+    "seed": re.compile(r"-?\d{1,19}", re.ASCII),
+    "value": re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?|nan|-?inf", re.ASCII),
+}
+"""How numbers are written in CSV; Python reads ``1_0`` and digits of other scripts too."""
 
 _CHECKSUM = "crc32"
 """Key of a line's checksum; lines that were written before it existed have none."""
@@ -129,7 +136,7 @@ def _contents(path: Path, text: str, first_line: int) -> Iterator[tuple[str, dic
             continue
         where = f"{path}, line {number}"
         try:
-            content = json.loads(line)
+            content = json.loads(line, object_pairs_hook=_each_key_once)
         except (ValueError, RecursionError) as error:
             # Only a write that was cut off leaves a line that is not JSON.
             if line.startswith("{") and not line.rstrip().endswith("}"):
@@ -142,6 +149,13 @@ def _contents(path: Path, text: str, first_line: int) -> Iterator[tuple[str, dic
                 f"{where}, does not have the fields of a result; move the file away to score again"
             )
         yield where, content
+
+
+def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
 
 
 def _parsed(contents: Iterable[tuple[str, dict[str, Any]]]) -> list[Result]:
@@ -170,11 +184,25 @@ def parsed_result(content: Mapping[str, Any]) -> Result:
         raise ValueError(f"has origin '{origin}', which is none of {', '.join(get_args(Origin))}")
     if type(seed) is not int:
         raise ValueError(f"has seed {seed!r}, which is no whole number")
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError("has a seed of more than 63 bits")
     if type(value) not in (int, float):
         raise ValueError(f"has value {value!r}, which is no number")
     result = Result(**{**content, "value": float(value)})
     check_possible(result.metric, result.protocol, result.value)
     return result
+
+
+def written_numbers(line: Mapping[str, Any]) -> dict[str, int | float]:
+    """Return seed and value of a line of CSV.
+
+    Raises:
+        ValueError: one is missing, or not written as this project writes it.
+    """
+    for name, pattern in _WRITTEN.items():
+        if not pattern.fullmatch(str(line[name])):
+            raise ValueError(f"{name} '{line[name]}' is no number as it is written here")
+    return {"seed": int(line["seed"]), "value": float(line["value"])}
 
 
 def check_possible(metric: str, protocol: str, value: float) -> None:

@@ -18,6 +18,7 @@ from harness.config.errors import HarnessError
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import TrainSpec
 from harness.store.files import file_name, read_json, read_json_object, write_json
+from harness.store.stored_parts import checked_provenance
 
 _LONGEST_METHOD = 80
 """Characters of a method's id in the name of a folder."""
@@ -94,7 +95,9 @@ class RunFolder:
         Raises:
             HarnessError: the file is damaged.
         """
-        return read_json_object(self.provenance) if self.provenance.exists() else {}
+        if not self.provenance.exists():
+            return {}
+        return checked_provenance(read_json_object(self.provenance), self.provenance)
 
     def write_spec(self, spec: TrainSpec) -> None:
         """Write ``spec.json``, or check that the one there is the same.

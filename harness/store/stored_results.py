@@ -23,6 +23,7 @@ from harness.store.compact import (
     compact_files,
     write_or_explain,
 )
+from harness.store.files import not_read, require_regular
 from harness.store.result_columns import ResultColumns
 from harness.store.result_lines import ReadFile, read_files
 
@@ -87,6 +88,9 @@ def results_in(paths: Iterable[Path]) -> list[ResultColumns]:
         except (FileNotFoundError, NotADirectoryError):  # also below a file
             found[path] = ResultColumns.of(())
             continue
+        except OSError as error:
+            raise HarnessError(not_read(path, error)) from error
+        require_regular(path, status.st_mode)
         kept = _kept.get(path)
         if kept is not None and kept.identity == _identity(status):
             found[path] = kept.results

@@ -59,6 +59,8 @@ def require_file(path: Path) -> None:
         raise HarnessError(f"checkpoint {path} is a folder; name the file of weights in it")
     if not path.exists():
         raise HarnessError(f"checkpoint {path} does not exist; check the path")
+    if not path.is_file():
+        raise HarnessError(f"checkpoint {path} is a pipe or a device; name a file")
 
 
 def _head(path: Path) -> bytes:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 _MOST_NAMES = 4
+_MOST_REPEATED = 2**26
+"""Numbers of a tensor that may be more than are stored of it."""
 
 
 def storage_problems(state: Mapping[str, Tensor]) -> list[str]:
@@ -20,7 +22,14 @@ def storage_problems(state: Mapping[str, Tensor]) -> list[str]:
             problems.append(f"{name} is quantised")
         elif value.layout is not torch.strided:
             problems.append(f"{name} is sparse")
+        elif value.numel() > max(_MOST_REPEATED, _stored_numbers(value)):
+            problems.append(f"{name} repeats few numbers {value.numel()} times")
     return shortened(problems)
+
+
+def _stored_numbers(value: Tensor) -> int:
+    """Return how many numbers a file holds of a tensor, which a view may show again and again."""
+    return value.untyped_storage().nbytes() // value.element_size()
 
 
 def value_problems(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:

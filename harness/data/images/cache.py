@@ -11,9 +11,11 @@ another of the same size and time is not noticed: remove the cache then.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from harness.data.images.arrays import Image8
 from harness.data.images.read import read_image
 
 FOLDER_VARIABLE = "HARNESS_IMAGE_CACHE"
+_DECODED = re.compile(r"[0-9a-f]{32}\.npy|tmp\w+\.part")
 _SPARE_BYTES = 2 * 2**30
 _MAPPED_AT_ONCE = 4096  # mappings, not files: Linux allows a process 65,530
 
@@ -40,6 +43,22 @@ def default_folder() -> Path | None:
         return Path(named)
     folder = cache_folder()
     return None if folder is None else folder / "images"
+
+
+def decoded_files(folder: Path) -> list[Path]:
+    """Return the files of decoded images in a folder, which may hold other files besides."""
+    with contextlib.suppress(OSError):
+        return [path for path in sorted(folder.iterdir()) if _DECODED.fullmatch(path.name)]
+    return []
+
+
+def remove_decoded(folder: Path) -> None:
+    """Remove decoded images, and their folder if nothing else is in it."""
+    for path in decoded_files(folder):
+        with contextlib.suppress(OSError):
+            path.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,8 @@ def _read_only(path: Path) -> Image8:
 
 def _map(stored: Path) -> Image8:
     image: Image8 = np.load(stored, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"{stored} holds no decoded image")
     return image
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import stat
 import struct
 import warnings
 import zlib
@@ -107,6 +108,8 @@ def opened(path: Path) -> Iterator[PillowImage.Image]:
 
     _accept_large_images()
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise HarnessError(f"image {path} is a pipe or a device; name a file")
         with Image.open(path, formats=_FORMATS) as image:
             yield image
     except FileNotFoundError as error:

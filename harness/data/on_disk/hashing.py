@@ -9,15 +9,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.config.errors import HarnessError
 from harness.config.hashing import file_sha256
-from harness.data.images.cache import default_folder, file_state, mapped_image
+from harness.data.images.cache import (
+    default_folder,
+    file_state,
+    mapped_image,
+    remove_decoded,
+)
 from harness.data.on_disk.found_set import PairFiles
 from harness.data.parallel_map import OnProgress, map_files, no_progress
+
+_DIGEST_BYTES = 32
 
 
 def look_again() -> None:
@@ -26,7 +32,7 @@ def look_again() -> None:
     file = _file()
     mapped_image.cache_clear()
     if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_decoded(folder)
     if file is not None:
         with contextlib.suppress(OSError):
             file.unlink()
@@ -85,12 +91,13 @@ def _stored() -> dict[str, str]:
         return known
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return known
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
             state, digest = json.loads(line)
-            known[state] = digest
+            if len(bytes.fromhex(digest)) == _DIGEST_BYTES:
+                known[state] = digest
     return known
 
 

@@ -112,7 +112,7 @@ def _stored() -> dict[str, int]:
     except (OSError, UnicodeDecodeError):
         return known
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, OverflowError, RecursionError):
             digest, shortest_px = json.loads(line)
             known[str(digest)] = int(shortest_px)
     return known

@@ -24,8 +24,8 @@ from harness.reporting.figures.style import (
 from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.table import metric_title
 from harness.reporting.wording import column_labels, worded_metric
-from harness.store.files import read_json_object
 from harness.store.run_folder import RunFolder
+from harness.store.stored_parts import read_spec
 from harness.store.stored_results import results_in
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def lengths_of(plan: Plan, run: Run) -> Lengths:
     found: dict[int, dict[int, Mapping[str, float]]] = {}
     for path in sorted(plan.out.glob("*/spec.json")):
         folder = RunFolder(path.parent)
-        spec = read_json_object(path)
+        spec = read_spec(path)
         if not folder.results.exists() or _without_length(spec) != expected:
             continue
         means = _means(folder, plan, run.score)

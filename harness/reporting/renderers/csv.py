@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from harness.config.quoting import not_computed
 from harness.reporting.table import Table
 
 
@@ -20,5 +21,6 @@ def lines(fields: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     stream = StringIO()
     writer = csv.DictWriter(stream, fields, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    for record in records:
+        writer.writerow({key: not_computed(value) for key, value in record.items()})
     return stream.getvalue()

@@ -17,6 +17,7 @@ from harness.store.archive import archives_below, read_archive
 from harness.store.files import read_json_object
 from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder
+from harness.store.stored_parts import checked_parts, read_spec
 from harness.store.stored_results import results_in, run_files
 
 
@@ -108,13 +109,13 @@ def measured_runs(folder: Path) -> list[MeasuredRun]:
     files = run_files(folder)
     for path, results in zip(files, results_in(files), strict=True):
         run_folder = RunFolder(path.parent)
-        spec = read_json_object(run_folder.spec) if run_folder.spec.exists() else {}
+        spec = read_spec(run_folder.spec) if run_folder.spec.exists() else {}
         parts = {"spec": spec, "provenance": run_folder.read_provenance()}
         found += _runs_of(results, folder.name, {path.parent.name: parts})
     for archive in archives_below(folder):
         documents = {}
         for path in sorted((archive / "runs").glob("*.json")):
-            documents[path.stem] = read_json_object(path)
+            documents[path.stem] = checked_parts(read_json_object(path), path)
         found += _runs_of(ResultColumns.of(read_archive(archive)), archive.name, documents)
     if not found:
         raise HarnessError(

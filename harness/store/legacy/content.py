@@ -8,7 +8,7 @@ from typing import Any
 from harness.config.errors import HarnessError
 from harness.config.files import load_data_set
 from harness.config.run_specs import TestSet
-from harness.store.results import RESULT_FIELDS, Result, parsed_result
+from harness.store.results import RESULT_FIELDS, Result, parsed_result, written_numbers
 from harness.store.stored_run import StoredRun
 
 LEGACY_RESULT_FIELDS = tuple(
@@ -48,7 +48,7 @@ def converted_result(line: Mapping[str, Any], run: StoredRun) -> Result:
         "origin": line["origin"],
     }
     try:
-        numbers = {"seed": int(line["seed"]), "value": float(line["value"])}
+        numbers = written_numbers(line)
         return parsed_result({**content, **numbers})
     except (TypeError, ValueError) as error:
         raise HarnessError(f"a row of version 0.1 is damaged: it {error}") from error
