@@ -28,6 +28,7 @@ def chaos(tmp_path_factory: pytest.TempPathFactory) -> Chaos:
 
 def attempt(chaos: Chaos, folder: Path, hook: Hook) -> tuple[int, str, float]:
     """Return exit code, what was printed on standard error, and the seconds until then."""
+    chaos.shared.begin()
     process = os.fork()
     if process == 0:
         run_command(folder, chaos.words, hook)

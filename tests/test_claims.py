@@ -82,7 +82,7 @@ def test_three_share_the_runs_and_one_is_killed(tmp_path: Path, flock: str) -> N
         if flock != "honoured":
             fcntl.flock = fcntl.lockf = lambda *_: None  # type: ignore[assignment]
         words = ("run", "--methods", ",".join(METHODS))
-        run_command(folder, words, Hook(Shared(), 0, False))
+        run_command(folder, words, Hook(Shared()))
         return 99
 
     shared = tmp_path / "shared"

@@ -29,6 +29,7 @@ from harness.store.files import write_json
 from harness.store.legacy.names import former_spec, present_id
 from harness.store.results import Result, append
 from harness.store.stored_run import StoredRun
+from harness.training.gathered_state import settle
 from tests.networks import TASKS, batch, build_tiny
 from tests.plans import plan_of
 
@@ -158,6 +159,7 @@ def test_two_steps_of_guided_methods_are_what_they_were(name: str) -> None:
         losses = method.losses(batch(seed=6, step=50 + step), rng)
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
+        settle(method)
         optimiser.step()
         found = {key: float(value.detach()) for key, value in losses.items()}
         assert found == pytest.approx(terms, rel=2e-5, abs=2e-8)

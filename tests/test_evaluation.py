@@ -152,7 +152,7 @@ def test_an_image_that_does_not_fit_into_memory_is_refused_by_name() -> None:
             return network(to_batch(crop, CPU)).relu()
 
     guard = MemoryGuard(CPU, free_bytes=lambda: 10**9)
-    with pytest.raises(RunError, match=r"a.png .* 2000x1000 pixels .* 1.1 GB .*centre_px"):
+    with pytest.raises(RunError, match=r"a.png .* 2000x1000 pixels .* 1.1 GB, .*centre_px"):
         guard.check(image, "a.png", restore)
     # Input, 50 channels and their positive part, in float32.
     assert guard.bytes_per_px == pytest.approx(4 * (3 + 50 + 50), rel=0.2)

@@ -67,7 +67,7 @@ def assert_ended_alike(outcomes: list[RunOutcome], plan: Plan, like: Plan) -> No
     failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
     assert list(failed) == ["own seed 0"]
     assert "ValueError: no loss" in failed["own seed 0"]
-    assert len(outcomes) == len({outcome.run_id for outcome in outcomes}) == 5
+    assert len(outcomes) == len({outcome.run_id for outcome in outcomes})
     for run, same in zip(plan.all_runs, like.all_runs, strict=True):
         for ours, theirs in (
             (run.folder.weights, same.folder.weights),
@@ -101,6 +101,7 @@ def local(folder: Path) -> Plan:
     plan = small_plan(folder, "local")
     outcomes = compute(plan, Resources(jobs=2, **ON_THIS))
     assert_ended_alike(outcomes, plan, plan)
+    assert len(outcomes) == 5
     return plan
 
 
@@ -301,6 +302,7 @@ def test_dask_computes_all_runs_once_though_a_worker_is_lost(
         outcomes = compute(plan, resources)
         assert killed.result() == "killed"
     assert_ended_alike(outcomes, plan, local)
+    assert len(outcomes) == 5
     printed = capfd.readouterr().err
     assert "[promptir seed 0] resumes at step" in printed
     assert "5 of 5 runs: " in printed
@@ -350,13 +352,13 @@ def test_slurm_computes_all_runs_though_jobs_are_queued_again(
         return log.read_text().rpartition(slurm.BEGINS)[2].split()[0]
 
     wait_until(promptir.folder.checkpoint.exists)
-    # As Slurm does when the time limit is near.
-    subprocess.run(["scancel", "--batch", "--signal=USR1", job()], check=True)
+    # As Slurm does when the time limit is near; it may say that it tries again, and does so.
+    subprocess.run(["scancel", "--batch", "--signal=USR1", job()], check=False)
     wait_until(lambda: "attempt 2" in log.read_text())
     wait_until(lambda: resumed(log.read_text()))
     # As Slurm does when a node fails.
     subprocess.run(["scontrol", "requeue", job()], check=True)
     outcomes = compute(plan, Resources(launcher="slurm", wait=True, **ON_THIS))
     assert "attempt 3" in log.read_text()
-    assert_ended_alike(outcomes, plan, local)
+    assert_ended_alike(outcomes, plan, local)  # those that ended before are not in the outcomes
     assert "in the queue already" in capfd.readouterr().err

@@ -12,7 +12,7 @@ from harness.evaluation import evaluate
 from harness.execution.execute import execute
 from harness.execution.process import Worker
 from harness.execution.status import run_status
-from harness.training.optimisation_step import Optimiser
+from harness.training import optimisation_step
 from tests.plans import quick_plan
 
 WORKER = Worker("cpu", 1)
@@ -30,11 +30,11 @@ def test_in_training_it_names_the_batch_and_what_to_try(
     plan = quick_plan(tmp_path, "restormer")
     run = plan.runs[-1]
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **named: Any) -> None:
         raise error
 
     with monkeypatch.context() as changed:
-        changed.setattr(Optimiser, "_add_gradients", fail)
+        changed.setattr(optimisation_step, "Batch", fail)
         said = execute(run, plan, WORKER).error
     assert run.train.optimisation is not None
     size = run.train.optimisation.batch
@@ -50,10 +50,10 @@ def test_in_training_another_error_stays_one(
 ) -> None:
     plan = quick_plan(tmp_path, "restormer")
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **named: Any) -> None:
         raise RuntimeError("sizes differ")
 
-    monkeypatch.setattr(Optimiser, "_add_gradients", fail)
+    monkeypatch.setattr(optimisation_step, "Batch", fail)
     assert execute(plan.runs[-1], plan, WORKER).error.startswith("RuntimeError: sizes differ; see")
 
 
@@ -64,7 +64,7 @@ def test_in_scoring_it_names_the_image_and_tiles(
     plan = quick_plan(tmp_path, "degraded-input")
     run = plan.runs[-1]
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **named: Any) -> None:
         raise error
 
     with monkeypatch.context() as changed:

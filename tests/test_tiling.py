@@ -18,13 +18,8 @@ from harness.evaluation.memory import MemoryBudget, bytes_per_px
 from harness.evaluation.metrics import resolve_metrics
 from harness.evaluation.prompt_choice import CROP_PX, choose_on_crops, crops_of
 from harness.evaluation.restore import restore_image
-from harness.evaluation.restorer import (
-    Restorer,
-    TilingOptions,
-    restore_large,
-    restore_pixels,
-    tiles_sentence,
-)
+from harness.evaluation.restored_image import tiles_sentence
+from harness.evaluation.restorer import Restorer, TilingOptions, restore_large, restore_pixels
 from harness.evaluation.tiling import (
     Seams,
     Tiling,
@@ -182,6 +177,35 @@ def test_small_memory_cuts_an_image_that_is_restored_whole_otherwise() -> None:
     cut = restore_pixels(restorer, pixels, None, TilingOptions(budget), lambda _: None)
     assert cut.tiles > 1
     assert np.abs(cut.pixels.astype(int) - whole.pixels).max() <= 1
+
+
+class Hungry(Local):
+    """It has no memory for more than ``most_px`` pixels."""
+
+    def __init__(self, most_px: int) -> None:
+        super().__init__()
+        self.most_px = most_px
+
+    def restore(self, degraded: torch.Tensor, labels: Any = None) -> torch.Tensor:
+        if degraded.shape[-1] * degraded.shape[-2] > self.most_px:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return super().restore(degraded, labels)
+
+
+@pytest.mark.parametrize("options", [TilingOptions(MemoryBudget(CPU), 1024), in_tiles(640)])
+def test_without_memory_tiles_are_halved_and_that_is_said(options: TilingOptions) -> None:
+    pixels = RNG.integers(0, 256, (700, 800, 3), dtype=np.uint8)
+    whole = restore_pixels(
+        restorer_of(Local()), pixels, None, TilingOptions(MemoryBudget(CPU), 1024), lambda _: None
+    )
+    cut = restore_pixels(restorer_of(Hungry(320**2)), pixels, None, options, lambda _: None)
+    assert cut.tiles > 1
+    assert cut.is_cut_smaller
+    assert not whole.is_cut_smaller
+    assert "larger ones took more memory than there is" in tiles_sentence(cut)
+    assert np.abs(cut.pixels.astype(int) - whole.pixels).max() <= 1
+    with pytest.raises(RuntimeError, match="out of memory"):  # not even the smallest fits
+        restore_pixels(restorer_of(Hungry(64**2)), pixels, None, options, lambda _: None)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -2,11 +2,12 @@
 
     python -m benchmarks.chaos [--kills 200] [--seed 0] [--only run|ablate]
 
-Each attempt is a fork of this process that runs the command line. Some attempts are killed by
-SIGKILL between two calls of the file system (before or after an open, a write, an fsync, a rename,
-a link, an unlink or a new folder, the Nth that the attempt makes), the others after a time. The
-attempt that follows goes on. When one ends by itself, weights, rows, tables, what was printed and
-the names of all files are compared with those of the command that was never killed.
+Each attempt is a fork of this process that runs the command line. Three quarters of the attempts
+are killed by SIGKILL between two calls of the file system (before or after an open, a write, an
+fsync, a rename, a link, an unlink or a new folder): the Nth of its kind or the Nth of a phase, each
+kind and each phase as likely as the others. The rest is killed after a time. The attempt that
+follows goes on. When one ends by itself, weights, rows, tables, what was printed and the names of
+all files are compared with those of the command that was never killed.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ class Chaos:
         resumed: attempts that went on after a kill.
         compared: folders that were compared with that of the command that was never killed.
         differences: what differed.
-        expected, whole_calls, whole_s: what the command that was never killed left, the numbers of
-            its calls by name, and how long it took.
+        expected, whole_calls, calls_in, whole_s: what the command that was never killed left, the
+            numbers of its calls by name, how many there were by phase, and how long it took.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Chaos:
     differences: list[str] = field(default_factory=list)
     expected: dict[str, str] = field(default_factory=dict)
     whole_calls: dict[str, list[int]] = field(default_factory=dict)
+    calls_in: dict[str, int] = field(default_factory=dict)
     whole_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -85,6 +86,7 @@ class Chaos:
         if self._attempt(whole) != 0:
             raise SystemExit(f"{self.name} failed: {(whole / 'stderr').read_text()}")
         self.whole_s, self.whole_calls = time.monotonic() - began, self.shared.calls()
+        self.calls_in = {name: count for name, count in self.shared.calls_in().items() if count}
         self.expected = content_of(whole)
 
     def kill(self, kills: int, in_a_row: int = 8) -> None:
@@ -107,11 +109,18 @@ class Chaos:
         """
         total = sum(map(len, self.whole_calls.values()))
         last = max(total - spent, 8)
-        between = self.chance.random() < 0.6
-        if between:
+        draw = self.chance.random()
+        after = self.chance.random() < 0.5
+        if draw < 0.35:
             kind = self.chance.choice(sorted(self.whole_calls))
             numbers = [n for n in self.whole_calls[kind] if n <= last] or [last]
-            status = self._attempt(folder, at=self.chance.choice(numbers))
+            status = self._attempt(
+                folder, Hook(self.shared, self.chance.choice(numbers), "", after)
+            )
+        elif draw < 0.75:
+            phase = self.chance.choice(sorted(self.calls_in))
+            number = self.chance.randint(1, self.calls_in[phase])
+            status = self._attempt(folder, Hook(self.shared, number, phase, after=after))
         else:
             share = self.chance.random() * last / total
             status = self._attempt(folder, after_s=share * self.whole_s)
@@ -121,7 +130,7 @@ class Chaos:
             self.differences.append(f"{folder.name}: {(folder / 'stderr').read_text()}")
             return False
         self.phases[self.shared.phase] += 1
-        if between:
+        if draw < 0.75:
             self.calls[self.shared.call] += 1
         return True
 
@@ -144,13 +153,12 @@ class Chaos:
         (folder / "study.yaml").write_text(STUDY)
         return folder
 
-    def _attempt(self, folder: Path, at: int = 0, after_s: float = 0.0) -> int:
+    def _attempt(self, folder: Path, hook: Hook | None = None, after_s: float = 0.0) -> int:
         """Run the command in a fork, and return its exit status, negative for a signal."""
         self.shared.begin()
-        after = self.chance.random() < 0.5
         process = os.fork()
         if process == 0:
-            run_command(folder, self.words, Hook(self.shared, at, after))
+            run_command(folder, self.words, hook or Hook(self.shared))
         if after_s:
             end = time.monotonic() + after_s
             while time.monotonic() < end:

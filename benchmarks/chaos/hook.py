@@ -25,19 +25,35 @@ class Shared:
     """What an attempt says of itself where a kill cannot take it away."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 4 * (4 + _MOST_CALLS))
-        self.values = (ctypes.c_uint32 * (4 + _MOST_CALLS)).from_buffer(self._memory)
+        self._memory = mmap.mmap(-1, 4 * (4 + len(PHASES) + _MOST_CALLS))
+        kinds = ctypes.c_uint32
+        self.values = (kinds * 4).from_buffer(self._memory)
+        self.in_phases = (kinds * len(PHASES)).from_buffer(self._memory, 4 * 4)
+        self.kinds = (kinds * _MOST_CALLS).from_buffer(self._memory, 4 * (4 + len(PHASES)))
 
     def begin(self) -> None:
-        self.values[:4] = [0, 0, 0, 0]
+        self.values[:] = [0] * 4
+        self.in_phases[:] = [0] * len(PHASES)
+
+    def count(self, kind: int) -> None:
+        """Count a call in all, and in the phase."""
+        if self.values[0] == _MOST_CALLS:
+            raise AssertionError(f"more than {_MOST_CALLS} calls in one attempt")
+        self.kinds[self.values[0]] = kind
+        self.values[0] += 1
+        self.in_phases[self.values[1]] += 1
 
     def calls(self) -> dict[str, list[int]]:
         """Return the numbers of the calls that were made, by name."""
         found: dict[str, list[int]] = {}
         for number in range(1, self.values[0] + 1):
-            name = CALLS[self.values[3 + number]]
+            name = CALLS[self.kinds[number - 1]]
             found.setdefault(name, []).append(number)
         return found
+
+    def calls_in(self) -> dict[str, int]:
+        """Return how many calls were made in each phase."""
+        return dict(zip(PHASES, self.in_phases, strict=True))
 
     @property
     def phase(self) -> str:
@@ -64,6 +80,7 @@ class Hook:
     Attributes:
         shared: what the parent reads.
         at: number of the call; 0 for none.
+        phase: in which the call is counted; empty counts all.
         after: whether it dies after the call, not before it.
         full: whether the disk is full from that call on, in place of a kill.
         stop_in: phase in which SIGTERM comes, once.
@@ -71,6 +88,7 @@ class Hook:
 
     shared: Shared
     at: int = 0
+    phase: str = ""
     after: bool = False
     full: bool = False
     stop_in: str = ""
@@ -80,11 +98,10 @@ class Hook:
 
         def call(*arguments: Any, **keywords: Any) -> Any:
             values = self.shared.values
-            values[0] += 1
-            values[3 + values[0]] = number
+            self.shared.count(number)
             if self.full and values[0] >= self.at and name in _NEED_SPACE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            chosen = values[0] == self.at and not self.full
+            chosen = self._is_at() and not self.full
             if chosen:
                 values[2], values[3] = number, self.after
             if chosen and not self.after:
@@ -96,6 +113,12 @@ class Hook:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         return call
+
+    def _is_at(self) -> bool:
+        if not self.phase:
+            return self.shared.values[0] == self.at
+        is_in = self.shared.phase == self.phase
+        return is_in and self.shared.calls_in()[self.phase] == self.at
 
     def install(self) -> None:
         for name in CALLS:

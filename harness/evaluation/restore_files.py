@@ -14,13 +14,8 @@ from harness.data.images.read import image_size
 from harness.data.images.write import JPEG_QUALITY, check_fits, encoded
 from harness.evaluation.restore_paths import PlannedFile
 from harness.evaluation.restored_file import RestoredFile
-from harness.evaluation.restorer import (
-    RestoredImage,
-    Restorer,
-    TilingOptions,
-    restore_pixels,
-    tiles_sentence,
-)
+from harness.evaluation.restored_image import RestoredImage, tiles_sentence
+from harness.evaluation.restorer import Restorer, TilingOptions, restore_pixels
 from harness.store.files import write_atomically, write_json
 
 _UNKNOWN_PX = 2**20

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from harness.config.errors import HarnessError, UsageError, did_you_mean
+from harness.config.errors import HarnessError, UsageError, did_you_mean, is_out_of_memory
 from harness.data.images.arrays import Float
 from harness.data.images.image_file import Pixels
 from harness.evaluation.memory import MemoryBudget
@@ -22,7 +22,9 @@ from harness.evaluation.prompt_choice import (
     one_hot_choice,
 )
 from harness.evaluation.restore import decode_batch, restore_image, to_batch, to_image
+from harness.evaluation.restored_image import RestoredImage
 from harness.evaluation.tiling import (
+    ALIGNMENT_PX,
     CONTEXT_PX,
     OnPixels,
     Restore,
@@ -39,9 +41,6 @@ from harness.method import Method, Prompted
 _ROWS_AT_ONCE = 512
 _ALWAYS_FITS_PX = 2**18
 _FLOAT_PX_BYTES = 12
-
-SEAM_LEVELS = 0.1
-"""Grey levels below which tiles count as one image."""
 
 
 @dataclass(frozen=True)
@@ -128,25 +127,6 @@ class TilingOptions:
     context_px: int = CONTEXT_PX
 
 
-@dataclass(frozen=True)
-class RestoredImage:
-    """What was restored, and how.
-
-    Attributes:
-        pixels: (H, W, 3), of the kind of the degraded image.
-        tiles: how many tiles it was restored in; 1 for the whole image.
-        tiling: how it was cut; None for the whole image.
-        seams: how much tiles differed where they met.
-        choice: its prompts; None for a method whose prompts are not known.
-    """
-
-    pixels: Pixels
-    tiles: int
-    tiling: Tiling | None
-    seams: Seams
-    choice: PromptChoice | None
-
-
 def restore_pixels(
     restorer: Restorer,
     pixels: Pixels,
@@ -155,6 +135,8 @@ def restore_pixels(
     on_pixels: OnPixels,
 ) -> RestoredImage:
     """Restore an image of any size and 8 or 16 bits.
+
+    Where memory does not suffice after all, it begins again with tiles of half the side.
 
     Args:
         restorer: the network.
@@ -168,6 +150,28 @@ def restore_pixels(
     """
     labels = (task,) if restorer.needs_task_labels and task is not None else None
     tiling = _tiling(restorer, pixels, labels, options)
+    is_cut_smaller = False
+    while True:
+        try:
+            restored = _restored(restorer, pixels, task, tiling, on_pixels)
+        except (MemoryError, RuntimeError) as error:
+            smaller = _smaller(pixels, tiling, options.context_px)
+            if smaller is None or not is_out_of_memory(error):
+                raise
+            tiling, is_cut_smaller = smaller, True
+            continue
+        return replace(restored, is_cut_smaller=is_cut_smaller)
+
+
+def _restored(
+    restorer: Restorer,
+    pixels: Pixels,
+    task: str | None,
+    tiling: Tiling | None,
+    on_pixels: OnPixels,
+) -> RestoredImage:
+    """Restore an image whole, or cut as ``tiling`` says."""
+    labels = (task,) if restorer.needs_task_labels and task is not None else None
     choice = _choice(restorer, pixels, task, labels, tiling is not None)
     restored = np.empty_like(pixels)
     seams = Seams()
@@ -284,6 +288,18 @@ def _tiling(
     return tiling_within(height, width, allowed, options.context_px)
 
 
+def _smaller(pixels: Pixels, tiling: Tiling | None, context_px: int) -> Tiling | None:
+    """Return tiles of half the side; None where the smallest did not fit."""
+    height, width = pixels.shape[:2]
+    if tiling is not None:
+        height, width = min(height, tiling.height_px), min(width, tiling.width_px)
+    least = least_side_px(context_px)
+    if max(height, width) <= least:
+        return None
+    sides = [max(least, side // 2 // ALIGNMENT_PX * ALIGNMENT_PX) for side in (height, width)]
+    return Tiling(sides[0], sides[1], context_px)
+
+
 def _store(values: Float, restored: Pixels, top: int) -> None:
     """Round rows of floats to the bits of the result, some rows at a time.
 
@@ -299,22 +315,3 @@ def _store(values: Float, restored: Pixels, top: int) -> None:
             )
         scaled = np.rint(rows.clip(0, 1) * most)
         restored[top + begin : top + begin + rows.shape[0]] = scaled
-
-
-def tiles_sentence(restored: RestoredImage) -> str:
-    """Return a sentence on the tiles of an image, empty if it was restored whole."""
-    tiling = restored.tiling
-    if tiling is None:
-        return ""
-    seams = restored.seams
-    side = f"{tiling.width_px}x{tiling.height_px}"
-    text = (
-        f"{restored.tiles} tiles of up to {side} pixels, which differ by {seams.mean:.3f} grey "
-        f"levels on average and {seams.largest:.2f} at most where they meet, before blending"
-    )
-    if seams.largest < SEAM_LEVELS:
-        return text
-    return (
-        f"{text}: the network sees more than a tile (global pooling, or attention over all "
-        "pixels), so values depend on how the image is cut; larger tiles (--memory) differ less"
-    )

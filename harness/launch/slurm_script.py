@@ -30,9 +30,10 @@ run=${{RUNS[$SLURM_ARRAY_TASK_ID]}}
 exec >> {logs}/"$run".log 2>&1
 echo "{begins}$SLURM_JOB_ID on $(hostname), attempt $((${{SLURM_RESTART_COUNT:-0}} + 1))"
 
-# USR1: the time limit is near. TERM: preempted or cancelled. The run saves after its step.
+# USR1: the time limit is near. TERM: preempted or cancelled. The run saves after its step. Slurm
+# may repeat a signal that was not answered in time; a second TERM would kill the run as it saves.
 near_limit=
-trap 'near_limit=yes; kill -TERM "$child" 2> /dev/null' USR1
+trap '[ -n "$near_limit" ] || {{ near_limit=yes; kill -TERM "$child" 2> /dev/null; }}' USR1
 trap 'kill -TERM "$child" 2> /dev/null' TERM
 bash -c "exec ${{COMMANDS[$SLURM_ARRAY_TASK_ID]}}" &
 child=$!

@@ -84,7 +84,7 @@ def results_in(paths: Iterable[Path]) -> list[ResultColumns]:
     for path in asked:
         try:
             status = os.stat(path)  # noqa: PTH116  # of ten thousand, Path's own takes twice as long
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # also below a file
             found[path] = ResultColumns.of(())
             continue
         kept = _kept.get(path)
