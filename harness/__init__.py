@@ -13,8 +13,8 @@ import importlib
 from typing import Any
 
 OFFERED = (
-    *("__version__", "compare", "doctor", "evaluate", "figure", "keep_images", "load_results"),
-    *("plan", "report", "restore", "run", "score", "table", "tune"),
+    *("__version__", "bench", "compare", "doctor", "evaluate", "figure", "keep_images"),
+    *("load_results", "plan", "report", "restore", "run", "score", "table", "tune"),
 )
 """Names that are loaded when they are first asked for."""
 

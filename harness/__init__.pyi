@@ -1,3 +1,4 @@
+from harness.api import bench as bench
 from harness.api import compare as compare
 from harness.api import doctor as doctor
 from harness.api import evaluate as evaluate

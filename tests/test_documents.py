@@ -22,7 +22,7 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 ROOMS = "harness|methods|datasets|docs|examples|benchmarks|results|tests"
 FILE = re.compile(rf"`((?:{ROOMS})/[\w./-]+)`")
 IMPORT = re.compile(r"^from ((?:harness|methods|tests)[\w.]*) import (\w+)", re.MULTILINE)
-LATER = ("results/runs", "results/manifests", "datasets/sets/my-rain-test.yaml")
+LATER = ("results/runs", "results/bench", "results/manifests", "datasets/sets/my-rain-test.yaml")
 """What runs and examples make."""
 
 

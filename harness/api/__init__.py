@@ -41,6 +41,15 @@ from harness.api.results import (
     training_notes,
 )
 from harness.api.scoring import score, score_with_progress
+from harness.api.speed import (
+    BenchOptions,
+    BenchResult,
+    bench,
+    bench_rows,
+    check_bench,
+    load_bench,
+    profile_step,
+)
 from harness.api.storage import image_cache_folder, remove_image_cache
 from harness.api.tuning import (
     TuningOutcome,
@@ -84,6 +93,8 @@ from harness.reporting.prompt_report import prompt_report
 from harness.reporting.renderers.latex_style import LatexStyle
 
 __all__ = [
+    "BenchOptions",
+    "BenchResult",
     "Budget",
     "CheckpointRequest",
     "CitedSelection",
@@ -109,8 +120,11 @@ __all__ = [
     "TuningOutcome",
     "ablation_tables",
     "audit_report",
+    "bench",
+    "bench_rows",
     "budget_of",
     "catalogue",
+    "check_bench",
     "check_image_choice",
     "check_resources",
     "check_stored",
@@ -138,6 +152,7 @@ __all__ = [
     "leaderboard",
     "left_out_note",
     "legacy_note",
+    "load_bench",
     "load_plan",
     "load_results",
     "load_studies",
@@ -151,6 +166,7 @@ __all__ = [
     "plan",
     "plan_tuning",
     "probe_report",
+    "profile_step",
     "prompt_report",
     "raise_if_failed",
     "remove_image_cache",

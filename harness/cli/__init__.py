@@ -10,6 +10,7 @@ import typer
 from harness.cli import (
     ablate,
     audit,
+    bench,
     compare,
     convert,
     data,
@@ -94,6 +95,7 @@ _SUBCOMMANDS = {
     "validate": validate.validate,
     "methods": methods.methods,
     "doctor": doctor.doctor,
+    "bench": bench.bench,
 }
 for _name, _function in _SUBCOMMANDS.items():
     app.command(_name)(takes_groups(_function))

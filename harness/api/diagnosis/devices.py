@@ -44,7 +44,7 @@ def devices(asked: subprocess.Popen[str] | OSError) -> list[Finding]:
     quota = cgroup_cores()
     of_quota = "" if quota is None else f", a container's quota of {quota}"
     found = [
-        Finding("devices", "cpu", f"{_cpu_model()}; {cores()} cores for this process{of_quota}"),
+        Finding("devices", "cpu", f"{cpu_model()}; {cores()} cores for this process{of_quota}"),
         _memory(),
     ]
     report, problem = _answer(asked)
@@ -130,7 +130,8 @@ def kernels() -> list[Finding]:
     return found
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Return the model of the processor, or its architecture where the system does not say."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

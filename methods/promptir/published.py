@@ -1,19 +1,20 @@
-"""The peer: PromptIR built from the published Restormer blocks, as its repository builds it.
+"""PromptIR built from the published Restormer blocks, as its repository builds it: for benchmarks.
 
-`spandrel_extra_arches` (a package for benchmarks alone; its weights and some of its networks
-are for non-commercial use) ships the Restormer code of swz30/Restormer, from which PromptIR's
-net/model.py was made. Our network's own modules are replaced by the published ones, so both
-have the same keys, parameters and results, and differ in how they compute them.
+``spandrel_extra_arches`` (the extra ``noncommercial``) ships the Restormer code of swz30/Restormer,
+from which PromptIR's net/model.py was made. Our network's own modules are replaced by the published
+ones, so both have the same keys, parameters and results, and differ in how they compute them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from spandrel_extra_arches.architectures.Restormer.__arch import restormer_arch as published  # noqa: PLC2701 - the library exports it nowhere else
 from torch import Tensor, nn
 
-from harness.method import Routing
+from harness.method import BuildContext, Routing
 from methods.blocks import TransformerBlock, pad_to_multiple
 from methods.prompting.prompt_module import PromptModule
 from methods.promptir.network import PromptIR
@@ -45,8 +46,15 @@ class PublishedPromptIR(PromptIR):
     """PromptIR in planar memory with the published blocks."""
 
     def encode(self, degraded: Tensor, rng: torch.Generator | None = None) -> Features:
+        """Encode without the layout and the bands of rows of ours."""
         image = pad_to_multiple(degraded, self.size_multiple)
         return Features(image, *self.run_encoder(image), *degraded.shape[-2:])
+
+
+def build(context: BuildContext) -> PublishedPromptIR:
+    """Build the published network with the weights that ours would begin with."""
+    options: Any = context.options
+    return publish(PromptIR(options, context.tasks))
 
 
 def publish(network: PromptIR) -> PublishedPromptIR:
