@@ -190,7 +190,7 @@ def test_an_interval_agrees_with_scipy() -> None:
     paired = pair_differences(values[None], [("c", f"{place}#0") for place in range(40)])
     found = difference(paired, "images")
     expected = bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(0)
+        (values,), np.mean, n_resamples=20_000, method="percentile", random_state=0
     ).confidence_interval
     assert found.low == pytest.approx(expected.low, abs=0.02)
     assert found.high == pytest.approx(expected.high, abs=0.02)

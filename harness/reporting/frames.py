@@ -76,8 +76,11 @@ def _under_present_names(results: ResultColumns, file: Path) -> ResultColumns:
 
     ``file`` holds its training spec, alone or, in an archive, under the key ``spec``.
     """
-    if not results.are("method", may_be_former).any() or not file.is_file():
+    names = results.distinct("method")
+    if not any(map(may_be_former, names)) or not file.is_file():
         return results
     content = read_json_object(file)
     spec = checked_spec(content.get("spec", content), file)
+    if all(present_id(name, spec) == name for name in names):
+        return results
     return results.renamed("method", lambda method: present_id(method, spec))

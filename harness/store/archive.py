@@ -8,6 +8,7 @@ run that is imported from one is done as far as it was scored.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -96,8 +97,12 @@ def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
 
 def archives_below(folder: Path, file: str = RESULTS_FILE) -> list[Path]:
     """Return ``folder`` and the folders in it, of those that hold ``file``."""
-    paths = [folder / file, *sorted(folder.glob(f"*/{file}"))]
-    return [path.parent for path in paths if path.is_file()]
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208
+    found = []
+    for name in ("", *names):
+        if os.path.isfile(f"{folder}{os.sep}{name}{os.sep}{file}"):  # noqa: PTH113  # as of runs
+            found.append(folder / name)
+    return found
 
 
 def read_archive(folder: Path) -> list[Result]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,25 +207,50 @@ def _array(column: NameColumn) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), names)
 
 
+class _StoredNames(Mapping[str, NameColumn]):
+    """The text of row groups of a Parquet file; each column is read when it is first asked for."""
+
+    def __init__(self, file: Any, groups: Sequence[int]) -> None:
+        self._file = file
+        self._groups = groups
+        self._read: dict[str, NameColumn] = {}
+
+    def __getitem__(self, field: str) -> NameColumn:
+        if field not in NAME_FIELDS:
+            raise KeyError(field)
+        if field not in self._read:
+            column = _read_column(self._file, self._groups, field).unify_dictionaries()
+            codes = _numbers([chunk.indices for chunk in column.chunks], np.int32)
+            known = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+            self._read[field] = NameColumn.of(codes, known)
+        return self._read[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAME_FIELDS)
+
+    def __len__(self) -> int:
+        return len(NAME_FIELDS)
+
+
 def _table_of(file: Any, groups: Sequence[int]) -> ResultTable:
     """Return row groups of a Parquet file; column by column, for only one is held twice."""
-    names = {}
-    for field in NAME_FIELDS:
-        column = _read_column(file, groups, field).unify_dictionaries()
-        parts = [np.asarray(chunk.indices) for chunk in column.chunks]
-        known = column.chunk(0).dictionary.to_pylist() if parts else []
-        names[field] = NameColumn.of(_whole(parts, np.int32), known)
-    seeds = _read_column(file, groups, "seed").to_numpy()
-    values = _read_column(file, groups, "value").to_numpy()
-    return ResultTable(names, seeds, values)
+    seeds = _numbers(_read_column(file, groups, "seed").chunks, np.int64)
+    values = _numbers(_read_column(file, groups, "value").chunks, np.float64)
+    return ResultTable(_StoredNames(file, groups), seeds, values)
 
 
 def _read_column(file: Any, groups: Sequence[int], field: str) -> Any:
     return file.read_row_groups(list(groups), columns=[field], use_threads=False).column(0)
 
 
-def _whole(parts: Sequence[NDArray[Any]], kind: type[Any]) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(0, dtype=kind)
+def _numbers(chunks: Sequence[Any], kind: type[Any]) -> NDArray[Any]:
+    """Return Arrow's arrays of numbers as one; its own way imports pandas, which takes longer."""
+    parts = [np.empty(0, dtype=kind)]
+    for chunk in chunks:
+        if len(chunk):
+            numbers = np.frombuffer(chunk.buffers()[1], kind, len(chunk) + chunk.offset)
+            parts.append(numbers[chunk.offset :])
+    return np.concatenate(parts)
 
 
 def write_or_explain(out: Path, files: Mapping[str, ReadFile], made_ns: int) -> str:

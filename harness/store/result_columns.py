@@ -126,9 +126,8 @@ class ResultColumns(Sequence[Result]):
 
     @property
     def nbytes(self) -> int:
-        """The bytes of these rows, without their names."""
-        width = sum(column.codes.itemsize for column in self._table.names.values())
-        return len(self) * (width + 16)
+        """The bytes of these rows, without their names, at most."""
+        return len(self) * (np.int32().nbytes * len(NAME_FIELDS) + 16)
 
     def column(self, field: str) -> NameColumn:
         """Return the text of a field."""
@@ -143,6 +142,8 @@ class ResultColumns(Sequence[Result]):
     def distinct(self, field: str) -> list[str]:
         """Return the different names of a field, in the order in which they appear."""
         column = self.column(field)
+        if len(self) and (column.codes == column.codes[0]).all():
+            return [column.names[column.codes[0]]]
         codes, first = np.unique(column.codes, return_index=True)
         return [column.names[code] for code in codes[np.argsort(first)].tolist()]
 
