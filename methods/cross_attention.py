@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.attention import attend, attend_by_parts
-from methods.blocks import bands, conv1x1, conv_per_channel, pointwise
+from methods.blocks import bands
+from methods.convolutions import conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 
 

@@ -19,9 +19,9 @@ from methods.blocks import (
     TransformerBlock,
     Upsample,
     channels_last,
-    conv1x1,
     pad_to_multiple,
 )
+from methods.convolutions import conv1x1
 from methods.restormer.spec import RestormerOptions
 
 Block = Callable[[int, int, float], nn.Module]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods import blocks
+from methods import blocks, convolutions
 from methods.attention import attend, attend_plainly
 from methods.blocks import TransformerBlock
 from methods.kernels import native
@@ -154,7 +154,7 @@ def test_point_convolutions_are_products(
     try:
         outputs = 2 * shape[-1] + 1
         both_ways(
-            blocks.pointwise,
+            convolutions.pointwise,
             lambda x, w, b: x @ w.flatten(1).t() + b,
             dtype,
             shape,
@@ -169,7 +169,7 @@ def test_point_convolutions_run_in_onednn_with_one_thread() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        x, layer = torch.rand(1, 8, 161, 153, requires_grad=True), blocks.conv1x1(8, 12)
+        x, layer = torch.rand(1, 8, 161, 153, requires_grad=True), convolutions.conv1x1(8, 12)
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
             layer(x).sum().backward()
     finally:
@@ -179,16 +179,18 @@ def test_point_convolutions_run_in_onednn_with_one_thread() -> None:
     assert not any("slow_conv" in name for name in operators)
 
 
-@pytest.mark.parametrize("path", [blocks.pointwise, blocks.PointConv], ids=["function", "layer"])
+@pytest.mark.parametrize(
+    "path", [convolutions.pointwise, convolutions.PointConv], ids=["function", "layer"]
+)
 def test_point_convolutions_have_right_gradients(path: object) -> None:
     torch.manual_seed(2)
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
-    if path is blocks.PointConv:
-        layer = blocks.PointConv(3, 6).double()
+    if path is convolutions.PointConv:
+        layer = convolutions.PointConv(3, 6).double()
         assert torch.autograd.gradcheck(lambda given: layer(given), (x,))
         return
     weight = torch.randn(6, 4, 1, 1, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(blocks.pointwise, (x, weight))
+    assert torch.autograd.gradcheck(convolutions.pointwise, (x, weight))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -13,7 +13,8 @@ from torch import Tensor
 from harness.method import Batch, BuildContext, Decoded, Insert
 from methods.adair.frequency import FrequencyBlock
 from methods.adair.spec import AdaIROptions
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1
 from methods.restormer_backbone import Features, RestormerBackbone, as_is
 
 

@@ -15,7 +15,7 @@ from torchvision.ops import deform_conv2d
 
 from methods.airnet.encoder import SLOPE
 from methods.airnet.spec import AirNetOptions
-from methods.blocks import conv1x1
+from methods.convolutions import conv1x1
 
 _KERNEL = 3
 

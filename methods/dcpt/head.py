@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import conv1x1
+from methods.convolutions import conv1x1
 
 _EXPANSION = 2
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.attention import as_given, attend_by_parts, attend_with
-from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward, pointwise
+from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward
+from methods.convolutions import pointwise
 from methods.cross_attention import CrossAttention
 from methods.dfpir.text import TEXT_CHANNELS
 

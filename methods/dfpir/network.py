@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Batch, BuildContext
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1
 from methods.dfpir.guided import GuidedBlock
 from methods.dfpir.spec import DFPIROptions
 from methods.dfpir.text import draw_features, read_features

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from methods.blocks import conv1x1, conv_per_channel
+from methods.convolutions import conv1x1, conv_per_channel
 
 _STEPS = 4
 _OPERATIONS = 8

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1
 from methods.drsformer.mixture import Mixture
 from methods.drsformer.sparse import SparseBlock
 from methods.drsformer.spec import DRSformerOptions

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.attention import attend_by_parts, attend_with
-from methods.blocks import LayerNorm, bands, conv1x1, conv_per_channel, pointwise
+from methods.blocks import LayerNorm, bands
+from methods.convolutions import conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 
 _SELECTED_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import conv1x1, conv_per_channel
+from methods.convolutions import conv1x1, conv_per_channel
 
 
 class SortedPlane(NamedTuple):

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.blocks import Upsample, conv1x1, conv_per_channel
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1, conv_per_channel
 from methods.histoformer.block import HistogramBlock
 from methods.histoformer.losses import correlation_loss
 from methods.histoformer.spec import HistoformerOptions

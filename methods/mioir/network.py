@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1
 from methods.mioir.maps import draw_maps, read_maps
 from methods.mioir.spec import AdaptivePromptOptions, ExplicitPromptOptions
 from methods.own_parts import with_own_parts

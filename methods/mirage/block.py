@@ -10,15 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import (
-    GatedFeedForward,
-    LayerNorm,
-    add_feed_forward,
-    attend_in_bands,
-    conv1x1,
-    conv_per_channel,
-    pointwise,
-)
+from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward, attend_in_bands
+from methods.convolutions import conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 from methods.mirage.gated import GatedConvolution
 from methods.mirage.spec import BRANCHES

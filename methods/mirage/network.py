@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1
 from methods.mirage.block import MIRAGEBlock
 from methods.mirage.gated import skipping
 from methods.mirage.losses import contrast, covariance

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from methods.blocks import (
-    ChannelAttention,
-    GatedFeedForward,
-    LayerNorm,
-    add_feed_forward,
-    pointwise,
-)
+from methods.blocks import ChannelAttention, GatedFeedForward, LayerNorm, add_feed_forward
+from methods.convolutions import pointwise
 from methods.cross_attention import CrossAttention
 from methods.moceir.experts import ExpertLayer
 from methods.moceir.spec import MoCEIROptions

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import LayerNorm, conv1x1, pointwise
+from methods.blocks import LayerNorm
+from methods.convolutions import conv1x1, pointwise
 from methods.kernels.depthwise import depthwise
 from methods.moceir.routing import Choice, Router
 from methods.moceir.spec import MoCEIROptions

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import conv_per_channel
+from methods.convolutions import conv_per_channel
 
 
 class FrequencyEmbedding(nn.Module):

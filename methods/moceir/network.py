@@ -17,14 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext, Decoded, Insert
-from methods.blocks import (
-    Downsample,
-    PatchEmbed,
-    Upsample,
-    channels_last,
-    conv1x1,
-    pad_to_multiple,
-)
+from methods.blocks import Downsample, PatchEmbed, Upsample, channels_last, pad_to_multiple
+from methods.convolutions import conv1x1
 from methods.moceir.decoder import DecoderBlock
 from methods.moceir.encoder import EncoderBlock
 from methods.moceir.features import Features

@@ -10,15 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import (
-    ChannelAttention,
-    GatedFeedForward,
-    LayerNorm,
-    add_feed_forward,
-    conv1x1,
-    conv_per_channel,
-    pointwise,
-)
+from methods.blocks import ChannelAttention, GatedFeedForward, LayerNorm, add_feed_forward
+from methods.convolutions import conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 from methods.onerestore.scenes import EMBEDDING_LENGTH, KEY_PX
 from methods.onerestore.spec import OneRestoreOptions

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import channels_last, conv1x1
+from methods.blocks import channels_last
+from methods.convolutions import conv1x1
 from methods.onerestore.block import Stage
 from methods.onerestore.spec import OneRestoreOptions
 

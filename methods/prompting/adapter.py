@@ -23,7 +23,8 @@ from harness.method import (
     PromptHost,
     Routing,
 )
-from methods.blocks import TransformerBlock, conv1x1
+from methods.blocks import TransformerBlock
+from methods.convolutions import conv1x1
 from methods.prompting.objective import Prompting
 from methods.prompting.options import PromptOptions
 from methods.prompting.prompt_module import PromptModule

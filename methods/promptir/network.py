@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.method import Batch, BuildContext, Decoded, Override, Routing
-from methods.blocks import TransformerBlock, Upsample, conv1x1
+from methods.blocks import TransformerBlock, Upsample
+from methods.convolutions import conv1x1
 from methods.prompting.objective import Prompting
 from methods.prompting.prompt_module import PromptModule
 from methods.promptir.spec import PromptIROptions

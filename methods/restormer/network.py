@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.method import Batch, BuildContext, Decoded, Insert
-from methods.blocks import Upsample, conv1x1
+from methods.blocks import Upsample
+from methods.convolutions import conv1x1
 from methods.restormer.spec import RestormerOptions
 from methods.restormer_backbone import Features, RestormerBackbone, as_is
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward, pointwise
+from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward
+from methods.convolutions import pointwise
 from methods.cross_attention import CrossAttention
 from methods.kernels.depthwise import depthwise
 
