@@ -34,7 +34,7 @@ def optimiser_of(
     return Optimiser(method, spec, spec.optimisation, torch.device(device), _ignore)
 
 
-def batches_ahead(stream: Any, loader_workers: int) -> Iterator[Any]:
+def batches_ahead(stream: Any, loader_workers: int | None) -> Iterator[Any]:
     """Yield the training batches of a stream from its first, as the training loop gets them."""
     return batches(stream, 0, loader_workers)
 

@@ -73,13 +73,13 @@ def our_loader(folder: str, batch: int) -> Prepared:
     return Prepared(work)
 
 
-def waiting(recipe: str, threads: int, loader_workers: int, steps: int) -> Prepared:
+def waiting(recipe: str, threads: int, loader_workers: int | None, steps: int) -> Prepared:
     """Prepare training steps on the synthetic images, timing what each waits for its batch.
 
     Args:
         recipe: of PromptIR's training, whose first steps are taken.
         threads: compute threads.
-        loader_workers: processes that make batches ahead.
+        loader_workers: processes that make batches ahead; None has a thread do it, and 0 nobody.
         steps: of one repetition.
     """
     prepare_process(threads)
