@@ -410,7 +410,14 @@ def test_a_stop_returns_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals of a POSIX system")
 def test_ctrl_c_prints_and_ends_with_130(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "harness", "bench", "--rows", "help", "--turns", "1000"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as job:
         assert job.stderr is not None
         job.stderr.readline()  # the row begins
         time.sleep(0.5)
