@@ -2,8 +2,8 @@
 
     python .ci/check.py [PYTEST ARGUMENTS]
 
-Every module is imported and the `smoke` recipe is run, scored and printed; then come the tests that
-touch what packages do: reading and writing, schemas, the command line, training and scoring.
+The `smoke` recipe is run, scored and printed; then come the tests that touch what packages do:
+importing every module, reading and writing, schemas, the command line, training and scoring.
 Arguments for pytest replace these tests: ``tests`` for all.
 """
 

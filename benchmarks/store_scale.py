@@ -161,7 +161,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where folders are made and stay")
     parser.add_argument("--large", action="store_true", help="ten million rows alone")
     parser.add_argument("--engines", action="store_true", help="the two engines as well")
-    parser.add_argument("--only", default="", help="measures, comma-separated")
+    parser.add_argument(
+        "--only", default="", help="measures, separated by semicolons, as 'lines, frame;table'"
+    )
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:

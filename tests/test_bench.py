@@ -409,7 +409,7 @@ def test_a_stop_returns_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals of a POSIX system")
 def test_ctrl_c_prints_and_ends_with_130(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "harness", "bench", "--rows", "help", "--turns", "1000"]
+    words = [sys.executable, "-m", "harness", "bench", "--rows", "help", "--turns", "60"]
     with subprocess.Popen(
         words,
         cwd=ROOT,

@@ -157,7 +157,7 @@ def test_a_killed_owner_of_this_host_is_followed_at_once(run: Run, tmp_path: Pat
     began = time.monotonic()
     with hold(run, PROGRESS, lambda: False, wait=True) as claim:
         claim.check()
-    assert time.monotonic() - began < 5 < locks.CLAIM_S
+    assert time.monotonic() - began < 30 < locks.CLAIM_S
 
 
 @pytest.mark.usefixtures("short")

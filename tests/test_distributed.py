@@ -110,13 +110,15 @@ def test_a_killed_process_ends_the_others_and_the_same_command_goes_on(tmp_path:
     command += ["--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     begun = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
     while not run.folder.checkpoint.exists():
+        assert time.monotonic() < deadline, "no checkpoint was written"
         assert begun.poll() is None, begun.communicate()
         time.sleep(0.02)
     os.kill(list(children(begun.pid))[1], signal.SIGKILL)
     killed = time.monotonic()
     _, errors = begun.communicate(timeout=60)
-    assert time.monotonic() - killed < 30
+    assert time.monotonic() - killed < 55
     assert begun.returncode != 0
     said = [line for line in errors.splitlines() if line.startswith("harness: ")]
     assert len(said) == 1, errors

@@ -53,19 +53,24 @@ class BenchFlags:
         rows = () if self.rows is None else tuple(map(str.strip, self.rows.split(",")))
         return BenchOptions(
             rows=tuple(dict.fromkeys(rows)),
-            amount="quick" if self.quick else "full" if self.full else None,
+            amount=self._amount(),
             growth=self.growth,
             turns=self.turns,
             threads=self.threads,
             device=self.device,
         )
 
+    def _amount(self) -> Literal["quick", "full"] | None:
+        if self.quick:
+            return "quick"
+        return "full" if self.full else None
+
 
 def bench(
     flags: BenchFlags,
     compare: Annotated[
         Path | None,
-        typer.Option(help="JSON of an older benchmark: says what became slower, and exits with 1."),
+        typer.Option(help="JSON of an older benchmark: exits with 1 if something became slower."),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File that what is found is written to.")
@@ -93,11 +98,15 @@ def bench(
             print(f"{name:<16}  {about}")
         return
     options = flags.options()
+    check_bench(options, json_file, figures if flags.growth else None)
     if profile:
+        if json_file or compare or flags.rows or flags.growth:
+            raise UsageError(
+                "--profile prints one step alone; leave --json, --compare, --rows and --growth out"
+            )
         print(profile_step(flags.threads))
         return
     old = None if compare is None else load_bench(compare)
-    check_bench(options, json_file, figures if flags.growth else None)
     result = measure(options)
     written = _write(result, json_file, figures)
     print(result.text(terminal_width()))

@@ -92,7 +92,10 @@ def _check_size(node: yaml.Node, known: dict[int, int]) -> int:
         for inner in child if isinstance(child, tuple) else (child,):
             total += _check_size(inner, known)
         if total > _MOST_VALUES:
-            raise _refused("its aliases stand for more values than a person writes", node)
+            raise _refused(
+                f"it stands for more than {_MOST_VALUES:,} values, aliases counted; write fewer",
+                node,
+            )
     known[id(node)] = total
     return total
 

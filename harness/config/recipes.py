@@ -166,22 +166,22 @@ class TestAmount(Spec):
 
 
 class Runtime(Spec):
-    """What changes no number but by the rounding of sums.
+    """What changes numbers by rounding alone, and no hash.
 
     Attributes:
         checkpoint_every_steps: how often the state of a training is saved.
         expected_step_s: seconds that a training step of ``promptir`` is expected to take.
         expected_on: the machine on which that was measured.
         check_every_steps: how often losses are read, and with them whether they and the gradients
-            are finite, which waits for the device; None reads every step of a CPU, where it is
-            free, and every tenth of other devices.
+            are finite, which waits for the device; if left out, every step of a CPU, where
+            it is free, and every tenth of other devices.
         compile: whether the blocks of a network are compiled by ``torch.compile``.
-        tf32: whether NVIDIA GPUs compute fp32 products and convolutions in TF32; None leaves it
-            to PyTorch, which does so for convolutions.
+        tf32: whether NVIDIA GPUs compute fp32 products and convolutions in TF32; if left
+            out, PyTorch decides, which uses it for convolutions.
         channels_last: whether convolution weights are stored with the channels last, as the
             networks' activations are.
         activation_memory: what is kept of activations for the backward pass at most, as ``4GB``:
-            blocks are computed again where it would be more. None keeps all.
+            blocks are computed again where it would be more. If left out, all is kept.
     """
 
     checkpoint_every_steps: int = Field(ge=1)
@@ -201,7 +201,7 @@ class Runtime(Spec):
 
     @property
     def activation_bytes(self) -> int | None:
-        """What is kept of activations at most, in bytes; None keeps all."""
+        """What is kept of activations at most, in bytes; If left out, all is kept."""
         return None if self.activation_memory is None else _bytes_of(self.activation_memory)
 
     @field_validator("activation_memory")

@@ -71,11 +71,6 @@ def remove_runs(out: Path, runs: Sequence[StoredRunInfo]) -> int:
     return sum(run.bytes for run in runs)
 
 
-def folder_bytes(folder: Path) -> int:
-    """Return the size of all files below ``folder``; 0 if there is none."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def _info(folder: RunFolder, results: ResultColumns) -> StoredRunInfo:
     spec = read_spec(folder.spec)
     size, changed_s = _size_and_change(str(folder.path))

@@ -20,7 +20,7 @@ class WaitingRuns:
         self._unfinished = {run.weights_id for run in runs}
 
     def take(self) -> tuple[Run, bool] | None:
-        """Remove and return the next run that may begin, and whether its lock is waited for.
+        """Remove and return the next run that may begin, and whether its claim is waited for.
 
         None if there is no such run, or none until another one ends.
         """

@@ -100,9 +100,9 @@ class Bench:
             try:
                 self._measure_row(name, title, row)
             except NotHereError as error:
-                self.left_out[name] = str(error)
+                self._leave_out(name, str(error))
             except HarnessError as error:
-                self.left_out[name] = str(error)
+                self._leave_out(name, str(error))
                 self.clock.on_line(f"{name}: {error}")
             self.clock.done_s += row.expected_s
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.api.speed.sides import OURS, REFERENCES
+from harness.api.speed.sides import REFERENCES
 from harness.api.speed.spread import Spread, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -141,4 +141,4 @@ def _change(old: Measurement, new: Measurement, is_same: bool) -> RowChange:
 def _reference(old: Measurement, new: Measurement) -> str:
     """Return what both took turns with: a reference, or a peer; empty if nothing."""
     shared = [name for name in (*REFERENCES, *new.peers) if name in old.sides and name in new.sides]
-    return next((name for name in shared if name != OURS), "")
+    return shared[0] if shared else ""

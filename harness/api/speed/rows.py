@@ -29,6 +29,8 @@ from harness.api.speed.sides import (
 from harness.planning.request import Resources
 
 _GIB = 2.0**30
+_NEGATIVES_GIB = 4.0
+"""What HARNESS_NEGATIVES_GIB is if it is not set."""
 _FULL = NetworkCase(size="full", batch=2, side_px=128)
 _MINI = NetworkCase(size="small", batch=5, side_px=64)
 ONE_THREAD = "train-mini-1"
@@ -106,9 +108,11 @@ def _cpl(context: Context, network: NetworkCase, turns: int, gib: float) -> Iter
                 OURS: subject("steps:our_training", case=guided, **values),
                 MATRIX: matrix(context.threads),
             }
-            # A negative whose gradient is kept holds the maps of a decoder more.
-            more = 1.0 if reach == "detached" else 1 + 0.65 * count
-            needs = {PROMPTIR: gib * _GIB, OURS: gib * more * _GIB}
+            # Negatives whose gradient is kept hold the maps of a decoder each, in chunks beyond a
+            # budget.
+            each = 0.65 * gib
+            held = 0.0 if reach == "detached" else max(each, min(count * each, _NEGATIVES_GIB))
+            needs = {PROMPTIR: gib * _GIB, OURS: (gib + held) * _GIB}
             size = "mini" if network.size == "small" else network.size
             negatives = f"{count} negative{'s' * (count > 1)}"
             yield Case(f"CPL-guided step, {size}, {negatives}, {reach}", sides, turns, needs)
