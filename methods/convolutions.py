@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_HAS_ONEDNN = torch.backends.mkldnn.is_available()
 _ONEDNN_ELEMENTS = 2**17
 """Maps of fewer elements are left to torch: a call of oneDNN costs more than it gains there."""
 
@@ -26,7 +27,7 @@ def _convolve_points(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     dilated. One pixel is the same pixel at any dilation, and oneDNN runs the same kernel. For small
     maps its calls cost more than they gain.
     """
-    by_onednn = x.device.type == "cpu" and x.dtype == torch.float32
+    by_onednn = x.device.type == "cpu" and x.dtype == torch.float32 and _HAS_ONEDNN
     if by_onednn and x.numel() > _ONEDNN_ELEMENTS and not torch.compiler.is_compiling():
         return F.conv2d(x, weight, bias, dilation=2)
     return F.conv2d(x, weight, bias)

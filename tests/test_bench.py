@@ -231,10 +231,18 @@ def test_turns_that_cannot_be_are_refused(tmp_path: Path, seconds: list[float]) 
         load_bench(path)
 
 
-def test_the_record_is_a_result() -> None:
-    record = load_bench(ROOT / "results" / "reference" / "speed.json")
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("speed", {"train-full", "train-mini", "inference", "stream", "cached"}),
+        ("speed-2026-11-26", {"train-full", "train-mini-1", "wait", "first-start", "scoring"}),
+        ("speed-avx2", {"changes"}),
+    ],
+)
+def test_a_record_is_a_result(name: str, rows: set[str]) -> None:
+    record = load_bench(ROOT / "results" / "reference" / f"{name}.json")
     names = {measurement.row for measurement in record.measurements}
-    assert {"train-full", "train-mini", "inference", "stream", "cached"} <= names
+    assert rows <= names
     assert names <= set(ROWS)
     comparison = record.compare(record)
     assert not comparison.slower

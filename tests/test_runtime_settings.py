@@ -135,6 +135,14 @@ def test_blocks_that_are_computed_again_give_the_same_gradients(name: str, tmp_p
     assert_same(gradients(method), gradients(other))
 
 
+def test_blocks_that_are_frozen_meanwhile_are_computed_again_as_they_were(tmp_path: Path) -> None:
+    plan = two_steps(tmp_path / "out", "activation_memory: 1kB")
+    options = {"cpr_gradient": "prompts", "cpr_start": "0"}
+    method, other = (build_tiny("adair+cpl-guided", **options) for _ in range(2))
+    prepare_blocks(method, job_of(plan), torch.device("cpu"), lambda _: None)
+    assert_same(gradients(method), gradients(other))
+
+
 def test_as_many_blocks_are_computed_again_as_memory_asks_for(tmp_path: Path) -> None:
     lines: list[str] = []
     kept = []

@@ -15,6 +15,7 @@ import pytest
 
 from harness.config.errors import HarnessError, RunError
 from harness.data.sources.samples import Samples
+from harness.launch.signals import stop_on_signals
 from harness.planning.plan import store_plan
 from harness.training.batches import batches
 from tests.plans import plan_of
@@ -109,6 +110,17 @@ def test_a_second_signal_and_a_killed_parent_leave_nobody(tmp_path: Path) -> Non
     time.sleep(1)
     again.process.kill()
     again.end()
+
+
+def test_sigterm_that_comes_twice_at_once_is_one_request(tmp_path: Path) -> None:
+    """Slurm signals all processes of a job, and the script of the job passes the signal on."""
+    process = os.fork()
+    if process == 0:
+        with stop_on_signals(tmp_path / "stop") as stop_file:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(7 if stop_file.exists() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: PLC2701
 
 from harness.config.errors import RunError
+from harness.config.ranks import ALONE
 from harness.data.sources.samples import Samples
 from harness.execution.networks import initial_network
 from harness.execution.progress import PlainProgress
@@ -23,7 +25,7 @@ from harness.training.checkpoint import load_state
 from harness.training.loop import train
 from harness.training.optimisation_step import Optimiser
 from harness.training.scored_weights import ScoredWeights
-from harness.training.step_losses import NotFiniteError
+from harness.training.step_losses import LateLosses, NotFiniteError, PartLosses
 from methods.prompting.draws import drawn_rows
 from tests.networks import TASKS, TRAINED, batch, build_tiny
 from tests.plans import plan_of
@@ -223,3 +225,35 @@ def test_draws_on_the_device_are_those_of_torch(count: int) -> None:
         expected = torch.multinomial(chances, count, True, generator=torchs)
         assert torch.equal(drawn_rows(chances, count, own), expected)
         assert torch.equal(own.get_state(), torchs.get_state())
+
+
+def test_what_was_found_not_finite_is_found_again() -> None:
+    """Whoever saves after an error of the first reading must not save what was not checked."""
+    late = LateLosses(1, ALONE)
+    late.keep(3, [PartLosses(("l1",), torch.tensor([math.nan, math.nan]))], torch.tensor(1.0))
+    for _ in range(2):
+        with pytest.raises(NotFiniteError) as error:
+            late.read()
+        assert error.value.step == 3
+
+
+@pytest.mark.parametrize("writes", [1, 3])
+def test_a_training_that_another_process_has_taken_over_writes_nothing(
+    tmp_path: Path, writes: int
+) -> None:
+    plan = plan_of(["restormer"], tmp_path, recipe="smoke")
+    folder = plan.runs[-1].folder
+    folder.path.mkdir(parents=True)
+    calls = iter(range(10**6))
+
+    def check() -> None:
+        if next(calls) >= writes - 1:
+            raise RunError("taken over")
+
+    runtime = plan.recipe.runtime.model_copy(update={"checkpoint_every_steps": 1})
+    job = replace(job_of(plan), runtime=runtime, check=check)
+    with pytest.raises(RunError, match="taken over"):
+        train(initial_network(plan.runs[-1]), job, PlainProgress("test"), lambda: False)
+    assert folder.checkpoint.exists() == (writes > 1)
+    assert not folder.weights.exists()
+    assert not folder.provenance.exists()

@@ -25,6 +25,7 @@ from harness.execution.locks import Claim, RunIsHeld, hold
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
+from harness.execution.steering import Steering
 from harness.execution.tracking import Tracking
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -164,6 +165,7 @@ def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: P
         def stop() -> bool:
             return control.stop() or any(claim.lost() for claim in claims)
 
+        steering = Steering(stop, check)
         # Of several processes the first claims the run, and decides for all what is missing of it.
         is_to_be_trained = ranks.first(begin)
         tracking = held.enter_context(contextlib.closing(_tracking(run, worker, progress)))
@@ -171,11 +173,11 @@ def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: P
             if is_to_be_trained:
                 from harness.execution.training_run import train_run
 
-                train_run(run, plan, worker, stop, progress, tracking)
+                train_run(run, plan, worker, steering, progress, tracking)
             if ranks.first(lambda: run.score is not None and run_status(run, plan) != "done"):
-                from harness.execution.scoring import Steering, score_run
+                from harness.execution.scoring import score_run
 
-                score_run(run, plan, worker, Steering(stop, check), progress, tracking)
+                score_run(run, plan, worker, steering, progress, tracking)
         except Interrupted:  # by all processes, also where the first has lost its claim
             ranks.first(check)
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
+from harness.execution.steering import Steering
 from harness.execution.tracked_scores import (
     TrackedImages,
     report_analysis,
@@ -34,19 +35,6 @@ from harness.store.prompt_files import store_analysis, stored_analysis, stored_s
 from harness.store.results import Result, append
 from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
-
-
-@dataclass(frozen=True)
-class Steering:
-    """How a scoring is stopped.
-
-    Attributes:
-        stop: asked after each image that is restored.
-        check: called before each write of results; raises where another process computes the run.
-    """
-
-    stop: Callable[[], bool]
-    check: Callable[[], None]
 
 
 def score_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from harness.execution.networks import initial_network, parameter_count, trained
 from harness.execution.process import Worker
 from harness.execution.progress import Progress
 from harness.execution.provenance import provenance
+from harness.execution.steering import Steering
 from harness.execution.tracking import Tracking
 from harness.method import Method, OptionError, PreparesTraining, WeightsFile
 from harness.planning.plan import Plan
@@ -28,7 +28,7 @@ def train_run(
     run: Run,
     plan: Plan,
     worker: Worker,
-    stop: Callable[[], bool],
+    steering: Steering,
     progress: Progress,
     tracking: Tracking,
 ) -> None:
@@ -37,7 +37,8 @@ def train_run(
     Raises:
         HarnessError: what the losses need is not there.
         RunError: the loss is not finite.
-        Interrupted: ``stop`` answered yes; a checkpoint is written.
+        Interrupted: it is to stop; a checkpoint is written.
+        RunIsHeld: another process has taken the run over.
     """
     spec = run.method.spec
     versions = spec.needs_versions is not None and spec.needs_versions(run.train.options)
@@ -65,8 +66,9 @@ def train_run(
             **provenance(worker),
         },
         on_validated=tracking.validated,
+        check=steering.check,
     )
-    train(network, job, progress, stop)
+    train(network, job, progress, steering.stop)
 
 
 def _prepare(network: Method, run: Run) -> None:

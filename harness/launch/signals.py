@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.config.ranks import rank_of_environment
+
+_SAME_REQUEST_S = 5.0
+"""SIGTERM again within so many seconds is the same request: Slurm signals all processes of a job,
+and the script of the job passes the signal on."""
 
 
 @contextmanager
@@ -21,14 +27,19 @@ def stop_on_signals(stop_file: Path) -> Iterator[Path]:
     terminal sends Ctrl-C to them as well. Killed workers end with their parent.
     """
     owner = os.getpid()
+    asked_at = -math.inf
     stop_file.unlink(missing_ok=True)  # of a process with this id that was killed
 
     def ask(number: int, frame: Any) -> None:
+        nonlocal asked_at
         if os.getpid() != owner:
             return
         if stop_file.exists():
+            if number == signal.SIGTERM and time.monotonic() - asked_at < _SAME_REQUEST_S:
+                return
             stop_file.unlink(missing_ok=True)
             os._exit(128 + number)
+        asked_at = time.monotonic()
         try:
             stop_file.touch()
         except OSError:  # the disk is full or may only be read: nothing can be saved either

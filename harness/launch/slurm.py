@@ -94,7 +94,10 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
     folder.mkdir(exist_ok=True)
     queue = _Queue(f"harness-{plan_file.stem}", folder, plan_file, resources)
     following = Following(plan, runs)
-    if _queued(queue):
+    is_queued = _queued(queue)
+    if is_queued is None:
+        raise HarnessError("Slurm does not answer now; run the same command again")
+    if is_queued:
         following.log(f"this plan is in the queue already, as {queue.name}")
     else:
         jobs = _submit(queue, runs)

@@ -9,6 +9,7 @@ holds the checksum of its bytes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -189,7 +190,8 @@ def _remove_replaced(out: Path) -> None:
         kept |= file.runs.keys()
     for path in (out / FOLDER).glob("*.parquet"):
         if path not in keep:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another user's, or open elsewhere
+                path.unlink()
 
 
 def _runs_text(files: Mapping[str, ReadFile]) -> list[tuple[Any, ...]]:

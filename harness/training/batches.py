@@ -94,7 +94,9 @@ def _by_thread(steps: _Steps) -> Generator[Samples | HarnessError, None, None]:
         while made:
             yield made.popleft().result()
     finally:
-        maker.shutdown(cancel_futures=True)
+        for future in made:
+            future.cancel()
+        maker.shutdown()
 
 
 def _items(steps: _Steps, loader_workers: int) -> Generator[Samples | HarnessError, None, None]:

@@ -6,7 +6,7 @@ inputs and parameters alone, so that it may run twice. Names in state dicts stay
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -99,9 +99,25 @@ def _compute_again(block: nn.Module) -> None:
     forward = block.forward
 
     def kept_inputs(*inputs: Any, **named: Any) -> Any:
-        return checkpoint(forward, *inputs, use_reentrant=False, **named)
+        # What is frozen now is so when the block is computed again, and saves the same tensors.
+        trained = [parameter.requires_grad for parameter in block.parameters()]
+
+        def again(*inputs: Any, **named: Any) -> Any:
+            now = [parameter.requires_grad for parameter in block.parameters()]
+            _train(block, trained)
+            try:
+                return forward(*inputs, **named)
+            finally:
+                _train(block, now)
+
+        return checkpoint(again, *inputs, use_reentrant=False, **named)
 
     _replace_forward(block, kept_inputs)
+
+
+def _train(block: nn.Module, trained: Sequence[bool]) -> None:
+    for parameter, is_trained in zip(block.parameters(), trained, strict=True):
+        parameter.requires_grad_(is_trained)
 
 
 def _replace_forward(block: nn.Module, forward: Callable[..., Any]) -> None:
@@ -137,7 +153,7 @@ class _Kept:
             self.seen.add(storage.data_ptr())
             key = None if self.current is None else id(self.current)
             self.found[key] = self.found.get(key, 0) + storage.nbytes()
-        return tensor
+        return tensor.detach()  # of its own output, an operation would never be freed
 
 
 def _kept_bytes(

@@ -15,6 +15,10 @@ from harness.training.progress import Validated, report_nothing
 from harness.training.validation import Validator
 
 
+def nothing_to_check() -> None:
+    """Let every write pass: nobody else can compute the run."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where and how a run is computed; nothing here is meant to change a number.
@@ -46,6 +50,7 @@ class Job:
         machine: what it runs on.
         made_with: returns what else the provenance of the weights says, when they are there.
         on_validated: receives the course of the training at each validation.
+        check: called before each write; raises where another process computes the run.
     """
 
     spec: TrainSpec
@@ -56,3 +61,4 @@ class Job:
     machine: Machine
     made_with: Callable[[], Mapping[str, Any]] = dict
     on_validated: Callable[[Validated], None] = report_nothing
+    check: Callable[[], None] = nothing_to_check

@@ -93,11 +93,13 @@ def _take_steps(
         # Several processes agree as often as they read their losses: that waits for all of them.
         asks = job.machine.ranks.alone or training.reads_after(training.step)
         if asks and job.machine.ranks.any(stop()):
+            job.machine.ranks.first(job.check)
             training.save()
             stopped = Interrupted(f"{job.spec.method} stopped at step {training.step} of {steps}")
             stopped.raised_by_all = True
             raise stopped
         if training.step % job.runtime.checkpoint_every_steps == 0:
+            job.machine.ranks.first(job.check)
             training.save()
 
 
@@ -224,7 +226,7 @@ class _Training:
         self._load(state)
         self.step, self.wall_s = state.step, state.wall_s
         scored = self.scored
-        scored.ema = None if state.ema is None else dict(state.ema)
+        scored.ema = None if state.ema is None else _on(state.ema, self.device)
         scored.best = None if state.best is None else dict(state.best)
         scored.best_score, scored.best_step = state.best_score, state.best_step
         scored.validation = state.validation
@@ -277,6 +279,7 @@ class _Training:
         return content
 
     def _write(self, provenance: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        self.job.check()
         folder = self.job.folder
         write_json(folder.provenance, provenance)
         save_weights(folder.weights, weights, self.job.spec)
@@ -326,6 +329,11 @@ class _Training:
             f"({error.terms}); {saved}; lower the learning rate or the weight of the term in a "
             "recipe or option"
         )
+
+
+def _on(state: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Return a state on a device."""
+    return {name: value.to(device) for name, value in state.items()}
 
 
 def _whole_state(method: Method) -> Mapping[str, Tensor]:

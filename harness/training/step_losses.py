@@ -126,7 +126,7 @@ class LateLosses:
         Raises:
             NotFiniteError: the loss or the gradient of a step, the first one.
         """
-        kept, self.kept = self.kept, []
+        kept = self.kept
         if not kept:
             return []
         own = self._read(kept)
@@ -140,6 +140,8 @@ class LateLosses:
             # Gradients are reduced before: their norm is the same in all processes.
             losses.check_finite(own[number].norm, "gradient")
             found.append(StepLosses(step.step, losses.total, losses.terms))
+        # Only now: all are known to be finite, and no checkpoint is written before they are.
+        self.kept = []
         return found
 
     def _read(self, kept: Sequence[_Kept]) -> list[_Read]:
