@@ -131,7 +131,7 @@ def _fault_in(path: Path, text: str) -> str:
             return "a script of the text"
         return f"a page has {tags.found[0]}" if tags.found else ""
     if path.suffix == ".md" and re.search(
-        r"<(script|img|svg)|(?<!\\)\]\(javascript", path.read_text()
+        r"(?<!\\)<(script|img|svg)|(?<!\\)\]\(javascript", path.read_text()
     ):
         return "Markdown holds the text's markup"
     return ""

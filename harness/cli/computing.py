@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.cli.stopping import stopped
+from harness.config.errors import printable
 
 if TYPE_CHECKING:
     from harness.api import LatexStyle, Plan, Resources, RunOutcome
@@ -47,7 +48,9 @@ def import_results(plan: Plan, folder: Path | None) -> None:
     if not is_first_process():
         return
     count = import_runs(plan, folder)
-    print(f"{count} of {len(plan.all_runs)} runs imported from {folder}", file=sys.stderr)
+    print(
+        printable(f"{count} of {len(plan.all_runs)} runs imported from {folder}"), file=sys.stderr
+    )
 
 
 def export_results(plan: Plan, folder: Path | None) -> None:
@@ -56,7 +59,7 @@ def export_results(plan: Plan, folder: Path | None) -> None:
         return
     from harness.api import export_runs
 
-    print(f"{export_runs(plan, folder)} runs exported to {folder}", file=sys.stderr)
+    print(printable(f"{export_runs(plan, folder)} runs exported to {folder}"), file=sys.stderr)
 
 
 def compute_and_show(

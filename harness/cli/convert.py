@@ -56,4 +56,4 @@ def convert(
         )
     )
     print(done.read)
-    print(f"{conversion.to}: {done.tensors} tensors of {done.method}")
+    print(printable(f"{conversion.to}: {done.tensors} tensors of {done.method}"))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.counter import counting
-from harness.config.errors import HarnessError, UsageError
+from harness.config.errors import HarnessError, UsageError, printable
 
 MANIFESTS = Path("results/manifests")
 _MANY = 10
@@ -137,7 +137,7 @@ def write(
     for found in located.found:
         with counting(found.spec.name) as on_progress:
             path, count = write_manifest(found, out, on_progress)
-        print(f"{found.spec.name}: {count} files in {path}")
+        print(printable(f"{found.spec.name}: {count} files in {path}"))
 
 
 @manifest.command("verify")

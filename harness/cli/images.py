@@ -9,6 +9,7 @@ import typer
 from harness.cli.keeping_flags import ImageFlags
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
+from harness.config.errors import printable
 
 
 def images(
@@ -47,5 +48,5 @@ def images(
     paths = keep_images(plan, which, resources.resources())
     folders = sorted({str(path.parent) for path in paths})
     for folder in folders:
-        print(folder)
+        print(printable(str(folder)))
     print(f"{len(paths)} images in {len(folders)} folders")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import Includes, Plugins
+from harness.config.errors import printable
 
 
 def leaderboard(
@@ -29,4 +30,4 @@ def leaderboard(
     from harness.api import use_own_files
 
     use_own_files(include or [], plugin or [])
-    print(f"written to {to}; open {leaderboard_of(to, results or [])}")
+    print(printable(f"written to {to}; open {leaderboard_of(to, results or [])}"))

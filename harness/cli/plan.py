@@ -11,6 +11,7 @@ from harness.cli.keeping_flags import ImageFlags
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
 from harness.cli.stopping import stopped
+from harness.config.errors import printable
 
 
 def plan(
@@ -34,7 +35,9 @@ def plan(
     made = plan_of(asked)
     store_plan(made, to)
     print(describe(made))
-    print(f"written: {to}; compute one run with: python -m harness exec RUN_ID --plan {to}")
+    print(
+        printable(f"written: {to}; compute one run with: python -m harness exec RUN_ID --plan {to}")
+    )
 
 
 def execute(

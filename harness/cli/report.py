@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
+from harness.config.errors import printable
 
 
 def report(
@@ -38,4 +39,4 @@ def report(
     check_image_choice(images)
     asked = request_of({}, request.config, request.values(), data.values(), evaluation.values())
     page = report_of(plan_of(asked), to, images, resources.resources())
-    print(f"written to {to}; open {page}")
+    print(printable(f"written to {to}; open {page}"))

@@ -37,7 +37,7 @@ def list_runs(out: Out = _DEFAULT_OUT) -> None:
         lines.append(tuple(map(printable, texts)))
     print("\n".join(_aligned(lines)))
     total = sum(run.bytes for run in runs)
-    print(f"{len(runs)} runs, {total / _MIB:.1f} MiB in {out}")
+    print(printable(f"{len(runs)} runs, {total / _MIB:.1f} MiB in {out}"))
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

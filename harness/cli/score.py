@@ -63,7 +63,7 @@ def score(
     _print_unpaired(scores)
     print(scores.to_text())
     if csv is not None:
-        print(f"written: {csv}")
+        print(printable(f"written: {csv}"))
 
 
 def _print_unpaired(scores: FolderScores) -> None:
