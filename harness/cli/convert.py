@@ -15,6 +15,7 @@ from harness.cli.options import (
     WeightsIgnored,
     WeightsPrefix,
 )
+from harness.config.errors import printable
 
 
 @dataclass(frozen=True)
