@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from benchmarks.bad_bytes.judge import fault_of
 from benchmarks.bad_bytes.payloads import CONTROL, YAML_TAGS
 from benchmarks.bad_bytes.sandbox import Box
 from benchmarks.bad_bytes.whole import make_whole, warm
-from harness.config.errors import HarnessError, printable
+from harness.config.errors import printable
 from harness.config.parsing import read_yaml
 from harness.config.quoting import not_computed, quoted_file_name, split_outside_quotes, unquoted
 from harness.config.recipes import Optimisation
@@ -32,16 +31,7 @@ from harness.reporting.figures.crops import parse_crop
 from harness.reporting.paper_selection import parse_years
 from harness.store.files import file_name
 from tests.conftest import Run
-
-FEW = settings(max_examples=40, deadline=None)
-
-
-def refused(call: Callable[[], Any], *named: str) -> None:
-    with pytest.raises(HarnessError) as found:
-        call()
-    for name in named:
-        assert name in str(found.value)
-
+from tests.sentences import FEW, or_sentence, refused, scratch
 
 # --- the generator -----------------------------------------------------------------------
 
@@ -131,7 +121,7 @@ PLAIN = st.recursive(
 @FEW
 @given(st.dictionaries(st.sampled_from("abcd"), PLAIN))
 def test_what_yaml_says_is_what_is_read(content: dict[str, Any]) -> None:
-    path = _scratch("own.yaml")
+    path = scratch("own.yaml")
     path.write_text(yaml.safe_dump(content))
     assert read_yaml(path) == content
 
@@ -143,9 +133,9 @@ def test_what_yaml_says_is_what_is_read(content: dict[str, Any]) -> None:
 @example(b"a: 2024-13-45")
 @example(b"=: 1")
 def test_any_bytes_are_yaml_or_a_sentence(data: bytes) -> None:
-    path = _scratch("any.yaml")
+    path = scratch("any.yaml")
     path.write_bytes(data)
-    _or_sentence(lambda: read_yaml(path))
+    or_sentence(lambda: read_yaml(path))
 
 
 @pytest.mark.parametrize("value", [True, False])
@@ -182,7 +172,7 @@ TYPED = st.text("0123456789,-: ;=\"'nafetwidh.cpl_", max_size=24) | st.text(max_
 @example("²")
 @example("9" * 5000)
 def test_seeds_are_numbers_or_a_sentence(text: str) -> None:
-    seeds = _or_sentence(lambda: parse_seeds(text))
+    seeds = or_sentence(lambda: parse_seeds(text))
     if seeds is not None:
         assert len(set(seeds)) == len(seeds) > 0
         assert all(0 <= seed < 2**63 for seed in seeds)
@@ -197,7 +187,7 @@ def test_methods_are_methods_or_a_sentence(text: str) -> None:
         for name in split_methods(text):
             resolve_options(find(name), "tiny", ("a", "b"), micro_batch=2)
 
-    _or_sentence(resolve)
+    or_sentence(resolve)
 
 
 @settings(max_examples=100, deadline=None)
@@ -207,7 +197,7 @@ def test_methods_are_methods_or_a_sentence(text: str) -> None:
 @example("9" * 5000 + "-")
 def test_small_parsers_refuse_in_words(text: str) -> None:
     for parser in (parse_crop, parse_years, template_rule):
-        _or_sentence(lambda parser=parser: parser(text))  # type: ignore[misc]
+        or_sentence(lambda parser=parser: parser(text))  # type: ignore[misc]
     with contextlib.suppress(ValueError):
         assert check_choice(text) == text
 
@@ -291,32 +281,3 @@ def test_a_text_is_no_formula_in_csv(text: str) -> None:
 @pytest.mark.parametrize("value", [-1.5, "-1.5", "+3", "-", "nan", "-inf", "a=b", "image-1.png", 3])
 def test_other_fields_of_csv_stay(value: Any) -> None:
     assert not_computed(value) == value
-
-
-# --- helpers of this file ----------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True, scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    _FOLDER.append(tmp_path_factory.mktemp("scratch"))
-    yield
-    _FOLDER.clear()
-
-
-_FOLDER: list[Path] = []
-
-
-def _scratch(name: str) -> Path:
-    """Return a path that does not exist yet, for examples that share one test's folder."""
-    path = _FOLDER[-1] / name
-    path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
-    return path
-
-
-def _or_sentence(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, None if it refuses in words."""
-    try:
-        return call()
-    except HarnessError:
-        return None

@@ -7,7 +7,7 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,7 @@ from harness.store.results import Result, append, read
 from harness.store.stored_results import results_in
 from harness.training.weight_files import read_weight_file
 from tests.conftest import Run
-
-FEW = settings(max_examples=40, deadline=None)
+from tests.sentences import FEW, or_sentence, refused, scratch
 
 RESULT = Result(
     *("w" * 16, "s" * 16, "cpl:top_k=2", 3, "three-task", "synthetic", "derain", "a-0"),
@@ -43,24 +42,17 @@ RESULT = Result(
 )
 
 
-def refused(call: Callable[[], Any], *named: str) -> None:
-    with pytest.raises(HarnessError) as found:
-        call()
-    for name in named:
-        assert name in str(found.value)
-
-
 # --- rows, by line and by column ---------------------------------------------------------
 
 
 def lines_of(count: int) -> bytes:
-    path = _scratch("rows.jsonl")
+    path = scratch("rows.jsonl")
     append(path, [RESULT] * count)
     return path.read_bytes()
 
 
 def both_readers(data: bytes) -> tuple[Any, Any]:
-    path = _scratch("read.jsonl")
+    path = scratch("read.jsonl")
     path.write_bytes(data)
     found: list[Any] = []
     for reader in (read, lambda paths: list(read_files(paths)[0].results)):
@@ -127,19 +119,19 @@ def test_rows_that_are_no_file_are_a_sentence(make: Callable[[Path], None], tmp_
 def test_damaged_archives_are_read_or_refused(place: int, put: bytes) -> None:
     from harness.store.results import RESULT_FIELDS
 
-    folder = _scratch("archive/x").parent
+    folder = scratch("archive/x").parent
     row = ",".join(str(getattr(RESULT, field)) for field in RESULT_FIELDS)
     data = f"{','.join(RESULT_FIELDS)}\n{row}\n{row}\n".encode()
     at = place % len(data)
     (folder / RESULTS_FILE).write_bytes(data[:at] + put + data[at:])
-    _or_sentence(lambda: read_archive(folder))
+    or_sentence(lambda: read_archive(folder))
 
 
 @pytest.mark.parametrize("value", ["1_0", "٣", " 31", "0x1p3", "1,5", "", "+3", "Infinity"])
 def test_a_value_of_an_archive_is_written_as_a_number(value: str) -> None:
     from harness.store.results import RESULT_FIELDS
 
-    folder = _scratch("archive/x").parent
+    folder = scratch("archive/x").parent
     fields = [str(getattr(RESULT, field)) for field in RESULT_FIELDS]
     fields[RESULT_FIELDS.index("value")] = f'"{value}"'
     (folder / RESULTS_FILE).write_text(f"{','.join(RESULT_FIELDS)}\n{','.join(fields)}\n")
@@ -152,10 +144,10 @@ def test_a_value_of_an_archive_is_written_as_a_number(value: str) -> None:
 @example(b"a,b\n1\n")
 @example(b"a,b\n1,\0\n")
 def test_published_lines_and_manifests_are_strict(data: bytes) -> None:
-    path = _scratch("lines.csv")
+    path = scratch("lines.csv")
     path.write_bytes(data)
-    _or_sentence(lambda: list(csv_lines(path, ("a", "b"))))
-    _or_sentence(lambda: read_manifest(path))
+    or_sentence(lambda: list(csv_lines(path, ("a", "b"))))
+    or_sentence(lambda: read_manifest(path))
 
 
 # --- weights -----------------------------------------------------------------------------
@@ -181,9 +173,9 @@ def test_damaged_weights_are_read_or_refused(
 ) -> None:
     data = weight_bytes[name]
     at = place % len(data)
-    path = _scratch(name)
+    path = scratch(name)
     path.write_bytes(data[:at] + put + data[at + gone :])
-    _or_sentence(lambda: read_weight_file(path))
+    or_sentence(lambda: read_weight_file(path))
 
 
 def test_weights_with_payloads_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +209,7 @@ def test_a_tensor_larger_than_its_file_is_refused(tmp_path: Path) -> None:
 
 
 def _png() -> bytes:
-    path = _scratch("whole.png")
+    path = scratch("whole.png")
     pixels = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path.read_bytes()
@@ -228,10 +220,10 @@ def _png() -> bytes:
 def test_damaged_images_are_read_or_refused(place: int, put: bytes, gone: int) -> None:
     data = _png()
     at = place % len(data)
-    path = _scratch("any.png")
+    path = scratch("any.png")
     path.write_bytes(data[:at] + put + data[at + gone :])
-    image = _or_sentence(lambda: read_image(path))
-    _or_sentence(lambda: image_size(path))
+    image = or_sentence(lambda: read_image(path))
+    or_sentence(lambda: image_size(path))
     if image is not None:
         assert image.dtype == np.uint8
         assert image.shape[2] == 3
@@ -337,32 +329,3 @@ def test_a_device_is_written_and_not_replaced(tmp_path: Path) -> None:
     assert os.read(reader, 99) == b"values\n"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-
-
-# --- helpers of this file ----------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True, scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    _FOLDER.append(tmp_path_factory.mktemp("scratch"))
-    yield
-    _FOLDER.clear()
-
-
-_FOLDER: list[Path] = []
-
-
-def _scratch(name: str) -> Path:
-    """Return a path that does not exist yet, for examples that share one test's folder."""
-    path = _FOLDER[-1] / name
-    path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
-    return path
-
-
-def _or_sentence(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, None if it refuses in words."""
-    try:
-        return call()
-    except HarnessError:
-        return None

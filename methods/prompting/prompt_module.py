@@ -8,7 +8,7 @@ weights of the softmax are not renormalised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,19 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Routing
-from methods.batch_rows import BatchRows
+from methods.prompting.load_bias import BiasedRouter
 from methods.prompting.options import PromptOptions
 from methods.prompting.pooling import NUMBERS_PER_CHANNEL, pooling
 from methods.prompting.routers import SharedRouter
-from methods.prompting.routing import (
-    Exploration,
-    initial_load_bias,
-    move_load_bias,
-    route,
-)
+from methods.prompting.routing import Exploration
 
 
-class PromptModule(nn.Module):
+class PromptModule(BiasedRouter):
     """One level's prompts; keys as published (``prompt_param``, ``linear_layer``, ``conv3x3``).
 
     Args:
@@ -39,19 +34,15 @@ class PromptModule(nn.Module):
     """
 
     def __init__(self, features: int, dim: int, side: int, options: PromptOptions) -> None:
-        super().__init__()
-        self.options = options
-        side = max(1, round(side * options.prompt_scale))
-        self.prompt_param = nn.Parameter(_initial_prompts(dim, side, options))
         # Where a router of its own does not choose, the level has none.
         routed = options.chooser == "router" and not options.shared_router
+        super().__init__(options, routed)
+        side = max(1, round(side * options.prompt_scale))
+        self.prompt_param = nn.Parameter(_initial_prompts(dim, side, options))
         inputs = features * NUMBERS_PER_CHANNEL[options.router_pooling]
         self.linear_layer = nn.Linear(inputs, options.prompts) if routed else None
         self.conv3x3 = nn.Conv2d(dim, dim, 3, padding=1, bias=False)
         self.residual = nn.Conv2d(features, dim, 1, bias=False) if options.residual_prompt else None
-        self.exploring: Exploration | None = None
-        self.register_buffer("load_bias", initial_load_bias(options) if routed else None)
-        self.selections = BatchRows()
 
     def route(self, x: Tensor) -> Routing:
         """Weigh the prompts by the pooled features (N, C, H, W).
@@ -62,21 +53,7 @@ class PromptModule(nn.Module):
         if self.linear_layer is None:
             raise ValueError("this prompt module has no router; give it the prompts to use")
         seen = pooling(x, self.options.router_pooling)
-        bias = self._buffers["load_bias"]
-        routing = route(self.linear_layer, seen, self.options, self.exploring, bias)
-        if bias is not None and self.exploring is not None:
-            self.selections.add(routing.weights)
-        return routing
-
-    def gathered(self) -> dict[str, Tensor]:
-        """Return the weights of prompts since the last call; see GathersFromBatches."""
-        return self.selections.take()
-
-    def update_from(self, rows: Mapping[str, Tensor]) -> None:
-        """Move the bias on the selection by the weights (N, prompts) of a step's samples."""
-        for weights in rows.values():
-            bias = self.get_buffer("load_bias")
-            move_load_bias(bias, weights, self.options.load_balancing_weight)
+        return self.weigh(self.linear_layer, seen)
 
     def forward(self, x: Tensor, forced: Tensor | None) -> tuple[Tensor, Routing]:
         """Return the prompt map (N, D, H, W) for features (N, C, H, W), and its routing.

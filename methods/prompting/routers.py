@@ -10,14 +10,9 @@ from torch import Tensor, nn
 
 from harness.method import Routing
 from methods.batch_rows import BatchRows
+from methods.prompting.load_bias import BiasedRouter
 from methods.prompting.options import PromptOptions
 from methods.prompting.pooling import NUMBERS_PER_CHANNEL, pooling
-from methods.prompting.routing import (
-    Exploration,
-    initial_load_bias,
-    move_load_bias,
-    route,
-)
 
 _VARIANCE_EPSILON = 1e-4
 _LEAST_STEP = 0.02
@@ -88,7 +83,7 @@ class RunningNorm(nn.Module):
         return _Statistics(*buffers)
 
 
-class SharedRouter(nn.Module):
+class SharedRouter(BiasedRouter):
     """One router for all levels, which sees the encoder's first map.
 
     The first map shows the degradation before the encoder mixes it with content. No gradient
@@ -101,8 +96,7 @@ class SharedRouter(nn.Module):
     """
 
     def __init__(self, channels: int, options: PromptOptions) -> None:
-        super().__init__()
-        self.options = options
+        super().__init__(options)
         inputs = channels * NUMBERS_PER_CHANNEL[options.router_pooling]
         hidden = options.router_hidden
         # Running statistics instead of layer norm, which would remove the total amount of fine
@@ -113,25 +107,8 @@ class SharedRouter(nn.Module):
             self.score = nn.Sequential(
                 nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, options.prompts)
             )
-        self.register_buffer("load_bias", initial_load_bias(options))
-        self.selections = BatchRows()
-        self.exploring: Exploration | None = None
 
     def forward(self, first: Tensor) -> Routing:
         """Weigh the prompts by the encoder's first map (N, C, H, W)."""
         seen = self.norm(pooling(first.detach(), self.options.router_pooling))
-        bias = self._buffers["load_bias"]
-        routing = route(self.score, seen, self.options, self.exploring, bias)
-        if bias is not None and self.exploring is not None:
-            self.selections.add(routing.weights)
-        return routing
-
-    def gathered(self) -> dict[str, Tensor]:
-        """Return the weights of prompts since the last call; see GathersFromBatches."""
-        return self.selections.take()
-
-    def update_from(self, rows: Mapping[str, Tensor]) -> None:
-        """Move the bias on the selection by the weights (N, prompts) of a step's samples."""
-        for weights in rows.values():
-            bias = self.get_buffer("load_bias")
-            move_load_bias(bias, weights, self.options.load_balancing_weight)
+        return self.weigh(self.score, seen)
