@@ -67,12 +67,13 @@ def warm() -> None:
 
     import harness
     import methods
+    from harness.method import OptionError
 
     torch.set_num_threads(1)
     for package in (harness, methods):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
-                with contextlib.suppress(ImportError):
+                with contextlib.suppress(ImportError, OptionError):  # optional packages
                     importlib.import_module(module.name)
     for name in _MODULES:
         importlib.import_module(name)
