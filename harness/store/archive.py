@@ -8,7 +8,6 @@ run that is imported from one is done as far as it was scored.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -23,7 +22,7 @@ from harness.store.files import read_json_object, read_text, write_json, write_t
 from harness.store.legacy.archives import legacy_sources
 from harness.store.legacy.names import former_spec
 from harness.store.results import RESULT_FIELDS, Result, parsed_result, written_numbers
-from harness.store.run_folder import stored_spec_id
+from harness.store.run_folder import names_with, stored_spec_id
 from harness.store.stored_parts import checked_parts
 from harness.store.stored_results import read_ahead
 from harness.store.stored_run import (
@@ -97,12 +96,8 @@ def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
 
 def archives_below(folder: Path, file: str = RESULTS_FILE) -> list[Path]:
     """Return ``folder`` and the folders in it, of those that hold ``file``."""
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208
-    found = []
-    for name in ("", *names):
-        if os.path.isfile(f"{folder}{os.sep}{name}{os.sep}{file}"):  # noqa: PTH113  # as of runs
-            found.append(folder / name)
-    return found
+    own = [folder] if (folder / file).is_file() else []
+    return own + [folder / name for name in names_with(folder, file)]
 
 
 def read_archive(folder: Path) -> list[Result]:

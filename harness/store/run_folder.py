@@ -8,6 +8,7 @@ memory of the training; ``validation.jsonl`` its course; ``results.jsonl`` the s
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,10 @@ def stored_spec_id(content: Any) -> str | None:
         return spec_hash(TrainSpec.model_validate(content))
     except (ValidationError, ValueError, RecursionError):
         return None
+
+
+def names_with(out: Path, file: str) -> list[str]:
+    """Return, sorted, the names of the folders in ``out`` that hold ``file``; none without it."""
+    names = sorted(os.listdir(out)) if out.is_dir() else []  # noqa: PTH208  # ten times as fast
+    # Of ten thousand, a Path each costs as much as asking.
+    return [name for name in names if os.path.isfile(f"{out}{os.sep}{name}{os.sep}{file}")]  # noqa: PTH113

@@ -26,6 +26,7 @@ from harness.store.compact import (
 from harness.store.files import not_read, require_regular
 from harness.store.result_columns import ResultColumns
 from harness.store.result_lines import ReadFile, read_files
+from harness.store.run_folder import names_with
 
 DIRECT_BYTES = 16 * 2**20
 """Rows of fewer bytes are read as they stand: opening compact files would take as long."""
@@ -103,15 +104,8 @@ def results_in(paths: Iterable[Path]) -> list[ResultColumns]:
 
 def run_files(out: Path) -> list[Path]:
     """Return the files of rows of all runs in an output folder, by the names of the runs."""
-    found: list[Path] = []
-    if not out.is_dir():
-        return found
-    with os.scandir(out) as entries:
-        for name in sorted(entry.name for entry in entries):
-            path = f"{out}{os.sep}{name}{os.sep}results.jsonl"
-            if os.path.isfile(path):  # noqa: PTH113  # of ten thousand, a Path each costs as much
-                found.append(Path(path))
-    return found
+    names = names_with(out, "results.jsonl")
+    return [Path(f"{out}{os.sep}{name}{os.sep}results.jsonl") for name in names]
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
