@@ -192,12 +192,8 @@ def prepare_process(threads: int) -> None:
 
 def keep_freed_memory() -> bool:
     """Have the GNU C library keep large freed blocks; return whether it agreed."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return False
-    agreed = any(mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST)
-    return bool(agreed and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    agreed = any(_set_allocator(_M_MMAP_THRESHOLD, size) for size in _LARGEST)
+    return agreed and _set_allocator(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def return_freed_memory() -> bool:
@@ -206,8 +202,13 @@ def return_freed_memory() -> bool:
     Otherwise it raises the size from which it does so to that of the largest block that was ever
     freed, and a process that restores large images holds a quarter more memory than it uses.
     """
+    return _set_allocator(_M_MMAP_THRESHOLD, _RETURNED)
+
+
+def _set_allocator(parameter: int, value: int) -> bool:
+    """Set a parameter of the GNU C library's allocator; return whether it agreed."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, _RETURNED))
+    return bool(mallopt(parameter, value))
