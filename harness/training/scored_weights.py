@@ -41,7 +41,7 @@ class ScoredWeights:
     @classmethod
     def of(cls, method: Method, optimisation: Optimisation) -> ScoredWeights:
         """Return the state before the first step."""
-        ema = None if optimisation.ema_decay is None else copied(method)
+        ema = None if optimisation.ema_decay is None else copied(method.state_dict())
         return cls(optimisation, ema)
 
     def average(self, method: Method) -> None:
@@ -69,7 +69,7 @@ class ScoredWeights:
         if self.ema is None:
             outcome = validator.score(method, device)
         else:
-            own = copied(method)
+            own = copied(method.state_dict())
             method.load_state_dict(self.ema)
             outcome = validator.score(method, device)
             method.load_state_dict(own)
@@ -77,8 +77,7 @@ class ScoredWeights:
         if self._is_best(outcome.score):
             self.best_score, self.best_step = outcome.score, step
             if self.optimisation.scored_checkpoint == "best-on-validation":
-                weights = copied(method) if self.ema is None else self.ema
-                self.best = {key: value.clone() for key, value in weights.items()}
+                self.best = copied(method.state_dict() if self.ema is None else self.ema)
         return outcome
 
     def _is_best(self, score: float) -> bool:
@@ -107,6 +106,6 @@ class ScoredWeights:
         return method.state_dict() if scored is None else scored
 
 
-def copied(method: Method) -> Weights:
-    """Return a copy of a method's weights."""
-    return {key: value.detach().clone() for key, value in method.state_dict().items()}
+def copied(weights: Mapping[str, Tensor]) -> Weights:
+    """Return a copy of weights."""
+    return {key: value.detach().clone() for key, value in weights.items()}
