@@ -153,7 +153,7 @@ def restore_pixels(
     is_cut_smaller = False
     while True:
         try:
-            restored = _restored(restorer, pixels, task, tiling, on_pixels)
+            restored = _restored(restorer, pixels, task, labels, tiling, on_pixels)
         except (MemoryError, RuntimeError) as error:
             smaller = _smaller(pixels, tiling, options.context_px)
             if smaller is None or not is_out_of_memory(error):
@@ -167,11 +167,11 @@ def _restored(
     restorer: Restorer,
     pixels: Pixels,
     task: str | None,
+    labels: tuple[str, ...] | None,
     tiling: Tiling | None,
     on_pixels: OnPixels,
 ) -> RestoredImage:
     """Restore an image whole, or cut as ``tiling`` says."""
-    labels = (task,) if restorer.needs_task_labels and task is not None else None
     choice = _choice(restorer, pixels, task, labels, tiling is not None)
     restored = np.empty_like(pixels)
     seams = Seams()
