@@ -19,6 +19,7 @@ from methods.convolutions import pointwise
 from methods.kernels.depthwise import Taps
 from methods.row_bands import WideConvolution
 
+
 class _Affine(nn.Module):
     """Holds weight and bias under the published key ``body``."""
 
@@ -185,8 +186,15 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
         y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.attn(y, self.norm1)
+        y = add_update(y, self.attn(y, self.norm1))
         return add_feed_forward(y, self.norm2, self.ffn).permute(0, 3, 1, 2)
+
+
+def add_update(y: Tensor, update: Tensor) -> Tensor:
+    """Return ``y + update``; where no gradient is needed, ``update`` becomes it."""
+    if torch.is_grad_enabled() or update.dtype != y.dtype:
+        return y + update
+    return update.add_(y)
 
 
 def add_feed_forward(y: Tensor, norm: LayerNorm, ffn: GatedFeedForward) -> Tensor:
