@@ -100,11 +100,15 @@ def bench(
     options = flags.options()
     check_bench(options, json_file, figures if flags.growth else None)
     if profile:
-        if json_file or compare or flags.rows or flags.growth:
+        if compare or flags.rows or flags.growth:
             raise UsageError(
-                "--profile prints one step alone; leave --json, --compare, --rows and --growth out"
+                "--profile is of one step alone; leave --compare, --rows and --growth out"
             )
-        print(profile_step(flags.threads))
+        found = profile_step(flags.threads)
+        print(found)
+        if json_file is not None:
+            found.write(json_file)
+            print_written([json_file])
         return
     old = None if compare is None else load_bench(compare)
     result = measure(options)
