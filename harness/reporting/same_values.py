@@ -44,8 +44,9 @@ def _different_values(results: Sequence[Result]) -> bytes:
     same_nan = np.where(np.isnan(values), np.nan, values)
     ordered = np.sort(same_nan.view(np.int64))
     # np.unique does the same, but imports numpy.ma for it.
-    different = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
-    return hashlib.sha256(different.tobytes()).digest()
+    is_first = np.ones(len(ordered), dtype=bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return hashlib.sha256(ordered[is_first].tobytes()).digest()
 
 
 def _values(results: Sequence[Result]) -> frozenset[tuple[object, ...]]:
