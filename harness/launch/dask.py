@@ -245,7 +245,10 @@ class _Waiting:
         A run counts as not begun when no worker computes it at two looks: one that has just ended
         is done at the second.
         """
-        found = self.client.run(executing, on_error="ignore")
+        try:
+            found = self.client.run(executing, on_error="ignore")
+        except (OSError, RuntimeError, ValueError):  # the scheduler went away, as futures will say
+            return set()
         begun = {key for keys in found.values() for key in keys}
         idle = {future for future in left if not future.done() and future.key not in begun}
         if self.idle is None:
