@@ -22,28 +22,67 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.stored_folders import (
+from harness.api.speed.made_up_runs import (
     COLUMNS,
     DATA_SET,
     METRICS,
     PREPROCESSING,
     PROTOCOL,
-    SEEDS,
     SETTING,
-    Shape,
-    images,
-    methods,
-    write_folder,
+    image_names,
+    write_runs,
 )
+
+if TYPE_CHECKING:
+    from harness.config.run_specs import TrainSpec
+
+SEEDS = 10
+"""Runs of each method."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many runs a folder has, and how many rows each."""
+
+    runs: int
+    rows: int
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return self.runs * self.rows
+
+    @property
+    def name(self) -> str:
+        """As tables say it."""
+        return f"{self.runs:,} x {self.rows:,}"
+
 
 SHAPES = (Shape(10_000, 100), Shape(100, 10_000), Shape(4, 250_000))
 LARGE = Shape(20, 500_000)
 SHARE = 10
 """One in so many runs is read line by line."""
+
+
+def methods(shape: Shape) -> list[str]:
+    """Return the ids of the methods."""
+    return [f"cpl:top_k={i + 1}" for i in range(-(-shape.runs // SEEDS))]
+
+
+def runs_of(shape: Shape) -> Iterator[tuple[str, TrainSpec]]:
+    """Yield each run's method, and what it was trained by."""
+    import harness
+
+    spec = harness.plan(methods=["cpl"], recipe="smoke").runs[-1].train
+    for number in range(shape.runs):
+        options = {**spec.options, "top_k": number // SEEDS + 1}
+        changes = {"seed": number % SEEDS, "options": options}
+        yield methods(shape)[number // SEEDS], spec.model_copy(update=changes)
 
 
 def read_lines(folder: Path, shape: Shape) -> None:
@@ -93,7 +132,7 @@ def table(folder: Path, shape: Shape) -> None:
         metrics=tuple(metric_facts(name) for name in METRICS),
         methods=tuple(MethodRow(name, name, False) for name in methods(shape)),
         seeds=seeds,
-        images=images(shape),
+        images=dict.fromkeys(COLUMNS, image_names(shape.rows)),
     )
     results = results_below(folder)
     summary = summarise(results, request)
@@ -181,7 +220,7 @@ def main() -> None:
 
 def _measure_shape(folder: Path, shape: Shape, measures: list[str]) -> None:
     if not folder.exists():
-        write_folder(folder, shape)
+        write_runs(folder, runs_of(shape), shape.rows)
         time.sleep(3)  # rows that have just been written are told by their checksums
     for name in measures:
         if name == "first":

@@ -126,6 +126,58 @@ def test_a_run_is_held_until_it_is_released(run: Run) -> None:
     assert not list(run.folder.path.iterdir())
 
 
+def misread(monkeypatch: pytest.MonkeyPatch, run: Run, shown: str | None, times: int) -> list[Path]:
+    """Have the claim read as ``shown``, or as absent, so many times; return who read it."""
+    looks: list[Path] = []
+    read_text = Path.read_text
+
+    def read(path: Path, **how: str) -> str:
+        if path != run.folder.claim:
+            return read_text(path, **how)
+        looks.append(path)
+        if len(looks) > times:
+            return read_text(path, **how)
+        if shown is None:
+            raise FileNotFoundError(path)
+        return shown
+
+    monkeypatch.setattr(Path, "read_text", read)
+    return looks
+
+
+@pytest.mark.parametrize("shown", ["", None, "host=another\n"])
+def test_a_claim_is_read_again_before_it_counts_as_lost(
+    run: Run, monkeypatch: pytest.MonkeyPatch, shown: str | None
+) -> None:
+    monkeypatch.setattr(locks, "_LOOK_AGAIN_S", 0.01)
+    with hold(run, PROGRESS, lambda: False, wait=False) as claim:
+        looks = misread(monkeypatch, run, shown, 3)
+        assert not claim.lost()
+        assert len(looks) == 4
+        claim.check()
+        assert len(looks) == 5
+        monkeypatch.undo()
+        monkeypatch.setattr(locks, "_LOOK_AGAIN_S", 0.01)
+        looks = misread(monkeypatch, run, shown, 10**6)
+        assert claim.lost()
+        assert len(looks) == 5
+        with pytest.raises(RunIsHeld, match="was taken over by another process"):
+            claim.check()
+
+
+def test_a_claim_that_cannot_be_read_counts_as_ones_own(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, **how: str) -> str:
+        raise OSError(116, "Stale file handle")
+
+    with hold(run, PROGRESS, lambda: False, wait=False) as claim:
+        monkeypatch.setattr(Path, "read_text", fail)
+        assert not claim.lost()
+        claim.check()
+        monkeypatch.undo()
+
+
 def test_who_waits_may_be_stopped(run: Run) -> None:
     with (
         hold(run, PROGRESS, lambda: False, wait=False),

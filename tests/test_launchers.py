@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from harness.execution.process import Worker
 from harness.execution.status import estimated_s, missing_runs, run_status
 from harness.launch import check_launcher, dask, slurm
 from harness.launch.local import devices_of
-from harness.launch.remote_runs import printed_reason
+from harness.launch.remote_runs import Following, printed_reason
 from harness.launch.slurm_script import array_script
 from harness.launch.waiting import WaitingRuns
 from harness.planning.plan import Plan
@@ -307,6 +308,109 @@ def test_dask_computes_all_runs_once_though_a_worker_is_lost(
     assert "[promptir seed 0] resumes at step" in printed
     assert "5 of 5 runs: " in printed
     assert not list(plan.out.glob(".stop-*"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_dask_is_stopped_while_no_worker_is_free(
+    folder: Path, workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    plan = small_plan(folder, f"stopped-{workers}")
+    begun = plan.out / ".begun"
+
+    def occupy() -> None:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        begun.touch()
+        wait_until(lambda: not begun.exists(), 60)
+
+    def stop() -> None:
+        wait_until(lambda: list(plan.out.glob("plans/*.json")), 60)
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp",
+        dashboard_address=None,
+        host="127.0.0.1",
+    ) as cluster:
+        address = cluster.scheduler_address
+        with distributed.Client(address, set_as_default=False) as other:
+            occupied = other.submit(occupy, priority=10**6) if workers else None
+            wait_until(lambda: begun.exists() or not workers, 60)
+            thread = threading.Thread(target=stop)
+            thread.start()
+            began = time.monotonic()
+            outcomes = compute(plan, Resources(launcher="dask", dask_scheduler=address, **ON_THIS))
+            thread.join()
+            took_s = time.monotonic() - began
+            begun.unlink(missing_ok=True)
+            if occupied is not None:
+                occupied.result()
+    assert len(outcomes) == 5
+    assert all(outcome.interrupted for outcome in outcomes)
+    assert took_s < 30
+    printed = capfd.readouterr().err
+    assert "stopping: 0 runs save after their step and stop, and 5 that have not begun" in printed
+    assert not list(plan.out.glob("*/checkpoint.pt"))
+
+
+@dataclass
+class Promise:
+    """A future of Dask, without Dask."""
+
+    key: str
+    status: str = "pending"
+
+    def done(self) -> bool:
+        return self.status != "pending"
+
+    def result(self) -> RunOutcome:
+        return RunOutcome(self.key, self.key, interrupted=True)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def test_dask_waits_for_what_saves_and_cancels_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dask, "_POLL_S", 0.01)
+    plan = plan_of(["restormer", "promptir", "adair"], tmp_path)
+    runs = plan.runs[1:]
+    begun, saved, queued = (Promise(run.id) for run in runs)
+    looks: list[list[str]] = []
+
+    class Fake:
+        def __init__(self) -> None:
+            self.cancelled: list[Promise] = []
+
+        def run(self, function: Any, on_error: str) -> dict[str, list[str]]:
+            looks.append([])
+            if len(looks) == 3:
+                raise OSError("the scheduler does not answer for a moment")
+            if len(looks) == 2:  # it ends between two looks
+                saved.status = "finished"
+            if len(looks) == 5:
+                begun.status = "finished"
+            return {"a": [begun.key], "b": [saved.key] if len(looks) < 1 else []}
+
+        def cancel(self, futures: list[Promise]) -> None:
+            self.cancelled += futures
+
+    stop_file = tmp_path / "stop"
+    stop_file.touch()
+    client: Any = Fake()
+    submitted = dict(zip((begun, saved, queued), runs, strict=True))
+    following = Following(plan, runs)
+    waiting = dask._Waiting(client, submitted, following, stop_file)
+    outcomes = waiting.outcomes()
+    assert client.cancelled == [queued]
+    assert [outcome.run_id for outcome in outcomes] == [run.id for run in runs]
+    assert all(outcome.interrupted for outcome in outcomes)
+    assert capfd.readouterr().err.count("stopping: ") == 1
 
 
 # --- Slurm -------------------------------------------------------------------------------

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.config.errors import HarnessError, Interrupted, UsageError
 from harness.config.recipes import Runtime
@@ -167,11 +170,9 @@ def test_compiled_blocks_compute_nearly_the_same(
 ) -> None:
     compile_ = torch.compile
     # Traced and differentiated as for any backend, and not written as C++, which takes minutes.
-    monkeypatch.setattr(torch, "compile", lambda f: compile_(f, backend="aot_eager"))
+    monkeypatch.setattr(torch, "compile", partial(compile_, backend="aot_eager"))
     plan = two_steps(tmp_path / "out", "compile: true")
     assert plan.runs[-1].weights_id == plain[0].runs[-1].weights_id
-    with pytest.raises(Interrupted):
-        trained(plan, stop=stop_after(1))
     found = trained(plan)
     assert found.keys() == plain[1].keys()
     for key, value in found.items():
@@ -181,7 +182,7 @@ def test_compiled_blocks_compute_nearly_the_same(
 def test_without_a_compiler_it_trains_without(
     tmp_path: Path, plain: tuple[Plan, dict[str, Tensor]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no C++ compiler\nat all")
 
     monkeypatch.setattr(torch, "compile", fail)
@@ -190,6 +191,142 @@ def test_without_a_compiler_it_trains_without(
     prepare_blocks(build_tiny("restormer"), job_of(plan), torch.device("cpu"), lines.append)
     assert lines == ["compile: torch.compile does not work here (no C++ compiler); trains without"]
     assert_same(trained(plan), plain[1])
+
+
+class Scaled(nn.Module):
+    """A block; ``factor`` makes each another one to the compiler."""
+
+    recomputable = True
+
+    def __init__(self, width: int, factor: float) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(width, width, 1)
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        scaled: Tensor = x + self.factor * torch.relu(self.inner(x))
+        return scaled
+
+
+class Shifted(Scaled):
+    """Blocks of another class."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 + super().forward(x)
+
+
+@pytest.fixture
+def compiled_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
+    """Return what names the backend of ``torch.compile``."""
+    dynamo = importlib.import_module("torch._dynamo.config")
+    names = [
+        name
+        for name in ("recompile_limit", "cache_size_limit", "accumulated_recompile_limit")
+        if hasattr(dynamo, name)
+    ]
+    before = {name: getattr(dynamo, name) for name in names}
+    compile_ = torch.compile
+
+    def use(backend: Any) -> None:
+        monkeypatch.setattr(torch, "compile", partial(compile_, backend=backend))
+
+    torch.compiler.reset()
+    yield use
+    torch.compiler.reset()
+    for name, value in before.items():
+        setattr(dynamo, name, value)
+
+
+def prepared(folder: Path, network: nn.Module) -> list[str]:
+    lines: list[str] = []
+    plan = two_steps(folder / "out", "compile: true")
+    prepare_blocks(network, job_of(plan), torch.device("cpu"), lines.append)
+    return lines
+
+
+def test_each_block_is_compiled_for_each_shape(
+    tmp_path: Path, compiled_by: Callable[[Any], None]
+) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def backend(graph: Any, inputs: list[Any]) -> Any:
+        seen.append(tuple(type(size) for value in inputs for size in value.shape))
+        return graph.forward
+
+    compiled_by(backend)
+    network = nn.Sequential(*(Scaled(4, 1 + number / 7) for number in range(12))).train()
+    lines = prepared(tmp_path, network)
+    assert lines[0] == "compile: 12 blocks are compiled in their first step"
+    seen.clear()
+    for sides, count in ((8, 12), (8, 12), (6, 24), (5, 36)):
+        network(torch.ones(2, 4, sides, sides)).sum().backward()
+        assert len(seen) == count
+    assert {kind for kinds in seen for kind in kinds} == {int}
+
+
+@pytest.mark.parametrize("phase", ["forward", "backward"])
+def test_blocks_that_cannot_be_compiled_train_as_they_are(
+    tmp_path: Path, compiled_by: Callable[[Any], None], phase: str
+) -> None:
+    from functorch.compile import make_boxed_func
+
+    aot_autograd = importlib.import_module("torch._dynamo.backends.common").aot_autograd
+    tried: list[int] = []
+
+    def passes(graph: Any, inputs: list[Any]) -> Any:
+        return make_boxed_func(graph.forward)
+
+    def fails(graph: Any, inputs: list[Any]) -> Any:
+        names = [str(node.target) for node in graph.graph.nodes]
+        if not any("convolution" in name for name in names):
+            return passes(graph, inputs)  # what tries whether anything can be compiled
+        tried.append(len(inputs))
+        raise RuntimeError(f"no {phase} pass\nat all")
+
+    both = {"fw_compiler": passes, "bw_compiler": passes}
+    both["fw_compiler" if phase == "forward" else "bw_compiler"] = fails
+    compiled_by(aot_autograd(**both))
+    blocks = [Scaled(4, 1.0), Shifted(4, 1.0), Scaled(4, 2.0), Shifted(4, 3.0)]
+    network = nn.Sequential(*blocks).train()
+    plainly = copy.deepcopy(network)
+    lines = prepared(tmp_path, network)
+    image = torch.rand(2, 4, 8, 8)
+    for _ in range(2):
+        network(image).sum().backward()
+        plainly(image).sum().backward()
+    for found, expected in zip(network.parameters(), plainly.parameters(), strict=True):
+        assert torch.equal(found.grad, expected.grad)
+    assert len(tried) == 2
+    for line, name in zip(lines[2:], ("Scaled", "Shifted"), strict=True):
+        assert line.startswith(f"compile: {name} cannot be compiled (")
+        assert f"no {phase} pass" in line
+        assert line.endswith("); such blocks train without")
+
+
+def test_memory_that_runs_out_in_a_compiled_block_ends_the_step(
+    tmp_path: Path, compiled_by: Callable[[Any], None]
+) -> None:
+    def backend(graph: Any, inputs: list[Any]) -> Any:
+        def run(*_: Any) -> Any:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return run if len(inputs) > 1 else graph.forward
+
+    compiled_by(backend)
+    network = nn.Sequential(Scaled(4, 1.0)).train()
+    lines = prepared(tmp_path, network)
+    with pytest.raises(torch.OutOfMemoryError):
+        network(torch.rand(2, 4, 8, 8))
+    assert len(lines) == 2
+
+
+def test_a_cpu_is_advised_to_compare(tmp_path: Path, compiled_by: Callable[[Any], None]) -> None:
+    compiled_by("eager")
+    lines = prepared(tmp_path, nn.Sequential(Scaled(4, 1.0)))
+    assert lines[1].startswith("compile: on a CPU the first step takes minutes")
+    assert prepared(tmp_path / "no", nn.Sequential(nn.ReLU())) == [
+        "compile: this network marks no blocks that could be compiled; trains without"
+    ]
 
 
 def test_a_network_without_blocks_is_trained_as_it_is(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,36 @@ def test_a_subcommand_imports_no_other() -> None:
     modules = imported("runs", "list", "--out", "nowhere")
     assert "harness.cli.runs" in modules
     assert not modules & {"harness.cli.run", "harness.cli.data", "pandas", "torch"}
+
+
+def test_a_run_that_is_stored_imports_nothing_that_computes(tmp_path: Path) -> None:
+    words = ["run", "--methods", "promptir", "--out", str(tmp_path), "--device", "cpu"]
+    archive = Path(__file__).parents[1] / "results" / "reference" / "three-task"
+    assert CliRunner().invoke(app, [*words, "--import", str(archive)]).exit_code == 0
+    modules = imported(*words)
+    assert "harness.reporting.benchmark_table" in modules
+    heavy = {"torch", "pandas", "scipy", "matplotlib", "PIL", "numpy.ma", "pyarrow"}
+    others = {"harness.data.sources.on_disk", "harness.store.archive", "harness.planning.studies"}
+    assert not modules & (heavy | others)
+
+
+def test_a_command_asks_pydantic_for_no_plugins_and_keeps_its_exit_code() -> None:
+    code = "import os, runpy, sys; sys.argv = ['harness', 'nothing']\n"
+    code += "try:\n    runpy.run_module('harness', run_name='__main__', alter_sys=True)\n"
+    code += "finally:\n    print(os.environ['PYDANTIC_DISABLE_PLUGINS'])\n"
+    variables: tuple[tuple[dict[str, str], str], ...] = (
+        ({}, "__all__"),
+        ({"PYDANTIC_DISABLE_PLUGINS": "none"}, "none"),
+    )
+    for variable, shown in variables:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **variable},
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, f"{shown}\n")
 
 
 def test_a_command_of_an_app_stands_beside_those_of_the_table() -> None:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.api.plans import plan as plan_of
 from harness.config.errors import Interrupted
 from harness.config.ranks import is_joint, rank_of_environment
-from harness.execution.children import stop_file_of
-from harness.execution.execute import (
-    Control,
-    RunOutcome,
-    execute_with_needs,
-    raise_if_failed,
-)
 from harness.execution.locks import remove_dead_claims
-from harness.execution.preflight import check_plan
-from harness.execution.process import check_device, check_joint, joined_worker
 from harness.execution.status import is_complete
-from harness.execution.trackers import check_tracker
-from harness.launch import check_launcher, launcher
-from harness.launch.signals import stop_on_signals
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
+
+if TYPE_CHECKING:
+    from harness.execution.execute import RunOutcome
 
 
 def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[RunOutcome]:
@@ -42,6 +33,7 @@ def run(plan: Plan, resources: Resources | None = None, **values: Any) -> list[R
         HarnessError: a run failed; the others are stored.
         Interrupted: the user stopped it; the same call goes on.
     """
+    from harness.execution.execute import raise_if_failed
 
     outcomes = compute(plan, resources or Resources(**values))
     if any(outcome.interrupted for outcome in outcomes):
@@ -56,6 +48,10 @@ def check_resources(resources: Resources) -> None:
     Raises:
         UsageError: names what cannot be used, and the way out.
     """
+    from harness.execution.process import check_device, check_joint
+    from harness.execution.trackers import check_tracker
+    from harness.launch import check_launcher
+
     check_joint(resources, here=resources.launcher == "local")
     check_launcher(resources)
     if resources.launcher == "local":
@@ -71,6 +67,11 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
     """
     outcomes: list[RunOutcome] = []
     if is_joint() or not is_complete(plan):
+        # What computes runs takes a while to import, and often everything is stored.
+        from harness.execution.preflight import check_plan
+        from harness.execution.process import joined_worker
+        from harness.launch import launcher
+
         launch = launcher(resources.launcher)
         check_plan(plan)
         with joined_worker(resources, here=resources.launcher == "local") as worker:
@@ -94,6 +95,12 @@ def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcom
     Raises:
         UsageError: the plan has no such run.
     """
+    from harness.execution.children import stop_file_of
+    from harness.execution.execute import Control, execute_with_needs
+    from harness.execution.preflight import check_plan
+    from harness.execution.process import joined_worker
+    from harness.launch.signals import stop_on_signals
+
     plan.run(run_id)
     check_plan(plan)
     with joined_worker(resources) as worker, stop_on_signals(stop_file_of(plan.out)) as stop_file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.config.parsing import parse
 from harness.data.parallel_map import OnProgress, no_progress
@@ -12,7 +12,9 @@ from harness.execution.status import assumption_note, estimated_s, run_status
 from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
-from harness.planning.studies import Study, load_study
+
+if TYPE_CHECKING:
+    from harness.planning.studies import Study
 
 
 def plan(
@@ -78,6 +80,8 @@ def load_studies(names: Sequence[str], request: RunRequest, base: str | None = N
     Raises:
         UsageError: no such study, or a value that does not fit.
     """
+    from harness.planning.studies import load_study
+
     use_own_files(request.include, request.plugins)
     unique = dict.fromkeys(names)
     return [load_study(name, request.setting, request.recipe, base) for name in unique]

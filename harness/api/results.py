@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from harness.planning.own_files import use_own_files
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import DEFAULT_OUT, RunRequest
-from harness.planning.studies import Study
-from harness.reporting.paper_selection import EVERYTHING, CitedSelection
 from harness.reporting.plan_text import incomplete_sentence, training_sentence
 from harness.reporting.table_files import check_free, table_id, table_stem
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.planning.studies import Study
     from harness.reporting.ablation_table import AblationTable
     from harness.reporting.benchmark_table import BenchmarkTable
     from harness.reporting.cross_table import CrossTable
+    from harness.reporting.paper_selection import CitedSelection
     from harness.reporting.paper_table import PaperTable
     from harness.reporting.statistics import Spread
 
@@ -62,24 +62,26 @@ def table(plan: Plan) -> BenchmarkTable:
 def paper_table(
     request: RunRequest,
     source: str | None = None,
-    wanted: CitedSelection = EVERYTHING,
+    wanted: CitedSelection | None = None,
 ) -> PaperTable:
     """Return a published table of the request's setting, with what is stored here below it.
 
     Args:
         request: what of this project is shown.
         source: whose table, as ``cpl``, ``mioir`` or ``survey``; None takes the first.
-        wanted: which of its rows, by year, parameters and type.
+        wanted: which of its rows, by year, parameters and type; None takes all.
 
     Raises:
         UsageError: nothing is published of the setting, or by that source.
     """
     from harness.config.files import setting_names
     from harness.config.folders import is_file_name
+    from harness.reporting.paper_selection import EVERYTHING
     from harness.reporting.paper_table import paper_table_of
 
     # Cited values can be shown of a setting that this installation cannot measure.
     use_own_files(request.include, request.plugins)
+    wanted = wanted or EVERYTHING
     if is_file_name(request.setting) or request.setting in setting_names():
         plan = make_plan(request)
         return paper_table_of(plan, plan.setting.name, source, wanted)

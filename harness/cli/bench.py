@@ -91,7 +91,7 @@ def bench(
     the ratios of each turn. Ctrl-C prints what was measured until then.
     """
     from harness.api import bench as measure
-    from harness.api import bench_rows, check_bench, load_bench, profile_step
+    from harness.api import bench_rows, check_bench, load_bench
 
     if list_rows:
         for name, about in bench_rows().items():
@@ -100,11 +100,11 @@ def bench(
     options = flags.options()
     check_bench(options, json_file, figures if flags.growth else None)
     if profile:
-        if json_file or compare or flags.rows or flags.growth:
+        if compare or flags.rows or flags.growth:
             raise UsageError(
-                "--profile prints one step alone; leave --json, --compare, --rows and --growth out"
+                "--profile is of one step alone; leave --compare, --rows and --growth out"
             )
-        print(profile_step(flags.threads))
+        _profile(flags.threads, json_file)
         return
     old = None if compare is None else load_bench(compare)
     result = measure(options)
@@ -115,6 +115,16 @@ def bench(
         raise Interrupted("stopped; the table above holds what was measured")
     if old is not None:
         _compare(result, old)
+
+
+def _profile(threads: int | None, json_file: Path | None) -> None:
+    from harness.api import profile_step
+
+    found = profile_step(threads)
+    print(found)
+    if json_file is not None:
+        found.write(json_file)
+        print_written([json_file])
 
 
 def _write(result: BenchResult, json_file: Path | None, figures: Path) -> list[Path]:

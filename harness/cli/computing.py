@@ -23,10 +23,12 @@ def compute_missing(plan: Plan, resources: Resources) -> list[RunOutcome]:
     Raises:
         Interrupted: the user stopped it; the message says how to go on.
     """
-    from harness.api import compute, describe, is_complete, legacy_note, training_notes
+    from harness.api import compute, is_complete
 
     if is_complete(plan):
         return compute(plan, resources)
+    from harness.api import describe, legacy_note, training_notes
+
     for note in (legacy_note(plan.out), *training_notes(plan)):
         if note:
             print(note, file=sys.stderr)
@@ -69,7 +71,7 @@ def compute_and_show(
 
     ``export`` is where results are written to if every run succeeded.
     """
-    from harness.api import check_table, compute, describe, is_first_process, raise_if_failed
+    from harness.api import check_table, compute, describe, is_first_process
 
     check_table(plan)
     asked_resources = resources.resources()
@@ -77,13 +79,20 @@ def compute_and_show(
         print(describe(plan))
         return
     if not is_first_process():
-        raise_if_failed(compute(plan, asked_resources), len(plan.runs))
+        _raise_if_failed(compute(plan, asked_resources), plan)
         return
     outcomes = compute_missing(plan, asked_resources)
     if not any(outcome.error for outcome in outcomes):
         export_results(plan, export)
     show_table(plan)
-    raise_if_failed(outcomes, len(plan.runs))
+    _raise_if_failed(outcomes, plan)
+
+
+def _raise_if_failed(outcomes: list[RunOutcome], plan: Plan) -> None:
+    if outcomes:
+        from harness.api import raise_if_failed
+
+        raise_if_failed(outcomes, len(plan.runs))
 
 
 def show_table(plan: Plan, style: LatexStyle | None = None) -> None:

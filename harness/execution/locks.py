@@ -38,6 +38,9 @@ RENEWED_EVERY_S = 15.0
 
 _POLL_S = 1.0
 
+_LOOKS, _LOOK_AGAIN_S = 5, 0.4
+"""How often a claim is read before it counts as lost, and how long after one another."""
+
 _EMPTY_S = 5.0
 """An owner writes its name into its claim at once; one that has none for so long was killed."""
 
@@ -64,12 +67,23 @@ class Claim:
         token = self.lease.token
         if token is None or self.lease.compromise is not None:
             return True
+        # A network file system may show a file empty, or not at all, for a moment, and so does a
+        # process that looks at a claim which it cannot take over.
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_LOOK_AGAIN_S)
+            if self._names(token):
+                return False
+        return True
+
+    def _names(self, token: str) -> bool:
+        """Return whether the claim's file holds ``token``, as far as that can be known now."""
         try:
-            return token not in self.run.folder.claim.read_text(encoding="utf-8")
+            return token in self.run.folder.claim.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return True
-        except (OSError, UnicodeDecodeError):  # it cannot be known now
             return False
+        except (OSError, UnicodeDecodeError):
+            return True
 
     def check(self) -> None:
         """Raise :class:`RunIsHeld` where another process has taken the run over."""

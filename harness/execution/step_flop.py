@@ -6,7 +6,7 @@ memory for the values, so that the compiled kernels and the device make no diffe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +24,18 @@ def gflop_of_step(spec: MethodSpec, train: TrainSpec) -> float | None:
         spec: of the method.
         train: options, tasks, and an optimisation with batch and patch.
     """
+    return _gflop(spec, train, _step_of(train))
+
+
+def product_gflop_of_step(spec: MethodSpec, train: TrainSpec) -> float | None:
+    """Return the GFLOP of one step without those of depth-wise convolutions.
+
+    See :func:`gflop_of_step`. Depth-wise convolutions run at the rate of memory, not of products.
+    """
+    return _gflop(spec, train, _step_of(train), {torch.ops.aten.convolution: _dense_convolution})
+
+
+def _step_of(train: TrainSpec) -> Callable[[Method], None]:
     optimisation = train.optimisation
     assert optimisation is not None
     size = (optimisation.batch, optimisation.patch_px, optimisation.patch_px)
@@ -35,7 +47,7 @@ def gflop_of_step(spec: MethodSpec, train: TrainSpec) -> float | None:
         terms = network.train().losses(samples, torch.Generator().manual_seed(0))
         torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
 
-    return _gflop(spec, train, step)
+    return step
 
 
 def gflop_of_restoring(spec: MethodSpec, train: TrainSpec, height: int, width: int) -> float | None:
@@ -48,12 +60,23 @@ def gflop_of_restoring(spec: MethodSpec, train: TrainSpec, height: int, width: i
     return _gflop(spec, train, restore)
 
 
-def _gflop(spec: MethodSpec, train: TrainSpec, work: Callable[[Method], None]) -> float | None:
-    backward: Any = {torch.ops.aten.convolution_backward: _convolution_backward}
+def is_depthwise(weight: Sequence[int]) -> bool:
+    """Return whether a convolution with weights of this shape is depth-wise."""
+    return len(weight) > 2 and weight[0] > 1 and weight[1] == 1
+
+
+def _gflop(
+    spec: MethodSpec,
+    train: TrainSpec,
+    work: Callable[[Method], None],
+    forward: Mapping[Any, Any] | None = None,
+) -> float | None:
+    backward = _convolution_backward if forward is None else _dense_convolution_backward
+    counted = {torch.ops.aten.convolution_backward: backward, **(forward or {})}
     try:
         with torch.device("meta"):
             network = build(spec, train, {})
-            with FlopCounterMode(display=False, custom_mapping=backward) as counter:
+            with FlopCounterMode(display=False, custom_mapping=counted) as counter:
                 work(network)
     except (RuntimeError, NotImplementedError):  # a path that depends on values
         return None
@@ -74,3 +97,20 @@ def _convolution_backward(
     transposed, mask = rest[4], rest[-1]
     once = conv_flop_count(list(images), list(weight), list(gradient), transposed=transposed)
     return int(once) * (bool(mask[0]) + bool(mask[1]))
+
+
+def _dense_convolution(
+    images: Sequence[int], weight: Sequence[int], *rest: Any, out_shape: Any, **names: Any
+) -> int:
+    if is_depthwise(weight):
+        return 0
+    transposed = rest[4]
+    return int(conv_flop_count(list(images), list(weight), list(out_shape), transposed=transposed))
+
+
+def _dense_convolution_backward(
+    gradient: Sequence[int], images: Sequence[int], weight: Sequence[int], *rest: Any, **names: Any
+) -> int:
+    if is_depthwise(weight):
+        return 0
+    return _convolution_backward(gradient, images, weight, *rest, **names)

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _CONNECT_S = 10
+_POLL_S = 0.5
 _ATTEMPTS = 3
 """How often a run is begun whose process is killed; Dask begins one as often whose worker is."""
 
@@ -104,7 +105,8 @@ def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
         for run in runs:
             words = tuple(exec_words(run, plan_file, resources))
             tasks.append(Task(run.id, run.label, words, str(Path.cwd()), stop_file, topic))
-        return _outcomes(client, _submitted(client, runs, tasks), following)
+        submitted = _submitted(client, runs, tasks)
+        return _Waiting(client, submitted, following, stop_file).outcomes()
 
 
 @contextmanager
@@ -194,20 +196,76 @@ def _submitted(client: Client, runs: Sequence[Run], tasks: Sequence[Task]) -> di
     return submitted
 
 
-def _outcomes(client: Client, runs: dict[Any, Run], following: Following) -> list[RunOutcome]:
-    """Wait for all runs and return how they ended, in the order of submission."""
-    from distributed import as_completed
+@dataclass
+class _Waiting:
+    """Waits for runs of the cluster, until they have ended or are asked to stop.
 
-    ended: dict[str, RunOutcome] = {}
-    for future in as_completed(list(runs), loop=client.loop, raise_errors=False):
-        run = runs[future]
+    Attributes:
+        client: of the cluster.
+        runs: the runs by their futures.
+        following: prints how each run ended.
+        stop_file: asks all runs to stop when it appears.
+        idle: futures that no worker computed when that was looked at last, after a stop.
+    """
+
+    client: Client
+    runs: Mapping[Any, Run]
+    following: Following
+    stop_file: Path
+    idle: set[Any] | None = None
+
+    def outcomes(self) -> list[RunOutcome]:
+        """Return how all runs ended, in the order of submission."""
+        ended: dict[str, RunOutcome] = {}
+        left = list(self.runs)
+        while left:
+            cancelled = self._cancelled(left) if self.stop_file.exists() else ()
+            for future in [one for one in left if one in cancelled or one.done()]:
+                left.remove(future)
+                outcome = self._outcome(future, future in cancelled)
+                self.following.end(outcome)
+                ended[outcome.run_id] = outcome
+            if left:
+                time.sleep(_POLL_S)
+        return [ended[run.id] for run in self.runs.values()]
+
+    def _outcome(self, future: Any, is_cancelled: bool) -> RunOutcome:
+        run = self.runs[future]
+        if is_cancelled:
+            return RunOutcome(run.label, run.id, interrupted=True)
         if future.status == "finished":
             outcome: RunOutcome = future.result()
-        else:
-            outcome = RunOutcome(run.label, run.id, error=_lost(future))
-        following.end(outcome)
-        ended[run.id] = outcome
-    return [ended[run.id] for run in runs.values()]
+            return outcome
+        return RunOutcome(run.label, run.id, error=_lost(future))
+
+    def _cancelled(self, left: Sequence[Any]) -> set[Any]:
+        """Cancel what no worker has begun; what is computed saves after its step.
+
+        Without a free worker it would otherwise wait for one, only to be told that it is to stop.
+        A run counts as not begun when no worker computes it at two looks: one that has just ended
+        is done at the second.
+        """
+        try:
+            found = self.client.run(executing, on_error="ignore")
+        except (OSError, RuntimeError, ValueError):  # the scheduler went away, as futures will say
+            return set()
+        begun = {key for keys in found.values() for key in keys}
+        idle = {future for future in left if not future.done() and future.key not in begun}
+        if self.idle is None:
+            self.following.log(
+                f"stopping: {len(left) - len(idle)} runs save after their step and stop, and "
+                f"{len(idle)} that have not begun are cancelled"
+            )
+        before, self.idle = self.idle or set(), idle
+        cancelled = idle & before
+        if cancelled:
+            self.client.cancel(list(cancelled))
+        return cancelled
+
+
+def executing(dask_worker: Any) -> list[str]:
+    """Return the keys of what a worker of the cluster computes now; the worker calls this."""
+    return [str(state.key) for state in dask_worker.state.executing]
 
 
 def _lost(future: Any) -> str:

@@ -16,7 +16,6 @@ from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Setting
-from harness.data.on_disk.hashing import look_again
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
@@ -148,6 +147,8 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     if request.data.rehash:
         if not request.data.uses_files and not request.data.clean_images.by_split:
             raise UsageError("--rehash is about images on disk; add --data-root")
+        from harness.data.on_disk.hashing import look_again  # most commands hash no images
+
         look_again()
     source = open_source(
         request.data.root,

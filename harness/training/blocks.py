@@ -6,6 +6,7 @@ inputs and parameters alone, so that it may run twice. Names in state dicts stay
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -14,9 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from harness.config.errors import is_out_of_memory
 from harness.training.job import Job
 
 _PROBE_PX = 32
+
+_SHAPES = 8
+"""Compilations that each block may have, one for each shape of its inputs; as torch's own limit."""
+
+_WITH_FORWARD = "force_non_lazy_backward_lowering"
+"""torch's setting under which a backward pass that cannot be compiled fails in the forward pass."""
 
 
 def prepare_blocks(method: Any, job: Job, device: torch.device, log: Callable[[str], None]) -> None:
@@ -52,14 +60,68 @@ def _compile(blocks: list[nn.Module], device: torch.device, log: Callable[[str],
         log("compile: this network marks no blocks that could be compiled; trains without")
         return
     try:
-        torch.compile(torch.sin)(torch.zeros(2, device=device))
+        torch.compile(torch.sin, dynamic=False)(torch.zeros(2, device=device))
     except Exception as error:  # a compiler that is absent or broken shows in many ways
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        log(f"compile: torch.compile does not work here ({reason}); trains without")
+        log(f"compile: torch.compile does not work here ({_reason(error)}); trains without")
         return
+    _allow_compilations(_SHAPES * len(blocks))
+    given_up: set[type[nn.Module]] = set()
     for block in blocks:
-        _replace_forward(block, torch.compile(block.forward))
+        _replace_forward(block, _compiled_or_not(block, given_up, log))
     log(f"compile: {len(blocks)} blocks are compiled in their first step")
+    if device.type == "cpu":
+        log(
+            "compile: on a CPU the first step takes minutes, and blocks that use this project's "
+            "kernels become slower; compare with some steps without it"
+        )
+
+
+def _allow_compilations(count: int) -> None:
+    """Let torch compile the code that blocks of one class share so often; it stops at 8 otherwise.
+
+    What cannot be differentiated is refused with the forward pass, not in the backward pass.
+    """
+    dynamo = importlib.import_module("torch._dynamo.config")
+    for name in ("recompile_limit", "cache_size_limit", "accumulated_recompile_limit"):
+        if hasattr(dynamo, name):  # the first two are names of one, and of different versions
+            setattr(dynamo, name, max(count, getattr(dynamo, name)))
+    backward = importlib.import_module("torch._functorch.config")
+    if hasattr(backward, _WITH_FORWARD):
+        setattr(backward, _WITH_FORWARD, True)
+
+
+def _compiled_or_not(
+    block: nn.Module, given_up: set[type[nn.Module]], log: Callable[[str], None]
+) -> Callable[..., Any]:
+    """Return a compiled forward that goes back to the block's own where it cannot be compiled.
+
+    Each shape is compiled by itself: with shapes that vary in one graph inductor fails on CPUs.
+    Once a block of a class has failed, the others of the class are not tried.
+    """
+    own, kind = block.forward, type(block)
+    compiled = torch.compile(own, dynamic=False)
+
+    def forward(*inputs: Any, **named: Any) -> Any:
+        if kind not in given_up:
+            try:
+                return compiled(*inputs, **named)
+            except Exception as error:  # of any part of a compiler
+                if is_out_of_memory(error):
+                    raise
+                given_up.add(kind)
+                log(
+                    f"compile: {kind.__name__} cannot be compiled ({_reason(error)}); such "
+                    "blocks train without"
+                )
+        return own(*inputs, **named)
+
+    return forward
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error, and the second where the first only announces it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def _keep_less(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.api.speed.limits import StepProfiles
 from harness.api.speed.options import BenchOptions as BenchOptions
 from harness.api.speed.options import check_options, options_of
 from harness.api.speed.result import BenchResult as BenchResult
@@ -88,10 +89,11 @@ def bench_rows() -> dict[str, str]:
     return {name: row.about for name, row in {**ROWS, **CUDA_ROWS}.items()}
 
 
-def profile_step(threads: int | None = None) -> str:
-    """Return tables of the operators of one training step of the full network by their own time.
+def profile_step(threads: int | None = None) -> StepProfiles:
+    """Return one training step of the full network by operator, with the machine's limits.
 
-    The published blocks come first, where they are installed.
+    The published blocks come first, where they are installed. ``str()`` of it is what
+    ``bench --profile`` prints, and ``write(path)`` writes it as JSON.
     """
     from harness.api.speed.operators import profile_step as profile
 

@@ -27,11 +27,11 @@ def stored(context: Context) -> Iterator[Case]:
 def stored_among_others(context: Context) -> Iterator[Case]:
     """Yield the same in a folder with many other runs."""
     from harness.api.plans import plan
-    from harness.api.speed.made_up_runs import write_runs
+    from harness.api.speed.made_up_runs import seeds_of, write_runs
 
     words = _stored_run(context)
-    spec = plan(methods=("promptir",), recipe="smoke").runs[-1].train
-    write_runs(context.folder, spec, OTHER_RUNS, OTHER_ROWS)
+    run = plan(methods=("promptir",), recipe="smoke").runs[-1]
+    write_runs(context.folder, seeds_of(run.method.id, run.train, OTHER_RUNS), OTHER_ROWS)
     yield Case("repeated run, 1,000 other runs stored", _sides(words), 9)
 
 

@@ -90,12 +90,12 @@ def _runs(context: Context) -> Points:
 
 def _rows(context: Context) -> Points:
     from harness.api.plans import plan
-    from harness.api.speed.made_up_runs import write_runs
+    from harness.api.speed.made_up_runs import seeds_of, write_runs
 
-    spec = plan(methods=("promptir",), recipe="smoke").runs[-1].train
+    run = plan(methods=("promptir",), recipe="smoke").runs[-1]
     for rows in (100, 1_000, 10_000, 50_000):
         out = context.folder / str(rows)
-        write_runs(out, spec, runs=10, rows=rows)
+        write_runs(out, seeds_of(run.method.id, run.train, 10), rows)
         yield 10.0 * rows, subject("commands:command", words=("runs", "list", "--out", str(out)))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.config.errors import UsageError
 from harness.config.run_specs import CleanFolder
-from harness.data.on_disk.clean_images import CleanImages
-from harness.data.on_disk.sizes import SizeRule, check_sizes
-from harness.data.on_disk.training_sets import held_out, trained_on
 from harness.data.parallel_map import OnProgress, no_progress
+
+if TYPE_CHECKING:
+    from harness.data.on_disk.clean_images import CleanImages
+    from harness.data.on_disk.sizes import SizeRule
 
 _LEAST_PX = 16
 """The side of the smallest image that every degradation can be applied to."""
@@ -46,6 +48,8 @@ class CleanFolders:
         validation = None if val is None else val.spec(val.pairs)
         if train is None:
             return None, validation
+        from harness.data.on_disk.training_sets import held_out, trained_on
+
         if validation is not None:
             return train.spec(train.pairs), validation
         chosen = held_out(train.pairs, train.name)
@@ -66,6 +70,8 @@ class CleanFolders:
         if self.val is not None:
             self._check(self.val, _rule(multiple))
         if self.train is not None:
+            from harness.data.on_disk.sizes import SizeRule
+
             rule = SizeRule(
                 least_px=max(patch_px, multiple, _LEAST_PX),
                 what=f"the patch of {patch_px} pixels",
@@ -83,10 +89,14 @@ class CleanFolders:
             self._check(self.test, _rule(multiple))
 
     def _check(self, found: CleanImages, rule: SizeRule) -> None:
+        from harness.data.on_disk.sizes import check_sizes
+
         check_sizes(found.where, found.pairs, found.sha256, rule, self.on_progress)
 
 
 def _rule(multiple: int) -> SizeRule:
+    from harness.data.on_disk.sizes import SizeRule
+
     least_px = max(_LEAST_PX, multiple)
     what = f"the {least_px} pixels that are cut to multiples of {multiple} and degraded"
     return SizeRule(least_px, what, "take them out")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.config.data_sets import SYNTHETIC, synthetic_name
 from harness.config.run_specs import CleanFolder, Photograph
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.images.read import read_image
-from harness.data.on_disk.clean_images import CleanImages
 from harness.data.sources.originals import Original
 from harness.data.synthetic.photographs import load
+
+if TYPE_CHECKING:
+    from harness.data.on_disk.clean_images import CleanImages
 
 
 class CleanReader(Protocol):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config.errors import UsageError
 from harness.config.files import load_data_set
-from harness.data.on_disk.clean_images import CleanImages, find_clean_images
-from harness.data.on_disk.locate import find_data_roots, how_to_name_a_root
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.clean_folders import CleanFolders
-from harness.data.sources.on_disk import OnDiskSource
 from harness.data.sources.protocol import DataSource
 from harness.data.sources.synthetic import SyntheticSource
+
+if TYPE_CHECKING:
+    from harness.data.on_disk.clean_images import CleanImages
 
 
 def open_source(
@@ -48,6 +49,10 @@ def open_source(
                 f"--train-set {family}={name} is about data sets on disk; add --data-root"
             )
         return SyntheticSource(_folders(clean_images, on_progress))
+    # Most commands read no data set, and these modules are a tenth of what they import.
+    from harness.data.on_disk.locate import find_data_roots, how_to_name_a_root
+    from harness.data.sources.on_disk import OnDiskSource
+
     roots = find_data_roots(root)
     if not roots:
         raise UsageError(f"no folder of data sets is known; {how_to_name_a_root()}")
@@ -59,6 +64,8 @@ def open_source(
 def _folders(clean_images: Mapping[str, str], on_progress: OnProgress) -> CleanFolders:
     """Return the folders of clean images by split; a validation on what is trained is refused."""
     found: dict[str, CleanImages] = {}
+    if clean_images:
+        from harness.data.on_disk.clean_images import find_clean_images
     for split, named in clean_images.items():
         found[split] = find_clean_images(split, named, on_progress)
     if "train" in found and "val" in found and found["train"].sha256 == found["val"].sha256:

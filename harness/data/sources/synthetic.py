@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config.data_sets import SYNTHETIC
 from harness.config.errors import UsageError
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import SyntheticTrainingData, TestSet, TrainSpec
 from harness.config.settings import Column, Setting, SyntheticData, degradation_versions
-from harness.data.on_disk.clean_images import CleanImages
-from harness.data.on_disk.overlap import overlap_note
 from harness.data.sources.clean_folders import CleanFolders
 from harness.data.sources.clean_images import TestFolder, TestPhotographs, files_of, reader
 from harness.data.sources.pairs import ImagePairs
@@ -25,6 +24,9 @@ from harness.data.sources.training_images import SyntheticTrainingImages
 from harness.data.sources.validation import HeldOutPairs
 from harness.data.synthetic import dead_leaves
 from harness.data.synthetic.photographs import describe, path_of, size_px
+
+if TYPE_CHECKING:
+    from harness.data.on_disk.clean_images import CleanImages
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ class SyntheticSource:
         train, test = self.folders.train, self.folders.test
         if train is None and test is None:
             return []
+        from harness.data.on_disk.overlap import overlap_note
+
         trained = _photographs(_images_of(setting).train) if train is None else train.paths
         tested = _photographs(_images_of(setting).test) if test is None else test.paths
         way_out = "look for the same scenes in both folders before their numbers are compared"
