@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import NO_EXPERT
 from harness.evaluation.restore import clamped, to_batch
-from harness.method import Override, Prompted
+from harness.method import Decoded, HasRoutingVariants, Override, Prompted, RoutingVariant
 
 Float = NDArray[np.float64]
 
@@ -28,12 +29,20 @@ class Observed:
         weights: level -> weights (1, prompts).
         psnr_db: of the restored image.
         chosen: index of the prompt that something other than a router chose, else None.
+        probabilities: level -> the router's softmax (1, prompts); empty where no router chose.
+        variant_psnr_db: PSNR under each variant of routing that changes the image's weights.
     """
 
     pair: Pair
     weights: dict[str, Tensor]
     psnr_db: float
     chosen: int | None
+    probabilities: Mapping[str, Tensor] = field(default_factory=dict)
+    variant_psnr_db: Mapping[str, float] = field(default_factory=dict)
+
+    def psnr_db_by(self, variant: str) -> float:
+        """Return PSNR under a variant of routing: that of training where it changes no weight."""
+        return self.variant_psnr_db.get(variant, self.psnr_db)
 
     def expert(self, level: str) -> int:
         """Return the prompt with the largest weight; ``NO_EXPERT`` if weights are not finite."""
@@ -109,18 +118,34 @@ class Observer:
     needs_task_labels: bool
     device: torch.device
 
+    @property
+    def variants(self) -> tuple[RoutingVariant, ...]:
+        """Other ways in which the method can route; none where it offers none."""
+        method = self.method
+        return method.routing_variants() if isinstance(method, HasRoutingVariants) else ()
+
     @torch.no_grad()
-    def observe(self, pair: Pair) -> Observed:
-        """Restore a pair's degraded image under the prompts that the method selects."""
+    def observe(self, pair: Pair, varied: bool = False) -> Observed:
+        """Restore a pair's degraded image under the prompts that the method selects.
+
+        Where ``varied``, it is also restored under each variant of routing.
+        """
         image = to_batch(pair.degraded, self.device)
         labels = (pair.task,) if self.needs_task_labels else None
         forced = self.method.choose(image, labels)
-        decoded = self.method.decode(self.method.encode(image), forced)
+        features = self.method.encode(image)
+        decoded = self.method.decode(features, forced)
         chosen = None if forced is None else int(next(iter(forced.values())).argmax())
-        weights = {}
+        weights, probabilities = {}, {}
         for level, routing in decoded.routing.items():
             weights[level] = routing.weights.float().cpu()
-        return Observed(pair, weights, _psnr_db(decoded.restored, pair), chosen)
+            if routing.probabilities is not None:
+                probabilities[level] = routing.probabilities.float().cpu()
+        others = {}
+        if varied and forced is None:
+            others = self._variant_psnr_db(features, decoded, pair)
+        psnr_db = _psnr_db(decoded.restored, pair)
+        return Observed(pair, weights, psnr_db, chosen, probabilities, others)
 
     @torch.no_grad()
     def psnr_under(self, pair: Pair, overrides: Sequence[Override]) -> list[float]:
@@ -131,6 +156,19 @@ class Observer:
             forced = {level: weights.to(self.device) for level, weights in override.items()}
             values.append(_psnr_db(self.method.decode(features, forced).restored, pair))
         return values
+
+    def _variant_psnr_db(self, features: Any, trained: Decoded, pair: Pair) -> dict[str, float]:
+        """Return PSNR under each variant that changes a weight of the image at some level."""
+        method = self.method
+        if not isinstance(method, HasRoutingVariants):
+            return {}
+        found = {}
+        for variant in method.routing_variants():
+            # A level sees what the deeper ones did, so nothing changes only if all keep theirs.
+            if not all(map(variant.keeps, trained.routing.values())):
+                decoded = method.decode_variant(features, variant)
+                found[variant.name] = _psnr_db(decoded.restored, pair)
+        return found
 
     def bank(self, level: str) -> Float:
         """Return the prompts of a level, (prompts, C, H, W)."""
