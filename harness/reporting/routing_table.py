@@ -34,7 +34,8 @@ _NOTE = (
     "showed (unseen). Difference: to the same weights routed as trained, paired by image; in "
     "brackets the 95% bootstrap interval over clean images, which of fewer than 10 is too narrow. "
     "Rerouted: images whose prompts have other weights than as trained. Below input: unseen "
-    "columns that end worse than they were."
+    "columns that end worse than they were. Best prompt: the one under which an image is restored "
+    "best, chosen with the clean image; a bound on what the choice of one prompt can give."
 )
 _NOT_PROBED = "not probed: its analysis is of an older version, and its weights are not stored here"
 
@@ -51,6 +52,8 @@ def routing_table(runs: Sequence[AnalysedRun]) -> Table | None:
             continue
         if found["left_out"]:
             remarks.append(f"{run.label}: no other routing, as {found['left_out']}.")
+        else:
+            remarks.append(_confidence_sentence(run.label, found))
         groups[run.label] = _lines(found)
     table = grouped_table(_HEADS, groups, "Routing at test.", "routing-at-test")
     return replace(
@@ -110,6 +113,18 @@ def _lines(found: Mapping[str, Any]) -> list[list[str]]:
         below = f"{of_unseen.below_input} of {of_unseen.columns}" if unseen else MISSING
         lines.append([*line, below])
     return lines
+
+
+def _confidence_sentence(label: str, found: Mapping[str, Any]) -> str:
+    """Return how sure the routers are of trained columns and of unseen ones."""
+    parts = []
+    for words, kinds in (("trained columns", TRAINED), ("unseen ones", UNSEEN)):
+        columns = columns_of(found, kinds)
+        if columns:
+            confidence = _number(mean_of(list(map(confidence_of, columns))))
+            entropy = _number(mean_of(list(map(entropy_of, columns))))
+            parts.append(f"{confidence} on {words} (entropy {entropy})")
+    return f"{label}: the router's largest probability is {' and '.join(parts)}."
 
 
 def _texts(values: VariantValues, name: str) -> list[str]:

@@ -25,6 +25,9 @@ ROUTING_VARIANTS = "routing_variants"
 AS_TRAINED = "as trained"
 """Stands among the variants of routing for the weights that routers were trained to give."""
 
+BEST_PROMPT = "best prompt"
+"""Stands there for the one prompt under which an image is restored best: a bound, not a choice."""
+
 
 class _Stored(BaseModel):
     """Part of a stored file; what is not named here is not looked at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,12 @@ from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import NO_EXPERT
 from harness.evaluation.restore import clamped, to_batch
 from harness.method import Decoded, HasRoutingVariants, Override, Prompted, RoutingVariant
+from harness.store.prompt_files import BEST_PROMPT
 
 Float = NDArray[np.float64]
+
+_ROUNDING_DB = 1e-3
+"""Difference below which a forced prompt counts as the one that was selected anyway."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Observed:
         psnr_db: of the restored image.
         chosen: index of the prompt that something other than a router chose, else None.
         probabilities: level -> the router's softmax (1, prompts); empty where no router chose.
-        variant_psnr_db: PSNR under each variant of routing that changes the image's weights.
+        variant_psnr_db: PSNR under each variant of routing that changes the image's weights, and
+            under the best prompt, where another is better than those that were selected.
     """
 
     pair: Pair
@@ -55,6 +60,13 @@ class Observed:
         forced = {}
         for level, weights in self.weights.items():
             forced[level] = torch.eye(weights.shape[-1])[[prompt]]
+        return forced
+
+    def alone(self, prompt: int) -> dict[str, Tensor]:
+        """Return the override that gives one prompt all of the image's weight at every level."""
+        forced = {}
+        for level, weights in self.weights.items():
+            forced[level] = self.one_hot(prompt)[level] * weights.sum(dim=-1, keepdim=True)
         return forced
 
     @property
@@ -128,7 +140,8 @@ class Observer:
     def observe(self, pair: Pair, varied: bool = False) -> Observed:
         """Restore a pair's degraded image under the prompts that the method selects.
 
-        Where ``varied``, it is also restored under each variant of routing.
+        Where ``varied``, it is also restored under each variant of routing, and under each prompt
+        alone.
         """
         image = to_batch(pair.degraded, self.device)
         labels = (pair.task,) if self.needs_task_labels else None
@@ -141,16 +154,23 @@ class Observer:
             weights[level] = routing.weights.float().cpu()
             if routing.probabilities is not None:
                 probabilities[level] = routing.probabilities.float().cpu()
-        others = {}
-        if varied and forced is None:
-            others = self._variant_psnr_db(features, decoded, pair)
         psnr_db = _psnr_db(decoded.restored, pair)
-        return Observed(pair, weights, psnr_db, chosen, probabilities, others)
+        observed = Observed(pair, weights, psnr_db, chosen, probabilities)
+        if not varied or forced is not None or not self.variants:
+            return observed
+        others = self._variant_psnr_db(features, decoded, pair)
+        best_db = self._best_prompt_db(features, observed)
+        if best_db > psnr_db + _ROUNDING_DB:
+            others[BEST_PROMPT] = best_db
+        return replace(observed, variant_psnr_db=others)
 
     @torch.no_grad()
     def psnr_under(self, pair: Pair, overrides: Sequence[Override]) -> list[float]:
         """Return PSNR of the pair's image restored under each of ``overrides``, dB."""
         features = self.method.encode(to_batch(pair.degraded, self.device))
+        return self._psnr_under(features, pair, overrides)
+
+    def _psnr_under(self, features: Any, pair: Pair, overrides: Sequence[Override]) -> list[float]:
         values = []
         for override in overrides:
             forced = {level: weights.to(self.device) for level, weights in override.items()}
@@ -169,6 +189,11 @@ class Observer:
                 decoded = method.decode_variant(features, variant)
                 found[variant.name] = _psnr_db(decoded.restored, pair)
         return found
+
+    def _best_prompt_db(self, features: Any, observed: Observed) -> float:
+        """Return PSNR under the best of all prompts, each alone and the same at every level."""
+        overrides = [observed.alone(prompt) for prompt in range(self.method.prompts)]
+        return max(self._psnr_under(features, observed.pair, overrides))
 
     def bank(self, level: str) -> Float:
         """Return the prompts of a level, (prompts, C, H, W)."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.evaluation.probes.definitions import relative_entropy
 from harness.evaluation.probes.observe import Observed, ObservedColumn, Observer
-from harness.store.prompt_files import AS_TRAINED
+from harness.store.prompt_files import AS_TRAINED, BEST_PROMPT
 
 FORCED = "something other than a router chooses its prompts"
 DENSE = "its routers select no prompts, or offer no other way to weigh them"
@@ -23,7 +23,8 @@ def routing_variants(
 ) -> dict[str, Any]:
     """Return PSNR of every image under each variant, and how sure the router is, by column.
 
-    ``left_out`` says why there are no variants, and is empty where there are some.
+    The best prompt stands last among the variants, as a bound on what a choice of one prompt can
+    mend. ``left_out`` says why there are no variants, and is empty where there are some.
 
     Args:
         observer: the method.
@@ -31,6 +32,8 @@ def routing_variants(
             the variants.
     """
     names = [variant.name for variant in observer.variants]
+    if names:
+        names.append(BEST_PROMPT)
     is_forced = any(image.chosen is not None for _, column in columns for image in column.images)
     left_out = "" if names else DENSE
     if is_forced:
