@@ -28,7 +28,7 @@ from harness.method import Decoded, HasRoutingVariants, Prompted, Routing
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.analysed_runs import AnalysedRun
-from harness.reporting.probe_tables import latex_of, markdown_of, report_of
+from harness.reporting.probe_tables import latex_of, markdown_of, report, report_of
 from harness.reporting.routing_table import routing_records, routing_table
 from harness.store.files import write_json
 from harness.store.prompt_files import AS_TRAINED, BEST_PROMPT, ROUTING_VARIANTS, stored_analysis
@@ -324,7 +324,7 @@ def test_a_method_without_sparse_routers_is_left_out_with_a_reason(
 
 
 def test_few_images_of_a_degradation_are_varied(three_task: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(prompt_analysis, "MOST_IMAGES", 1)
+    monkeypatch.setattr(prompt_analysis, "MOST_VARIED", 1)
     counted: list[tuple[int, int]] = []
     observer = Observer(Unsure(), False, torch.device("cpu"))
     assert len(three_task.photographs) > 1
@@ -460,9 +460,7 @@ def test_a_run_stores_and_shows_its_variants(probed: Plan, tmp_path: Path) -> No
     assert r"\label{tab:routing-at-test}" in typeset
 
 
-def test_what_an_older_analysis_lacks_is_probed_if_there_are_weights(
-    probed: Plan, tmp_path: Path
-) -> None:
+def test_what_an_older_analysis_lacks_is_probed_if_there_are_weights(probed: Plan) -> None:
     run = cpl_of(probed)
     whole = json.loads(run.folder.prompt_analysis.read_text())
     older = json.loads(run.folder.prompt_analysis.read_text())
@@ -473,8 +471,7 @@ def test_what_an_older_analysis_lacks_is_probed_if_there_are_weights(
         assert run_status(run, probed) == "to score"
         run.folder.weights.unlink()
         assert run_status(run, probed) == "done", "there is nothing to probe it with"
-        text, _ = api.probe_report(probed, tmp_path)
-        assert "Routing at test" not in text, "no other run has variants either"
+        assert "Routing at test" not in report(probed), "no other run has variants either"
         found = stored_analysis(run.folder, run.score_id)
         assert found is not None
         beside = AnalysedRun("m", {**found, ROUTING_VARIANTS: made_up({"dense": [1.0]}, [2.0])})

@@ -31,6 +31,10 @@ SIDE_PX = 192
 MOST_IMAGES = 24
 """At most so many images of a column are probed."""
 
+MOST_VARIED = 10
+"""At most so many of them are restored under variants of routing, which takes as many decodings as
+there are variants; and so many clean images of a folder under degradations never trained on."""
+
 OnImage = Callable[[], None]
 """Is called after each image; may raise to stop."""
 
@@ -51,7 +55,7 @@ def analyse_prompts(
     """
     count = _Count(on_progress, 2 * _images(source) + _ood_images(observer, test))
     columns = _observe_columns(observer, source, test, count.advance)
-    unseen = _observe_ood(observer, test, count.advance)
+    unseen = _observe_ood(observer, source, test, count.advance)
     routing, redundancy = {}, {}
     for level in columns[0].levels:
         routing[level] = routing_at(level, columns)
@@ -92,7 +96,7 @@ def with_routing_variants(
     """
     count = _Count(on_progress, _images(source) + _ood_images(observer, test))
     columns = _observe_columns(observer, source, test, count.advance)
-    unseen = _observe_ood(observer, test, count.advance)
+    unseen = _observe_ood(observer, source, test, count.advance)
     found = _plain(_routing_variants(observer, columns, unseen))
     return {**stored, ROUTING_VARIANTS: found}
 
@@ -132,7 +136,7 @@ def _observe_columns(
         images = observed.setdefault(name, [])
         if len(images) < MOST_IMAGES:
             pair = centre_of(source.make(name, image), SIDE_PX)
-            images.append(observer.observe(pair, varied=True))
+            images.append(observer.observe(pair, varied=len(images) < MOST_VARIED))
             on_image()
     family_of_task = {task.name: task.family for task in test.tasks}
     columns = []
@@ -146,26 +150,33 @@ def _observe_columns(
 
 def _ood_images(observer: Observer, test: TestSet) -> int:
     """Return how many images are observed that are out of distribution."""
-    if observer.needs_task_labels or not test.photographs:
+    if observer.needs_task_labels:
         return 0
-    return len(list(ood_tasks(test.tasks))) * len(test.photographs)
+    return len(list(ood_tasks(test.tasks))) * len(_clean_images(test))
+
+
+def _clean_images(test: TestSet) -> list[str]:
+    """Return the clean images that other degradations are applied to; files of pairs have none."""
+    if test.folder is not None:
+        return list(test.folder.images[:MOST_VARIED])
+    return [photograph.name for photograph in test.photographs]
 
 
 def _observe_ood(
-    observer: Observer, test: TestSet, on_image: OnImage
+    observer: Observer, source: TestPairs, test: TestSet, on_image: OnImage
 ) -> list[tuple[Kind, ObservedColumn]]:
     """Observe images under degradations that the setting's training never showed.
 
-    Only photographs that are degraded here; none for a method that needs task labels.
+    Only clean images that are degraded here; none for a method that needs task labels.
     """
     if not _ood_images(observer, test):
         return []
     found = []
     for kind, task in ood_tasks(test.tasks):
         images: list[Observed] = []
-        for photograph in test.photographs:
-            pair = ood_pair(test, task, photograph.name, SIDE_PX)
-            images.append(observer.observe(pair, varied=len(images) < MOST_IMAGES))
+        for name in _clean_images(test):
+            pair = ood_pair(source, test, task, name, SIDE_PX)
+            images.append(observer.observe(pair, varied=len(images) < MOST_VARIED))
             on_image()
         found.append((kind, ObservedColumn(task.name, task.name, task.family, images)))
     return found
@@ -189,9 +200,10 @@ def _routing_variants(
     unseen: Sequence[tuple[Kind, ObservedColumn]],
 ) -> dict[str, Any]:
     """Return what other ways of routing do to all columns."""
-    varied: list[tuple[str, ObservedColumn]] = [("trained", column) for column in columns]
-    for kind, column in unseen:
-        varied.append((kind, replace(column, images=column.images[:MOST_IMAGES])))
+    of_kinds: list[tuple[str, ObservedColumn]] = [("trained", column) for column in columns]
+    varied = []
+    for kind, column in (*of_kinds, *unseen):
+        varied.append((kind, replace(column, images=column.images[:MOST_VARIED])))
     return routing_variants(observer, varied)
 
 
