@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from harness import api
@@ -338,6 +340,27 @@ def test_few_images_of_a_degradation_are_varied(three_task: Any, monkeypatch: An
     assert all(len(column["images"]) == 1 for column in unseen)
     assert [done for done, _ in counted] == list(range(1, counted[-1][1] + 1))
     assert len({total for _, total in counted}) == 1
+
+
+def test_clean_images_of_a_folder_get_unseen_degradations_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_analysis, "MOST_VARIED", 1)
+    monkeypatch.setattr(prompt_analysis, "ood_tasks", lambda tasks: [*ood_tasks(tasks)][:5])
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        pixels = rng.integers(0, 256, (64, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    plan = plan_of(["promptir"], data={"clean_images": {"test": str(tmp_path)}})
+    observer = Observer(Unsure(), False, torch.device("cpu"))
+    found = analyse_prompts(observer, plan.source.pairs(plan.test), plan.test)
+    unseen = [c for c in found[ROUTING_VARIANTS]["columns"] if c["kind"] != "trained"]
+    assert [c["images"] for c in unseen] == [["a"]] * 5
+    assert found["images"] == dict.fromkeys(COLUMNS, 2), "other probes see all of them"
+    inputs = [c["input_db"][0] for c in unseen]
+    assert len(set(inputs)) == 5, "each is another degradation"
+    again = analyse_prompts(observer, plan.source.pairs(plan.test), plan.test)
+    assert again == found
 
 
 # --- tables ----------------------------------------------------------------------------
