@@ -308,7 +308,7 @@ def test_images_that_keep_their_weights_are_not_restored_again(three_task: Any) 
     assert 0 < calls.count("dense below 0.5") < calls.count("dense")
 
 
-@pytest.mark.parametrize(("explicit", "reason"), [(False, "select no prompts"), (True, "a router")])
+@pytest.mark.parametrize(("explicit", "reason"), [(False, "mix all prompts"), (True, "a router")])
 def test_a_method_without_sparse_routers_is_left_out_with_a_reason(
     three_task: Any, explicit: bool, reason: str
 ) -> None:

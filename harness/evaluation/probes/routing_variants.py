@@ -15,7 +15,7 @@ from harness.evaluation.probes.observe import Observed, ObservedColumn, Observer
 from harness.store.prompt_files import AS_TRAINED, BEST_PROMPT
 
 FORCED = "something other than a router chooses its prompts"
-DENSE = "its routers select no prompts, or offer no other way to weigh them"
+DENSE = "its routers mix all prompts, or offer no other way to weigh them"
 
 
 def routing_variants(
