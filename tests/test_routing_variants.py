@@ -19,6 +19,7 @@ from torch import Tensor
 
 from harness import api
 from harness.config.errors import HarnessError
+from harness.data.sources.samples import Pair
 from harness.evaluation.probes import prompt_analysis
 from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.out_of_distribution import ood_tasks
@@ -361,6 +362,27 @@ def test_clean_images_of_a_folder_get_unseen_degradations_too(
     assert len(set(inputs)) == 5, "each is another degradation"
     again = analyse_prompts(observer, plan.source.pairs(plan.test), plan.test)
     assert again == found
+
+
+def test_images_that_are_varied_are_spread_over_all_clean_images(
+    three_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Drawn(Flat):
+        def names(self) -> Iterator[tuple[str, str]]:
+            for name in ("first#0", "first#1", "second#0", "second#1"):
+                yield "derain", name
+
+        def make(self, column: str, image: str) -> Pair:
+            return replace(super().make(column, image), photograph=image.partition("#")[0])
+
+    monkeypatch.setattr(prompt_analysis, "MOST_VARIED", 2)
+    observer = Observer(Unsure(), False, torch.device("cpu"))
+    no_photographs = three_task.model_copy(update={"photographs": ()})
+    found = analyse_prompts(observer, Drawn(), no_photographs)
+    (column,) = found[ROUTING_VARIANTS]["columns"]
+    assert found["images"] == {"derain": 4}
+    assert column["images"] == ["first", "second"]
+    assert column["rerouted"]["dense"] == 2
 
 
 # --- tables ----------------------------------------------------------------------------

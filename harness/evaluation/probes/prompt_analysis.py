@@ -123,20 +123,34 @@ class _Count:
 
 def _images(source: TestPairs) -> int:
     """Return how many test images are observed."""
+    return sum(_counts(source).values())
+
+
+def _counts(source: TestPairs) -> dict[str, int]:
+    """Return how many images of each column are observed."""
     counts = Counter(column for column, _ in source.names())
-    return sum(min(count, MOST_IMAGES) for count in counts.values())
+    return {column: min(count, MOST_IMAGES) for column, count in counts.items()}
+
+
+def _varied(count: int) -> list[int]:
+    """Return which of ``count`` images are varied: spread evenly, to take in all clean images."""
+    if count <= MOST_VARIED:
+        return list(range(count))
+    return [place * count // MOST_VARIED for place in range(MOST_VARIED)]
 
 
 def _observe_columns(
     observer: Observer, source: TestPairs, test: TestSet, on_image: OnImage
 ) -> list[ObservedColumn]:
     """Observe the first images of each column that has any."""
+    counts = _counts(source)
     observed: dict[str, list[Observed]] = {}
     for name, image in source.names():
         images = observed.setdefault(name, [])
         if len(images) < MOST_IMAGES:
             pair = centre_of(source.make(name, image), SIDE_PX)
-            images.append(observer.observe(pair, varied=len(images) < MOST_VARIED))
+            is_varied = len(images) in _varied(counts[name])
+            images.append(observer.observe(pair, is_varied))
             on_image()
     family_of_task = {task.name: task.family for task in test.tasks}
     columns = []
@@ -171,12 +185,13 @@ def _observe_ood(
     """
     if not _ood_images(observer, test):
         return []
+    names = _clean_images(test)
     found = []
     for kind, task in ood_tasks(test.tasks):
         images: list[Observed] = []
-        for name in _clean_images(test):
+        for name in names:
             pair = ood_pair(source, test, task, name, SIDE_PX)
-            images.append(observer.observe(pair, varied=len(images) < MOST_VARIED))
+            images.append(observer.observe(pair, len(images) in _varied(len(names))))
             on_image()
         found.append((kind, ObservedColumn(task.name, task.name, task.family, images)))
     return found
@@ -203,7 +218,8 @@ def _routing_variants(
     of_kinds: list[tuple[str, ObservedColumn]] = [("trained", column) for column in columns]
     varied = []
     for kind, column in (*of_kinds, *unseen):
-        varied.append((kind, replace(column, images=column.images[:MOST_VARIED])))
+        images = [column.images[place] for place in _varied(len(column.images))]
+        varied.append((kind, replace(column, images=images)))
     return routing_variants(observer, varied)
 
 
