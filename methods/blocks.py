@@ -7,8 +7,7 @@ runs along the last axis, attention is products of matrices, and nothing is tran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,51 +16,8 @@ from torch import Tensor, nn
 
 from methods.attention import attend, attend_by_parts
 from methods.convolutions import pointwise
-from methods.kernels.depthwise import depthwise
-
-WHOLE_ELEMENTS = 2**24
-"""Elements of the widest map that is computed whole: bands save memory and take some percent more
-time."""
-BAND_ELEMENTS = {"cpu": 2**22, "cuda": 2**25}
-"""Elements of the widest map inside a band, per device; on a CPU it fits the last-level cache."""
-LEAST_BAND_ROWS = 16
-"""Fewest rows of a band."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """Rows of a map that are computed together.
-
-    Attributes:
-        rows: the rows of the output.
-        read: the rows of the input: the same and the halo of the kernels.
-        kept: ``rows`` as a slice of ``read``.
-    """
-
-    rows: slice
-    read: slice
-    kept: slice
-
-
-def bands(x: Tensor, channels: int, halo: int = 1) -> Iterator[Band]:
-    """Cut (N, H, W, C) into bands whose inner maps have ``channels`` channels.
-
-    Args:
-        x: the map.
-        channels: of the widest map that is computed from it.
-        halo: how many rows on either side an output row depends on.
-    """
-    n, height, width, _ = x.shape
-    row_elements = n * width * channels
-    limit = BAND_ELEMENTS.get(x.device.type, BAND_ELEMENTS["cuda"])
-    rows = max(LEAST_BAND_ROWS, limit // row_elements)
-    if height * row_elements <= WHOLE_ELEMENTS:
-        rows = height
-    for top in range(0, height, rows):
-        bottom = min(height, top + rows)
-        first, last = max(0, top - halo), min(height, bottom + halo)
-        yield Band(slice(top, bottom), slice(first, last), slice(top - first, bottom - first))
-
+from methods.kernels.depthwise import Taps
+from methods.row_bands import WideConvolution
 
 class _Affine(nn.Module):
     """Holds weight and bias under the published key ``body``."""
@@ -109,33 +65,33 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Map (N, H, W, C) to the same shape; ``norm`` is applied to the input first."""
         weight = self.project_out.weight.flatten(1)
-        out = attend_in_bands(x, lambda y: self._mix(norm(y)), self.temperature, weight)
+        out = attend_in_bands(x, self._mixing(norm), self.temperature, weight)
         if self.project_out.bias is not None:
             out = out + self.project_out.bias.to(out.dtype)
         return out
 
-    def _mix(self, x: Tensor) -> Tensor:
-        mixed = pointwise(x, self.qkv.weight, self.qkv.bias)
-        return depthwise(mixed, self.qkv_dwconv.weight, gated=False, bias=self.qkv_dwconv.bias)
+    def _mixing(self, norm: Callable[[Tensor], Tensor]) -> WideConvolution:
+        return WideConvolution(
+            lambda x: pointwise(norm(x), self.qkv.weight, self.qkv.bias),
+            Taps(self.qkv_dwconv.weight, gated=False, bias=self.qkv_dwconv.bias),
+        )
 
 
 def attend_in_bands(
-    x: Tensor, mix: Callable[[Tensor], Tensor], temperature: Tensor, weight: Tensor
+    x: Tensor, mixing: WideConvolution, temperature: Tensor, weight: Tensor
 ) -> Tensor:
     """Attend between the channels of (N, H, W, C), in bands of rows where no gradient is needed.
 
     Args:
         x: the map.
-        mix: makes queries, keys and values (N, H, W, 3C) of it by kernels of 3x3 pixels.
+        mixing: makes queries, keys and values (N, H, W, 3C) of it.
         temperature: (heads, 1, 1).
         weight: (outputs, C), the projection.
     """
     if torch.is_grad_enabled():
-        out = attend(mix(x).flatten(1, 2), temperature, weight)
+        out = attend(mixing.whole(x).flatten(1, 2), temperature, weight)
     else:
-        parts = (
-            mix(x[:, band.read])[:, band.kept].flatten(1, 2) for band in bands(x, 3 * x.shape[-1])
-        )
+        parts = (part.flatten(1, 2) for _, part in mixing.by_rows(x))
         out = attend_by_parts(parts, x.shape[1] * x.shape[2], temperature, weight)
     return out.unflatten(1, x.shape[1:3])
 
@@ -168,15 +124,32 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to the same shape."""
-        extra = -self.project_out.in_channels % self.width_multiple
-        inner, inner_bias = _extend_halves(self.project_in, extra)
-        taps, taps_bias = _extend_halves(self.dwconv, extra)
-        hidden = pointwise(x, inner, inner_bias)
-        if self.activated:
-            hidden = F.gelu(hidden)
-        gated = depthwise(hidden, taps, gated=True, bias=taps_bias)
-        outer = F.pad(self.project_out.weight, (0, 0, 0, 0, 0, extra))
+        return self.project(self.gating(_unchanged).whole(x))
+
+    def gating(self, norm: Callable[[Tensor], Tensor]) -> WideConvolution:
+        """Return what makes the gated map; ``norm`` is applied to the input first."""
+        inner, inner_bias = _extend_halves(self.project_in, self._extra)
+        taps, taps_bias = _extend_halves(self.dwconv, self._extra)
+
+        def widen(x: Tensor) -> Tensor:
+            hidden = pointwise(norm(x), inner, inner_bias)
+            return F.gelu(hidden) if self.activated else hidden
+
+        return WideConvolution(widen, Taps(taps, gated=True, bias=taps_bias))
+
+    def project(self, gated: Tensor) -> Tensor:
+        """Map what the gate lets through to (N, H, W, C)."""
+        outer = F.pad(self.project_out.weight, (0, 0, 0, 0, 0, self._extra))
         return pointwise(gated, outer, self.project_out.bias)
+
+    @property
+    def _extra(self) -> int:
+        """How many channels of zeros each half gets."""
+        return -self.project_out.in_channels % self.width_multiple
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
 
 
 def _extend_halves(layer: nn.Conv2d, extra: int) -> tuple[Tensor, Tensor | None]:
@@ -217,15 +190,16 @@ class TransformerBlock(nn.Module):
 
 
 def add_feed_forward(y: Tensor, norm: LayerNorm, ffn: GatedFeedForward) -> Tensor:
-    """Return ``y + ffn(norm(y))`` for (N, H, W, C), in bands where no gradient is needed."""
+    """Return ``y + ffn(norm(y))`` for (N, H, W, C); where no gradient is needed, ``y`` becomes it.
+
+    Gradients would need the widest maps whole. Without them some rows at a time save memory, and
+    no row that is still to be read has been replaced.
+    """
     if torch.is_grad_enabled():
         return y + ffn(norm(y))
-    # Gradients would need the widest maps whole; without them a band at a time saves memory.
-    out = torch.empty_like(y)
-    for band in bands(y, ffn.project_in.out_channels):
-        update = ffn(norm(y[:, band.read]))[:, band.kept]
-        torch.add(y[:, band.rows], update, out=out[:, band.rows])
-    return out
+    for rows, gated in ffn.gating(norm).by_rows(y):
+        y[:, rows] += ffn.project(gated)
+    return y
 
 
 class PatchEmbed(nn.Module):

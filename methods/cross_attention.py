@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from methods.attention import attend, attend_by_parts
-from methods.blocks import bands
 from methods.convolutions import conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
+from methods.row_bands import bands
 
 
 class CrossAttention(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.config.errors import UsageError
-from methods import blocks
+from methods import row_bands
 from methods.adair.frequency import FrequencyBlock
 from methods.restormer_backbone import as_is
 from tests.networks import batch, build_tiny, restore_by_name, single_runs
@@ -77,9 +77,10 @@ def test_batch_of_three_equals_three_single_runs_with_bands(size: tuple[int, int
 def test_restoring_in_bands_of_rows_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     method, image = build_with_bands().double().eval(), torch.rand(2, 3, 48, 32).double()
     whole = method.restore(image)
-    monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", 5)
-    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(row_bands, "LEAST_BAND_ROWS", 5)
+    monkeypatch.setattr(row_bands, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(row_bands, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(row_bands, "STREAMED_ELEMENTS", {"cpu": 1, "cuda": 1})
     torch.testing.assert_close(restore_by_name("adair", method, image), whole)
 
 

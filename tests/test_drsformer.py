@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.config.errors import UsageError
-from methods import blocks
+from methods import row_bands
 from methods.attention import attend, attend_with
 from methods.drsformer.mixture import Mixture
 from methods.drsformer.network import DRSformer
@@ -78,10 +78,11 @@ def test_block_in_bands_equals_the_whole(
     block = SparseBlock(shape[1], heads=2, expansion=2.66).double()
     x = torch.randn(shape, dtype=torch.float64)
     whole = block(x)
-    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(row_bands, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(row_bands, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(row_bands, "STREAMED_ELEMENTS", {"cpu": 1, "cuda": 1})
     for rows in (1, 4, 7, 100):
-        monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", rows)
+        monkeypatch.setattr(row_bands, "LEAST_BAND_ROWS", rows)
         with torch.no_grad():
             torch.testing.assert_close(block(x), whole)
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods import blocks, convolutions
+from methods import blocks, convolutions, row_bands
 from methods.attention import attend, attend_plainly
 from methods.blocks import TransformerBlock
 from methods.kernels import native
-from methods.kernels.depthwise import depthwise, plain
+from methods.kernels.depthwise import Taps, depthwise, depthwise_rows, plain, plain_rows
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 2e-2}
 DTYPES = [torch.float32, torch.float64, torch.bfloat16]
@@ -56,6 +56,41 @@ def both_ways(
         strict=True,
     ):
         close(gradient, right, dtype)
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+@pytest.mark.parametrize("biased", [False, True], ids=["", "biased"])
+@pytest.mark.parametrize("shape", [(1, 2, 1, 2), (2, 7, 5, 34), (1, 40, 33, 48)], ids=str)
+def test_rows_of_a_map_join_to_the_whole(
+    shape: tuple[int, int, int, int], biased: bool, gated: bool, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(2)
+    x, channels = torch.randn(shape).to(dtype), shape[-1]
+    bias = torch.randn(channels).to(dtype) if biased else None
+    taps = Taps(torch.randn(channels, 1, 3, 3).to(dtype), gated, bias)
+    whole = plain(x.double(), taps.weight.double(), gated, None if bias is None else bias.double())
+    for compute in (depthwise_rows, plain_rows):
+        for step in (2, 3, 5, 64):
+            parts, above = [], None
+            for top in range(0, shape[1], step):
+                some = x[:, top : top + step].contiguous()
+                parts.append(compute(some, above, top + step < shape[1], taps))
+                above = some[:, -2:]
+            close(torch.cat(parts, dim=1), whole, dtype)
+
+
+@needs_kernels
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+def test_a_map_larger_than_the_cache_is_the_same(gated: bool) -> None:
+    both_ways(
+        lambda x, w: depthwise(x, w, gated),
+        lambda x, w: plain(x, w, gated),
+        torch.float32,
+        (1, 96, 96, 192),  # 7 MB; with the gate, half of that leaves
+        (192, 1, 3, 3),
+    )
 
 
 @needs_kernels
@@ -231,18 +266,18 @@ def plain_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a switch that replaces every fast path in the blocks."""
 
     def switch() -> None:
-        monkeypatch.setattr(blocks, "depthwise", plain)
+        monkeypatch.setattr(row_bands, "depthwise", plain)
         monkeypatch.setattr(blocks, "attend", attend_plainly)
 
     return switch
 
 
 def recording(seen: set[torch.dtype]) -> Callable[..., Tensor]:
-    """Return ``depthwise``, noting what precision it is given."""
+    """Return ``depthwise_rows``, noting what precision it is given."""
 
-    def note(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None = None) -> Tensor:
+    def note(x: Tensor, above: Tensor | None, open_below: bool, taps: Taps) -> Tensor:
         seen.add(x.dtype)
-        return depthwise(x, weight, gated, bias)
+        return depthwise_rows(x, above, open_below, taps)
 
     return note
 
@@ -260,11 +295,11 @@ def test_block_in_bands_equals_the_whole(
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         whole = block(x)
         for rows in (1, 4, 7, 100):
-            monkeypatch.setattr(blocks, "LEAST_BAND_ROWS", rows)
-            monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
-            monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
+            # Two halves of 42 hidden channels, extended to 48, are the widest map.
+            elements = rows * shape[0] * shape[3] * 96
+            monkeypatch.setattr(row_bands, "STREAMED_ELEMENTS", {"cpu": elements, "cuda": 1})
             widths = set[torch.dtype]()
-            monkeypatch.setattr(blocks, "depthwise", recording(widths))
+            monkeypatch.setattr(row_bands, "depthwise_rows", recording(widths))
             with torch.no_grad():
                 found = block(x)
             assert found.dtype == whole.dtype

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.method import AdaptsState, Batch, CheckContext, MethodSpec, OptionError, PromptHost
-from methods import blocks
+from methods import row_bands
 from methods.cross_attention import CrossAttention
 from methods.moceir.experts import Expert, ExpertLayer, WindowAttention
 from methods.moceir.losses import squared_variation
@@ -215,8 +215,9 @@ def test_bands_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_tiny("moceir").eval()
     image = torch.rand(1, 3, 77, 58, generator=rng(3))
     with_gradients = network.restore(image).detach()
-    monkeypatch.setattr(blocks, "WHOLE_ELEMENTS", 0)
-    monkeypatch.setattr(blocks, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(row_bands, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(row_bands, "STREAMED_ELEMENTS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(row_bands, "BAND_ELEMENTS", {"cpu": 1, "cuda": 1})
     cut: list[int] = []
     mix = CrossAttention.mix
 

@@ -8,16 +8,17 @@ basicsr/models/archs/DRSformer_arch.py, with the same state-dict keys. Inside a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.attention import attend_by_parts, attend_with
-from methods.blocks import LayerNorm, bands
+from methods.blocks import LayerNorm
 from methods.convolutions import conv1x1, conv_per_channel, pointwise
-from methods.kernels.depthwise import depthwise
+from methods.kernels.depthwise import Taps
+from methods.row_bands import WideConvolution, bands
 
 _SELECTED_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))
 _INITIAL_SCALE = 0.2
@@ -48,12 +49,16 @@ class SparseAttention(nn.Module):
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Map (N, H, W, C) to the same shape, normalised by ``norm`` first."""
         weight = self.project_out.weight.flatten(1)
+        mixing = WideConvolution(
+            lambda y: pointwise(norm(y), self.qkv.weight),
+            Taps(self.qkv_dwconv.weight, gated=False),
+        )
         if torch.is_grad_enabled():
-            qkv = self._mix(norm(x)).flatten(1, 2)
+            qkv = mixing.whole(x).flatten(1, 2)
             out = attend_with(self.weigh, qkv, self.temperature, weight)
         else:
             pixels = x.shape[1] * x.shape[2]
-            parts = self._mix_by_bands(x, norm)
+            parts = (part.flatten(1, 2) for _, part in mixing.by_rows(x))
             out = attend_by_parts(parts, pixels, self.temperature, weight, self.weigh)
         return out.unflatten(1, x.shape[1:3])
 
@@ -68,15 +73,6 @@ class SparseAttention(nn.Module):
             selected = logits.masked_fill(ranks >= channels * part // whole, -torch.inf)
             attentions.append(scale.to(logits.dtype) * selected.softmax(dim=-1))
         return torch.stack(attentions).sum(dim=0)
-
-    def _mix_by_bands(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        """Yield queries, keys and values (N, pixels, 3C), one band of rows after the other."""
-        for band in bands(x, self.qkv.out_channels):
-            mixed = self._mix(norm(x[:, band.read]))
-            yield mixed[:, band.kept].flatten(1, 2)
-
-    def _mix(self, x: Tensor) -> Tensor:
-        return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
 
 
 class MixedFeedForward(nn.Module):

@@ -5,9 +5,9 @@
 // where there is a bias, it is a tenth row.
 // The innermost loop runs along a row for one vector of channels, whose nine taps stay in
 // registers; every pixel is then three loads, nine products and one store. A row is taken in
-// pieces that stay in the cache while the channels pass over them. Rows are cut into strips of
-// fixed height: a strip is a thread's unit of work, and since its height depends on the map
-// alone, no result depends on the number of threads.
+// pieces that stay in the cache while the channels pass over them. Rows are cut into strips: a
+// strip is a thread's unit of work. Backward its height depends on the map alone, so that no
+// sum depends on the number of threads; forward a row is computed alike in any strip.
 
 #include <algorithm>
 #include <cmath>
@@ -15,10 +15,13 @@
 #include <cstring>
 #include <type_traits>
 #include <vector>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 namespace {
 
-constexpr int kStrip = 16;     // rows that one thread takes at once
+constexpr int kStrip = 16;     // rows that one thread takes at once, at most
 constexpr int kColumns = 32;   // columns of a piece of a row
 #ifdef __AVX512F__
 constexpr int kVectorBytes = 64;
@@ -131,36 +134,104 @@ inline void store_pack(C* to, const pack_t<C, W>& v) {
   std::memcpy(to, &v, sizeof v);
 }
 
-// Columns [begin, end) of a row of the convolution, for W channels. Each column of inputs gives
-// three sums over the rows, one for each column of outputs that it touches.
+// How a map is written. What is larger than the cache is not in it when it is read next, so it
+// need not be fetched before it is overwritten: whole lines go to memory past the cache.
+enum class Way { kCached, kPast };
+
+template <Way way, typename C, int W>
+inline void store_pack(C* to, const pack_t<C, W>& v) {
+#ifdef __AVX512F__
+  if constexpr (way == Way::kPast && sizeof v == 64) {
+    __m512i bits;
+    std::memcpy(&bits, &v, 64);
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), bits);
+    return;
+  }
+#endif
+  store_pack<C, W>(to, v);
+}
+
+constexpr int64_t kCacheBytes = 3 << 20;  // larger maps are not in a core's cache any more
+
+// Whether a map of `elements` is written past the cache: where it is large, and its pixels begin
+// and end with lines.
+template <typename T>
+inline bool goes_past(const T* map, int64_t elements, int64_t channels) {
+#ifdef __AVX512F__
+  constexpr int64_t line = 64;
+  return elements * int64_t(sizeof(T)) > kCacheBytes && channels * sizeof(T) % line == 0 &&
+         reinterpret_cast<uintptr_t>(map) % line == 0;
+#else
+  return false;
+#endif
+}
+
+// Makes what was written past the cache visible to other threads.
+inline void fence() {
+#ifdef __AVX512F__
+  _mm_sfence();
+#endif
+}
+
+// Slides along a row of the convolution, for W channels. Each column of inputs gives three sums
+// over the rows, one for each column of outputs that it touches.
 template <int W, typename In, typename C>
-void convolve_channels(const In* const rows[3], const C* taps, C* out, int64_t begin, int64_t end,
-                       const Map& m) {
+struct Slide {
   using V = pack_t<C, W>;
-  const int64_t step = m.channels;
   V w[9];
   const In* from[3];
-  for (int d = 0; d < 3; ++d) {
-    from[d] = rows[d] ? rows[d] : rows[1];
-    for (int k = 0; k < 3; ++k)
-      w[d * 3 + k] = rows[d] ? load_pack<W>(taps + (d * 3 + k) * step) : V{};
-  }
-  auto sum = [&](const V& a, const V& b, const V& c, int k) {
-    return a * w[k] + b * w[3 + k] + c * w[6 + k];
-  };
-  auto at = [&](int d, int64_t x) { return load_pack<W>(from[d] + x * step); };
-  V before{};
-  if (begin > 0) before = sum(at(0, begin - 1), at(1, begin - 1), at(2, begin - 1), 0);
-  V a = at(0, begin), b = at(1, begin), c = at(2, begin);
-  V open = before + sum(a, b, c, 1), next = sum(a, b, c, 0);
-  const int64_t whole = std::min(end, m.width - 1);
-  for (int64_t x = begin; x < whole; ++x) {
-    a = at(0, x + 1), b = at(1, x + 1), c = at(2, x + 1);
-    store_pack<C, W>(out + x * step, open + sum(a, b, c, 2));
-    open = next + sum(a, b, c, 1);
+  V open, next;  // the sums of the column that is due and of the one after it
+  int64_t step;
+
+  Slide(const In* const rows[3], const C* taps, int64_t begin, const Map& m) : step(m.channels) {
+    for (int d = 0; d < 3; ++d) {
+      from[d] = rows[d] ? rows[d] : rows[1];
+      for (int k = 0; k < 3; ++k)
+        w[d * 3 + k] = rows[d] ? load_pack<W>(taps + (d * 3 + k) * step) : V{};
+    }
+    V before{};
+    if (begin > 0) before = sum(at(0, begin - 1), at(1, begin - 1), at(2, begin - 1), 0);
+    const V a = at(0, begin), b = at(1, begin), c = at(2, begin);
+    open = before + sum(a, b, c, 1);
     next = sum(a, b, c, 0);
   }
-  if (whole < end) store_pack<C, W>(out + whole * step, open);
+  V sum(const V& a, const V& b, const V& c, int k) const {
+    return a * w[k] + b * w[3 + k] + c * w[6 + k];
+  }
+  V at(int d, int64_t x) const { return load_pack<W>(from[d] + x * step); }
+  // The output of column x, which is not the map's last.
+  V column(int64_t x) {
+    const V a = at(0, x + 1), b = at(1, x + 1), c = at(2, x + 1);
+    const V out = open + sum(a, b, c, 2);
+    open = next + sum(a, b, c, 1);
+    next = sum(a, b, c, 0);
+    return out;
+  }
+};
+
+// Columns [begin, end) of a row of the convolution, for W channels.
+template <Way way, int W, typename In, typename C>
+void convolve_channels(const In* const rows[3], const C* taps, C* out, int64_t begin, int64_t end,
+                       const Map& m) {
+  Slide<W, In, C> slide(rows, taps, begin, m);
+  const int64_t whole = std::min(end, m.width - 1);
+  for (int64_t x = begin; x < whole; ++x)
+    store_pack<way, C, W>(out + x * m.channels, slide.column(x));
+  if (whole < end) store_pack<way, C, W>(out + whole * m.channels, slide.open);
+}
+
+// The same for W channels of the first half and those of the second that they gate; `use` gets
+// the column, the first half's output and the second's.
+template <int W, typename In, typename C, typename Use>
+void convolve_pairs(const In* const rows[3], const C* taps, int64_t begin, int64_t end,
+                    const Map& m, Use use) {
+  const int64_t half = m.channels / 2;
+  const In* second[3];
+  for (int d = 0; d < 3; ++d) second[d] = rows[d] ? rows[d] + half : nullptr;
+  Slide<W, In, C> first_slide(rows, taps, begin, m), second_slide(second, taps + half, begin, m);
+  const int64_t whole = std::min(end, m.width - 1);
+  for (int64_t x = begin; x < whole; ++x) use(x, first_slide.column(x), second_slide.column(x));
+  if (whole < end) use(whole, first_slide.open, second_slide.open);
 }
 
 // Adds to the taps of W channels the products of columns [begin, end) of a row of output
@@ -200,14 +271,14 @@ void accumulate_channels(const In* const rows[3], const C* gradient, C* taps, in
 
 // Whole vectors, then a half one where it fits, then single channels.
 template <typename In, typename Work>
-void over_pieces(const In* const rows[3], const Map& m, Work work) {
+void over_pieces(const In* const rows[3], const Map& m, int64_t channels, Work work) {
   constexpr int lanes = kVectorBytes / sizeof(compute_t<In>);
   for (int64_t begin = 0; begin < m.width; begin += kColumns) {
     const int64_t end = std::min(m.width, begin + kColumns);
     int64_t c = 0;
     auto advance = [&](auto width) {
       constexpr int wide = decltype(width)::value;
-      for (; c + wide <= m.channels; c += wide) {
+      for (; c + wide <= channels; c += wide) {
         const In* at[3] = {rows[0] ? rows[0] + c : nullptr, rows[1] + c,
                            rows[2] ? rows[2] + c : nullptr};
         work(width, at, c, begin, end);
@@ -220,17 +291,27 @@ void over_pieces(const In* const rows[3], const Map& m, Work work) {
 }
 
 // One row of the convolution over the rows above, at and below it (null outside the map).
-template <typename In, typename C>
+template <Way way = Way::kCached, typename In, typename C>
 void convolve_row(const In* const rows[3], const C* taps, C* out, const Map& m) {
-  over_pieces(rows, m, [&](auto width, const In* const* at, int64_t c, int64_t begin, int64_t end) {
-    convolve_channels<decltype(width)::value>(at, taps + c, out + c, begin, end, m);
+  over_pieces(rows, m, m.channels, [&](auto width, const In* const* at, int64_t c, int64_t begin,
+                                       int64_t end) {
+    convolve_channels<way, decltype(width)::value>(at, taps + c, out + c, begin, end, m);
   });
+}
+template <typename In, typename C>
+void convolve_row(const In* const rows[3], const C* taps, C* out, const Map& m, bool past) {
+  if (past) {
+    convolve_row<Way::kPast>(rows, taps, out, m);
+  } else {
+    convolve_row(rows, taps, out, m);
+  }
 }
 
 // Adds to taps (3, 3, channels) the products of one row of output gradients with the inputs.
 template <typename In, typename C>
 void accumulate_taps(const In* const rows[3], const C* gradient, C* taps, const Map& m) {
-  over_pieces(rows, m, [&](auto width, const In* const* at, int64_t c, int64_t begin, int64_t end) {
+  over_pieces(rows, m, m.channels, [&](auto width, const In* const* at, int64_t c, int64_t begin,
+                                       int64_t end) {
     accumulate_channels<decltype(width)::value>(at, gradient + c, taps + c, begin, end, m);
   });
 }
@@ -265,50 +346,97 @@ void accumulate_bias(const C* gradient, C* bias, const Map& m) {
 
 int64_t strips(const Map& m) { return (m.height + kStrip - 1) / kStrip; }
 
+// One row of gelu(a) * b, where a and b are the halves of the convolution, plus a bias if any.
+template <Way way, typename T, typename C>
+void gated_row(const T* const rows[3], const C* taps, const C* bias, T* to, const Map& m) {
+  const int64_t half = m.channels / 2;
+  over_pieces(rows, m, half, [&](auto width, const T* const* at, int64_t c, int64_t begin,
+                                 int64_t end) {
+    constexpr int W = decltype(width)::value;
+    using V = pack_t<C, W>;
+    const V bias_a = bias ? load_pack<W>(bias + c) : V{};
+    const V bias_b = bias ? load_pack<W>(bias + half + c) : V{};
+    convolve_pairs<W>(at, taps + c, begin, end, m, [&](int64_t x, V a, V b) {
+      alignas(64) C gate[W], value[W], out[W];
+      store_pack<C, W>(gate, a + bias_a);
+      store_pack<C, W>(value, b + bias_b);
+#pragma omp simd
+      for (int i = 0; i < W; ++i) {
+        C cdf, density;
+        normal(gate[i], cdf, density);
+        out[i] = gate[i] * cdf * value[i];
+      }
+      T* target = to + x * half + c;
+      if constexpr (std::is_same_v<T, C>) {
+        store_pack<way, C, W>(target, load_pack<W>(out));
+      } else {
+#pragma omp simd
+        for (int i = 0; i < W; ++i) store(target[i], out[i]);
+      }
+    });
+  });
+}
+
+// What of a map's neighbourhood is known where the map continues.
 template <typename T>
-void forward(const T* input, const compute_t<T>* taps, T* output, int64_t images, Map m,
-             bool gated, bool biased, int threads) {
+struct Neighbours {
+  const T* above;   // (images, 2, width, channels): the two rows before the first, or null
+  bool open_below;  // whether rows follow, so that the last row cannot be computed yet
+};
+
+template <typename T>
+void rows_about(const T* image, const T* above, int64_t y, const Map& m, const T* rows[3]) {
+  rows_about(image, y, m, rows);
+  for (int d = 0; above && d < 3 && y + d < 1; ++d) rows[d] = above + (y + d + 1) * m.row();
+}
+
+template <typename T>
+void forward(const T* input, Neighbours<T> about, const compute_t<T>* taps, T* output,
+             int64_t images, Map m, bool gated, bool biased, int threads) {
   using C = compute_t<T>;
   const C* bias = biased ? taps + 9 * m.channels : nullptr;
   const int64_t half = m.channels / 2, out_channels = gated ? half : m.channels;
+  const int64_t first = about.above ? -1 : 0, end = m.height - (about.open_below ? 1 : 0);
+  const int64_t count = end - first;
+  const int64_t strip = std::min<int64_t>(kStrip, (count + threads - 1) / threads);
+  const int64_t strips_of_image = strip > 0 ? (count + strip - 1) / strip : 0;
+  const bool past = std::is_same_v<T, C> &&
+                    goes_past(output, images * count * m.width * out_channels, out_channels);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<C> buffer(m.row());
+    std::vector<C> buffer(gated || std::is_same_v<T, C> ? 0 : m.row());
 #pragma omp for schedule(static)
-    for (int64_t unit = 0; unit < images * strips(m); ++unit) {
-      const int64_t image = unit / strips(m), top = unit % strips(m) * kStrip;
+    for (int64_t unit = 0; unit < images * strips_of_image; ++unit) {
+      const int64_t image = unit / strips_of_image;
+      const int64_t top = first + unit % strips_of_image * strip;
       const T* from = input + image * m.height * m.row();
-      for (int64_t y = top; y < std::min(m.height, top + kStrip); ++y) {
+      const T* before = about.above ? about.above + image * 2 * m.row() : nullptr;
+      for (int64_t y = top; y < std::min(end, top + strip); ++y) {
         const T* rows[3];
-        rows_about(from, y, m, rows);
-        T* to = output + (image * m.height + y) * m.width * out_channels;
+        rows_about(from, before, y, m, rows);
+        T* to = output + (image * count + y - first) * m.width * out_channels;
         if constexpr (std::is_same_v<T, C>) {
           if (!gated) {
-            convolve_row(rows, taps, to, m);
+            convolve_row(rows, taps, to, m, past && !bias);
             if (bias) add_bias(to, bias, m);
             continue;
           }
         }
-        convolve_row(rows, taps, buffer.data(), m);
-        if (bias) add_bias(buffer.data(), bias, m);
-        if (!gated) {
-#pragma omp simd
-          for (int64_t i = 0; i < m.row(); ++i) store(to[i], buffer[i]);
+        if (gated) {
+          if (past) {
+            gated_row<Way::kPast>(rows, taps, bias, to, m);
+          } else {
+            gated_row<Way::kCached>(rows, taps, bias, to, m);
+          }
           continue;
         }
-        for (int64_t x = 0; x < m.width; ++x) {
-          const C* a = buffer.data() + x * m.channels;
-          const C* b = a + half;
-          T* t = to + x * half;
+        convolve_row(rows, taps, buffer.data(), m);
+        if (bias) add_bias(buffer.data(), bias, m);
 #pragma omp simd
-          for (int64_t c = 0; c < half; ++c) {
-            C cdf, density;
-            normal(a[c], cdf, density);
-            store(t[c], a[c] * cdf * b[c]);
-          }
-        }
+        for (int64_t i = 0; i < m.row(); ++i) store(to[i], buffer[i]);
       }
     }
+    if (past) fence();
   }
 }
 
@@ -326,23 +454,31 @@ void output_gradient(const T* input, const compute_t<T>* taps, const compute_t<T
   }
   const T* rows[3];
   rows_about(input, y, m, rows);
-  convolve_row(rows, taps, out, m);
-  if (bias) add_bias(out, bias, m);
   const int64_t half = m.channels / 2;
-  for (int64_t x = 0; x < m.width; ++x) {
-    C* a = out + x * m.channels;
-    C* b = a + half;
-    const T* g = gradient + (y * m.width + x) * half;
+  over_pieces(rows, m, half, [&](auto width, const T* const* at, int64_t c, int64_t begin,
+                                 int64_t end) {
+    constexpr int W = decltype(width)::value;
+    using V = pack_t<C, W>;
+    const V bias_a = bias ? load_pack<W>(bias + c) : V{};
+    const V bias_b = bias ? load_pack<W>(bias + half + c) : V{};
+    convolve_pairs<W>(at, taps + c, begin, end, m, [&](int64_t x, V a, V b) {
+      alignas(64) C gate[W], value[W];
+      store_pack<C, W>(gate, a + bias_a);
+      store_pack<C, W>(value, b + bias_b);
+      const T* upstream = gradient + (y * m.width + x) * half + c;
 #pragma omp simd
-    for (int64_t c = 0; c < half; ++c) {
-      C cdf, density;
-      normal(a[c], cdf, density);
-      const C upstream = load(g[c]);
-      const C gate = a[c] * cdf;
-      a[c] = upstream * b[c] * (cdf + a[c] * density);
-      b[c] = upstream * gate;
-    }
-  }
+      for (int i = 0; i < W; ++i) {
+        C cdf, density;
+        normal(gate[i], cdf, density);
+        const C above = load(upstream[i]), through = gate[i] * cdf;
+        gate[i] = above * value[i] * (cdf + gate[i] * density);
+        value[i] = above * through;
+      }
+      C* target = out + x * m.channels + c;
+      store_pack<C, W>(target, load_pack<W>(gate));
+      store_pack<C, W>(target + half, load_pack<W>(value));
+    });
+  });
 }
 
 template <typename T>
@@ -358,9 +494,11 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
     std::copy(taps + tap * m.channels, taps + (tap + 1) * m.channels,
               flipped.begin() + (8 - tap) * m.channels);
   std::vector<C> partial(taps_gradient ? units * taps_size : 0);
+  const bool past = std::is_same_v<T, C> && input_gradient &&
+                    goes_past(input_gradient, images * m.height * m.row(), m.channels);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<C> ring(3 * m.row()), line(m.row());
+    std::vector<C> ring(3 * m.row()), line(std::is_same_v<T, C> ? 0 : m.row());
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < units; ++unit) {
       const int64_t image = unit / strips(m), top = unit % strips(m) * kStrip;
@@ -376,10 +514,14 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
         if (input_gradient) {
           const C* rows[3] = {y > 0 ? slot(y - 1) : nullptr, slot(y),
                               y + 1 < m.height ? slot(y + 1) : nullptr};
-          convolve_row(rows, flipped.data(), line.data(), m);
           T* to = input_gradient + (image * m.height + y) * m.row();
+          if constexpr (std::is_same_v<T, C>) {
+            convolve_row(rows, flipped.data(), to, m, past);
+          } else {
+            convolve_row(rows, flipped.data(), line.data(), m);
 #pragma omp simd
-          for (int64_t i = 0; i < m.row(); ++i) store(to[i], line[i]);
+            for (int64_t i = 0; i < m.row(); ++i) store(to[i], line[i]);
+          }
         }
         if (taps_gradient) {
           const T* rows[3];
@@ -390,6 +532,7 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
         }
       }
     }
+    if (past) fence();
   }
   if (!taps_gradient) return;
   std::fill(taps_gradient, taps_gradient + taps_size, C(0));
@@ -402,11 +545,13 @@ void backward(const T* input, const compute_t<T>* taps, const T* gradient, T* in
 
 #define EXPORT(NAME, T)                                                                        \
   extern "C" void depthwise_forward_##NAME(                                                    \
-      const void* input, const void* taps, void* output, int64_t images, int64_t height,       \
-      int64_t width, int64_t channels, int gated, int biased, int threads) {                   \
-    forward(static_cast<const T*>(input), static_cast<const compute_t<T>*>(taps),              \
-            static_cast<T*>(output), images, Map{height, width, channels}, gated != 0,         \
-            biased != 0, threads);                                                             \
+      const void* input, const void* above, int open_below, const void* taps, void* output,    \
+      int64_t images, int64_t height, int64_t width, int64_t channels, int gated, int biased,  \
+      int threads) {                                                                           \
+    forward(static_cast<const T*>(input),                                                      \
+            Neighbours<T>{static_cast<const T*>(above), open_below != 0},                      \
+            static_cast<const compute_t<T>*>(taps), static_cast<T*>(output), images,           \
+            Map{height, width, channels}, gated != 0, biased != 0, threads);                   \
   }                                                                                            \
   extern "C" void depthwise_backward_##NAME(                                                   \
       const void* input, const void* taps, const void* gradient, void* input_gradient,         \

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -45,16 +46,56 @@ def depthwise(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None = None
     return _forward(x.contiguous(), weight, gated, bias)
 
 
+@dataclass(frozen=True)
+class Taps:
+    """What ``depthwise`` does to a map: 3x3 taps per channel, a bias, and the gate.
+
+    Attributes:
+        weight: (C, 1, 3, 3), as in ``nn.Conv2d``.
+        gated: whether the result is gelu(first half of the channels) x second half.
+        bias: (C,), added before the gate.
+    """
+
+    weight: Tensor
+    gated: bool
+    bias: Tensor | None = None
+
+
+def depthwise_rows(x: Tensor, above: Tensor | None, open_below: bool, taps: Taps) -> Tensor:
+    """Compute ``depthwise`` of some rows of a map, without gradients.
+
+    Args:
+        x: (N, rows, W, C), contiguous.
+        above: (N, 2, W, C), the two rows before ``x``; None where ``x`` begins the map. The row
+            before ``x`` is computed as well: it had to wait for the first of ``x``.
+        open_below: whether rows follow. The last row then waits for them.
+        taps: the convolution and its gate.
+    """
+    if not native(x):
+        return plain_rows(x, above, open_below, taps)
+    above = None if above is None else above.contiguous()
+    return _forward_rows(x.contiguous(), above, open_below, taps.weight, taps.gated, taps.bias)
+
+
 def plain(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None = None) -> Tensor:
     """Compute ``depthwise`` from torch's operators."""
+    return plain_rows(x, None, False, Taps(weight, gated, bias))
+
+
+def plain_rows(x: Tensor, above: Tensor | None, open_below: bool, taps: Taps) -> Tensor:
+    """Compute ``depthwise_rows`` from torch's operators."""
+    is_whole = above is None and not open_below
+    if not is_whole:
+        known = x if above is None else torch.cat([above, x], dim=1)
+        x = F.pad(known, (0, 0, 0, 0, int(above is None), int(not open_below)))
     y = F.conv2d(
         x.permute(0, 3, 1, 2),
-        weight.to(x.dtype),
-        None if bias is None else bias.to(x.dtype),
-        padding=1,
+        taps.weight.to(x.dtype),
+        None if taps.bias is None else taps.bias.to(x.dtype),
+        padding=(int(is_whole), 1),
         groups=x.shape[-1],
     ).permute(0, 2, 3, 1)
-    if not gated:
+    if not taps.gated:
         return y
     gate, value = y.chunk(2, dim=-1)
     return F.gelu(gate) * value
@@ -81,16 +122,53 @@ def _sizes(x: Tensor, gated: bool, biased: bool) -> list[Any]:
 
 @torch.library.custom_op("harness::depthwise", mutates_args=())
 def _forward(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None) -> Tensor:
-    taps = _taps(weight, bias, x)
-    out = x.new_empty(*x.shape[:-1], x.shape[-1] // 2 if gated else x.shape[-1])
-    call = getattr(kernels().library, f"depthwise_forward_{_NAMES[x.dtype]}")
-    call(_pointer(x), _pointer(taps), _pointer(out), *_sizes(x, gated, bias is not None))
-    return out
+    return _computed(x, None, False, Taps(weight, gated, bias))
 
 
 @_forward.register_fake
 def _(x: Tensor, weight: Tensor, gated: bool, bias: Tensor | None) -> Tensor:
-    return x.new_empty(*x.shape[:-1], x.shape[-1] // 2 if gated else x.shape[-1])
+    return _room(x, None, False, gated)
+
+
+@torch.library.custom_op("harness::depthwise_rows", mutates_args=())
+def _forward_rows(
+    x: Tensor,
+    above: Tensor | None,
+    open_below: bool,
+    weight: Tensor,
+    gated: bool,
+    bias: Tensor | None,
+) -> Tensor:
+    return _computed(x, above, open_below, Taps(weight, gated, bias))
+
+
+@_forward_rows.register_fake
+def _(
+    x: Tensor,
+    above: Tensor | None,
+    open_below: bool,
+    weight: Tensor,
+    gated: bool,
+    bias: Tensor | None,
+) -> Tensor:
+    return _room(x, above, open_below, gated)
+
+
+def _computed(x: Tensor, above: Tensor | None, open_below: bool, taps: Taps) -> Tensor:
+    columns = _taps(taps.weight, taps.bias, x)
+    out = _room(x, above, open_below, taps.gated)
+    call = getattr(kernels().library, f"depthwise_forward_{_NAMES[x.dtype]}")
+    given = [_pointer(x), _pointer(above), ctypes.c_int(open_below)]
+    sizes = _sizes(x, taps.gated, taps.bias is not None)
+    call(*given, _pointer(columns), _pointer(out), *sizes)
+    return out
+
+
+def _room(x: Tensor, above: Tensor | None, open_below: bool, gated: bool) -> Tensor:
+    """Return an empty map of the rows and channels that are computed."""
+    n, rows, width, channels = x.shape
+    rows += int(above is not None) - int(open_below)
+    return x.new_empty(n, rows, width, channels // 2 if gated else channels)
 
 
 @torch.library.custom_op("harness::depthwise_backward", mutates_args=())

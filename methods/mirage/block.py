@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward, attend_in_bands
 from methods.convolutions import conv1x1, conv_per_channel, pointwise
-from methods.kernels.depthwise import depthwise
+from methods.kernels.depthwise import Taps
 from methods.mirage.gated import GatedConvolution
 from methods.mirage.spec import BRANCHES
+from methods.row_bands import WideConvolution
 
 
 class SharedChannels(nn.Module):
@@ -58,10 +59,10 @@ class SharedChannels(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         """Attend between the channels of (N, H, W, C / 3), without a projection."""
         as_is = torch.eye(x.shape[-1], dtype=self.qkv.weight.dtype, device=x.device)
-        return attend_in_bands(x, self._mix, self.temperature, as_is)
-
-    def _mix(self, x: Tensor) -> Tensor:
-        return depthwise(pointwise(x, self.qkv.weight), self.qkv_dwconv.weight, gated=False)
+        mixing = WideConvolution(
+            lambda y: pointwise(y, self.qkv.weight), Taps(self.qkv_dwconv.weight, gated=False)
+        )
+        return attend_in_bands(x, mixing, self.temperature, as_is)
 
     def _map(self, x: Tensor) -> Tensor:
         """Apply the MLP to each pixel of (N, H, W, C / 3)."""
