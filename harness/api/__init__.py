@@ -23,7 +23,7 @@ _NAMES = {
     ),
     "harness.api.results": (
         "ablation_tables check_study_names check_table load_results paper_table probe_report "
-        "table training_notes"
+        "routing_at_test table training_notes"
     ),
     "harness.api.scoring": "score score_with_progress",
     "harness.api.speed": (

@@ -36,6 +36,7 @@ from harness.api.results import check_table as check_table
 from harness.api.results import load_results as load_results
 from harness.api.results import paper_table as paper_table
 from harness.api.results import probe_report as probe_report
+from harness.api.results import routing_at_test as routing_at_test
 from harness.api.results import table as table
 from harness.api.results import training_notes as training_notes
 from harness.api.scoring import score as score
@@ -179,6 +180,7 @@ __all__ = [
     "restore",
     "restore_each",
     "restore_one",
+    "routing_at_test",
     "run",
     "score",
     "score_with_progress",

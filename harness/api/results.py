@@ -109,6 +109,22 @@ def probe_report(plan: Plan, folder: Path, width: int | None = None) -> tuple[st
     return probe_tables.report(plan, width), paths
 
 
+def routing_at_test(plan: Plan) -> pd.DataFrame:
+    """Return what the stored probes of a plan say of other ways of routing at test.
+
+    One row per run, variant and column, averages included: ``input_db`` and ``psnr_db``, the
+    difference to routing as trained with its 95% interval over images, how many images are
+    ``rerouted``, and the routers' ``confidence`` and ``entropy``. ``docs/probes.md`` defines each.
+    It is empty where nothing was probed; a plan with ``probes=True`` is, when it is run.
+    """
+    import pandas as pd
+
+    from harness.reporting.analysed_runs import analysed_runs
+    from harness.reporting.routing_table import FIELDS, routing_records
+
+    return pd.DataFrame(routing_records(analysed_runs(plan)), columns=list(FIELDS))
+
+
 def check_table(plan: Plan) -> None:
     """Check what the table will be called and show, before anything is computed for it.
 

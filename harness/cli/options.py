@@ -263,7 +263,9 @@ class EvaluationFlags:
     probes: Annotated[
         bool,
         typer.Option(
-            "--probes", help="Analyse prompts at length: routing, redundancy, prompt-swap gap."
+            "--probes",
+            help="Analyse prompts at length: routing, redundancy, prompt-swap gap, other routing "
+            "at test.",
         ),
     ] = False
 

@@ -13,7 +13,7 @@ from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set_metrics
 from harness.evaluation.probes.observe import Observer
-from harness.evaluation.probes.prompt_analysis import analyse_prompts
+from harness.evaluation.probes.prompt_analysis import analyse_prompts, with_routing_variants
 from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
 from harness.execution.process import Worker
@@ -31,7 +31,7 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.registry import use_plugins
 from harness.store.files import write_json
-from harness.store.prompt_files import store_analysis, stored_analysis, stored_summary
+from harness.store.prompt_files import is_whole, store_analysis, stored_analysis, stored_summary
 from harness.store.results import Result, append
 from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
@@ -153,7 +153,8 @@ def _analyse(
     score = run.score
     if score is None or run.score_id is None:
         return
-    if stored_analysis(run.folder, run.score_id) is not None:
+    stored = stored_analysis(run.folder, run.score_id)
+    if stored is not None and is_whole(stored):
         return
     analysis: dict[str, Any] = {}
     if isinstance(subject.method, Prompted):
@@ -164,5 +165,8 @@ def _analyse(
             _check_stop(run, stop)
 
         pairs = plan.source.pairs(score.test)
-        analysis = analyse_prompts(observer, pairs, score.test, on_progress)
+        if stored is None:
+            analysis = analyse_prompts(observer, pairs, score.test, on_progress)
+        else:
+            analysis = with_routing_variants(stored, observer, pairs, score.test, on_progress)
     store_analysis(run.folder, run.score_id, analysis)

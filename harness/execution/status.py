@@ -13,7 +13,7 @@ from harness.config.errors import HarnessError, reason_of
 from harness.evaluation.metrics import is_of_set
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.store.prompt_files import stored_analysis
+from harness.store.prompt_files import is_whole, stored_analysis
 from harness.store.results import WHOLE_COLUMN
 from harness.store.stored_results import read_ahead, results_of
 
@@ -121,7 +121,16 @@ def _is_scored(run: Run, plan: Plan) -> bool:
         return True
     if not run.folder.prompt_summary.exists():
         return False
-    return not plan.probes or stored_analysis(run.folder, run.score_id) is not None
+    return not plan.probes or _is_analysed(run)
+
+
+def _is_analysed(run: Run) -> bool:
+    """Return whether the prompts are analysed; what an older analysis lacks takes weights."""
+    stored = stored_analysis(run.folder, run.score_id)
+    if stored is None:
+        return False
+    has_weights = run.folder.has_weights() or run.checkpoint is not None
+    return is_whole(stored) or not has_weights
 
 
 def _has_all_values(run: Run, plan: Plan) -> bool:

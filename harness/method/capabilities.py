@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from harness.method import Decoded, Insert
+    from harness.method import Decoded, Insert, Routing
 
 
 @runtime_checkable
@@ -62,6 +62,44 @@ class HasDecoderLevels(Protocol):
     """
 
     decoder_levels: tuple[str, ...]
+
+
+class RoutingVariant(Protocol):
+    """Another way to weigh prompts at test than the one of training."""
+
+    @property
+    def name(self) -> str:
+        """Name in tables, unique among the variants of a method."""
+        ...
+
+    def weights(self, trained: Routing, load_bias: Tensor | None = None) -> Tensor:
+        """Return the weights (N, prompts) in place of those that a router was trained with.
+
+        Args:
+            trained: the router's own weights and probabilities.
+            load_bias: (prompts,), what it adds to probabilities to select by, if anything.
+        """
+        ...
+
+    def keeps(self, trained: Routing) -> bool:
+        """Return whether all weights stay as they were trained."""
+        ...
+
+
+@runtime_checkable
+class HasRoutingVariants(Protocol):
+    """A prompted method whose routers can weigh prompts in other ways at test."""
+
+    def routing_variants(self) -> tuple[RoutingVariant, ...]:
+        """Return the other ways; none where no router selects prompts."""
+        ...
+
+    def decode_variant(self, features: Any, variant: RoutingVariant) -> Decoded:
+        """Decode what ``encode`` returned under the prompts of one of ``routing_variants``.
+
+        ``routing`` holds the weights that were used and the probabilities of the router.
+        """
+        ...
 
 
 @runtime_checkable

@@ -152,12 +152,7 @@ def _line(result: AxisResult, value: ValueResult) -> list[str]:
 
 
 def _delta(delta: Difference | None, decimals: int) -> str:
-    if delta is None:
-        return MISSING
-    text = f"{delta.mean:+z.{decimals}f}"
-    if delta.low is None or delta.high is None:
-        return text
-    return f"{text} [{delta.low:+z.{decimals}f}, {delta.high:+z.{decimals}f}]"
+    return MISSING if delta is None else delta.text(decimals)
 
 
 def _records(result: AxisResult) -> Iterator[Mapping[str, Any]]:

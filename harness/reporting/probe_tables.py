@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.planning.plan import Plan
+from harness.reporting.analysed_runs import AnalysedRun, analysed_runs
 from harness.reporting.figures.prompts import draw_prompts
-from harness.reporting.renderers import latex_plain, markdown, terminal
+from harness.reporting.renderers import csv, latex_plain, markdown, terminal
 from harness.reporting.renderers.latex_text import header
+from harness.reporting.routing_table import FIELDS, routing_columns, routing_records, routing_table
 from harness.reporting.table import MISSING, Table, plain_table
 from harness.reporting.table_files import table_id, table_stem
 from harness.reporting.table_report import write_texts
 from harness.store.files import file_name
-from harness.store.prompt_files import stored_analysis
 
 SUMMARY_NOTE = (
     "Prompt-swap gap: PSNR of an image under its own prompts minus that under the prompts which "
@@ -36,26 +37,12 @@ _SHORT_SUMMARY_HEADS = (
 _LONGEST_LABEL = 60
 """Bytes of a run's label in the name of its figure."""
 
+_VARIED_NOTE = (
+    "Confidence: the router's largest probability; entropy: that of its probabilities, over its "
+    "maximum; both are means over images and levels. Below each variant: PSNR minus that as "
+    "trained."
+)
 _UNSELECTED_NOTE = "Prompts that no image selects, forced on all; they count nowhere above."
-
-
-@dataclass(frozen=True)
-class AnalysedRun:
-    """The prompt analysis of one run, as ``prompt_analysis.json`` holds it for its score."""
-
-    label: str
-    analysis: Mapping[str, Any]
-    weights_id: str = ""
-
-
-def analysed_runs(plan: Plan) -> list[AnalysedRun]:
-    """Return the prompt analyses that are stored of a plan; methods without prompts have none."""
-    found = []
-    for run in plan.runs:
-        analysis = stored_analysis(run.folder, run.score_id)
-        if analysis:
-            found.append(AnalysedRun(run.label, analysis, run.weights_id))
-    return found
 
 
 def report(plan: Plan, width: int | None = None) -> str:
@@ -65,12 +52,18 @@ def report(plan: Plan, width: int | None = None) -> str:
 
 
 def write(plan: Plan, folder: Path) -> list[Path]:
-    """Write analyses as Markdown and LaTeX, and a figure per run, and return the paths."""
+    """Write analyses as Markdown and LaTeX, and a figure per run, and return the paths.
+
+    Where a run has variants of routing, their values are written as CSV too.
+    """
     runs = analysed_runs(plan)
     if not runs:
         return []
     stem = table_stem(plan, table_id(plan), "probes")
-    paths = write_texts(folder, stem, {".md": markdown_of(runs), ".tex": latex_of(runs)})
+    texts = {".md": markdown_of(runs), ".tex": latex_of(runs)}
+    if routing_table(runs) is not None:
+        texts[".csv"] = csv.lines(FIELDS, routing_records(runs))
+    paths = write_texts(folder, stem, texts)
     for run in runs:
         # Long labels are cut, so the weights' id keeps two runs apart.
         name = "-".join(filter(None, [file_name(run.label, _LONGEST_LABEL), run.weights_id]))
@@ -85,6 +78,11 @@ def report_of(runs: Sequence[AnalysedRun], width: int | None = None) -> str:
         title = f"{run.label}: PSNR in dB of the row's images under the prompts of the column's"
         swaps = terminal.body(_swaps(run.analysis), width=width)
         parts.append(f"{terminal.wrapped(title, width)}\n{swaps}")
+    routing = routing_table(runs)
+    if routing is not None:
+        parts.append(terminal.body(routing, width=width))
+        for text in (routing.details, *routing.remarks):
+            parts.append(terminal.wrapped(text, width))
     return "\n\n".join(parts)
 
 
@@ -92,6 +90,9 @@ def markdown_of(runs: Sequence[AnalysedRun]) -> str:
     """Return everything that was analysed as Markdown."""
     summary = replace(_summary(runs), heading="Probes", caption=SUMMARY_NOTE)
     parts = [markdown.render(summary, level=1)]
+    routing = routing_table(runs)
+    if routing is not None:
+        parts.append(markdown.render(routing, level=2))
     for run in runs:
         parts.append(f"## {run.label}\n")
         for table in _sections(run.analysis):
@@ -112,6 +113,9 @@ def latex_of(runs: Sequence[AnalysedRun]) -> str:
         )
         swaps = replace(_swaps(run.analysis), name=f"prompt-swap-{number}", caption=caption)
         parts.append(latex_plain.plain(swaps))
+    routing = routing_table(runs)
+    if routing is not None:
+        parts.append(latex_plain.plain(routing))
     text = "\n\n".join(parts) + "\n"
     return f"{header(text)}\n\n{text}"
 
@@ -129,6 +133,9 @@ def _sections(analysis: Mapping[str, Any]) -> Iterator[Table]:
         yield _decisions(analysis)
     if analysis["out_of_distribution"]:
         yield replace(_out_of_distribution(analysis), heading="Out-of-distribution degradations")
+    varied = routing_columns(analysis)
+    if varied is not None:
+        yield replace(varied, heading="Routing at test: differences in dB", caption=_VARIED_NOTE)
 
 
 def _summary(runs: Sequence[AnalysedRun], heads: Sequence[str] = _SUMMARY_HEADS) -> Table:

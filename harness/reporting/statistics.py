@@ -53,6 +53,13 @@ class Difference:
         """Whether there is an interval, and zero is outside of it."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
+    def text(self, decimals: int) -> str:
+        """Return the difference with its sign, and in brackets its interval if there is one."""
+        text = f"{self.mean:+z.{decimals}f}"
+        if self.low is None or self.high is None:
+            return text
+        return f"{text} [{self.low:+z.{decimals}f}, {self.high:+z.{decimals}f}]"
+
 
 @dataclass(frozen=True)
 class Paired:

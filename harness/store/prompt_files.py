@@ -5,8 +5,9 @@ Both are checked on reading: a damaged file is one sentence, not a wrong number 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -17,6 +18,15 @@ from harness.store.run_folder import RunFolder
 
 Numbers = list[float | None]
 """None stands where nothing is known."""
+
+ROUTING_VARIANTS = "routing_variants"
+"""Key of the part of an analysis that analyses of older versions lack."""
+
+AS_TRAINED = "as trained"
+"""Stands among the variants of routing for the weights that routers were trained to give."""
+
+BEST_PROMPT = "best prompt"
+"""Stands there for the one prompt under which an image is restored best: a bound, not a choice."""
 
 
 class _Stored(BaseModel):
@@ -64,6 +74,31 @@ class _PromptSwap(_Stored):
     unselected: dict[str, Numbers]
 
 
+class _VariedColumn(_Stored):
+    kind: Literal["trained", "mixed", "untrained"]
+    name: str
+    images: list[str]
+    input_db: Numbers
+    psnr_db: dict[str, Numbers]
+    rerouted: dict[str, int]
+    confidence: dict[str, float | None]
+    entropy: dict[str, float | None]
+
+
+class _RoutingVariants(_Stored):
+    variants: list[str]
+    left_out: str
+    columns: list[_VariedColumn]
+
+    @model_validator(mode="after")
+    def _complete(self) -> _RoutingVariants:
+        for column in self.columns:
+            for name in (AS_TRAINED, *self.variants):
+                if len(column.psnr_db.get(name, [])) != len(column.images):
+                    raise ValueError(f"psnr_db of '{column.name}' lacks images under '{name}'")
+        return self
+
+
 class _Analysis(_Stored):
     columns: list[str]
     routing: dict[str, _Routing]
@@ -71,6 +106,7 @@ class _Analysis(_Stored):
     prompt_swap: _PromptSwap
     explicit: dict[str, Any] | None
     out_of_distribution: list[dict[str, Any]]
+    routing_variants: _RoutingVariants | None = None
 
 
 def stored_summary(folder: RunFolder) -> dict[str, Any]:
@@ -98,6 +134,11 @@ def stored_analysis(folder: RunFolder, score_id: str | None) -> dict[str, Any] |
     if found is not None and found != {}:
         _check(_Analysis, found, folder.prompt_analysis)
     return found
+
+
+def is_whole(analysis: Mapping[str, Any]) -> bool:
+    """Return whether nothing is missing of an analysis that older versions did not probe."""
+    return not analysis or ROUTING_VARIANTS in analysis
 
 
 def store_analysis(folder: RunFolder, score_id: str, analysis: dict[str, Any]) -> None:

@@ -16,7 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.method import AdaptsState, Batch, BuildContext, Decoded, Override, Prompted
+from harness.method import (
+    AdaptsState,
+    Batch,
+    BuildContext,
+    Decoded,
+    HasRoutingVariants,
+    Override,
+    Prompted,
+    RoutingVariant,
+)
 from methods.baselines.start import drawing_from
 from methods.dcpt.head import DegradationHead, focal_loss
 from methods.dcpt.spec import PRETRAINING, DCPTOptions
@@ -158,6 +167,15 @@ class PretrainedPrompted(Pretrained):
     def decode(self, features: Any, override: Override | None = None) -> Decoded:
         """Decode under the router's prompts, or under ``override`` at the levels it names."""
         decoded: Decoded = self.host.decode(features, override)
+        return decoded
+
+    def routing_variants(self) -> tuple[RoutingVariant, ...]:
+        """Return the restorer's other ways to route at test, if it has any."""
+        return self.host.routing_variants() if isinstance(self.host, HasRoutingVariants) else ()
+
+    def decode_variant(self, features: Any, variant: RoutingVariant) -> Decoded:
+        """Decode under the prompts that one of the restorer's variants gives."""
+        decoded: Decoded = self.host.decode_variant(features, variant)
         return decoded
 
     def prompt_bank(self, level: str) -> Tensor:

@@ -22,12 +22,14 @@ from harness.method import (
     Override,
     PromptHost,
     Routing,
+    RoutingVariant,
 )
 from methods.blocks import TransformerBlock
 from methods.convolutions import conv1x1
 from methods.prompting.objective import Prompting
 from methods.prompting.options import PromptOptions
-from methods.prompting.prompt_module import PromptModule
+from methods.prompting.prompt_module import PromptModule, routed_by
+from methods.prompting.routing_variants import routing_variants
 
 _HEADS = 4
 _EXPANSION = 2.66
@@ -117,6 +119,15 @@ class PromptAdapter(nn.Module):
         host_terms = {f"host_{name}": term for name, term in decoded.auxiliary.items()}
         auxiliary = {**host_terms, **self.prompting.auxiliary(routing)}
         return Decoded(decoded.restored, routing, auxiliary)
+
+    def routing_variants(self) -> tuple[RoutingVariant, ...]:
+        """Return other ways to route at test; none where no router selects prompts."""
+        return routing_variants(self.prompting.options)
+
+    def decode_variant(self, features: Any, variant: RoutingVariant) -> Decoded:
+        """Decode under the prompts that ``variant`` makes of what the routers say."""
+        with routed_by(self, variant):
+            return self.decode(features)
 
     def prompt_bank(self, level: str) -> Tensor:
         """Return the prompts of a level, (prompts, C, H, W)."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor, nn
 
-from harness.method import Routing
+from harness.method import Routing, RoutingVariant
 from methods.batch_rows import BatchRows
 from methods.prompting.options import PromptOptions
 from methods.prompting.routing import Exploration, initial_load_bias, move_load_bias, route
@@ -23,12 +24,14 @@ class BiasedRouter(nn.Module):
 
     Attributes:
         exploring: set by the objective in training.
+        variant: set at test to weigh prompts in another way than in training.
     """
 
     def __init__(self, options: PromptOptions, is_routed: bool = True) -> None:
         super().__init__()
         self.options = options
         self.exploring: Exploration | None = None
+        self.variant: RoutingVariant | None = None
         self.register_buffer("load_bias", initial_load_bias(options) if is_routed else None)
         self.selections = BatchRows()
 
@@ -38,6 +41,8 @@ class BiasedRouter(nn.Module):
         routing = route(score, seen, self.options, self.exploring, bias)
         if bias is not None and self.exploring is not None:
             self.selections.add(routing.weights)
+        if self.variant is not None:
+            return replace(routing, weights=self.variant.weights(routing, bias))
         return routing
 
     def gathered(self) -> dict[str, Tensor]:

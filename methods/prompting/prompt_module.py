@@ -15,11 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.method import Routing
+from harness.method import Routing, RoutingVariant
 from methods.prompting.load_bias import BiasedRouter
 from methods.prompting.options import PromptOptions
 from methods.prompting.pooling import NUMBERS_PER_CHANNEL, pooling
-from methods.prompting.routers import SharedRouter
 from methods.prompting.routing import Exploration
 
 
@@ -80,10 +79,7 @@ def _initial_prompts(dim: int, side: int, options: PromptOptions) -> Tensor:
 @contextmanager
 def exploring(network: nn.Module, exploration: Exploration) -> Iterator[None]:
     """Make the routers of ``network`` explore meanwhile, as in training."""
-    routers = []
-    for module in network.modules():
-        if isinstance(module, PromptModule | SharedRouter):
-            routers.append(module)
+    routers = _routers(network)
     for router in routers:
         router.exploring = exploration
     try:
@@ -91,3 +87,21 @@ def exploring(network: nn.Module, exploration: Exploration) -> Iterator[None]:
     finally:
         for router in routers:
             router.exploring = None
+
+
+@contextmanager
+def routed_by(network: nn.Module, variant: RoutingVariant) -> Iterator[None]:
+    """Make the routers of ``network`` weigh prompts by ``variant`` meanwhile."""
+    routers = _routers(network)
+    for router in routers:
+        router.variant = variant
+    try:
+        yield
+    finally:
+        for router in routers:
+            router.variant = None
+
+
+def _routers(network: nn.Module) -> list[BiasedRouter]:
+    """Return the prompt modules and the shared router of ``network``."""
+    return [module for module in network.modules() if isinstance(module, BiasedRouter)]

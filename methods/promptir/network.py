@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.method import Batch, BuildContext, Decoded, Override, Routing
+from harness.method import Batch, BuildContext, Decoded, Override, Routing, RoutingVariant
 from methods.blocks import TransformerBlock, Upsample
 from methods.convolutions import conv1x1
 from methods.prompting.objective import Prompting
-from methods.prompting.prompt_module import PromptModule
+from methods.prompting.prompt_module import PromptModule, routed_by
+from methods.prompting.routing_variants import routing_variants
 from methods.promptir.spec import PromptIROptions
 from methods.restormer.spec import LEVELS
 from methods.restormer_backbone import Features, RestormerBackbone
@@ -115,6 +116,15 @@ class PromptIR(RestormerBackbone):
 
         restored = self.decode_backbone(features, insert)
         return Decoded(restored, routing, self.prompting.auxiliary(routing))
+
+    def routing_variants(self) -> tuple[RoutingVariant, ...]:
+        """Return other ways to route at test; none where no router selects prompts."""
+        return routing_variants(self.prompting.options)
+
+    def decode_variant(self, features: Features, variant: RoutingVariant) -> Decoded:
+        """Decode under the prompts that ``variant`` makes of what the routers say."""
+        with routed_by(self, variant):
+            return self.decode(features)
 
     def _prompt_module(self, level: str) -> PromptModule:
         module: PromptModule = getattr(self, f"prompt{level[-1]}")

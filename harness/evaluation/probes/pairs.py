@@ -7,6 +7,8 @@ from dataclasses import replace
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Task
 from harness.data.images.crops import centre_crop
+from harness.data.sources.pairs import ImagePairs
+from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
 from harness.data.sources.synthetic import make_pair
 
@@ -24,10 +26,22 @@ def summary_pair(test: TestSet, task: Task, photograph: str, side: int) -> Pair:
     return make_pair(centred, column, f"{photograph}#0")
 
 
-def ood_pair(test: TestSet, task: Task, photograph: str, side: int) -> Pair:
-    """Degrade a test photograph by a task that does not belong to the setting."""
-    centred = test.model_copy(update={"tasks": (task,), "centre_px": side})
-    return make_pair(centred, _own_column(task), f"{photograph}#0", split="probe")
+def ood_pair(source: TestPairs, test: TestSet, task: Task, image: str, side: int) -> Pair:
+    """Degrade a clean test image by a task that does not belong to the setting.
+
+    Args:
+        source: makes the pairs of ``test``, and reads the clean images of a folder.
+        test: its photographs, or the clean images of its folder, are degraded.
+        task: the degradation.
+        image: name of a photograph, or of an image of the folder.
+        side: the centre that is degraded, in pixels.
+    """
+    column = _own_column(task)
+    changes = {"tasks": (task,), "columns": (column,), "centre_px": side}
+    centred = test.model_copy(update=changes)
+    if isinstance(source, ImagePairs) and test.folder is not None:
+        return replace(source, test=centred, split="probe").make(column.name, image)
+    return make_pair(centred, column, f"{image}#0", split="probe")
 
 
 def centre_of(pair: Pair, side: int) -> Pair:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.data.parallel_map import OnProgress
 from harness.evaluation.probes.definitions import prompt_swap_gaps_db
 from harness.evaluation.probes.observe import ObservedColumn, Observer
 
@@ -18,25 +17,22 @@ _SELECTED_SHARE = 0.01
 
 
 def prompt_swap(
-    observer: Observer, columns: Sequence[ObservedColumn], on_progress: OnProgress
+    observer: Observer, columns: Sequence[ObservedColumn], on_image: Callable[[], None]
 ) -> dict[str, Any]:
     """Restore every image under the prompts of each column, and under unselected prompts.
 
     Args:
         observer: the method.
         columns: its observed images.
-        on_progress: receives how many images are done, of how many.
+        on_image: is called after each image.
     """
     unselected = unselected_prompts(columns)
-    total = sum(len(column.images) for column in columns)
-    done = 0
     rows = []
     for number, column in enumerate(columns):
         swapped = []
         for index in range(len(column.images)):
             swapped.append(_swapped_psnr_db(observer, columns, (number, index), unselected))
-            done += 1
-            on_progress(done, total)
+            on_image()
         rows.append(np.mean(swapped, axis=0))
     matrix: NDArray[np.float64] = np.stack(rows)
     psnr_db, unselected_db = matrix[:, : len(columns)], matrix[:, len(columns) :]
