@@ -12,7 +12,9 @@ import torch
 
 from harness.cli import main
 from harness.config.files import load_setting
+from harness.config.folders import INCLUDE_VARIABLE
 from harness.config.settings import Setting
+from harness.registry.plugins import PLUGINS_VARIABLE
 from tests.pages import WatchedPage, headless_browser
 
 # The networks of the tests are too small for a second thread to help, and on a shared machine
@@ -35,6 +37,17 @@ class Printed:
 
 
 Run = Callable[..., Printed]
+
+
+@pytest.fixture(autouse=True)
+def own_files_end_with_their_test() -> Iterator[None]:
+    """Take back what ``--include`` and plug-ins leave in the environment for child processes."""
+    before = {name: os.environ.get(name) for name in (INCLUDE_VARIABLE, PLUGINS_VARIABLE)}
+    yield
+    for name, value in before.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="module")

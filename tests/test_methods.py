@@ -11,6 +11,7 @@ from harness.config.errors import UsageError
 from harness.execution.complexity import count
 from harness.method import MethodSpec, Prompted, PromptHost
 from harness.registry import find, option_lines, resolve_options
+from methods import row_bands
 from methods.catalogue import ALIASES
 from tests.networks import RESTORERS, TASKS, TRAINED, batch, build_tiny, restore, single_runs
 
@@ -50,6 +51,24 @@ def test_batch_of_three_equals_three_single_runs(spec: MethodSpec) -> None:
     together = restore(spec, method, images)
     single = single_runs(spec.name, method, images)
     torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", RESTORERS, ids=by_name)
+def test_parts_without_gradients_equal_the_whole_with_them(
+    spec: MethodSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = build_tiny(spec.name)
+    image = torch.rand(2, 3, 40, 24, generator=torch.Generator().manual_seed(3))
+    if spec.name in IN_DOUBLE_PRECISION:
+        method, image = method.double(), image.double()
+    tasks = tuple(TASKS[:2]) if spec.needs_task_labels else None
+    whole = method.eval().restore(image, tasks).detach()
+    monkeypatch.setattr(row_bands, "WHOLE_ELEMENTS", 0)
+    monkeypatch.setattr(row_bands, "LEAST_BAND_ROWS", 3)
+    for limits in ("BAND_ELEMENTS", "STREAMED_ELEMENTS"):
+        monkeypatch.setattr(row_bands, limits, {"cpu": 1, "cuda": 1})
+    parts = restore(spec, method, image)
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", TRAINED, ids=by_name)

@@ -7,13 +7,16 @@ block maps are (N, H, W, C).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward
 from methods.convolutions import pointwise
 from methods.cross_attention import CrossAttention
-from methods.kernels.depthwise import depthwise
+from methods.kernels.depthwise import Taps, depthwise
+from methods.row_bands import WideConvolution
 
 
 class PixelAttention(CrossAttention):
@@ -42,12 +45,18 @@ class PixelAttention(CrossAttention):
 class DualGatedFeedForward(GatedFeedForward):
     """A feed-forward network whose two halves gate each other."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, H, W, C) to the same shape."""
-        hidden = depthwise(pointwise(x, self.project_in.weight), self.dwconv.weight, gated=False)
-        first, second = hidden.chunk(2, dim=-1)
-        gated = F.gelu(second) * first + F.gelu(first) * second
-        return pointwise(gated, self.project_out.weight)
+    def gating(self, norm: Callable[[Tensor], Tensor]) -> WideConvolution:
+        """Return what makes the two halves; ``norm`` is applied to the input first."""
+        return WideConvolution(
+            lambda x: pointwise(norm(x), self.project_in.weight),
+            Taps(self.dwconv.weight, gated=False),
+        )
+
+    def project(self, gated: Tensor) -> Tensor:
+        """Gate the halves of (N, H, W, 2h) by each other, and map them to (N, H, W, C)."""
+        first, second = gated.chunk(2, dim=-1)
+        both = F.gelu(second) * first + F.gelu(first) * second
+        return pointwise(both, self.project_out.weight)
 
 
 class FusionBlock(nn.Module):
