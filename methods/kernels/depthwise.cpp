@@ -151,7 +151,7 @@ inline void store_pack(C* to, const pack_t<C, W>& v) {
   store_pack<C, W>(to, v);
 }
 
-constexpr int64_t kCacheBytes = 3 << 20;  // larger maps are not in a core's cache any more
+constexpr int64_t kCacheBytes = 16 << 20;  // a smaller map may still be in one when it is read
 
 // Whether a map of `elements` is written past the cache: where it is large, and its pixels begin
 // and end with lines.
@@ -159,7 +159,7 @@ template <typename T>
 inline bool goes_past(const T* map, int64_t elements, int64_t channels) {
 #ifdef __AVX512F__
   constexpr int64_t line = 64;
-  return elements * int64_t(sizeof(T)) > kCacheBytes && channels * sizeof(T) % line == 0 &&
+  return elements * int64_t(sizeof(T)) >= kCacheBytes && channels * sizeof(T) % line == 0 &&
          reinterpret_cast<uintptr_t>(map) % line == 0;
 #else
   return false;
@@ -173,65 +173,36 @@ inline void fence() {
 #endif
 }
 
-// Slides along a row of the convolution, for W channels. Each column of inputs gives three sums
-// over the rows, one for each column of outputs that it touches.
-template <int W, typename In, typename C>
-struct Slide {
-  using V = pack_t<C, W>;
-  V w[9];
-  const In* from[3];
-  V open, next;  // the sums of the column that is due and of the one after it
-  int64_t step;
-
-  Slide(const In* const rows[3], const C* taps, int64_t begin, const Map& m) : step(m.channels) {
-    for (int d = 0; d < 3; ++d) {
-      from[d] = rows[d] ? rows[d] : rows[1];
-      for (int k = 0; k < 3; ++k)
-        w[d * 3 + k] = rows[d] ? load_pack<W>(taps + (d * 3 + k) * step) : V{};
-    }
-    V before{};
-    if (begin > 0) before = sum(at(0, begin - 1), at(1, begin - 1), at(2, begin - 1), 0);
-    const V a = at(0, begin), b = at(1, begin), c = at(2, begin);
-    open = before + sum(a, b, c, 1);
-    next = sum(a, b, c, 0);
-  }
-  V sum(const V& a, const V& b, const V& c, int k) const {
-    return a * w[k] + b * w[3 + k] + c * w[6 + k];
-  }
-  V at(int d, int64_t x) const { return load_pack<W>(from[d] + x * step); }
-  // The output of column x, which is not the map's last.
-  V column(int64_t x) {
-    const V a = at(0, x + 1), b = at(1, x + 1), c = at(2, x + 1);
-    const V out = open + sum(a, b, c, 2);
-    open = next + sum(a, b, c, 1);
-    next = sum(a, b, c, 0);
-    return out;
-  }
-};
-
-// Columns [begin, end) of a row of the convolution, for W channels.
+// Columns [begin, end) of a row of the convolution, for W channels. Each column of inputs gives
+// three sums over the rows, one for each column of outputs that it touches.
 template <Way way, int W, typename In, typename C>
 void convolve_channels(const In* const rows[3], const C* taps, C* out, int64_t begin, int64_t end,
                        const Map& m) {
-  Slide<W, In, C> slide(rows, taps, begin, m);
+  using V = pack_t<C, W>;
+  const int64_t step = m.channels;
+  V w[9];
+  const In* from[3];
+  for (int d = 0; d < 3; ++d) {
+    from[d] = rows[d] ? rows[d] : rows[1];
+    for (int k = 0; k < 3; ++k)
+      w[d * 3 + k] = rows[d] ? load_pack<W>(taps + (d * 3 + k) * step) : V{};
+  }
+  auto sum = [&](const V& a, const V& b, const V& c, int k) {
+    return a * w[k] + b * w[3 + k] + c * w[6 + k];
+  };
+  auto at = [&](int d, int64_t x) { return load_pack<W>(from[d] + x * step); };
+  V before{};
+  if (begin > 0) before = sum(at(0, begin - 1), at(1, begin - 1), at(2, begin - 1), 0);
+  V a = at(0, begin), b = at(1, begin), c = at(2, begin);
+  V open = before + sum(a, b, c, 1), next = sum(a, b, c, 0);
   const int64_t whole = std::min(end, m.width - 1);
-  for (int64_t x = begin; x < whole; ++x)
-    store_pack<way, C, W>(out + x * m.channels, slide.column(x));
-  if (whole < end) store_pack<way, C, W>(out + whole * m.channels, slide.open);
-}
-
-// The same for W channels of the first half and those of the second that they gate; `use` gets
-// the column, the first half's output and the second's.
-template <int W, typename In, typename C, typename Use>
-void convolve_pairs(const In* const rows[3], const C* taps, int64_t begin, int64_t end,
-                    const Map& m, Use use) {
-  const int64_t half = m.channels / 2;
-  const In* second[3];
-  for (int d = 0; d < 3; ++d) second[d] = rows[d] ? rows[d] + half : nullptr;
-  Slide<W, In, C> first_slide(rows, taps, begin, m), second_slide(second, taps + half, begin, m);
-  const int64_t whole = std::min(end, m.width - 1);
-  for (int64_t x = begin; x < whole; ++x) use(x, first_slide.column(x), second_slide.column(x));
-  if (whole < end) use(whole, first_slide.open, second_slide.open);
+  for (int64_t x = begin; x < whole; ++x) {
+    a = at(0, x + 1), b = at(1, x + 1), c = at(2, x + 1);
+    store_pack<way, C, W>(out + x * step, open + sum(a, b, c, 2));
+    open = next + sum(a, b, c, 1);
+    next = sum(a, b, c, 0);
+  }
+  if (whole < end) store_pack<way, C, W>(out + whole * step, open);
 }
 
 // Adds to the taps of W channels the products of columns [begin, end) of a row of output
@@ -271,14 +242,14 @@ void accumulate_channels(const In* const rows[3], const C* gradient, C* taps, in
 
 // Whole vectors, then a half one where it fits, then single channels.
 template <typename In, typename Work>
-void over_pieces(const In* const rows[3], const Map& m, int64_t channels, Work work) {
+void over_pieces(const In* const rows[3], const Map& m, Work work) {
   constexpr int lanes = kVectorBytes / sizeof(compute_t<In>);
   for (int64_t begin = 0; begin < m.width; begin += kColumns) {
     const int64_t end = std::min(m.width, begin + kColumns);
     int64_t c = 0;
     auto advance = [&](auto width) {
       constexpr int wide = decltype(width)::value;
-      for (; c + wide <= channels; c += wide) {
+      for (; c + wide <= m.channels; c += wide) {
         const In* at[3] = {rows[0] ? rows[0] + c : nullptr, rows[1] + c,
                            rows[2] ? rows[2] + c : nullptr};
         work(width, at, c, begin, end);
@@ -293,8 +264,7 @@ void over_pieces(const In* const rows[3], const Map& m, int64_t channels, Work w
 // One row of the convolution over the rows above, at and below it (null outside the map).
 template <Way way = Way::kCached, typename In, typename C>
 void convolve_row(const In* const rows[3], const C* taps, C* out, const Map& m) {
-  over_pieces(rows, m, m.channels, [&](auto width, const In* const* at, int64_t c, int64_t begin,
-                                       int64_t end) {
+  over_pieces(rows, m, [&](auto width, const In* const* at, int64_t c, int64_t begin, int64_t end) {
     convolve_channels<way, decltype(width)::value>(at, taps + c, out + c, begin, end, m);
   });
 }
@@ -310,8 +280,7 @@ void convolve_row(const In* const rows[3], const C* taps, C* out, const Map& m, 
 // Adds to taps (3, 3, channels) the products of one row of output gradients with the inputs.
 template <typename In, typename C>
 void accumulate_taps(const In* const rows[3], const C* gradient, C* taps, const Map& m) {
-  over_pieces(rows, m, m.channels, [&](auto width, const In* const* at, int64_t c, int64_t begin,
-                                       int64_t end) {
+  over_pieces(rows, m, [&](auto width, const In* const* at, int64_t c, int64_t begin, int64_t end) {
     accumulate_channels<decltype(width)::value>(at, gradient + c, taps + c, begin, end, m);
   });
 }
@@ -346,35 +315,26 @@ void accumulate_bias(const C* gradient, C* bias, const Map& m) {
 
 int64_t strips(const Map& m) { return (m.height + kStrip - 1) / kStrip; }
 
-// One row of gelu(a) * b, where a and b are the halves of the convolution, plus a bias if any.
+// One pixel of gelu(a) * b.
 template <Way way, typename T, typename C>
-void gated_row(const T* const rows[3], const C* taps, const C* bias, T* to, const Map& m) {
-  const int64_t half = m.channels / 2;
-  over_pieces(rows, m, half, [&](auto width, const T* const* at, int64_t c, int64_t begin,
-                                 int64_t end) {
-    constexpr int W = decltype(width)::value;
-    using V = pack_t<C, W>;
-    const V bias_a = bias ? load_pack<W>(bias + c) : V{};
-    const V bias_b = bias ? load_pack<W>(bias + half + c) : V{};
-    convolve_pairs<W>(at, taps + c, begin, end, m, [&](int64_t x, V a, V b) {
-      alignas(64) C gate[W], value[W], out[W];
-      store_pack<C, W>(gate, a + bias_a);
-      store_pack<C, W>(value, b + bias_b);
+void gate(const C* a, const C* b, T* to, int64_t channels) {
+  auto gated = [&](int64_t c) {
+    C cdf, density;
+    normal(a[c], cdf, density);
+    return a[c] * cdf * b[c];
+  };
+  if constexpr (way == Way::kPast && std::is_same_v<T, C>) {
+    constexpr int lanes = kVectorBytes / sizeof(C);
+    for (int64_t c = 0; c < channels; c += lanes) {
+      alignas(kVectorBytes) C line[lanes];
 #pragma omp simd
-      for (int i = 0; i < W; ++i) {
-        C cdf, density;
-        normal(gate[i], cdf, density);
-        out[i] = gate[i] * cdf * value[i];
-      }
-      T* target = to + x * half + c;
-      if constexpr (std::is_same_v<T, C>) {
-        store_pack<way, C, W>(target, load_pack<W>(out));
-      } else {
+      for (int i = 0; i < lanes; ++i) line[i] = gated(c + i);
+      store_pack<way, C, lanes>(to + c, load_pack<lanes>(line));
+    }
+    return;
+  }
 #pragma omp simd
-        for (int i = 0; i < W; ++i) store(target[i], out[i]);
-      }
-    });
-  });
+  for (int64_t c = 0; c < channels; ++c) store(to[c], gated(c));
 }
 
 // What of a map's neighbourhood is known where the map continues.
@@ -404,7 +364,7 @@ void forward(const T* input, Neighbours<T> about, const compute_t<T>* taps, T* o
                     goes_past(output, images * count * m.width * out_channels, out_channels);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<C> buffer(gated || std::is_same_v<T, C> ? 0 : m.row());
+    std::vector<C> buffer(m.row());
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < images * strips_of_image; ++unit) {
       const int64_t image = unit / strips_of_image;
@@ -422,18 +382,21 @@ void forward(const T* input, Neighbours<T> about, const compute_t<T>* taps, T* o
             continue;
           }
         }
-        if (gated) {
-          if (past) {
-            gated_row<Way::kPast>(rows, taps, bias, to, m);
-          } else {
-            gated_row<Way::kCached>(rows, taps, bias, to, m);
-          }
-          continue;
-        }
         convolve_row(rows, taps, buffer.data(), m);
         if (bias) add_bias(buffer.data(), bias, m);
+        if (!gated) {
 #pragma omp simd
-        for (int64_t i = 0; i < m.row(); ++i) store(to[i], buffer[i]);
+          for (int64_t i = 0; i < m.row(); ++i) store(to[i], buffer[i]);
+          continue;
+        }
+        for (int64_t x = 0; x < m.width; ++x) {
+          const C* a = buffer.data() + x * m.channels;
+          if (past) {
+            gate<Way::kPast>(a, a + half, to + x * half, half);
+          } else {
+            gate<Way::kCached>(a, a + half, to + x * half, half);
+          }
+        }
       }
     }
     if (past) fence();
@@ -454,31 +417,23 @@ void output_gradient(const T* input, const compute_t<T>* taps, const compute_t<T
   }
   const T* rows[3];
   rows_about(input, y, m, rows);
+  convolve_row(rows, taps, out, m);
+  if (bias) add_bias(out, bias, m);
   const int64_t half = m.channels / 2;
-  over_pieces(rows, m, half, [&](auto width, const T* const* at, int64_t c, int64_t begin,
-                                 int64_t end) {
-    constexpr int W = decltype(width)::value;
-    using V = pack_t<C, W>;
-    const V bias_a = bias ? load_pack<W>(bias + c) : V{};
-    const V bias_b = bias ? load_pack<W>(bias + half + c) : V{};
-    convolve_pairs<W>(at, taps + c, begin, end, m, [&](int64_t x, V a, V b) {
-      alignas(64) C gate[W], value[W];
-      store_pack<C, W>(gate, a + bias_a);
-      store_pack<C, W>(value, b + bias_b);
-      const T* upstream = gradient + (y * m.width + x) * half + c;
+  for (int64_t x = 0; x < m.width; ++x) {
+    C* a = out + x * m.channels;
+    C* b = a + half;
+    const T* g = gradient + (y * m.width + x) * half;
 #pragma omp simd
-      for (int i = 0; i < W; ++i) {
-        C cdf, density;
-        normal(gate[i], cdf, density);
-        const C above = load(upstream[i]), through = gate[i] * cdf;
-        gate[i] = above * value[i] * (cdf + gate[i] * density);
-        value[i] = above * through;
-      }
-      C* target = out + x * m.channels + c;
-      store_pack<C, W>(target, load_pack<W>(gate));
-      store_pack<C, W>(target + half, load_pack<W>(value));
-    });
-  });
+    for (int64_t c = 0; c < half; ++c) {
+      C cdf, density;
+      normal(a[c], cdf, density);
+      const C upstream = load(g[c]);
+      const C gate = a[c] * cdf;
+      a[c] = upstream * b[c] * (cdf + a[c] * density);
+      b[c] = upstream * gate;
+    }
+  }
 }
 
 template <typename T>
