@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.attention import attend, attend_by_parts
+from methods.attention import Weigh, attend, attend_by_parts, attend_with
 from methods.convolutions import pointwise
 from methods.kernels.depthwise import Taps
-from methods.row_bands import WideConvolution
+from methods.row_bands import WideConvolution, unchanged
 
 
 class _Affine(nn.Module):
@@ -66,20 +66,19 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Map (N, H, W, C) to the same shape; ``norm`` is applied to the input first."""
         weight = self.project_out.weight.flatten(1)
-        out = attend_in_bands(x, self._mixing(norm), self.temperature, weight)
+        mixing = WideConvolution.of(self.qkv, self.qkv_dwconv, norm)
+        out = attend_in_bands(x, mixing, self.temperature, weight)
         if self.project_out.bias is not None:
             out = out + self.project_out.bias.to(out.dtype)
         return out
 
-    def _mixing(self, norm: Callable[[Tensor], Tensor]) -> WideConvolution:
-        return WideConvolution(
-            lambda x: pointwise(norm(x), self.qkv.weight, self.qkv.bias),
-            Taps(self.qkv_dwconv.weight, gated=False, bias=self.qkv_dwconv.bias),
-        )
-
 
 def attend_in_bands(
-    x: Tensor, mixing: WideConvolution, temperature: Tensor, weight: Tensor
+    x: Tensor,
+    mixing: WideConvolution,
+    temperature: Tensor,
+    weight: Tensor,
+    weigh: Weigh | None = None,
 ) -> Tensor:
     """Attend between the channels of (N, H, W, C), in bands of rows where no gradient is needed.
 
@@ -88,12 +87,15 @@ def attend_in_bands(
         mixing: makes queries, keys and values (N, H, W, 3C) of it.
         temperature: (heads, 1, 1).
         weight: (outputs, C), the projection.
+        weigh: replaces the softmax.
     """
-    if torch.is_grad_enabled():
+    if not torch.is_grad_enabled():
+        parts = (part.flatten(1, 2) for _, part in mixing.by_rows(x))
+        out = attend_by_parts(parts, x.shape[1] * x.shape[2], temperature, weight, weigh)
+    elif weigh is None:
         out = attend(mixing.whole(x).flatten(1, 2), temperature, weight)
     else:
-        parts = (part.flatten(1, 2) for _, part in mixing.by_rows(x))
-        out = attend_by_parts(parts, x.shape[1] * x.shape[2], temperature, weight)
+        out = attend_with(weigh, mixing.whole(x).flatten(1, 2), temperature, weight)
     return out.unflatten(1, x.shape[1:3])
 
 
@@ -125,7 +127,7 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to the same shape."""
-        return self.project(self.gating(_unchanged).whole(x))
+        return self.project(self.gating(unchanged).whole(x))
 
     def gating(self, norm: Callable[[Tensor], Tensor]) -> WideConvolution:
         """Return what makes the gated map; ``norm`` is applied to the input first."""
@@ -147,10 +149,6 @@ class GatedFeedForward(nn.Module):
     def _extra(self) -> int:
         """How many channels of zeros each half gets."""
         return -self.project_out.in_channels % self.width_multiple
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x
 
 
 def _extend_halves(layer: nn.Conv2d, extra: int) -> tuple[Tensor, Tensor | None]:

@@ -6,11 +6,12 @@ be in memory whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from methods.convolutions import pointwise
 from methods.kernels.depthwise import Taps, depthwise, depthwise_rows
 
 WHOLE_ELEMENTS = 2**24
@@ -37,7 +38,7 @@ class Band:
     kept: slice
 
 
-def bands(x: Tensor, channels: int, halo: int = 1) -> Iterator[Band]:
+def bands(x: Tensor, channels: int, halo: int) -> Iterator[Band]:
     """Cut (N, H, W, C) into bands whose inner maps have ``channels`` channels.
 
     Args:
@@ -47,8 +48,7 @@ def bands(x: Tensor, channels: int, halo: int = 1) -> Iterator[Band]:
     """
     n, height, width, _ = x.shape
     row_elements = n * width * channels
-    limit = BAND_ELEMENTS.get(x.device.type, BAND_ELEMENTS["cuda"])
-    rows = max(LEAST_BAND_ROWS, limit // row_elements)
+    rows = max(LEAST_BAND_ROWS, _limit(BAND_ELEMENTS, x) // row_elements)
     if height * row_elements <= WHOLE_ELEMENTS:
         rows = height
     for top in range(0, height, rows):
@@ -63,6 +63,16 @@ memory, and calls of the products' kernels cost more than the cache gains."""
 _LEAST_ROWS = 2  # the rows that the next ones need
 
 
+def _limit(elements: Mapping[str, int], x: Tensor) -> int:
+    """Return the elements of the device that ``x`` is on."""
+    return elements.get(x.device.type, elements["cuda"])
+
+
+def unchanged(x: Tensor) -> Tensor:
+    """Return ``x``: stands where a norm may stand."""
+    return x
+
+
 @dataclass(frozen=True)
 class WideConvolution:
     """Pixels are widened, each by itself, and the wide map is convolved depth-wise by 3x3 pixels.
@@ -75,6 +85,19 @@ class WideConvolution:
     widen: Callable[[Tensor], Tensor]
     taps: Taps
 
+    @classmethod
+    def of(
+        cls,
+        point: nn.Conv2d,
+        depth: nn.Conv2d,
+        norm: Callable[[Tensor], Tensor] = unchanged,
+    ) -> WideConvolution:
+        """Return that of a 1x1 and a depth-wise 3x3 layer; ``norm`` is applied before both."""
+        return cls(
+            lambda x: pointwise(norm(x), point.weight, point.bias),
+            Taps(depth.weight, gated=False, bias=depth.bias),
+        )
+
     def whole(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to (N, H, W, K), or K/2 if gated; gradients flow."""
         return depthwise(self.widen(x), self.taps.weight, self.taps.gated, self.taps.bias)
@@ -86,8 +109,8 @@ class WideConvolution:
         replaced by what is made of it.
         """
         n, height, width, _ = x.shape
-        limit = STREAMED_ELEMENTS.get(x.device.type, STREAMED_ELEMENTS["cuda"])
-        step = max(_LEAST_ROWS, limit // (n * width * self.taps.weight.shape[0]))
+        row_elements = n * width * self.taps.weight.shape[0]
+        step = max(_LEAST_ROWS, _limit(STREAMED_ELEMENTS, x) // row_elements)
         above: Tensor | None = None
         done = 0
         for top in range(0, height, step):

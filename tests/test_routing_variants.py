@@ -61,6 +61,14 @@ def weights_by_name(options: PromptOptions) -> dict[str, list[float]]:
     return found
 
 
+def check_weights(options: PromptOptions, expected: dict[str, list[float]]) -> None:
+    """Compare names, their order, and the weights of each."""
+    found = weights_by_name(options)
+    assert list(found) == list(expected)
+    for name, weights in expected.items():
+        assert found[name] == pytest.approx(weights, abs=1e-6), name
+
+
 def tempered(temperature: float) -> list[float]:
     powers = [probability ** (1 / temperature) for probability in PROBABILITIES]
     return [power / sum(powers) for power in powers]
@@ -82,10 +90,7 @@ def test_weights_that_keep_the_selected_probability() -> None:
         "dense below 0.9": list(PROBABILITIES),
         "dense": list(PROBABILITIES),
     }
-    found = weights_by_name(RELEASED)
-    assert list(found) == list(expected)
-    for name, weights in expected.items():
-        assert found[name] == pytest.approx(weights, abs=1e-6), name
+    check_weights(RELEASED, expected)
 
 
 def test_weights_that_sum_to_one() -> None:
@@ -98,10 +103,7 @@ def test_weights_that_sum_to_one() -> None:
         "dense below 0.9": list(PROBABILITIES),
         "dense": list(PROBABILITIES),
     }
-    found = weights_by_name(SCALED)
-    assert list(found) == list(expected)
-    for name, weights in expected.items():
-        assert found[name] == pytest.approx(weights, abs=1e-6), name
+    check_weights(SCALED, expected)
 
 
 def test_more_prompts_than_were_selected_and_fewer_than_all() -> None:

@@ -14,10 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.attention import attend_by_parts, attend_with
-from methods.blocks import LayerNorm
+from methods.blocks import LayerNorm, add_update, attend_in_bands
 from methods.convolutions import conv1x1, conv_per_channel, pointwise
-from methods.kernels.depthwise import Taps
 from methods.row_bands import WideConvolution, bands
 
 _SELECTED_SHARES = ((1, 2), (2, 3), (3, 4), (4, 5))
@@ -49,18 +47,8 @@ class SparseAttention(nn.Module):
     def forward(self, x: Tensor, norm: Callable[[Tensor], Tensor]) -> Tensor:
         """Map (N, H, W, C) to the same shape, normalised by ``norm`` first."""
         weight = self.project_out.weight.flatten(1)
-        mixing = WideConvolution(
-            lambda y: pointwise(norm(y), self.qkv.weight),
-            Taps(self.qkv_dwconv.weight, gated=False),
-        )
-        if torch.is_grad_enabled():
-            qkv = mixing.whole(x).flatten(1, 2)
-            out = attend_with(self.weigh, qkv, self.temperature, weight)
-        else:
-            pixels = x.shape[1] * x.shape[2]
-            parts = (part.flatten(1, 2) for _, part in mixing.by_rows(x))
-            out = attend_by_parts(parts, pixels, self.temperature, weight, self.weigh)
-        return out.unflatten(1, x.shape[1:3])
+        mixing = WideConvolution.of(self.qkv, self.qkv_dwconv, norm)
+        return attend_in_bands(x, mixing, self.temperature, weight, self.weigh)
 
     def weigh(self, logits: Tensor) -> Tensor:
         """Map logits (N, heads, C, C) to attention of the same shape; rows sum to the scales."""
@@ -138,7 +126,7 @@ class SparseBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
         y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.attn(y, self.norm1)
+        y = add_update(y, self.attn(y, self.norm1))
         if torch.is_grad_enabled():
             y = y + self.ffn(self.norm2(y))
         else:

@@ -315,28 +315,6 @@ void accumulate_bias(const C* gradient, C* bias, const Map& m) {
 
 int64_t strips(const Map& m) { return (m.height + kStrip - 1) / kStrip; }
 
-// One pixel of gelu(a) * b.
-template <Way way, typename T, typename C>
-void gate(const C* a, const C* b, T* to, int64_t channels) {
-  auto gated = [&](int64_t c) {
-    C cdf, density;
-    normal(a[c], cdf, density);
-    return a[c] * cdf * b[c];
-  };
-  if constexpr (way == Way::kPast && std::is_same_v<T, C>) {
-    constexpr int lanes = kVectorBytes / sizeof(C);
-    for (int64_t c = 0; c < channels; c += lanes) {
-      alignas(kVectorBytes) C line[lanes];
-#pragma omp simd
-      for (int i = 0; i < lanes; ++i) line[i] = gated(c + i);
-      store_pack<way, C, lanes>(to + c, load_pack<lanes>(line));
-    }
-    return;
-  }
-#pragma omp simd
-  for (int64_t c = 0; c < channels; ++c) store(to[c], gated(c));
-}
-
 // What of a map's neighbourhood is known where the map continues.
 template <typename T>
 struct Neighbours {
@@ -360,8 +338,9 @@ void forward(const T* input, Neighbours<T> about, const compute_t<T>* taps, T* o
   const int64_t count = end - first;
   const int64_t strip = std::min<int64_t>(kStrip, (count + threads - 1) / threads);
   const int64_t strips_of_image = strip > 0 ? (count + strip - 1) / strip : 0;
-  const bool past = std::is_same_v<T, C> &&
-                    goes_past(output, images * count * m.width * out_channels, out_channels);
+  // A gated map waits for its function, and a bias is added to a row that is in the cache.
+  const bool past = std::is_same_v<T, C> && !gated && !bias &&
+                    goes_past(output, images * count * m.row(), m.channels);
 #pragma omp parallel num_threads(threads)
   {
     std::vector<C> buffer(m.row());
@@ -377,7 +356,7 @@ void forward(const T* input, Neighbours<T> about, const compute_t<T>* taps, T* o
         T* to = output + (image * count + y - first) * m.width * out_channels;
         if constexpr (std::is_same_v<T, C>) {
           if (!gated) {
-            convolve_row(rows, taps, to, m, past && !bias);
+            convolve_row(rows, taps, to, m, past);
             if (bias) add_bias(to, bias, m);
             continue;
           }
@@ -391,10 +370,13 @@ void forward(const T* input, Neighbours<T> about, const compute_t<T>* taps, T* o
         }
         for (int64_t x = 0; x < m.width; ++x) {
           const C* a = buffer.data() + x * m.channels;
-          if (past) {
-            gate<Way::kPast>(a, a + half, to + x * half, half);
-          } else {
-            gate<Way::kCached>(a, a + half, to + x * half, half);
+          const C* b = a + half;
+          T* t = to + x * half;
+#pragma omp simd
+          for (int64_t c = 0; c < half; ++c) {
+            C cdf, density;
+            normal(a[c], cdf, density);
+            store(t[c], a[c] * cdf * b[c]);
           }
         }
       }

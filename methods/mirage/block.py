@@ -10,9 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward, attend_in_bands
+from methods.blocks import (
+    GatedFeedForward,
+    LayerNorm,
+    add_feed_forward,
+    add_update,
+    attend_in_bands,
+)
 from methods.convolutions import conv1x1, conv_per_channel, pointwise
-from methods.kernels.depthwise import Taps
 from methods.mirage.gated import GatedConvolution
 from methods.mirage.spec import BRANCHES
 from methods.row_bands import WideConvolution
@@ -59,9 +64,7 @@ class SharedChannels(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         """Attend between the channels of (N, H, W, C / 3), without a projection."""
         as_is = torch.eye(x.shape[-1], dtype=self.qkv.weight.dtype, device=x.device)
-        mixing = WideConvolution(
-            lambda y: pointwise(y, self.qkv.weight), Taps(self.qkv_dwconv.weight, gated=False)
-        )
+        mixing = WideConvolution.of(self.qkv, self.qkv_dwconv)
         return attend_in_bands(x, mixing, self.temperature, as_is)
 
     def _map(self, x: Tensor) -> Tensor:
@@ -90,5 +93,5 @@ class MIRAGEBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
         y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.attn(self.norm1(y))
+        y = add_update(y, self.attn(self.norm1(y)))
         return add_feed_forward(y, self.norm2, self.ffn).permute(0, 3, 1, 2)

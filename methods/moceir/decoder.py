@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from methods.blocks import ChannelAttention, GatedFeedForward, LayerNorm, add_feed_forward
+from methods.blocks import (
+    ChannelAttention,
+    GatedFeedForward,
+    LayerNorm,
+    add_feed_forward,
+    add_update,
+)
 from methods.convolutions import pointwise
 from methods.cross_attention import CrossAttention
 from methods.moceir.experts import ExpertLayer
 from methods.moceir.spec import MoCEIROptions
+from methods.row_bands import unchanged
 
 
 class DecoderBlock(nn.Module):
@@ -44,13 +51,8 @@ class DecoderBlock(nn.Module):
         to_shared, to_experts = self.proj
         shared = pointwise(normalised, to_shared.weight, to_shared.bias)
         own = pointwise(normalised, to_experts.weight, to_experts.bias)
-        shared = self.shared(shared, _unchanged)
+        shared = self.shared(shared, unchanged)  # it is normalised before its projection
         own, load_balancing = self.adapter(own, embedding, shared, noise)
-        y = y + self.mixer(own, shared)
+        y = add_update(y, self.mixer(own, shared))
         y = add_feed_forward(y, self.norms[1], self.ffn)
         return y.permute(0, 3, 1, 2), load_balancing
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    """Return ``x``: the shared branch is normalised before its projection."""
-    return x

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from methods.blocks import ChannelAttention, GatedFeedForward, LayerNorm, add_feed_forward
+from methods.blocks import (
+    ChannelAttention,
+    GatedFeedForward,
+    LayerNorm,
+    add_feed_forward,
+    add_update,
+)
 
 
 class EncoderBlock(nn.Module):
@@ -31,5 +37,5 @@ class EncoderBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape; fastest in channels-last memory."""
         y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.mixer(y, self.norms[0])
+        y = add_update(y, self.mixer(y, self.norms[0]))
         return add_feed_forward(y, self.norms[1], self.ffn).permute(0, 3, 1, 2)

@@ -10,7 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks import ChannelAttention, GatedFeedForward, LayerNorm, add_feed_forward
+from methods.blocks import (
+    ChannelAttention,
+    GatedFeedForward,
+    LayerNorm,
+    add_feed_forward,
+    add_update,
+)
 from methods.convolutions import conv1x1, conv_per_channel, pointwise
 from methods.kernels.depthwise import depthwise
 from methods.onerestore.scenes import EMBEDDING_LENGTH, KEY_PX
@@ -84,8 +90,8 @@ class SceneBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape, under embeddings (N, 324)."""
         y = x.permute(0, 2, 3, 1).contiguous()
-        y = y + self.cross_attn(self.norm1(y), embedding)
-        y = y + self.self_attn(y, self.norm2)
+        y = add_update(y, self.cross_attn(self.norm1(y), embedding))
+        y = add_update(y, self.self_attn(y, self.norm2))
         return add_feed_forward(y, self.norm3, self.ffn).permute(0, 3, 1, 2)
 
 

@@ -79,29 +79,25 @@ def _initial_prompts(dim: int, side: int, options: PromptOptions) -> Tensor:
 @contextmanager
 def exploring(network: nn.Module, exploration: Exploration) -> Iterator[None]:
     """Make the routers of ``network`` explore meanwhile, as in training."""
-    routers = _routers(network)
-    for router in routers:
-        router.exploring = exploration
-    try:
+    with _routers_with(network, "exploring", exploration):
         yield
-    finally:
-        for router in routers:
-            router.exploring = None
 
 
 @contextmanager
 def routed_by(network: nn.Module, variant: RoutingVariant) -> Iterator[None]:
     """Make the routers of ``network`` weigh prompts by ``variant`` meanwhile."""
-    routers = _routers(network)
+    with _routers_with(network, "variant", variant):
+        yield
+
+
+@contextmanager
+def _routers_with(network: nn.Module, attribute: str, value: object) -> Iterator[None]:
+    """Set what is None otherwise on the prompt modules and the shared router of ``network``."""
+    routers = [module for module in network.modules() if isinstance(module, BiasedRouter)]
     for router in routers:
-        router.variant = variant
+        setattr(router, attribute, value)
     try:
         yield
     finally:
         for router in routers:
-            router.variant = None
-
-
-def _routers(network: nn.Module) -> list[BiasedRouter]:
-    """Return the prompt modules and the shared router of ``network``."""
-    return [module for module in network.modules() if isinstance(module, BiasedRouter)]
+            setattr(router, attribute, None)

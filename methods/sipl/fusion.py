@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from methods.blocks import GatedFeedForward, LayerNorm, add_feed_forward
 from methods.convolutions import pointwise
 from methods.cross_attention import CrossAttention
-from methods.kernels.depthwise import Taps, depthwise
+from methods.kernels.depthwise import depthwise
 from methods.row_bands import WideConvolution
 
 
@@ -47,10 +47,7 @@ class DualGatedFeedForward(GatedFeedForward):
 
     def gating(self, norm: Callable[[Tensor], Tensor]) -> WideConvolution:
         """Return what makes the two halves; ``norm`` is applied to the input first."""
-        return WideConvolution(
-            lambda x: pointwise(norm(x), self.project_in.weight),
-            Taps(self.dwconv.weight, gated=False),
-        )
+        return WideConvolution.of(self.project_in, self.dwconv, norm)
 
     def project(self, gated: Tensor) -> Tensor:
         """Gate the halves of (N, H, W, 2h) by each other, and map them to (N, H, W, C)."""
