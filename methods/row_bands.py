@@ -118,5 +118,6 @@ class WideConvolution:
             wide = self.widen(x[:, top:bottom])
             part = depthwise_rows(wide, above, bottom < height, self.taps)
             yield slice(done, done + part.shape[1]), part
-            above = wide[:, -_LEAST_ROWS:]
             done += part.shape[1]
+            above = wide[:, -_LEAST_ROWS:].clone()
+            del wide, part  # the next rows have their room
