@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +40,8 @@ class Printed:
 Run = Callable[..., Printed]
 
 
-@pytest.fixture(autouse=True)
-def own_files_end_with_their_test() -> Iterator[None]:
+@contextmanager
+def own_files_taken_back() -> Iterator[None]:
     """Take back what ``--include`` and plug-ins leave in the environment for child processes."""
     before = {name: os.environ.get(name) for name in (INCLUDE_VARIABLE, PLUGINS_VARIABLE)}
     yield
@@ -48,6 +49,19 @@ def own_files_end_with_their_test() -> Iterator[None]:
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_files_end_with_their_module() -> Iterator[None]:
+    """Take back what the fixtures of a module leave: they are made before those of its tests."""
+    with own_files_taken_back():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_files_end_with_their_test() -> Iterator[None]:
+    with own_files_taken_back():
+        yield
 
 
 @pytest.fixture(scope="module")
