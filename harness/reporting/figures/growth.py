@@ -94,4 +94,4 @@ def _draw(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
     axes.grid(visible=True)
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
