@@ -25,8 +25,8 @@ from harness.method import note_runtime
 SWITCH = "HARNESS_KERNELS"
 """Environment variable; ``off`` turns the kernels off."""
 
-_SOURCE = Path(__file__).with_name("depthwise.cpp")
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
+SOURCE = Path(__file__).with_name("depthwise.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
 _COMPILE_LIMIT_S = 300
 
 
@@ -155,7 +155,7 @@ def _built(compiler: str, folder: Path) -> Path:
         return target
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         unit, shared = Path(scratch, "unit.o"), Path(scratch, name)
-        _call(compiler, *_FLAGS, "-fopenmp", "-fPIC", "-c", str(_SOURCE), "-o", str(unit))
+        _call(compiler, *FLAGS, "-fopenmp", "-fPIC", "-c", str(SOURCE), "-o", str(unit))
         _call(compiler, "-shared", str(unit), "-o", str(shared))
         shared.replace(target)
     return target
@@ -166,7 +166,7 @@ def _object_name(compiler: str) -> str:
     version = subprocess.run(
         [compiler, "--version"], capture_output=True, text=True, check=True
     ).stdout
-    identity = "\n".join([_SOURCE.read_text("utf-8"), *_FLAGS, version, _processor()])
+    identity = "\n".join([SOURCE.read_text("utf-8"), *FLAGS, version, _processor()])
     return f"depthwise-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
 
 
