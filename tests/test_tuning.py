@@ -18,6 +18,7 @@ from harness.planning.request import RunRequest
 from harness.planning.search_space import point, training_ranges
 from harness.planning.tuning import Budget, Tuning, make_tuning
 from harness.registry import catalogue, find, resolve_options
+from harness.reporting.tuning_summary import tuning_summary
 from harness.reporting.tuning_table import check_tuning_names, tuning_tables
 from tests.conftest import Run
 from tests.plans import QUICK_RECIPE
@@ -247,11 +248,46 @@ def test_the_table_shows_the_best_trial_first(tmp_path: Path) -> None:
     assert list(frame["trial"]) == [1, 2, 0]
 
 
+def test_the_summary_pairs_trials_of_the_same_point(tmp_path: Path) -> None:
+    tuning = tuning_of("restormer,promptir,oracle,explicit", tmp_path, trials=5)
+    values = {f"restormer {number}": 20.0 + number for number in range(5)}
+    values |= {f"promptir {number}": 20.5 + number for number in range(5)}
+    values |= {"oracle 0": 19.0, "oracle 3": 27.0}
+    store_validation(tuning, values)
+    summary = tuning_summary(tuning, tuning_tables(tuning, {}))
+    frame = summary.to_dataframe().set_index("method")
+    assert dict(frame.loc["promptir"]) == {
+        **{"trials": 5, "best_db": 24.5, "own_db": 20.5, "median_db": 22.5},
+        **{"shared_points": 5, "ahead": 5},
+        **{"difference_db": 0.5, "difference_low_db": 0.5, "difference_high_db": 0.5},
+    }
+    text = " ".join(summary.to_text(width=200).split())
+    assert "+0.50 [+0.50, +0.50]" in text
+    oracle = frame.loc["oracle"]
+    assert (oracle["shared_points"], oracle["ahead"], oracle["difference_db"]) == (2, 1, 1.5)
+    assert oracle["difference_low_db"] == "", "two points have no interval"
+    assert list(frame.loc["explicit"])[:4] == [0, "", "", ""]
+    assert list(frame.loc["restormer"])[4:] == [0, 0, "", "", ""], "compared with nothing"
+
+
+def test_trials_that_share_nothing_searched_are_no_pairs(tmp_path: Path) -> None:
+    fixed = ("lr", "weight_decay", "patch_px", "warmup_steps")
+    tuning = tuning_of("cpl,spm", tmp_path, fixed=fixed)
+    store_validation(tuning, {f"{name} {n}": 20.0 for name in ("cpl", "spm") for n in (0, 1)})
+    frame = tuning_summary(tuning, tuning_tables(tuning, {})).to_dataframe()
+    assert list(frame["shared_points"]) == [0, 0]
+    assert list(frame["difference_db"]) == ["", ""]
+
+
 def test_a_name_of_another_table_is_refused_first(tmp_path: Path) -> None:
     tuning = tuning_of("restormer", tmp_path, name="mine")
     for table in tuning_tables(tuning, {}):
         table.write(tmp_path / "tables")
     check_tuning_names(tuning)
+    (tmp_path / "tables" / "mine.csv").write_text("of a run")
+    with pytest.raises(UsageError, match=r"mine\.csv holds another table"):
+        check_tuning_names(tuning)
+    (tmp_path / "tables" / "mine.csv").unlink()
     other = tuning_of("restormer", tmp_path, name="mine", seed=1)
     with pytest.raises(UsageError, match=r"mine-restormer\.\w+ holds another table"):
         check_tuning_names(other)

@@ -20,6 +20,7 @@ from harness.planning.tuning import Budget, Trial, Tuning, make_tuning
 from harness.store.files import write_text
 
 if TYPE_CHECKING:
+    from harness.reporting.table_report import TableReport
     from harness.reporting.tuning_table import TuningTable
 
 
@@ -30,12 +31,19 @@ class TuningOutcome:
     Attributes:
         tuning: its trials.
         tables: one per method, the best trial first.
+        summary: the methods side by side; None where there is one.
         tuned: the file that holds the winners, for ``run --config``; None where a method has none.
     """
 
     tuning: Tuning
     tables: tuple[TuningTable, ...]
+    summary: TableReport | None
     tuned: Path | None
+
+    @property
+    def reports(self) -> tuple[TableReport, ...]:
+        """All tables: one per method, then the summary."""
+        return self.tables if self.summary is None else (*self.tables, self.summary)
 
     def request(self) -> RunRequest:
         """Return the request that trains, scores and compares the winners, as ``tuned`` holds it.
@@ -48,7 +56,7 @@ class TuningOutcome:
         return parse(RunRequest, read_yaml(self.tuned), str(self.tuned))
 
     def __str__(self) -> str:
-        return "\n\n".join(map(str, self.tables))
+        return "\n\n".join(map(str, self.reports))
 
 
 def tune(
@@ -157,19 +165,21 @@ def tuning_outcome(tuning: Tuning, outcomes: Sequence[RunOutcome] = ()) -> Tunin
     Raises:
         HarnessError: a stored file is damaged, or nothing can be written.
     """
+    from harness.reporting.tuning_summary import tuning_summary
     from harness.reporting.tuning_table import tuning_stem, tuning_tables
 
     folder = tuning.plan.out / "tables"
     failed = {outcome.run_id: outcome.error for outcome in outcomes if outcome.error}
     tables = tuple(tuning_tables(tuning, failed))
-    for table in tables:
-        table.write(folder)
     winners = [table.best.trial for table in tables if table.best is not None]
-    if len(winners) < len(tables):
-        return TuningOutcome(tuning, tables, None)
-    path = folder / f"{tuning_stem(tuning)}-tuned.yaml"
-    write_text(path, _winners(tuning, winners))
-    return TuningOutcome(tuning, tables, path)
+    path = folder / f"{tuning_stem(tuning)}-tuned.yaml" if len(winners) == len(tables) else None
+    summary = tuning_summary(tuning, tables) if len(tables) > 1 else None
+    found = TuningOutcome(tuning, tables, summary, path)
+    for report in found.reports:
+        report.write(folder)
+    if path is not None:
+        write_text(path, _winners(tuning, winners))
+    return found
 
 
 def _winners(tuning: Tuning, winners: Sequence[Trial]) -> str:

@@ -76,10 +76,10 @@ def tune(
     outcomes = compute_missing(tuning.plan, asked_resources)
     found = tuning_outcome(tuning, outcomes)
     width = terminal_width()
-    print("\n\n".join(table.to_text(width=width) for table in found.tables))
+    print("\n\n".join(table.to_text(width=width) for table in found.reports))
     folder = tuning.plan.out / "tables"
     paths = []
-    for table in found.tables:
+    for table in found.reports:
         paths += [folder / f"{table.stem}{suffix}" for suffix in (".csv", ".md", ".tex")]
     print_written(paths)
     if found.tuned is not None:

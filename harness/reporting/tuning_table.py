@@ -61,7 +61,7 @@ def tuning_stem(tuning: Tuning) -> str:
     plan = tuning.plan
     if plan.request.name:
         return file_name(plan.request.name)
-    name = f"tuning-{plan.setting.name}-{plan.recipe.name}-{_identity(plan.runs)}"
+    name = f"tuning-{plan.setting.name}-{plan.recipe.name}-{search_identity(plan.runs)}"
     return file_name(name)
 
 
@@ -71,9 +71,10 @@ def check_tuning_names(tuning: Tuning) -> None:
     Raises:
         UsageError: names the file.
     """
+    folder = tuning.plan.out / "tables"
     for search in tuning.searches:
-        stem, identity = _table_file(tuning, search)
-        check_free(tuning.plan.out / "tables", stem, identity)
+        check_free(folder, *_table_file(tuning, search))
+    check_free(folder, tuning_stem(tuning), search_identity(tuning.plan.runs))
 
 
 def _table_file(tuning: Tuning, search: Search) -> tuple[str, str]:
@@ -81,10 +82,11 @@ def _table_file(tuning: Tuning, search: Search) -> tuple[str, str]:
     runs: list[Run] = []
     for trial in search.trials:
         runs += trial.runs
-    return f"{tuning_stem(tuning)}-{file_name(search.method.id)}", _identity(runs)
+    return f"{tuning_stem(tuning)}-{file_name(search.method.id)}", search_identity(runs)
 
 
-def _identity(runs: Sequence[Run]) -> str:
+def search_identity(runs: Sequence[Run]) -> str:
+    """Return what tells the trials of a table from others."""
     return content_id({"trained": [run.weights_id for run in runs]})
 
 
