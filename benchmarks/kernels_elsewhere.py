@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods.kernels.depthwise import Taps, plain, plain_rows
+from methods.kernels.depthwise import COMPUTE, NAMES, Taps, plain, plain_rows
 from methods.kernels.native import FLAGS, SOURCE
 
 _TARGETS = {
@@ -35,40 +35,44 @@ _TARGETS = {
 }
 """Compiler, -march, and what runs the program."""
 
-_LIMITS = {"float32": 1e-4, "float64": 1e-9, "bfloat16": 2e-2}
-"""Largest difference, as a share of the largest value."""
+_LIMITS = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 2e-2}
+"""Largest difference, as a share of the largest value; the program knows types by their place."""
 
 _SHAPES = ((1, 1, 1, 2), (2, 5, 7, 6), (1, 19, 33, 40), (1, 4, 3, 96))
 """Images, height, width, channels: odd sizes, whole vectors and what no vector covers."""
 
 _PROGRAM = """
-#include "{source}"
+#include "SOURCE"
 #include <cstdio>
 #include <vector>
 
-std::vector<char> read_bytes(int64_t size) {{
+std::vector<char> read_bytes(int64_t size) {
   std::vector<char> bytes(size);
   if (size && fread(bytes.data(), 1, size, stdin) != size_t(size)) abort();
   return bytes;
-}}
+}
 
-int main() {{
-  int64_t sizes[9], bytes[6];
-  if (fread(sizes, 8, 9, stdin) != 9 || fread(bytes, 8, 6, stdin) != 6) abort();
+int main() {
+  int64_t sizes[9], bytes[5];
+  if (fread(sizes, 8, 9, stdin) != 9 || fread(bytes, 8, 5, stdin) != 5) abort();
   const int64_t n = sizes[0], h = sizes[1], w = sizes[2], c = sizes[3];
   const int gated = sizes[4], biased = sizes[5], threads = sizes[6], below = sizes[7];
+  auto forward = depthwise_forward_float32;
+  auto backward = depthwise_backward_float32;
+  if (sizes[8] == 1) forward = depthwise_forward_float64, backward = depthwise_backward_float64;
+  if (sizes[8] == 2) forward = depthwise_forward_bfloat16, backward = depthwise_backward_bfloat16;
   auto x = read_bytes(bytes[0]), above = read_bytes(bytes[1]), taps = read_bytes(bytes[2]);
   auto gradient = read_bytes(bytes[3]);
-  std::vector<char> out(bytes[4]), to_x(bytes[0]), to_taps(bytes[2]), none;
-  const void* before = above.empty() ? nullptr : above.data();
-  depthwise_forward_{name}(x.data(), before, below, taps.data(), out.data(), n, h, w, c, gated,
-                           biased, threads);
-  if (!gradient.empty())
-    depthwise_backward_{name}(x.data(), taps.data(), gradient.data(), to_x.data(), to_taps.data(),
-                              n, h, w, c, gated, biased, threads);
-  for (auto* part : {{&out, gradient.empty() ? &none : &to_x, gradient.empty() ? &none : &to_taps}})
-    fwrite(part->data(), 1, part->size(), stdout);
-}}
+  std::vector<char> out(bytes[4]), to_x(bytes[0]), to_taps(bytes[2]);
+  forward(x.data(), above.empty() ? nullptr : above.data(), below, taps.data(), out.data(), n, h,
+          w, c, gated, biased, threads);
+  fwrite(out.data(), 1, out.size(), stdout);
+  if (gradient.empty()) return 0;
+  backward(x.data(), taps.data(), gradient.data(), to_x.data(), to_taps.data(), n, h, w, c, gated,
+           biased, threads);
+  fwrite(to_x.data(), 1, to_x.size(), stdout);
+  fwrite(to_taps.data(), 1, to_taps.size(), stdout);
+}
 """
 
 
@@ -84,22 +88,16 @@ class Case:
     is_part: bool  # rows of a map: two rows above are known, and others follow
 
     @property
-    def type_name(self) -> str:
-        """Name of the type, as the kernels' functions bear it."""
-        return str(self.dtype).removeprefix("torch.")
-
-    @property
     def computed_in(self) -> torch.dtype:
         """Type of the taps and of sums."""
-        return torch.float64 if self.dtype == torch.float64 else torch.float32
+        return COMPUTE.get(self.dtype, self.dtype)
 
 
 def cases() -> Iterator[Case]:
     """Yield every combination."""
-    types = (torch.float32, torch.float64, torch.bfloat16)
     flags = (False, True)
     for dtype, shape, gated, biased, is_part in itertools.product(
-        types, _SHAPES, flags, flags, flags
+        _LIMITS, _SHAPES, flags, flags, flags
     ):
         for threads in (1, 2):
             yield Case(dtype, shape, gated, biased, threads, is_part)
@@ -119,13 +117,13 @@ def main() -> None:
                 print(f"{target}: not run, {error}: {error.stderr.decode()}", flush=True)
                 is_right = False
             else:
-                texts = [f"{name} {share:.1e} of {_LIMITS[name]:.0e}" for name, share in shares]
+                texts = [f"{NAMES[t]} {share:.1e} of {_LIMITS[t]:.0e}" for t, share in shares]
                 print(f"{target}: largest differences {', '.join(texts)}", flush=True)
-                is_right &= all(share <= _LIMITS[name] for name, share in shares)
+                is_right &= all(share <= _LIMITS[t] for t, share in shares)
     sys.exit(not is_right)
 
 
-def _checked(target: str, folder: Path) -> list[tuple[str, float]]:
+def _checked(target: str, folder: Path) -> list[tuple[torch.dtype, float]]:
     """Return the largest difference of each type.
 
     Raises:
@@ -133,24 +131,21 @@ def _checked(target: str, folder: Path) -> list[tuple[str, float]]:
         CalledProcessError: one of them, or the program, ended with an error.
     """
     compiler, march, runner = _TARGETS[target]
-    programs = _programs(folder, compiler, march)
-    found: dict[str, list[float]] = {name: [] for name in _LIMITS}
+    program = _program(folder, compiler, march)
+    found: dict[torch.dtype, list[float]] = {dtype: [] for dtype in _LIMITS}
     for case in cases():
-        found[case.type_name].append(_found((*runner, str(programs[case.type_name])), case))
-    return [(name, max(shares)) for name, shares in found.items()]
+        found[case.dtype].append(_found((*runner, str(program)), case))
+    return [(dtype, max(shares)) for dtype, shares in found.items()]
 
 
-def _programs(folder: Path, compiler: str, march: str) -> dict[str, Path]:
-    programs = {}
+def _program(folder: Path, compiler: str, march: str) -> Path:
+    source, program = folder / "program.cpp", folder / f"program-{march}"
+    source.write_text(_PROGRAM.replace("SOURCE", str(SOURCE)), encoding="utf-8")
     flags = [f"-march={march}" if flag == "-march=native" else flag for flag in FLAGS]
-    for name in _LIMITS:
-        source = folder / f"{name}.cpp"
-        source.write_text(_PROGRAM.format(source=SOURCE, name=name), encoding="utf-8")
-        programs[name] = folder / f"{name}-{march}"
-        words = [compiler, *flags, "-w", "-fopenmp", "-static", str(source)]
-        # Its warnings are of static programs, which the kernels are not part of otherwise.
-        subprocess.run([*words, "-o", str(programs[name])], check=True, capture_output=True)
-    return programs
+    # What -w keeps quiet is of static programs, which the kernels are not part of otherwise.
+    words = [compiler, *flags, "-w", "-fopenmp", "-static", str(source), "-o", str(program)]
+    subprocess.run(words, check=True, capture_output=True)
+    return program
 
 
 def _found(command: tuple[str, ...], case: Case) -> float:
@@ -168,12 +163,10 @@ def _found(command: tuple[str, ...], case: Case) -> float:
     gradient = None if case.is_part else drawn(*expected[0].shape)
     if gradient is not None:
         expected += _expected_gradients(case, x, taps, gradient)
-    given = [x, above, taps, gradient]
-    sizes = [*case.shape, case.gated, case.biased, case.threads, case.is_part, 0]
-    lengths = [len(_bytes(part)) for part in given]
-    out_bytes = expected[0].numel() * x.element_size()
-    header = np.array([*sizes, *lengths, out_bytes, 0], dtype=np.int64).tobytes()
-    data = header + b"".join(map(_bytes, given))
+    given = [_bytes(part) for part in (x, above, taps, gradient)]
+    flags = [case.gated, case.biased, case.threads, case.is_part, list(_LIMITS).index(case.dtype)]
+    lengths = [*map(len, given), expected[0].numel() * x.element_size()]
+    data = np.array([*case.shape, *flags, *lengths], dtype=np.int64).tobytes() + b"".join(given)
     printed = subprocess.run(command, input=data, capture_output=True, check=True).stdout
     share, begin = 0.0, 0
     for index, wanted in enumerate(expected):

@@ -18,13 +18,16 @@ from torch import Tensor
 
 from methods.kernels.native import kernels
 
-_NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
-_COMPUTE = {torch.bfloat16: torch.float32}
+NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+"""Types of maps, by which the kernels' functions are called."""
+
+COMPUTE = {torch.bfloat16: torch.float32}
+"""Types of taps and sums, where they are not the map's."""
 
 
 def native(x: Tensor) -> bool:
     """Return whether compiled kernels are there for a map of this device and precision."""
-    return x.device.type == "cpu" and x.dtype in _NAMES and _loaded()
+    return x.device.type == "cpu" and x.dtype in NAMES and _loaded()
 
 
 @torch.compiler.assume_constant_result
@@ -103,7 +106,7 @@ def plain_rows(x: Tensor, above: Tensor | None, open_below: bool, taps: Taps) ->
 
 def _taps(weight: Tensor, bias: Tensor | None, like: Tensor) -> Tensor:
     """Return (9, C), the taps, or (10, C) with a bias as the last row."""
-    dtype = _COMPUTE.get(like.dtype, like.dtype)
+    dtype = COMPUTE.get(like.dtype, like.dtype)
     taps = weight.detach().to(dtype).reshape(weight.shape[0], 9).t()
     if bias is not None:
         taps = torch.cat([taps, bias.detach().to(dtype)[None]])
@@ -157,7 +160,7 @@ def _(
 def _computed(x: Tensor, above: Tensor | None, open_below: bool, taps: Taps) -> Tensor:
     columns = _taps(taps.weight, taps.bias, x)
     out = _room(x, above, open_below, taps.gated)
-    call = getattr(kernels().library, f"depthwise_forward_{_NAMES[x.dtype]}")
+    call = getattr(kernels().library, f"depthwise_forward_{NAMES[x.dtype]}")
     given = [_pointer(x), _pointer(above), ctypes.c_int(open_below)]
     sizes = _sizes(x, taps.gated, taps.bias is not None)
     call(*given, _pointer(columns), _pointer(out), *sizes)
@@ -188,7 +191,7 @@ def _backward(
     taps, gradient = _taps(weight, bias, x), gradient.contiguous()
     x_gradient = torch.empty_like(x) if wants_x else None
     taps_gradient = torch.empty_like(taps) if wants_taps else None
-    call = getattr(kernels().library, f"depthwise_backward_{_NAMES[x.dtype]}")
+    call = getattr(kernels().library, f"depthwise_backward_{NAMES[x.dtype]}")
     pointers = [_pointer(t) for t in (x, taps, gradient, x_gradient, taps_gradient)]
     call(*pointers, *_sizes(x, gated, bias is not None))
     weight_gradient, bias_gradient = weight.new_empty(0), weight.new_empty(0)
