@@ -173,7 +173,7 @@ def tuning_outcome(tuning: Tuning, outcomes: Sequence[RunOutcome] = ()) -> Tunin
     tables = tuple(tuning_tables(tuning, failed))
     winners = [table.best.trial for table in tables if table.best is not None]
     path = folder / f"{tuning_stem(tuning)}-tuned.yaml" if len(winners) == len(tables) else None
-    summary = tuning_summary(tuning, tables) if len(tables) > 1 else None
+    summary = tuning_summary(tuning, tables) if tuning.compares else None
     found = TuningOutcome(tuning, tables, summary, path)
     for report in found.reports:
         report.write(folder)

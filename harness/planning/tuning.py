@@ -87,6 +87,11 @@ class Tuning:
     budget: Budget
     searches: tuple[Search, ...]
 
+    @property
+    def compares(self) -> bool:
+        """Whether there are several methods, and so a table of them side by side."""
+        return len(self.searches) > 1
+
 
 def make_tuning(
     request: RunRequest, budget: Budget, on_progress: OnProgress = no_progress

@@ -74,7 +74,8 @@ def check_tuning_names(tuning: Tuning) -> None:
     folder = tuning.plan.out / "tables"
     for search in tuning.searches:
         check_free(folder, *_table_file(tuning, search))
-    check_free(folder, tuning_stem(tuning), search_identity(tuning.plan.runs))
+    if tuning.compares:
+        check_free(folder, tuning_stem(tuning), search_identity(tuning.plan.runs))
 
 
 def _table_file(tuning: Tuning, search: Search) -> tuple[str, str]:
