@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
-from harness.api import check_table, plan, table
+from harness.api import check_table, plan, prompt_report, table
 from harness.cli.table import split_style
 from harness.config.errors import UsageError
 from harness.planning.plan import Plan
@@ -39,6 +40,25 @@ def test_labels_and_digits_are_those_of_the_request(stored: Plan) -> None:
     assert "P / SSIM" in text
     assert "20.1 " in text
     assert "20.13" in str(table(stored))
+
+
+def test_the_report_of_prompts_has_the_labels_of_the_request(stored: Plan) -> None:
+    summary = {
+        "prompts": {
+            "tasks": ["denoise-15", "derain"],
+            "expert_load": {"level1": {"denoise-15": [1.0, 0.0], "derain": [0.0, 1.0]}},
+            "psnr_db": [[20.0, 18.0], [18.0, 20.0]],
+            "prompt_swap_gap_db": 2.0,
+            "collapsed": False,
+        },
+        "classifiers": {},
+    }
+    run = next(run for run in stored.runs if run.method.id == "promptir")
+    run.folder.prompt_summary.write_text(json.dumps(summary), encoding="utf-8")
+    assert "PromptIR seed 0" in prompt_report(stored)
+    named = prompt_report(asked(stored, labels={"promptir": "Ours"}))
+    assert "Ours seed 0" in named
+    assert "PromptIR seed" not in named
 
 
 def test_the_name_of_files_changes_only_where_something_is_chosen(stored: Plan) -> None:

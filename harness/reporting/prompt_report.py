@@ -11,6 +11,7 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.renderers import terminal
 from harness.reporting.table import MISSING, plain_table
+from harness.reporting.wording import worded
 from harness.store.prompt_files import stored_summary
 
 CLASSIFIER_FLOOR = 0.9
@@ -44,7 +45,8 @@ def stored_prompts(runs: Sequence[Run]) -> list[RunPrompts]:
     found = []
     for run in runs:
         if run.folder.prompt_summary.exists():
-            found.append(RunPrompts(run.label, stored_summary(run.folder), run.train.seed))
+            label = f"{run.method.label} seed {run.train.seed}"
+            found.append(RunPrompts(label, stored_summary(run.folder), run.train.seed))
     return found
 
 
@@ -87,9 +89,9 @@ def _notes_of(run: RunPrompts) -> list[str]:
 def prompt_report(plan: Plan, width: int | None = None) -> str:
     """Return, per run, the prompt-swap gap, the routing, and classifiers' accuracy.
 
-    It is empty where no method has prompts.
+    Methods bear the labels that the request chooses. It is empty where no method has prompts.
     """
-    return report_of(stored_prompts(plan.runs), width)
+    return report_of(stored_prompts(worded(plan).runs), width)
 
 
 def report_of(runs: Sequence[RunPrompts], width: int | None = None) -> str:
