@@ -16,6 +16,7 @@ from PIL import Image
 
 import harness
 from harness import api
+from harness.api import figures
 from harness.config.errors import HarnessError, UsageError
 from harness.config.hashing import spec_hash
 from harness.evaluation.metrics import metric_facts
@@ -266,6 +267,14 @@ def test_a_crop_outside_the_image_is_refused(plan: Plan) -> None:
         api.figure(plan, "grid", images=["derain:astronaut#0"], crop="60,0,8,8", resources=CPU)
     paths = api.figure(plan, "grid", images=["derain:astronaut#0"], crop="56,0,8,8", resources=CPU)
     assert paths[0].exists()
+
+
+def test_a_crop_is_refused_before_anything_is_restored(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "keep_images", pytest.fail)
+    with pytest.raises(UsageError, match="lies outside"):
+        api.figure(plan, "errors", images=["dehaze:astronaut#0"], crop="0,60,8,8", resources=CPU)
 
 
 def test_images_are_chosen_where_methods_differ_most(tmp_path: Path) -> None:

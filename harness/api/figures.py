@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.api.images import keep_images
 from harness.config.errors import HarnessError, UsageError
@@ -15,6 +15,9 @@ from harness.planning.plan import Plan
 from harness.planning.request import Resources
 from harness.reporting.plan_summary import is_anything_stored, unscored_methods
 from harness.reporting.table_files import table_id, table_stem
+
+if TYPE_CHECKING:
+    from harness.reporting.figures.crops import CropRule
 
 _ROWS = 3
 
@@ -85,6 +88,7 @@ def figure(
     _check(plan, kind, chosen.width, WIDTHS_IN)
     if module.NEEDS_IMAGES:
         names = _shown_names(plan, names, chosen.rows)
+        _check_crop(plan, names, crop)
         keep_images(plan, names, resources)
     width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
     asked = FigureRequest(shown, width_in, names, crop)
@@ -130,6 +134,17 @@ def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) ->
     # Trainings are followed before they are scored.
     if kind != "curves":
         check_stored(plan)
+
+
+def _check_crop(plan: Plan, names: Sequence[Name], crop: CropRule) -> None:
+    """Refuse a crop that reaches over the edge of an image, before anything is restored."""
+    from harness.reporting.figures.crops import Box, check_inside
+
+    if not isinstance(crop, Box):
+        return
+    pairs = plan.source.pairs(plan.test)
+    for column, image in names:
+        check_inside(crop, pairs.make(column, image).clean, f"image {image} ({column})")
 
 
 def _options(values: dict[str, object]) -> FigureOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def parse_crop(text: str) -> CropRule:
     return box
 
 
-def check_inside(box: Box, image: Pixels, name: str) -> None:
+def check_inside(box: Box, image: NDArray[Any], name: str) -> None:
     """Refuse a crop that reaches over the edge of an image.
 
     Raises:

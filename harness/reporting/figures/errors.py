@@ -32,7 +32,6 @@ def draw(asked: FigureRequest) -> Figure:
     """Return the maps: mean absolute difference over channels, in grey levels, with one colour bar.
 
     Raises:
-        UsageError: the crop lies outside an image.
         HarnessError: no restored image is kept.
     """
     images = shown_images(asked.plan, asked.names)

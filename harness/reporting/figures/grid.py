@@ -31,7 +31,6 @@ def draw(asked: FigureRequest) -> Figure:
     """Return the grid; the best value of each row is bold.
 
     Raises:
-        UsageError: the crop lies outside an image.
         HarnessError: no restored image is kept.
     """
     metrics = shown_metrics(asked.plan)
