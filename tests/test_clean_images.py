@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 
 import harness
+from harness.api import prompt_report
 from harness.config.data_sets import is_synthetic_name
 from harness.config.errors import HarnessError, UsageError
 from harness.config.hashing import canonical_json, spec_hash
 from harness.config.run_specs import SyntheticTrainingData, TrainSpec
 from harness.data.images.cache import FOLDER_VARIABLE
 from harness.data.on_disk.clean_images import find_clean_images
+from harness.execution.execute import execute
+from harness.execution.process import Worker
 from harness.planning.plan import Plan, load_plan, store_plan
 from harness.reporting.plan_text import training_sentence
+from harness.store.prompt_files import stored_summary
 from tests.conftest import Run
 from tests.plans import QUICK_RECIPE, plan_of
 from tests.test_on_disk_training import write, write_rain
@@ -300,6 +304,25 @@ def test_run_prints_and_stores_the_name_of_the_folder(
     results = harness.load_results(tmp_path / "out")
     assert set(results["data_set"]) == {"Town (synthetic)"}
     assert set(results["preprocessing"]) == {"crop16-uint8-centre-64"}
+
+
+def test_prompts_are_summarised_on_the_first_folder_or_on_the_photographs(
+    sets: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text(QUICK_RECIPE)
+    summaries = []
+    for test in ({"test": str(sets / "Town")}, {"test": str(sets / "Hill")}, {}):
+        plan = plan_of(
+            ["promptir"], tmp_path / "out", recipe=str(recipe), data={"clean_images": test}
+        )
+        run = plan.runs[-1]
+        assert not execute(run, plan, Worker(device="cpu", threads=1)).error
+        summaries.append(stored_summary(run.folder)["prompts"])
+        assert "PromptIR seed 0" in prompt_report(plan)
+    of_town, of_hill, of_photographs = summaries
+    assert of_town == of_hill
+    assert of_town["psnr_db"] != of_photographs["psnr_db"]
 
 
 def test_flags_name_folders_by_split(sets: Path, tmp_path: Path, harness_command: Run) -> None:

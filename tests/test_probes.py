@@ -18,6 +18,7 @@ from torch import Tensor
 from harness.config.run_specs import TestSet
 from harness.config.settings import Setting
 from harness.data.sources.samples import Pair
+from harness.data.sources.synthetic import photograph_pairs
 from harness.evaluation.probes.definitions import (
     chance_normalised_mutual_information,
     collapsed,
@@ -244,7 +245,7 @@ def test_what_training_never_showed(test_set: TestSet) -> None:
 
 def test_a_summary_has_load_and_gap_of_every_task(test_set: TestSet) -> None:
     observer = Observer(Constructed(), False, torch.device("cpu"))
-    found = summarise_prompts(observer, test_set)
+    found = summarise_prompts(observer, photograph_pairs(test_set), test_set)
     assert found.tasks == COLUMNS
     assert set(found.as_json()) == {
         *("tasks", "expert_load", "psnr_db", "prompt_swap_gap_db", "collapsed"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set_metrics
 from harness.evaluation.probes.observe import Observer
+from harness.evaluation.probes.pairs import clean_images
 from harness.evaluation.probes.prompt_analysis import analyse_prompts, with_routing_variants
 from harness.evaluation.probes.prompt_summary import summarise_prompts
 from harness.execution.kept_images import keep_in_passing, keep_worst, subject_of
@@ -129,17 +130,26 @@ def _summary(
         metrics += [*part.metrics, *part.set_metrics]
     directions = {metric.id: metric.higher_is_better for metric in metrics}
     summary["higher_is_better"] = {**summary.get("higher_is_better", {}), **directions}
-    # The summary is about the setting's own test set.
-    own = plan.test.photographs and not plan.out_of_distribution
-    if isinstance(subject.method, Prompted) and own:
+    if isinstance(subject.method, Prompted) and _summarises(plan, summary):
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
-        found = summarise_prompts(observer, plan.test, check)
-        summary["prompts"] = found.as_json()
+        pairs = plan.source.pairs(plan.test)
+        summary["prompts"] = summarise_prompts(observer, pairs, plan.test, check).as_json()
     for needed in run.requires:
         accuracy = needed.folder.read_provenance().get("validation_per_task")
         if accuracy is not None:  # unknown for pretrained weights
             summary.setdefault("classifiers", {})[needed.train.method] = accuracy
     return summary
+
+
+def _summarises(plan: Plan, stored: Mapping[str, Any]) -> bool:
+    """Return whether prompts are summarised on the images that a run is being scored on.
+
+    A run has one summary. It is of the setting's own photographs if they are ever scored, else of
+    the first folder of clean images.
+    """
+    if plan.out_of_distribution or not clean_images(plan.test):
+        return False
+    return bool(plan.test.photographs) or "prompts" not in stored
 
 
 def _check_stop(run: Run, stop: Callable[[], bool]) -> None:

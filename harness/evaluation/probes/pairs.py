@@ -12,9 +12,22 @@ from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
 from harness.data.sources.synthetic import make_pair
 
+MOST_CLEAN_IMAGES = 10
+"""Images of a folder that probes degrade in ways of their own."""
 
-def summary_pair(test: TestSet, task: Task, photograph: str, side: int) -> Pair:
-    """Degrade a test photograph as the test set's column of ``task`` does, in its first draw.
+
+def clean_images(test: TestSet) -> list[str]:
+    """Return the clean images that probes degrade: all photographs, or the first of a folder.
+
+    Degraded images that come from files have none.
+    """
+    if test.folder is not None:
+        return list(test.folder.images[:MOST_CLEAN_IMAGES])
+    return [photograph.name for photograph in test.photographs]
+
+
+def summary_pair(source: TestPairs, test: TestSet, task: Task, image: str, side: int) -> Pair:
+    """Degrade a clean test image as the test set's column of ``task`` does, in its first draw.
 
     A task that is trained and has no column is degraded under its own name.
     """
@@ -22,8 +35,7 @@ def summary_pair(test: TestSet, task: Task, photograph: str, side: int) -> Pair:
     for shown in test.columns:
         if shown.task == task.name:
             column = shown
-    centred = test.model_copy(update={"centre_px": side})
-    return make_pair(centred, column, f"{photograph}#0")
+    return _degraded(source, _one_column(test, task, column, side), image, "test")
 
 
 def ood_pair(source: TestPairs, test: TestSet, task: Task, image: str, side: int) -> Pair:
@@ -33,15 +45,11 @@ def ood_pair(source: TestPairs, test: TestSet, task: Task, image: str, side: int
         source: makes the pairs of ``test``, and reads the clean images of a folder.
         test: its photographs, or the clean images of its folder, are degraded.
         task: the degradation.
-        image: name of a photograph, or of an image of the folder.
+        image: one of :func:`clean_images`.
         side: the centre that is degraded, in pixels.
     """
-    column = _own_column(task)
-    changes = {"tasks": (task,), "columns": (column,), "centre_px": side}
-    centred = test.model_copy(update=changes)
-    if isinstance(source, ImagePairs) and test.folder is not None:
-        return replace(source, test=centred, split="probe").make(column.name, image)
-    return make_pair(centred, column, f"{image}#0", split="probe")
+    one = _one_column(test, task, _own_column(task), side)
+    return _degraded(source, one, image, "probe")
 
 
 def centre_of(pair: Pair, side: int) -> Pair:
@@ -58,3 +66,17 @@ def _own_column(task: Task) -> Column:
     return Column(
         name=task.name, task=task.name, label=task.name, latex_label="", group="", draws=1
     )
+
+
+def _degraded(source: TestPairs, one: TestSet, image: str, split: str) -> Pair:
+    """Degrade the centre of a clean image as the one column of ``one`` says."""
+    (column,) = one.columns
+    if isinstance(source, ImagePairs) and one.folder is not None:
+        return replace(source, test=one, split=split).make(column.name, image)
+    return make_pair(one, column, f"{image}#0", split)
+
+
+def _one_column(test: TestSet, task: Task, column: Column, side: int) -> TestSet:
+    """Return a test set with a single column, of whose images the centre is taken."""
+    changes = {"tasks": (task,), "columns": (column,), "centre_px": side}
+    return test.model_copy(update=changes)

@@ -19,7 +19,7 @@ from harness.data.sources.protocol import TestPairs
 from harness.evaluation.probes.classifier import classifier_decisions
 from harness.evaluation.probes.observe import Observed, ObservedColumn, Observer
 from harness.evaluation.probes.out_of_distribution import Kind, ood_tasks
-from harness.evaluation.probes.pairs import centre_of, ood_pair
+from harness.evaluation.probes.pairs import centre_of, clean_images, ood_pair
 from harness.evaluation.probes.prompt_swap import prompt_swap
 from harness.evaluation.probes.routing import redundancy_at, routing_at
 from harness.evaluation.probes.routing_variants import routing_variants
@@ -33,7 +33,7 @@ MOST_IMAGES = 24
 
 MOST_VARIED = 10
 """At most so many of them are restored under variants of routing, which takes as many decodings as
-there are variants; and so many clean images of a folder under degradations never trained on."""
+there are variants."""
 
 OnImage = Callable[[], None]
 """Is called after each image; may raise to stop."""
@@ -166,14 +166,7 @@ def _ood_images(observer: Observer, test: TestSet) -> int:
     """Return how many images are observed that are out of distribution."""
     if observer.needs_task_labels:
         return 0
-    return len(list(ood_tasks(test.tasks))) * len(_clean_images(test))
-
-
-def _clean_images(test: TestSet) -> list[str]:
-    """Return the clean images that other degradations are applied to; files of pairs have none."""
-    if test.folder is not None:
-        return list(test.folder.images[:MOST_VARIED])
-    return [photograph.name for photograph in test.photographs]
+    return len(list(ood_tasks(test.tasks))) * len(clean_images(test))
 
 
 def _observe_ood(
@@ -185,7 +178,7 @@ def _observe_ood(
     """
     if not _ood_images(observer, test):
         return []
-    names = _clean_images(test)
+    names = clean_images(test)
     found = []
     for kind, task in ood_tasks(test.tasks):
         images: list[Observed] = []

@@ -1,8 +1,9 @@
 """What prompts do: the expert load of each task, and the gap that a negative prompt causes.
 
-Both are measured on the centre of the test photographs, one draw each. The prompt of a task is
-the one that the method itself selects for the same photograph under that task's degradation; a
-negative is the prompt of a task of another family (another noise level is no negative).
+Both are measured on the centre of clean test images that are degraded here, one draw each. The
+prompt of a task is the one that the method itself selects for the same image under that task's
+degradation; a negative is the prompt of a task of another family (another noise level is no
+negative).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.config.run_specs import TestSet
+from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.probes.definitions import collapsed, prompt_swap_gap_db
 from harness.evaluation.probes.observe import Observer
-from harness.evaluation.probes.pairs import summary_pair
+from harness.evaluation.probes.pairs import clean_images, summary_pair
 from harness.evaluation.restore import clamped
 
 _SIDE_PX = 128
@@ -41,7 +43,7 @@ class PromptSummary:
         tasks: names in the order of the setting.
         expert_load: level -> task -> mean weight of each expert, normalised to sum to one.
         psnr_db: image of the row's task under the prompt of the column's task, dB, mean over
-            photographs.
+            images.
         prompt_swap_gap_db: mean over tasks of (the task's prompt - mean over negatives), dB.
         collapsed: all tasks are served by one and the same expert at every level.
     """
@@ -58,20 +60,27 @@ class PromptSummary:
 
 
 def summarise_prompts(
-    observer: Observer, test: TestSet, check: Callable[[], None] = lambda: None
+    observer: Observer,
+    source: TestPairs,
+    test: TestSet,
+    check: Callable[[], None] = lambda: None,
 ) -> PromptSummary:
-    """Summarise the prompts of a method on the photographs of ``test``.
+    """Summarise the prompts of a method on the clean images of ``test``.
 
-    ``check`` is called before each, and may raise to stop.
+    Args:
+        observer: the method.
+        source: makes the pairs of ``test``.
+        test: its photographs, or the first images of its folder, are degraded by each task.
+        check: called before each image; may raise to stop.
     """
     tasks = tuple(task.name for task in test.tasks)
     families = [task.family for task in test.tasks]
     matrices, weights = [], []
-    for photograph in test.photographs:
+    for image in clean_images(test):
         check()
         pairs = []
         for task in test.tasks:
-            pairs.append(summary_pair(test, task, photograph.name, _SIDE_PX))
+            pairs.append(summary_pair(source, test, task, image, _SIDE_PX))
         matrix, selected = _swap_prompts(observer, pairs, tasks)
         matrices.append(matrix)
         weights.append(selected)
@@ -90,7 +99,7 @@ def summarise_prompts(
 def _swap_prompts(
     observer: Observer, pairs: Sequence[Pair], tasks: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], Weights]:
-    """Restore one photograph under the degradation of each task and the prompts of each task.
+    """Restore one image under the degradation of each task and the prompts of each task.
 
     Returns:
         PSNR in dB of the row's pair under the prompts of the column's pair, and the weights
@@ -127,7 +136,7 @@ def _psnrs_db(restored: Tensor, pairs: Sequence[Pair]) -> list[float]:
 
 
 def _expert_load(weights: Sequence[Weights], tasks: Sequence[str]) -> ExpertLoad:
-    """Return the mean over photographs, to four digits."""
+    """Return the mean over images, to four digits."""
     load: ExpertLoad = {}
     for level in weights[0]:
         mean = torch.stack([one[level] for one in weights]).mean(dim=0)
