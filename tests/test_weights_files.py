@@ -421,6 +421,7 @@ def test_values_with_commas_are_lists_where_the_option_is_one(tmp_path: Path) ->
     run = plan_of([reference], tmp_path).runs[-1]
     assert run.train.options["blocks"] == [1, 1, 1, 2]
     assert run.method.id == "restormer:blocks=1,1,1,2:dim=8"
+    assert find("restormer:dim=8:blocks=1;1;1;2").id == run.method.id, "Python takes both signs"
     assert plan_of(["swinir:depths=2"], tmp_path).runs[-1].train.options["depths"] == [2]
     with pytest.raises(UsageError, match="is not option=value"):
         find("cpl:top_k")

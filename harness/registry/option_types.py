@@ -36,6 +36,11 @@ def from_text(text: str, hint: Any) -> Any:
     return text
 
 
+def with_list_commas(text: str, hint: Any) -> str:
+    """Return an option's value as ids hold it: ``;`` in a list, as flags write it, is a comma."""
+    return text.replace(";", ",") if ";" in text and accepts(hint, tuple) else text
+
+
 def shown(text: str, hint: Any) -> str:
     """Return an option's value as tables show it: of a path, the file's name."""
     if accepts(hint, Path):

@@ -19,7 +19,7 @@ from harness.config.hashing import file_sha256
 from harness.config.quoting import quoted_where_needed, split_options, unquoted
 from harness.method import MethodSpec
 from harness.registry.catalogue import Catalogue, catalogue
-from harness.registry.option_types import option_types, shown
+from harness.registry.option_types import option_types, shown, with_list_commas
 
 _SEQUENTIAL = "sequential"
 _LACKS = {
@@ -84,7 +84,7 @@ def find(reference: str) -> MethodChoice:
         raise _auxiliary_error(name, spec)
     if sequential and not spec.trained:
         raise UsageError(f"{spec.name} is not trained, so not in sequence either")
-    overrides = _overrides(settings, reference)
+    overrides = _overrides(settings, reference, spec)
     named = f"{spec.name}@{_SEQUENTIAL}" if sequential else spec.name
     identifier = _joined(named, overrides)
     return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=sequential)
@@ -174,7 +174,8 @@ def _pretrained(name: str, way: str, known: Catalogue) -> MethodSpec:
     return known.pretrainings[way](spec)
 
 
-def _overrides(settings: list[str], reference: str) -> dict[str, str]:
+def _overrides(settings: list[str], reference: str, spec: MethodSpec) -> dict[str, str]:
+    types = option_types(spec.options) if ";" in reference else {}
     overrides = {}
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
@@ -182,7 +183,7 @@ def _overrides(settings: list[str], reference: str) -> dict[str, str]:
             raise UsageError(f"'{setting}' in '{reference}' is not option=value")
         if key in overrides:
             raise UsageError(f"'{reference}' sets {key} twice; leave one of them out")
-        overrides[key] = unquoted(value)
+        overrides[key] = with_list_commas(unquoted(value), types.get(key))
     return overrides
 
 
