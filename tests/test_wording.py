@@ -11,6 +11,7 @@ import pytest
 from harness.api import check_table, plan, prompt_report, table
 from harness.cli.table import split_style
 from harness.config.errors import UsageError
+from harness.config.quoting import split_named
 from harness.planning.plan import Plan
 from harness.store.results import append
 from tests.made_results import result_of
@@ -40,6 +41,38 @@ def test_labels_and_digits_are_those_of_the_request(stored: Plan) -> None:
     assert "P / SSIM" in text
     assert "20.1 " in text
     assert "20.13" in str(table(stored))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("cpl=CPL (ours)", ("cpl", "CPL (ours)")),
+        ("cpl=a:b=c", ("cpl", "a:b=c")),
+        ("cpl:top_k=3=CPL, k = 3", ("cpl:top_k=3", "CPL, k = 3")),
+        ("cpl:top_k=3:cpr_weight=0=SPM", ("cpl:top_k=3:cpr_weight=0", "SPM")),
+        ("spandrel:checkpoint='/a=b.pth'=Mine", ("spandrel:checkpoint='/a=b.pth'", "Mine")),
+        (r"spandrel:checkpoint=C:\a.pth=Mine", (r"spandrel:checkpoint=C:\a.pth", "Mine")),
+        ("cpl:top_k=3", None),
+        ("=CPL", None),
+        ("cpl", None),
+    ],
+)
+def test_a_name_may_have_options(text: str, parts: tuple[str, str] | None) -> None:
+    assert split_named(text) == parts
+
+
+def test_options_of_a_name_stand_in_any_order(tmp_path: Path) -> None:
+    made = plan(
+        methods=["cpl:top_k=3:cpr_weight=0.5"],
+        recipe="smoke",
+        out=tmp_path,
+        labels={"cpl:cpr_weight=0.5:top_k=3": "Ours", "derain": "Rain"},
+    )
+    assert "Ours" in str(table(made))
+    with pytest.raises(UsageError, match="--label xyzxyz is no method") as refused:
+        check_table(asked(made, labels={"xyzxyz": "Ours"}))
+    known = str(refused.value).partition("known are ")[2].split(", ")
+    assert len(known) == len(set(known))
 
 
 def test_the_report_of_prompts_has_the_labels_of_the_request(stored: Plan) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from harness.cli.stopping import stopped
 from harness.config.errors import UsageError
+from harness.config.quoting import split_named
 
 
 def takes_groups(function: Any) -> Callable[..., None]:
@@ -90,15 +91,15 @@ def finite(value: float | None) -> float | None:
 
 
 def named_values(texts: list[str], flag: str, form: str) -> dict[str, str]:
-    """Return the pairs of a repeatable flag such as ``NAME=FILE``.
+    """Return the pairs of a repeatable flag such as ``NAME=FILE``; a name may have options.
 
     Raises:
         UsageError: a text has another form, or a name is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in found:
+        name, value = split_named(text) or ("", "")
+        if not name or name in found:
             raise UsageError(f"{flag} '{text}' is not {form}, each name once")
         found[name] = value
     return found

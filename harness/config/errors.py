@@ -42,7 +42,7 @@ class Interrupted(HarnessError):  # noqa: N818 - it is not an error of the progr
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return the sentence part that names the nearest known names, or all of them."""
-    names = sorted(known)
+    names = sorted(set(known))
     if not names:
         return "nothing is known here"
     near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)

@@ -14,6 +14,11 @@ from urllib.parse import quote
 
 _QUOTED = re.compile(r"""=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)(?=\s*(?:[:,]|$))""")
 _NEXT_OPTION = re.compile(r":(?=\s*\w+\s*=)")
+_NAME = re.compile(
+    r"""(?P<name>[^:=]+(?::\s*\w+\s*=(?:"[^"]*"|'[^']*'|[^=]*?)(?=:\s*\w+\s*=|=))*)=(?P<text>.*)""",
+    re.DOTALL,
+)
+"""A name, which may be a method with options, then ``=`` and any text."""
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.]|inf|nan|$)")
 _PLAIN_IN_FILES = "#+=@,()"
 _LONGEST_FILE_NAME = 120
@@ -33,6 +38,16 @@ def split_outside_quotes(text: str, sign: re.Pattern[str]) -> list[str]:
 def split_options(text: str) -> list[str]:
     """Split ``a=1:b=C:\\x:c=2`` before every ``:name=``; other colons belong to a value."""
     return split_outside_quotes(text, _NEXT_OPTION)
+
+
+def split_named(text: str) -> tuple[str, str] | None:
+    """Split ``name=text``, where the name may have options: ``cpl:top_k=2=CPL, k = 2``.
+
+    Returns:
+        Both parts; None if the text has another form.
+    """
+    match = _NAME.fullmatch(text)
+    return (match["name"].strip(), match["text"]) if match else None
 
 
 def with_commas(text: str) -> str:

@@ -38,6 +38,7 @@ from harness.registry import (
     auxiliary_method,
     catalogue,
     find,
+    id_of,
 )
 
 
@@ -142,6 +143,8 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
         HarnessError: files of a data set do not fit together.
     """
     use_own_files(request.include, request.plugins)
+    labels = {id_of(name): text for name, text in request.labels.items()}
+    request = request.model_copy(update={"labels": labels})
     own = load_setting(request.setting)
     recipe = load_recipe(request.recipe, own.name)
     if request.data.rehash:

@@ -13,7 +13,7 @@ from harness.registry.options import (
     stored_options,
 )
 from harness.registry.plugins import use_plugins
-from harness.registry.references import MethodChoice, auxiliary_method, find
+from harness.registry.references import MethodChoice, auxiliary_method, find, id_of
 
 __all__ = [
     "Catalogue",
@@ -29,6 +29,7 @@ __all__ = [
     "auxiliary_method",
     "catalogue",
     "find",
+    "id_of",
     "instantiate",
     "option_groups",
     "option_lines",

@@ -90,6 +90,14 @@ def find(reference: str) -> MethodChoice:
     return MethodChoice(id=identifier, spec=spec, overrides=overrides, sequential=sequential)
 
 
+def id_of(reference: str) -> str:
+    """Return a reference in the one form that ids have; a text that is none stays as it is."""
+    try:
+        return find(reference).id
+    except UsageError:
+        return reference
+
+
 def _without_sequential(whole: str) -> tuple[str, bool]:
     """Return a reference without ``@sequential``, and whether it had it."""
     name, *ways = whole.split("@")
