@@ -19,6 +19,7 @@ from harness.registry import (
     find,
     option_groups,
     options_as_json,
+    options_of_spec,
     resolve_options,
     stored_method,
     stored_options,
@@ -145,8 +146,21 @@ LOSSES = {
 
 @pytest.mark.parametrize(("reference", "size"), OPTIONS)
 def test_guided_methods_have_the_options_that_they_had(reference: str, size: str) -> None:
-    text = json.dumps(options_of(reference, size), sort_keys=True)
+    # As a spec holds them: options that came later are left out where they have their default.
+    options = resolve_options(find(reference), size, TASKS, micro_batch=len(TASKS))
+    text = json.dumps(options_of_spec(options), sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == OPTIONS[reference, size]
+
+
+def test_an_option_that_came_later_changes_no_older_hash(tmp_path: Path) -> None:
+    plain, same, other = (
+        plan_of([f"spm-guided{options}"], tmp_path).runs[-1]
+        for options in ("", ":teacher_inputs=raw", ":teacher_inputs=centred")
+    )
+    assert "teacher_inputs" not in plain.train.options
+    assert same.weights_id == plain.weights_id
+    assert other.train.options["teacher_inputs"] == "centred"
+    assert other.weights_id != plain.weights_id
 
 
 @pytest.mark.parametrize("name", GUIDED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,25 +70,40 @@ def three_degradations() -> Batch:
     return Batch(clean + torch.cat([noise, veil, streaks]), clean, ("any",) * 30, 0, 100)
 
 
-def test_a_teacher_router_groups_degradations_without_task_labels() -> None:
-    torch.manual_seed(0)
+def groups_of(data: Batch, seed: int, lr: float, inputs: str) -> list[set[int]]:
+    """Return the prompts that each degradation gets of a teacher router after 300 steps."""
+    torch.manual_seed(seed)
     options = PromptIROptions(
         top_k=1,
         router_temperature=0.2,
         load_balancing="information",
         load_balancing_weight=1,
         renormalise=True,
+        teacher_inputs=inputs,
     )
-    router, data = TeacherRouter(options), three_degradations()
-    optimiser = torch.optim.Adam(router.parameters(), lr=0.01)
+    router = TeacherRouter(options)
+    optimiser = torch.optim.Adam(router.parameters(), lr=lr)
     for _ in range(300):
         term = router(data.degraded, data.clean).load_balancing
         optimiser.zero_grad()
         term.backward()
+        settle(router)
         optimiser.step()
-    groups = router(data.degraded, data.clean).weights.argmax(-1).reshape(3, 10).tolist()
-    assert [len(set(group)) for group in groups] == [1, 1, 1]
-    assert len({group[0] for group in groups}) == 3
+    chosen = router.eval()(data.degraded, data.clean).weights.argmax(-1)
+    return [set(group) for group in chosen.reshape(3, 10).tolist()]
+
+
+def test_a_teacher_router_groups_degradations_without_task_labels() -> None:
+    groups = groups_of(three_degradations(), 0, 0.01, "raw")
+    assert [len(group) for group in groups] == [1, 1, 1]
+    assert len(set.union(*groups)) == 3
+
+
+@pytest.mark.parametrize("seed", [8, 10])
+def test_centred_inputs_keep_a_teacher_router_from_joining_two_kinds(seed: int) -> None:
+    # From these starts raw inputs end with one prompt for two degradations.
+    groups = groups_of(three_degradations(), seed, 1e-3, "centred")
+    assert not any(first & second for first, second in combinations(groups, 2))
 
 
 def test_the_router_used_at_test_learns_to_follow_the_teacher() -> None:

@@ -24,7 +24,7 @@ from harness.registry import (
     MethodChoice,
     WeightsFile,
     auxiliary_method,
-    options_as_json,
+    options_of_spec,
     resolve_options,
 )
 from harness.store.run_folder import RunFolder
@@ -127,7 +127,7 @@ class RunFactory:
         return TrainSpec(
             method=method.spec.name,
             method_version=method.spec.version,
-            options=options_as_json(options),
+            options=options_of_spec(options),
             tasks=self.setting.task_names,
             data=self.data if trained else None,
             optimisation=optimisation if trained else None,

@@ -7,6 +7,7 @@ from harness.registry.catalogue import Catalogue, RuntimeCheck, catalogue, runti
 from harness.registry.option_help import OptionGroup, option_groups, option_lines
 from harness.registry.options import (
     options_as_json,
+    options_of_spec,
     parse_options,
     resolve_options,
     stored_method,
@@ -34,6 +35,7 @@ __all__ = [
     "option_groups",
     "option_lines",
     "options_as_json",
+    "options_of_spec",
     "parse_options",
     "resolve_options",
     "runtime_checks",

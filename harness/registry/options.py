@@ -114,6 +114,19 @@ def options_as_json(options: Any) -> dict[str, Any]:
     return dumped
 
 
+def options_of_spec(options: Any) -> dict[str, Any]:
+    """Return options as the spec of a training holds them, which its hash is made of.
+
+    An option that was added to a type later, and says so in its field's metadata
+    (``added_later``), is left out where it has its default: what was trained before keeps its hash.
+    """
+    values = options_as_json(options)
+    for field in dataclasses.fields(options):
+        if field.metadata.get("added_later") and getattr(options, field.name) == field.default:
+            del values[field.name]
+    return values
+
+
 def _default_values(
     spec: MethodSpec, size: str, context: CheckContext, published: bool
 ) -> dict[str, Any]:

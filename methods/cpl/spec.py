@@ -50,6 +50,7 @@ RELEASED_ROUTER: dict[str, str] = {
     "load_balancing_weight": _NO_TERM,
     "teacher_weight": "no teacher (the undefined name privilege_post is all there is)",
     "teacher_choice": "the router chooses in training too",
+    "teacher_inputs": "no teacher",
     "outcome_weight": _NO_TERM,
     "residual_prompt": "nothing of the features is added to the prompt",
     "chooser": "the router chooses, at test too",

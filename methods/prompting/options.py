@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.method import CheckContext, OptionError
@@ -57,6 +57,8 @@ class PromptOptions:
             is then applied to the teacher.
         teacher_choice: whether the teacher router chooses the prompts in training, so that they
             differ before the routers that are used at test have learned to follow.
+        teacher_inputs: ``raw``, or ``centred``: less their running mean and learned ten times as
+            fast, so that the teacher does not stay with a first grouping that joins two kinds.
         load_balancing: what keeps the router from using few prompts: the losses ``share``,
             ``importance-load`` and ``information`` (see methods/prompting/load_balancing.py), or
             ``bias``, which has no loss: a bias on the choice that moves towards prompts selected
@@ -106,6 +108,7 @@ class PromptOptions:
     outcome_weight: float = 0.0
     teacher_weight: float = 0.0
     teacher_choice: bool = False
+    teacher_inputs: Literal["raw", "centred"] = field(default="raw", metadata={"added_later": True})
     load_balancing: Literal["share", "importance-load", "information", "bias"] = "share"
     load_balancing_weight: float = 0.0
     cpr_weight: float = 0.0
@@ -130,6 +133,11 @@ class PromptOptions:
     def selected(self) -> int:
         """Number of prompts with a weight above zero."""
         return self.prompts if self.top_k is None else self.top_k
+
+    @property
+    def is_teacher_centred(self) -> bool:
+        """Whether the teacher router sees its inputs less their running mean."""
+        return self.teacher_inputs == "centred"
 
     @property
     def needs_negatives(self) -> bool:

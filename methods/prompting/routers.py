@@ -47,10 +47,12 @@ class RunningNorm(nn.Module):
 
     Args:
         inputs: how many numbers are standardised.
+        scaled: whether they are divided by their deviation, too, or only centred.
     """
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, scaled: bool = True) -> None:
         super().__init__()
+        self.scaled = scaled
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("variance", torch.ones(inputs))
         self.register_buffer("batches", torch.zeros(()))
@@ -63,7 +65,10 @@ class RunningNorm(nn.Module):
         if self.training:
             statistics = self.with_batch = (self.with_batch or statistics).after(x)
             self.rows.add(x)
-        return (x - statistics.mean) / (statistics.variance + _VARIANCE_EPSILON).sqrt()
+        centred = x - statistics.mean
+        if not self.scaled:
+            return centred
+        return centred / (statistics.variance + _VARIANCE_EPSILON).sqrt()
 
     def gathered(self) -> dict[str, Tensor]:
         """Return what was standardised since the last call; see GathersFromBatches."""
