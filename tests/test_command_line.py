@@ -59,3 +59,27 @@ def test_a_command_asks_for_the_same(
 def test_what_no_flag_says_is_left_out() -> None:
     request = RunRequest(name="mine", keep_images="all", decimals={"psnr": 1})
     assert command_line("run", request) == "python -m harness run --methods cpl,promptir"
+
+
+def test_a_file_may_be_asked_for_some_of_its_methods(
+    tmp_path: Path, harness_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunRequest] = []
+
+    def record(request: RunRequest) -> None:
+        asked.append(request)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("harness.cli.compare.plan_of", record)
+    file = tmp_path / "request.yaml"
+    file.write_text(
+        "methods: [cpl:top_k=2:cpr_weight=0.5, promptir, restormer]\n"
+        "labels: {cpl:top_k=2:cpr_weight=0.5: Ours, promptir: Dense, restormer: R, misspelt: X}\n"
+        "training: {restormer: {lr: 0.002}, promptir: {lr: 0.001}}\n"
+    )
+    harness_command("compare", "cpl:cpr_weight=0.5:top_k=2", "promptir", "--config", str(file))
+    harness_command("compare", "--config", str(file))
+    some, whole = asked
+    assert list(some.labels.values()) == ["Ours", "Dense", "X"]
+    assert list(some.training) == ["promptir"]
+    assert (len(whole.labels), len(whole.training)) == (4, 2)

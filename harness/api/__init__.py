@@ -43,6 +43,7 @@ _NAMES = {
     "harness.planning.request": (
         "CheckpointRequest DataRequest EvaluationOverrides Resources RunRequest split_names"
     ),
+    "harness.planning.request_files": "of_methods",
     "harness.planning.studies": "Study methods_of",
     "harness.planning.tuning": "Budget Tuning",
     "harness.planning.validate": "validate_file",

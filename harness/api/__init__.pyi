@@ -80,6 +80,7 @@ from harness.planning.request import EvaluationOverrides as EvaluationOverrides
 from harness.planning.request import Resources as Resources
 from harness.planning.request import RunRequest as RunRequest
 from harness.planning.request import split_names as split_names
+from harness.planning.request_files import of_methods as of_methods
 from harness.planning.studies import Study as Study
 from harness.planning.studies import methods_of as methods_of
 from harness.planning.tuning import Budget as Budget
@@ -164,6 +165,7 @@ __all__ = [
     "make_request",
     "methods_of",
     "named_images",
+    "of_methods",
     "opened_restorer",
     "option_groups",
     "paper_table",

@@ -26,7 +26,7 @@ def request_of(
     Raises:
         UsageError: an unknown key in the file, or a value that does not fit; names where.
     """
-    from harness.api import RunRequest
+    from harness.api import RunRequest, of_methods
     from harness.config.parsing import parse, read_yaml
 
     values = dict(defaults)
@@ -34,6 +34,9 @@ def request_of(
     if config is not None:
         content = read_yaml(config)
         parse(RunRequest, content, str(config))
+        for group in groups:
+            if "methods" in group:
+                content = of_methods(content, group["methods"])
         values = merged(values, content)
     for group in groups:
         values = merged(values, group)
