@@ -15,13 +15,14 @@ from methods.promptir.spec import promptir_variant
 SOURCE = "arXiv 2504.09973; Aitical/CPLIR"
 """The paper and the repository of its authors."""
 
-# Every value here is provisional, because nothing public settles it: a search on equal terms is to
-# replace it. The form and its constants follow what the authors published earlier: MCLIR subtracts
-# the distance to negatives, PCL's variant of this form weighs it with 0.1, and neither sends a
-# gradient through negatives. The form keeps training stable: with pixels as features and
-# weight * push below 1 no image is better than the ground truth, however far a negative is.
-# The ratio of PCL has no such bound: it diverges where a negative equals the output, as all do at
-# first. The distance is in pixels because no weights of VGG are shipped.
+# Every value here is provisional, because nothing public settles it. The best trial of a search on
+# equal terms has others (docs/evidence.md), which longer trainings are still to confirm. The form
+# and its constants follow what the authors published earlier: MCLIR subtracts the distance to
+# negatives, PCL's variant of this form weighs it with 0.1, and neither sends a gradient through
+# negatives. The form keeps training stable: with pixels as features and weight * push below 1 no
+# image is better than the ground truth, however far a negative is. The ratio of PCL has no such
+# bound: it diverges where a negative equals the output, as all do at first. The distance is in
+# pixels because no weights of VGG are shipped.
 PROVISIONAL_CPR: dict[str, Any] = {
     "cpr_form": "difference",
     "cpr_weight": 0.1,

@@ -25,6 +25,16 @@ _GAIN = 10.0
 start change the scores as many times faster."""
 
 
+def seen_of(degraded: Tensor, clean: Tensor) -> Tensor:
+    """Return what a teacher router sees of images (N, 3, H, W): (N, 12) logarithms of magnitudes.
+
+    They are those of degraded minus clean, of each channel in octave bands and as a whole.
+    """
+    difference = degraded - clean
+    whole = log_magnitude(mean_magnitude(difference))
+    return torch.cat([frequency_bands(difference), whole], dim=1)
+
+
 class TeacherRouter(nn.Module):
     """Groups training samples by their degradation, from degraded minus clean.
 
@@ -33,8 +43,7 @@ class TeacherRouter(nn.Module):
 
     Its inputs are logarithms far from zero, so with ``raw`` ones the weights of all prompts grow
     along their mean first, and a softmax that is certain too early keeps two kinds together for
-    good: of 64 random starts, as trained for 2,000 steps, every eleventh does. ``centred`` ones
-    leave that direction out; docs/evidence.md has the numbers.
+    good. ``centred`` ones leave that direction out (benchmarks/teacher_starts.py).
 
     Args:
         options: number of prompts, selection and load balancing.
@@ -43,21 +52,21 @@ class TeacherRouter(nn.Module):
     def __init__(self, options: PromptOptions) -> None:
         super().__init__()
         self.options = options
-        # Three channels, each in octave bands and as a whole.
         inputs = 3 * (BANDS + 1)
         self.linear_layer = nn.Linear(inputs, options.prompts)
         self.centre = RunningNorm(inputs, scaled=False) if options.is_teacher_centred else None
         if self.centre is not None:
             with torch.no_grad():
                 for parameter in self.linear_layer.parameters():
-                    parameter /= _GAIN
+                    parameter.div_(_GAIN)
 
     def forward(self, degraded: Tensor, clean: Tensor) -> Routing:
         """Weigh the prompts for images (N, 3, H, W); the load-balancing loss is weighted."""
+        return self.weigh(seen_of(degraded, clean))
+
+    def weigh(self, seen: Tensor) -> Routing:
+        """Weigh the prompts for what :func:`seen_of` returns."""
         options = self.options
-        difference = degraded - clean
-        whole = log_magnitude(mean_magnitude(difference))
-        seen = torch.cat([frequency_bands(difference), whole], dim=1)
         if self.centre is None:
             logits = self.linear_layer(seen)
         else:
