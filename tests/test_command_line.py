@@ -37,17 +37,23 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("values", REQUESTS)
-def test_a_command_asks_for_the_same(
-    values: dict[str, Any], harness_command: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def requests_of(subcommand: str, monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
+    """Return a list that receives what a subcommand asks for; it goes no further."""
     asked: list[RunRequest] = []
 
     def record(request: RunRequest) -> None:
         asked.append(request)
         raise UsageError("enough")
 
-    monkeypatch.setattr("harness.cli.figure.plan_of", record)
+    monkeypatch.setattr(f"harness.cli.{subcommand}.plan_of", record)
+    return asked
+
+
+@pytest.mark.parametrize("values", REQUESTS)
+def test_a_command_asks_for_the_same(
+    values: dict[str, Any], harness_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = requests_of("figure", monkeypatch)
     request = RunRequest.model_validate(values)
     words = shlex.split(command_line("figure", request, ["grid", "--rows", "2"]))
     assert words[:5] == ["python", "-m", "harness", "figure", "grid"]
@@ -64,13 +70,7 @@ def test_what_no_flag_says_is_left_out() -> None:
 def test_a_file_may_be_asked_for_some_of_its_methods(
     tmp_path: Path, harness_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[RunRequest] = []
-
-    def record(request: RunRequest) -> None:
-        asked.append(request)
-        raise UsageError("enough")
-
-    monkeypatch.setattr("harness.cli.compare.plan_of", record)
+    asked = requests_of("compare", monkeypatch)
     file = tmp_path / "request.yaml"
     file.write_text(
         "methods: [cpl:top_k=2:cpr_weight=0.5, promptir, restormer]\n"
