@@ -87,8 +87,7 @@ def figure(
     shown = worded(plan)
     _check(plan, kind, chosen.width, WIDTHS_IN)
     if module.NEEDS_IMAGES:
-        names = _shown_names(plan, names, chosen.rows)
-        _check_crop(plan, names, crop)
+        names = _shown_names(plan, names, chosen.rows, crop)
         keep_images(plan, names, resources)
     width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
     asked = FigureRequest(shown, width_in, names, crop)
@@ -156,8 +155,14 @@ def _options(values: dict[str, object]) -> FigureOptions:
         ) from error
 
 
-def _shown_names(plan: Plan, names: tuple[Name, ...], rows: int) -> tuple[Name, ...]:
-    """Return what is named, or of how many rows methods differ most; refuse what no page holds."""
+def _shown_names(
+    plan: Plan, names: tuple[Name, ...], rows: int, crop: CropRule
+) -> tuple[Name, ...]:
+    """Return what is named, or of how many rows methods differ most.
+
+    Raises:
+        UsageError: no page holds so many, or the crop reaches over the edge of one.
+    """
     from harness.reporting.figures.shown_images import most_disputed
 
     count = len(names) or rows
@@ -166,7 +171,9 @@ def _shown_names(plan: Plan, names: tuple[Name, ...], rows: int) -> tuple[Name, 
             f"a figure shows at most {MOST_ROWS} images, not {count}; name fewer with --images, or "
             "look at all of them with: python -m harness report"
         )
-    return names or tuple(most_disputed(plan, rows))
+    shown = names or tuple(most_disputed(plan, rows))
+    _check_crop(plan, shown, crop)
+    return shown
 
 
 def _names(plan: Plan, images: Sequence[str | Name]) -> tuple[Name, ...]:
