@@ -22,7 +22,7 @@ from harness.config.protocols import Protocol, Resize
 from harness.config.settings import Setting
 from harness.data.images.crops import centre_crop
 from harness.data.on_disk.published_noise import published_noise
-from harness.data.sources.synthetic import make_pair
+from harness.data.sources.synthetic import photograph_pairs
 from harness.evaluation.metrics import Metric, resolve_metrics
 from harness.evaluation.protocols import (
     apply_protocol,
@@ -262,7 +262,7 @@ def test_a_setting_names_its_protocol_or_states_it() -> None:
 
 def test_the_crop_of_three_task_changes_no_value_of_pairs_that_are_cut(setting: Setting) -> None:
     test = plan_of(["degraded-input"]).test.model_copy(update={"centre_px": None})
-    made = make_pair(test, setting.columns[0], "coffee#0")
+    made = photograph_pairs(test).make(setting.columns[0].name, "coffee#0")
     stated = protocol(metrics=setting.protocol.metrics)
     chosen = resolve_metrics(stated.metrics)
     scores = [score_pair(made.degraded, made.clean, p, chosen) for p in (stated, setting.protocol)]
@@ -316,4 +316,4 @@ def test_keyed_pairs_refuse_the_published_stream(setting: Setting) -> None:
     other = setting.preprocessing.model_copy(update={"id": "seed0", "noise_stream": "published"})
     test = plan_of(["degraded-input"]).test.model_copy(update={"preprocessing": other})
     with pytest.raises(UsageError, match="'seed0' asks for the published noise stream"):
-        make_pair(test, setting.columns[0], "coffee#0")
+        photograph_pairs(test).make(setting.columns[0].name, "coffee#0")

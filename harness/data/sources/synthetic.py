@@ -14,11 +14,10 @@ from harness.config.data_sets import SYNTHETIC
 from harness.config.errors import UsageError
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import SyntheticTrainingData, TestSet, TrainSpec
-from harness.config.settings import Column, Setting, SyntheticData, degradation_versions
+from harness.config.settings import Setting, SyntheticData, degradation_versions
 from harness.data.sources.clean_folders import CleanFolders
 from harness.data.sources.clean_images import TestFolder, TestPhotographs, files_of, reader
 from harness.data.sources.pairs import ImagePairs
-from harness.data.sources.samples import Pair
 from harness.data.sources.stream import CropStream
 from harness.data.sources.training_images import SyntheticTrainingImages
 from harness.data.sources.validation import HeldOutPairs
@@ -248,13 +247,3 @@ def photograph_pairs(test: TestSet, split: str = "test") -> ImagePairs:
             "images on disk have; set its noise_stream to keyed"
         )
     return ImagePairs(TestPhotographs(), test, split)
-
-
-def make_pair(test: TestSet, column: Column, image: str, split: str = "test") -> Pair:
-    """Make one pair of a synthetic test set, of a column that need not be among its own.
-
-    Raises:
-        UsageError: see :func:`photograph_pairs`.
-    """
-    with_column = test.model_copy(update={"columns": (column,)})
-    return photograph_pairs(with_column, split).make(column.name, image)

@@ -10,7 +10,7 @@ from harness.data.images.crops import centre_crop
 from harness.data.sources.pairs import ImagePairs
 from harness.data.sources.protocol import TestPairs
 from harness.data.sources.samples import Pair
-from harness.data.sources.synthetic import make_pair
+from harness.data.sources.synthetic import photograph_pairs
 
 MOST_CLEAN_IMAGES = 10
 """Images of a folder that probes degrade in ways of their own."""
@@ -73,7 +73,7 @@ def _degraded(source: TestPairs, one: TestSet, image: str, split: str) -> Pair:
     (column,) = one.columns
     if isinstance(source, ImagePairs) and one.folder is not None:
         return replace(source, test=one, split=split).make(column.name, image)
-    return make_pair(one, column, f"{image}#0", split)
+    return photograph_pairs(one, split).make(column.name, f"{image}#0")
 
 
 def _one_column(test: TestSet, task: Task, column: Column, side: int) -> TestSet:
