@@ -118,7 +118,8 @@ def options_of_spec(options: Any) -> dict[str, Any]:
     """Return options as the spec of a training holds them, which its hash is made of.
 
     An option that was added to a type later, and says so in its field's metadata
-    (``added_later``), is left out where it has its default: what was trained before keeps its hash.
+    (``added_later``), is left out where it has its default, as :class:`Spec` does with its own
+    fields: what was trained before keeps its hash.
     """
     values = options_as_json(options)
     for field in dataclasses.fields(options):

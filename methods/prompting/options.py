@@ -135,11 +135,6 @@ class PromptOptions:
         return self.prompts if self.top_k is None else self.top_k
 
     @property
-    def is_teacher_centred(self) -> bool:
-        """Whether the teacher router sees its inputs less their running mean."""
-        return self.teacher_inputs == "centred"
-
-    @property
     def needs_negatives(self) -> bool:
         """Whether a loss compares the chosen prompts with negatives."""
         return self.cpr_weight > 0 or self.outcome_weight > 0

@@ -54,11 +54,12 @@ class TeacherRouter(nn.Module):
         self.options = options
         inputs = 3 * (BANDS + 1)
         self.linear_layer = nn.Linear(inputs, options.prompts)
-        self.centre = RunningNorm(inputs, scaled=False) if options.is_teacher_centred else None
-        if self.centre is not None:
-            with torch.no_grad():
-                for parameter in self.linear_layer.parameters():
-                    parameter.div_(_GAIN)
+        is_centred = options.teacher_inputs == "centred"
+        self.centre = RunningNorm(inputs, scaled=False) if is_centred else nn.Identity()
+        self.gain = _GAIN if is_centred else 1.0
+        with torch.no_grad():
+            for parameter in self.linear_layer.parameters():
+                parameter.div_(self.gain)
 
     def forward(self, degraded: Tensor, clean: Tensor) -> Routing:
         """Weigh the prompts for images (N, 3, H, W); the load-balancing loss is weighted."""
@@ -67,10 +68,7 @@ class TeacherRouter(nn.Module):
     def weigh(self, seen: Tensor) -> Routing:
         """Weigh the prompts for what :func:`seen_of` returns."""
         options = self.options
-        if self.centre is None:
-            logits = self.linear_layer(seen)
-        else:
-            logits = _GAIN * self.linear_layer(self.centre(seen))
+        logits = self.gain * self.linear_layer(self.centre(seen))
         probabilities = (logits / options.router_temperature).softmax(dim=-1)
         loss = load_balancing_loss(options.load_balancing, probabilities)
         chosen = select_top_k(probabilities, probabilities, options).detach()
