@@ -8,17 +8,27 @@ from typing import Any
 
 import pytest
 
-from harness.api import leaderboard
+import harness
+from harness.api import export_runs, leaderboard
 from harness.config.errors import HarnessError, UsageError
+from harness.planning.plan import Plan
 from harness.published.audit import audit
 from harness.published.reading import load_published
+from harness.reporting.plan_summary import summary_of
 from harness.reporting.site.cited_lists import CitedContext, cited_lists
 from harness.reporting.site.measured import grouped, measured_runs
 from harness.reporting.site.measured_lists import MethodFacts, measured_list
 from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
 from harness.reporting.site.sources import Sources
+from harness.store.archive import read_archive
+from harness.store.results import Result, append
+from harness.store.stored_results import results_in
 from tests.conftest import Run
 from tests.pages import WatchedPage, check_pages, serious_findings, site_data
+from tests.test_on_disk_scoring import built
+from tests.test_on_disk_training import write_rain
+
+SIDES = {"small": 32, "large": 48}
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 
@@ -91,8 +101,6 @@ def test_synthetic_and_incomplete_images_are_never_with_papers(lists: list[RankL
 
 
 def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
-    from harness.store.archive import read_archive
-
     results = read_archive(REFERENCE / "real-images")
     means = []
     for seed in (0, 1, 2):
@@ -114,7 +122,6 @@ def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
 
 def test_complete_published_images_join_the_papers(context: CitedContext, tmp_path: Path) -> None:
     from harness.config.files import load_data_set, load_setting
-    from harness.store.results import Result, append
 
     setting = load_setting("three-task")
     results = []
@@ -162,6 +169,51 @@ def test_the_same_score_counts_once() -> None:
     runs = measured_runs(REFERENCE / "three-task")
     once, twice = grouped(runs), grouped([*runs, *runs])
     assert [len(group.runs) for group in twice] == [len(group.runs) for group in once]
+
+
+def plan_of_centres(out: Path, name: str, side: int, **request: Any) -> Plan:
+    """Return a plan of the degraded inputs alone, scored on centres of one side."""
+    recipe = out.parent / f"{name}.yaml"
+    recipe.write_text(f"base: smoke\ntest: {{centre_px: {side}}}\n", encoding="utf-8")
+    return harness.plan(methods=["degraded-input"], recipe=str(recipe), out=out, **request)
+
+
+@pytest.mark.parametrize("on_disk", [False, True], ids=["photographs", "on-disk"])
+def test_centres_of_two_sides_are_two_lists(
+    on_disk: bool, context: CitedContext, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    request: dict[str, Any] = {}
+    if on_disk:
+        root = built(tmp_path / "data")
+        write_rain(root / "raintrainl", 20, 0)
+        request = {"data": {"root": root, "train_sets": {"denoise": "raintrainl"}}}
+    plans = [plan_of_centres(out, name, side, **request) for name, side in SIDES.items()]
+    for plan in plans:
+        harness.run(plan)
+    groups = grouped(measured_runs(out))
+    assert {group.preprocessing for group in groups} == {
+        f"crop16-uint8-centre-{side}" for side in SIDES.values()
+    }
+    lists = [measured_list(group, context, facts_of) for group in groups]
+    assert len({one.key for one in lists}) == len(SIDES)
+    assert PUBLISHED not in {one.key.test for one in lists}
+    inputs = [summary_of(plan).request.preprocessing for plan in plans]
+    assert inputs == [f"crop16-uint8-centre-{side}" for side in SIDES.values()]
+
+
+def test_earlier_centres_get_the_id_that_they_have_now(tmp_path: Path) -> None:
+    plan = plan_of_centres(tmp_path / "out", "small", 32)
+    harness.run(plan)
+    (run,) = plan.runs
+    (stored,) = results_in([run.folder.results])
+    run.folder.results.unlink()
+    append(run.folder.results, list(stored.with_name("preprocessing", "crop16-uint8")))
+    export_runs(plan, tmp_path / "archive")
+    assert {r.preprocessing for r in read_archive(tmp_path / "archive")} == {
+        "crop16-uint8-centre-32"
+    }
+    assert summary_of(plan).request.preprocessing == "crop16-uint8-centre-32"
 
 
 def test_pages_are_valid(site: Path) -> None:

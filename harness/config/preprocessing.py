@@ -31,3 +31,9 @@ class Preprocessing(Spec):
     crop_multiple: int = Field(ge=1)
     noise_rounding: NoiseRounding
     noise_stream: Literal["keyed", "published"] = "keyed"
+
+
+def centred_id(identifier: str, side_px: int) -> str:
+    """Return the id of a preprocessing whose images are cut to their centre; once is enough."""
+    ending = f"-centre-{side_px}"
+    return identifier if identifier.endswith(ending) else identifier + ending

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field, JsonValue
 
 from harness.config.degradation import Version
-from harness.config.preprocessing import Preprocessing
+from harness.config.preprocessing import Preprocessing, centred_id
 from harness.config.protocols import Protocol
 from harness.config.recipes import Optimisation
 from harness.config.settings import Column, DeadLeavesSpec, Task
@@ -191,6 +191,16 @@ class TestSet(Spec):
     preprocessing: Preprocessing
     degradation_versions: dict[str, Version]
     folder: CleanFolder | None = None
+
+    @property
+    def preprocessing_id(self) -> str:
+        """What results carry: the id of the preprocessing, and the side of a centre if one is cut.
+
+        Noise is drawn by the id of the preprocessing alone, whose values this leaves as they are.
+        """
+        if self.centre_px is None:
+            return self.preprocessing.id
+        return centred_id(self.preprocessing.id, self.centre_px)
 
     def images_by_column(self) -> dict[str, list[str]]:
         """Return by column the names of the images that a complete column has."""

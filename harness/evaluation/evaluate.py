@@ -317,7 +317,7 @@ def _results(
             column=place.column,
             image=place.image,
             metric=metric,
-            preprocessing=spec.test.preprocessing.id,
+            preprocessing=spec.test.preprocessing_id,
             protocol=spec.protocol.id,
             value=value,
             origin=subject.origin,

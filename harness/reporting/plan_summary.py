@@ -19,7 +19,14 @@ from harness.store.prompt_files import stored_summary
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 from harness.store.run_folder import RunFolder
-from harness.store.stored_results import read_ahead, results_in, results_of, run_files
+from harness.store.stored_results import (
+    read_ahead,
+    results_in,
+    results_of,
+    run_files,
+    scored_results,
+    under_present_rule,
+)
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
 
@@ -61,7 +68,7 @@ def results_by_method(plan: Plan) -> dict[str, ResultColumns]:
     found: dict[str, ResultColumns] = {}
     read_ahead(run.folder.results for run in plan.runs)
     for method, runs in runs_by_method(plan).items():
-        parts = [results_of(run.folder.results, run.score_id) for run in runs]
+        parts = [scored_results(run.folder.results, run.score) for run in runs]
         found[method] = ResultColumns.joined(parts)
     return found
 
@@ -107,7 +114,7 @@ def _reevaluated(results: ResultColumns, plan: Plan) -> ResultColumns:
         return ResultColumns.of(())
     score = next(run.score for run in plan.runs if run.score is not None)
     expected = spec_hash(score.model_copy(update={"weights": results[0].weights}))
-    scored = results.of_score(expected)
+    scored = under_present_rule(results.of_score(expected), score.test)
     return scored.select(scored.are("origin", "re-evaluated".__eq__))
 
 
@@ -154,7 +161,7 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         setting=plan.setting.name,
         images_are=_images_are(plan),
         data_sets=_data_sets(plan, images),
-        preprocessing=plan.test.preprocessing.id,
+        preprocessing=plan.test.preprocessing_id,
         protocol=plan.setting.protocol.id,
         recipe=plan.recipe.name,
         columns=tuple(worded_column(plan.request, column) for column in plan.shown_columns),

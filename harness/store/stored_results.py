@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.errors import HarnessError
+from harness.config.hashing import spec_hash
+from harness.config.run_specs import ScoreSpec, TestSet
 from harness.store.compact import (
     CompactFile,
     CompactRun,
@@ -63,6 +65,28 @@ def results_of(path: Path, score_id: str | None) -> ResultColumns:
     if score_id is None:
         return ResultColumns.of(())
     return results_in([path])[0].of_score(score_id)
+
+
+def scored_results(path: Path, score: ScoreSpec | None) -> ResultColumns:
+    """Return the results of a score that ``path`` holds; see :func:`under_present_rule`.
+
+    Raises:
+        HarnessError: a complete line is no result; the message names file and line.
+    """
+    if score is None:
+        return ResultColumns.of(())
+    return under_present_rule(results_of(path, spec_hash(score)), score.test)
+
+
+def under_present_rule(results: ResultColumns, test: TestSet) -> ResultColumns:
+    """Return the results of one test set under the id that its preprocessing has now.
+
+    Earlier results of centres on disk and of photographs have the id of whole images.
+    """
+    identifier = test.preprocessing_id
+    if not results or results[0].preprocessing == identifier:
+        return results
+    return results.with_name("preprocessing", identifier)
 
 
 def read_ahead(paths: Iterable[Path]) -> None:

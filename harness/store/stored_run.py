@@ -13,7 +13,7 @@ from harness.store.files import make_folder, write_json
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result, append
 from harness.store.run_folder import RunFolder
-from harness.store.stored_results import results_of
+from harness.store.stored_results import scored_results
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class StoredRun:
 
     def results(self) -> ResultColumns:
         """Return the results that are stored of this run's score."""
-        return results_of(self.folder.results, self.score_id)
+        return scored_results(self.folder.results, self.score)
 
     def is_stored(self) -> bool:
         """Return whether the folder has results, or weights where nothing is scored."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.data_sets import SYNTHETIC
 from harness.config.errors import UsageError
+from harness.config.preprocessing import centred_id
 from harness.config.recipes import TestAmount
 from harness.config.run_specs import SyntheticTrainingData, TestSet, TrainSpec
 from harness.config.settings import Setting, SyntheticData, degradation_versions
@@ -163,7 +164,7 @@ class SyntheticSource:
         once = amount.model_copy(update={"draws": 1})
         preprocessing = setting.preprocessing
         if amount.centre_px is not None:
-            identifier = f"{preprocessing.id}-centre-{amount.centre_px}"
+            identifier = centred_id(preprocessing.id, amount.centre_px)
             preprocessing = preprocessing.model_copy(update={"id": identifier})
         return TestSet(
             setting=setting.name,

@@ -195,8 +195,8 @@ def _data_words(group: MeasuredGroup, columns: Sequence[Column]) -> str:
 
 
 def _is_published(group: MeasuredGroup, setting: Setting | None) -> bool:
-    """Return whether a group is of the complete data sets that papers score in all columns."""
-    if setting is None:
+    """Return whether a group is of the whole data sets that papers score, made as they make them."""
+    if setting is None or group.preprocessing != setting.preprocessing.id:
         return False
     run = group.runs[0]
     sources = {source.column: source.set for source in setting.test_sources}

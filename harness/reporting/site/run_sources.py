@@ -60,7 +60,7 @@ def scoring_section(sources: Sources, plan: Plan) -> int:
         ("Defined by", "; ".join(setting.sources)),
         ("Recipe", plan.recipe.name),
         ("Protocol", setting.protocol.id),
-        ("Preprocessing", setting.preprocessing.id),
+        ("Preprocessing", plan.test.preprocessing_id),
         ("Seeds", ", ".join(map(str, plan.seeds))),
         ("Average", "the plain mean of the columns shown"),
     ]
