@@ -209,14 +209,29 @@ def test_the_bare_ablation_shares_the_base() -> None:
     assert len(methods) == 7
     labels = [[value.label for value in study.axes[0].values] for study in studies]
     assert labels == [["1", "2", "3", "5"], ["0", "1", "2", "4"]]
-    assert all(methods[0] in {value.method for value in study.axes[0].values} for study in studies)
+    topk, negatives = ({value.method for value in study.axes[0].values} for study in studies)
+    assert methods[0] in topk
+    assert topk & negatives == {"cpl:top_k=1"}
+    assert {value.baseline for value in studies[1].axes[0].values[1:]} == {
+        "cpl:cpr_weight=0:top_k=1"
+    }
+
+
+def test_a_value_takes_the_place_of_the_option_that_the_base_sets() -> None:
+    study = load_study("topk", "three-task", "smoke", "cpl:cpr_start=0.2:top_k=1")
+    assert study.methods == [
+        "cpl:cpr_start=0.2:top_k=1",
+        "cpl:cpr_start=0.2:top_k=2",
+        "cpl:cpr_start=0.2:top_k=3",
+        "cpl:cpr_negatives=other-task:cpr_start=0.2:top_k=5",
+    ]
 
 
 def write_study(folder: Path, **changes: object) -> str:
     values = [{"label": "1", "options": {"top_k": 1}}, {"label": "2", "options": {"top_k": 2}}]
     content = {
         "title": "My study",
-        "base": "spm",
+        "base": "spm:top_k=1",
         "axes": {"k": {"label": "k", "values": values}},
         **changes,
     }
@@ -387,7 +402,7 @@ def crossed(folder: Path, cross: str = "[k, n]", second: str = "cpr_count: 2") -
     """Write a study of two axes that are crossed."""
     path = folder / "crossed.yaml"
     path.write_text(
-        "title: Two things\nbase: cpl\n"
+        "title: Two things\nbase: cpl:cpr_count=1:top_k=1\n"
         f"cross: {cross}\n"
         "axes:\n"
         "  k: {label: k, values: [{label: '1', options: {top_k: 1}}, "
@@ -401,7 +416,7 @@ def crossed(folder: Path, cross: str = "[k, n]", second: str = "cpr_count: 2") -
 def test_crossed_axes_are_a_matrix_with_a_figure(tmp_path: Path) -> None:
     study = load_study(str(crossed(tmp_path)), "three-task", "smoke")
     assert study.cross is not None
-    assert study.cross.methods[0][0] == "cpl"
+    assert study.cross.methods[0][0] == "cpl:cpr_count=1:top_k=1"
     assert len(set(study.methods)) == 4, "values at the base share its runs"
     plan = stored(tmp_path / "out", study.methods)
     tables = ablation_tables(study, plan, {})

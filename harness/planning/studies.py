@@ -21,7 +21,13 @@ from harness.config.parsing import parse, read_yaml
 from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
 from harness.config.spec import Label, Spec
-from harness.registry import MethodChoice, find, options_as_json, resolve_options
+from harness.registry import (
+    MethodChoice,
+    find,
+    options_as_json,
+    resolve_options,
+    with_options,
+)
 
 
 class ValueSpec(Spec):
@@ -244,14 +250,13 @@ class _Resolver:
             raise UsageError(f"{self.path}, value '{value.label}': {error}") from error
 
     def _method_id(self, value: ValueSpec) -> str:
-        asked = value.method or self.base
-        options = self._options(find(asked))
-        reference = asked
+        asked = find(value.method or self.base)
+        options = self._options(asked)
+        texts = {}
         for name, wanted in value.options.items():
             if name not in options or options[name] != wanted:
-                text = wanted if isinstance(wanted, str) else json.dumps(wanted)
-                reference += f":{name}={text}"
-        method = find(reference)
+                texts[name] = wanted if isinstance(wanted, str) else json.dumps(wanted)
+        method = with_options(asked, texts)
         self._options(method)
         return method.id
 

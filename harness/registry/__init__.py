@@ -14,7 +14,7 @@ from harness.registry.options import (
     stored_options,
 )
 from harness.registry.plugins import use_plugins
-from harness.registry.references import MethodChoice, auxiliary_method, find, id_of
+from harness.registry.references import MethodChoice, auxiliary_method, find, id_of, with_options
 
 __all__ = [
     "Catalogue",
@@ -42,4 +42,5 @@ __all__ = [
     "stored_method",
     "stored_options",
     "use_plugins",
+    "with_options",
 ]

@@ -98,6 +98,15 @@ def id_of(reference: str) -> str:
         return reference
 
 
+def with_options(method: MethodChoice, texts: Mapping[str, str]) -> MethodChoice:
+    """Return a method with options that take the place of its own of the same names.
+
+    Raises:
+        UsageError: there is no such option.
+    """
+    return find(_joined(method.id.partition(":")[0], {**method.overrides, **texts}))
+
+
 def _without_sequential(whole: str) -> tuple[str, bool]:
     """Return a reference without ``@sequential``, and whether it had it."""
     name, *ways = whole.split("@")
