@@ -80,18 +80,18 @@ def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
         raise UsageError(
             f"--import {folder}: no {RESULTS_FILE} there; write one with run --export FOLDER"
         )
-    imported = 0
+    imported: set[str] = set()
     read_ahead(run.folder.results for run in runs)
     missing = [run for run in runs if not run.is_stored()]
     for source in sources:
         left = []
         for run in missing:
-            is_imported = _import_run(run, source)
-            imported += is_imported
-            if not is_imported or not run.is_stored():
+            if _import_run(run, source):
+                imported.add(run.id)
+            if not run.is_stored():
                 left.append(run)
         missing = left
-    return imported
+    return len(imported)
 
 
 def archives_below(folder: Path, file: str = RESULTS_FILE) -> list[Path]:
@@ -140,10 +140,16 @@ class Archive:
         return cls(folder, by_weights)
 
     def record_of(self, run: StoredRun) -> RunRecord | None:
-        """See :class:`RecordSource`."""
+        """See :class:`RecordSource`.
+
+        The same training may have had another id, where defaults were others or were written out.
+        """
         if run.weights_id in self.by_weights:
-            path = _run_file(self.folder, run)
-            return RunRecord(self.by_weights[run.weights_id], _parts(path, run.weights_id))
+            held = self.by_weights[run.weights_id]
+            path = _only_file(self.folder / "runs", run.weights_id)
+            if held[0].method != run.method:
+                held = [replace(result, method=run.method) for result in held]
+            return RunRecord(held, _parts(path, run.weights_id))
         former = former_spec(run.spec)
         if former is None or run.score is None or spec_hash(former) not in self.by_weights:
             return None
