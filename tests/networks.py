@@ -39,6 +39,8 @@ PER_LEVEL = {
     "teacher_weight": "0",
     "teacher_choice": "false",
     "prompt_init": "channel-normal",
+    "top_k": "1",
+    "cpr_count": "1",
     "cpr_gradient": "full",
     "cpr_negatives": "unselected",
     "cpr_form": "margin",

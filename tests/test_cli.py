@@ -92,7 +92,7 @@ def test_runs_hold_what_made_them(finished: Path) -> None:
     assert record["peak_bytes"] > 10**8
     assert record["wall_s"] > 0
     spec = json.loads((run / "spec.json").read_text())
-    assert (spec["method"], spec["options"]["top_k"], spec["seed"]) == ("cpl", 1, 0)
+    assert (spec["method"], spec["options"]["top_k"], spec["seed"]) == ("cpl", 3, 0)
     assert not (run / "checkpoint.pt").exists()
     rows = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
     assert len(rows) == 5 * 2 * 2

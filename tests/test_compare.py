@@ -37,7 +37,13 @@ from harness.reporting.comparison.ranking import ranking, ranking_text
 from harness.reporting.comparison.report import Comparison
 from harness.reporting.comparison.values import CommonValues
 from harness.reporting.plan_summary import results_by_method, summary_of
-from harness.reporting.statistics import Spread, difference, has_enough, pair_differences
+from harness.reporting.statistics import (
+    Difference,
+    Spread,
+    difference,
+    has_enough,
+    pair_differences,
+)
 from harness.store.image_files import image_paths, write_image
 from harness.store.results import append
 from tests.conftest import Run
@@ -45,7 +51,8 @@ from tests.made_results import result_of
 from tests.plans import plan_of
 
 PSNR = metric_facts("psnr_rgb")
-ARCHIVE = Path(__file__).parents[1] / "results" / "reference" / "three-task"
+ROOT = Path(__file__).parents[1]
+ARCHIVE = ROOT / "results" / "reference" / "three-task"
 
 Value = Callable[[str, int, str, str], float | None]
 """PSNR of method, seed, column and image; None where there is none."""
@@ -370,10 +377,9 @@ def test_names_beside_ranks_are_whole_lines_inside_the_figure(
     monkeypatch.setattr(
         "harness.reporting.comparison.diagram.save", lambda made, stem: figures.append(made)
     )
-    methods = ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR]
-    plan = plan_of(methods, archive, recipe="mini", seeds=(0, 1, 2))
+    plan = plan_of(FIVE, archive, recipe="mini", seeds=(0, 1, 2))
     found = harness.compare(plan, extremes=0)
-    labels = {name: f"{label} {place}" for place, name in enumerate(methods)}
+    labels = {name: f"{label} {place}" for place, name in enumerate(FIVE)}
     candidates = [dataclasses.replace(one, label=labels[one.id]) for one in found.common.candidates]
     common = dataclasses.replace(found.common, candidates=tuple(candidates))
     draw_ranking(found.rankings[0], common, tmp_path / "ranks")
@@ -541,11 +547,8 @@ def test_methods_that_are_alike_are_one_group(compared: Comparison) -> None:
 # --- on stored results ----------------------------------------------------------------------
 
 
-MEASURED_CPR = (
-    "cpr:cpr_form=margin-db:cpr_gradient=full:cpr_margin_db=5.0:cpr_start=0.1:cpr_weight=0.002:"
-    "prompt_init=channel-normal"
-)
-"""The CPR of which the archive holds runs."""
+WIDENED = "restormer:dim=22:ffn_expansion=3.0"
+FIVE = ["cpl-guided", "promptir", "cpl", WIDENED, "spm-guided"]
 
 
 @pytest.fixture(scope="module")
@@ -554,21 +557,26 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("archive")
     from harness.api import import_runs
 
-    for methods in (
-        ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR],
-        ["cpl-guided", "promptir"],
-    ):
+    for methods in (FIVE, ["cpl-guided", "promptir"]):
         plan = plan_of(methods, out, recipe="mini", seeds=(0, 1, 2))
         import_runs(plan, ARCHIVE)
     return out
 
 
-def test_the_interval_is_that_of_the_evidence(archive: Path) -> None:
-    """README and docs/evidence.md: +0.55 dB, +0.21 to +1.03."""
+def measured_difference(archive: Path) -> Difference:
     plan = plan_of(["cpl-guided", "promptir"], archive, recipe="mini", seeds=(0, 1, 2))
     delta = pair_in(harness.compare(plan), AVERAGE).delta
     assert delta is not None
-    assert f"{delta.mean:.2f} {delta.low:.2f} {delta.high:.2f}" == "0.55 0.21 1.03"
+    return delta
+
+
+def test_the_interval_is_that_of_the_documents(archive: Path) -> None:
+    delta = measured_difference(archive)
+    interval = f"{delta.low:+.2f} to {delta.high:+.2f} dB"
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"{delta.mean:.2f} dB ahead of PromptIR here, interval {interval}" in readme
+    evidence = (ROOT / "docs/evidence.md").read_text(encoding="utf-8").replace("−", "-")
+    assert f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]" in evidence
 
 
 def test_the_command_prints_and_writes(archive: Path, harness_command: Run) -> None:
@@ -576,7 +584,8 @@ def test_the_command_prints_and_writes(archive: Path, harness_command: Run) -> N
     printed = harness_command(*words, "--extremes", "1", COLUMNS="120")
     assert printed.returncode == 0, printed.stderr
     text = " ".join(printed.stdout.split())
-    assert "+0.21 to +1.03" in text
+    delta = measured_difference(archive)
+    assert f"{delta.low:+.2f} to {delta.high:+.2f}" in text
     assert "over seeds and images (3 seeds, 4 clean images per column)" in text
     assert "Images on which CPL-guided (this project) gains and loses most against PromptIR" in text
     written = {path.suffix for path in (archive / "tables").glob("*comparison*")}
@@ -608,8 +617,7 @@ def test_an_archive_agrees_with_itself(archive: Path) -> None:
 
 
 def test_five_methods_are_ranked_and_drawn(archive: Path, tmp_path: Path) -> None:
-    methods = ["cpl-guided", "promptir", "restormer", "spm-guided", MEASURED_CPR]
-    plan = plan_of(methods, archive, recipe="mini", seeds=(0, 1, 2))
+    plan = plan_of(FIVE, archive, recipe="mini", seeds=(0, 1, 2))
     found = harness.compare(plan, ranks="images")
     assert [one.metric for one in found.rankings] == list(plan.metrics)
     assert "Average rank in PSNR over 20 clean images" in str(found)

@@ -101,23 +101,24 @@ def test_synthetic_and_incomplete_images_are_never_with_papers(lists: list[RankL
 
 
 def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
-    results = read_archive(REFERENCE / "real-images")
+    results = read_archive(REFERENCE / "real-rain")
+    promptir = "promptir:prompt_init=channel-normal"
     means = []
     for seed in (0, 1, 2):
         values = [
             result.value
             for result in results
-            if (result.method, result.seed) == ("promptir", seed)
+            if (result.method, result.seed) == (promptir, seed)
             and (result.column, result.metric) == ("derain", "psnr_rgb")
         ]
         means.append(sum(values) / len(values))
     rows = []
     for one in lists:
         if "Rain100L" in " ".join(one.about):
-            rows += [row.row for row in one.rows if row.row.label == "promptir"]
+            rows += [row.row for row in one.rows if row.row.label == promptir]
     assert len(rows) == 1
     assert rows[0].scores["derain", "psnr_rgb"].value == pytest.approx(sum(means) / 3)
-    assert rows[0].facts["From"] == "measured, 600 steps, 3 seeds"
+    assert rows[0].facts["From"] == "measured, 2,000 steps, 3 seeds"
 
 
 def test_complete_published_images_join_the_papers(context: CitedContext, tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_it(harness_command: Run, tmp_path: Path) -> None:
-    archive = Path(shutil.copytree(REFERENCE / "real-images", tmp_path / "<b>archive"))
+    archive = Path(shutil.copytree(REFERENCE / "real-rain", tmp_path / "<b>archive"))
     folder = tmp_path / "site"
     written = harness_command("leaderboard", "--to", str(folder), "--results", str(archive))
     assert written.returncode == 0, written.stderr

@@ -286,7 +286,7 @@ def test_a_schedule_follows_the_length_unless_it_is_set(tmp_path: Path) -> None:
     assert longer.auxiliary == load_recipe("smoke").auxiliary
     both = recipe_with(tmp_path, "base: mini\nauxiliary: {steps: 30}\ntrain: {decay_steps: 900}")
     assert (both.auxiliary.decay_steps, both.auxiliary.warmup_steps) == (30, 2)
-    assert (both.train.decay_steps, both.train.warmup_steps) == (900, 20)
+    assert (both.train.decay_steps, both.train.warmup_steps) == (900, 17)
     paper = recipe_with(tmp_path, "base: paper\ntrain: {steps: 1200}").train
     assert (paper.warmup_steps, paper.decay_steps, paper.lr_hold_steps) == (150, 1500, 10)
 

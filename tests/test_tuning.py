@@ -308,7 +308,7 @@ def test_training_values_of_single_methods(tmp_path: Path) -> None:
     for run in plan.runs:
         if run.train.optimisation is not None:
             rates[run.method.id] = run.train.optimisation.lr
-    assert rates == {"promptir": 0.001, "restormer": 0.0005}
+    assert rates == {"promptir": 0.00208, "restormer": 0.0005}
     with pytest.raises(UsageError, match="'training' names method 'spm', which is not among"):
         harness.plan(**values, training={"spm": {"lr": 0.0005}})
     with pytest.raises(UsageError, match="training of restormer: unknown key 'rate'"):

@@ -15,7 +15,7 @@ from harness.method import Routing, RoutingVariant
 from methods.prompting.options import PromptOptions
 from methods.prompting.routing import select_top_k
 
-_TOP_K = (2, 3)
+_MORE_PROMPTS = (1, 2)
 _TEMPERATURES = (2.0, 4.0)
 _LEAST_PROBABILITIES = (0.5, 0.9)
 
@@ -86,8 +86,9 @@ def routing_variants(options: PromptOptions) -> tuple[RoutingVariant, ...]:
     if options.chooser != "router" or trained_k is None or trained_k >= options.prompts:
         return ()
     found: list[RoutingVariant] = []
-    for top_k in _TOP_K:
-        if trained_k < top_k < options.prompts:
+    for more in _MORE_PROMPTS:
+        top_k = trained_k + more
+        if top_k < options.prompts:
             found.append(Selection(f"top-{top_k}", replace(options, top_k=top_k)))
     if not options.renormalise:
         for top_k in (trained_k, trained_k + 1):

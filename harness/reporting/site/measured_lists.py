@@ -195,7 +195,7 @@ def _data_words(group: MeasuredGroup, columns: Sequence[Column]) -> str:
 
 
 def _is_published(group: MeasuredGroup, setting: Setting | None) -> bool:
-    """Return whether a group is of the whole data sets that papers score, made as they make them."""
+    """Return whether a group is of the data sets that papers score, whole and made alike."""
     if setting is None or group.preprocessing != setting.preprocessing.id:
         return False
     run = group.runs[0]
