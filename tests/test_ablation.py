@@ -222,7 +222,7 @@ def test_a_value_takes_the_place_of_the_option_that_the_base_sets() -> None:
     assert study.methods == [
         "cpl:cpr_start=0.2:top_k=1",
         "cpl:cpr_start=0.2:top_k=2",
-        "cpl:cpr_start=0.2:top_k=3",
+        "cpl:cpr_start=0.2",
         "cpl:cpr_negatives=other-task:cpr_start=0.2:top_k=5",
     ]
 
@@ -530,7 +530,7 @@ def test_a_failed_run_says_why_in_its_row(tmp_path: Path) -> None:
     plan = stored(tmp_path, ["spm"])
     study = load_study(write_study(tmp_path), "three-task", "smoke")
     plan = planned(tmp_path, study.methods)
-    (found,) = ablation_tables(study, plan, {"spm:top_k=2 seed 0": "not finite"})
+    (found,) = ablation_tables(study, plan, {"spm seed 0": "not finite"})
     assert [value.failed for value in found.result.values] == ["", "seed 0: not finite"]
     assert "2: seed 0: not finite" in found.to_text()
 
@@ -551,6 +551,11 @@ def test_a_training_is_imported_under_the_id_that_it_is_asked_by(tmp_path: Path)
     plain = planned(tmp_path / "c", ["spm"])
     assert import_runs(stored_runs(plain), tmp_path / "kept") == len(plain.runs)
     assert all(run.folder.spec.exists() for run in plain.runs)
+    # An archive may hold it under both.
+    export_runs(stored_runs(plain), tmp_path / "kept/one")
+    again = planned(tmp_path / "d", ["spm"])
+    assert import_runs(stored_runs(again), tmp_path / "kept") == len(again.runs)
+    assert summary_of(again).entry("spm", "derain", "psnr_rgb") is not None
     assert summary_of(plain).entry("spm", "derain", "psnr_rgb") is not None
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.config.errors import UsageError
+from harness.config.recipe_files import load_recipe
 from harness.execution.listing import stored_runs as listed_runs
 from harness.planning.studies import load_study
 from harness.registry import (
@@ -80,6 +81,13 @@ def test_cpr_sends_no_sample_beyond_its_ground_truth(name: str) -> None:
     assert options["cpr_features"] == "pixels"
 
 
+def test_the_parts_of_cpl_guided_are_those_of_spm_guided() -> None:
+    whole, part = options_of("cpl-guided"), options_of("spm-guided")
+    assert {name for name in whole if whole[name] != part[name]} == {
+        *("cpr_weight", "cpr_form", "cpr_margin_db", "cpr_gradient", "cpr_start")
+    }
+
+
 @pytest.mark.parametrize("name", ["spm", "cpr", "cpl", "cpl-guided"])
 def test_defaults_are_those_of_the_best_trial(name: str) -> None:
     with (TUNING / f"{name}.csv").open(encoding="utf-8") as file:
@@ -118,6 +126,27 @@ def test_what_is_not_public_stays_an_option(name: str) -> None:
     values = {"top_k": "2", "prompt_init": "channel-normal", "cpr_form": "ratio"}
     text = values.get(name, "3")
     assert str(options_of(f"cpl:{name}={text}")[name]) in (text, f"{text}.0")
+
+
+@pytest.mark.parametrize("name", ["cpl", "spm", "restormer+cpl"])
+def test_weights_of_the_authors_run_with_one_prompt(name: str) -> None:
+    options = resolve_options(find(name), "full", TASKS, micro_batch=5, published=True)
+    assert options.top_k == (3 if name.startswith("restormer") else 1)
+
+
+def test_mini_is_the_best_drawn_point_of_the_search() -> None:
+    means: dict[tuple[str, str, str], list[float]] = {}
+    methods = {path.stem for path in TUNING.glob("*.csv")} - {"summary"}
+    for name in methods:
+        with (TUNING / f"{name}.csv").open(encoding="utf-8") as file:
+            for trial in csv.DictReader(file):
+                if trial["patch_px"] == "64":
+                    point = trial["lr"], trial["weight_decay"], trial["warmup_steps"]
+                    means.setdefault(point, []).append(float(trial["validation_db"]))
+    assert {len(values) for values in means.values()} == {len(methods)}
+    best = max(means, key=lambda point: sum(means[point]))
+    train = load_recipe("ablation").train  # as long as the trials
+    assert best == (f"{train.lr:g}", f"{train.weight_decay:g}", f"{train.warmup_steps}")
 
 
 def test_negatives_of_dense_prompts_are_those_of_other_tasks() -> None:

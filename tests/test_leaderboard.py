@@ -121,7 +121,10 @@ def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
     assert rows[0].facts["From"] == "measured, 2,000 steps, 3 seeds"
 
 
-def test_complete_published_images_join_the_papers(context: CitedContext, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["", "-published-stream", "-centre-192"])
+def test_complete_published_images_join_the_papers(
+    ending: str, context: CitedContext, tmp_path: Path
+) -> None:
     from harness.config.files import load_data_set, load_setting
 
     setting = load_setting("three-task")
@@ -137,7 +140,7 @@ def test_complete_published_images_join_the_papers(context: CitedContext, tmp_pa
                     column=source.column,
                     image=str(number),
                     metric="psnr_rgb",
-                    preprocessing="crop16-uint8",
+                    preprocessing=f"crop16-uint8{ending}",
                     protocol="rgb-float-uniform7",
                     value=40.0,
                 )
@@ -146,6 +149,9 @@ def test_complete_published_images_join_the_papers(context: CitedContext, tmp_pa
     append(tmp_path / "run" / "results.jsonl", results)
     (group,) = grouped(measured_runs(tmp_path))
     mine = measured_list(group, context, facts_of)
+    if ending.startswith("-centre"):
+        assert mine.key.test != PUBLISHED
+        return
     assert mine.key.test == PUBLISHED
     cited = cited_lists(load_published()[0], context)
     (joined,) = [one for one in joined_lists([*cited, mine]) if one.key == mine.key]
@@ -215,6 +221,34 @@ def test_earlier_centres_get_the_id_that_they_have_now(tmp_path: Path) -> None:
         "crop16-uint8-centre-32"
     }
     assert summary_of(plan).request.preprocessing == "crop16-uint8-centre-32"
+
+
+def test_a_score_with_two_ids_of_its_preprocessing_has_its_last(tmp_path: Path) -> None:
+    """Rows of a metric that was added after the id had changed stand beside earlier ones."""
+    plan = plan_of_centres(tmp_path / "out", "small", 32)
+    harness.run(plan)
+    (run,) = plan.runs
+    (stored,) = results_in([run.folder.results])
+    run.folder.results.unlink()
+    is_psnr = stored.are("metric", "psnr_rgb".__eq__)
+    earlier = stored.select(is_psnr).with_name("preprocessing", "crop16-uint8")
+    append(run.folder.results, [*earlier, *stored.select(~is_psnr)])
+    (group,) = grouped(measured_runs(tmp_path / "out"))
+    assert group.preprocessing == "crop16-uint8-centre-32"
+    assert set(harness.load_results(tmp_path / "out")["preprocessing"]) == {group.preprocessing}
+    assert summary_of(plan).request.preprocessing == group.preprocessing
+
+
+def test_an_earlier_folder_is_compared_with_its_present_ids(tmp_path: Path) -> None:
+    plan = plan_of_centres(tmp_path / "out", "small", 32)
+    harness.run(plan)
+    (run,) = plan.runs
+    (stored,) = results_in([run.folder.results])
+    old = tmp_path / "old" / run.id
+    old.mkdir(parents=True)
+    append(old / "results.jsonl", list(stored.with_name("preprocessing", "crop16-uint8")))
+    found = harness.compare(plan, against=tmp_path / "old")
+    assert all(test.win_rate == 0.5 for test in found.tests)
 
 
 def test_pages_are_valid(site: Path) -> None:

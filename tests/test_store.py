@@ -123,13 +123,28 @@ LEGACY_IDS = {
 }
 """Names of runs that version 0.1 computed."""
 
+FORMER_TRAIN = (
+    "train: {{lr: 1.0e-3, lr_min: 1.0e-5, weight_decay: 1.0e-4, warmup_steps: {warmup}}}\n"
+)
+"""What recipes had before the search."""
+
+FORMER_METHODS = {
+    "cpl-guided": "cpl-guided:cpr_form=margin-db:cpr_gradient=full:cpr_negatives=in-use:"
+    "cpr_start=0.1:cpr_weight=0.002:load_balancing_weight=0.05:router_temperature=0.2:"
+    "teacher_inputs=raw:teacher_weight=0.05"
+}
+
 
 @pytest.mark.parametrize(("setting", "recipe", "method"), LEGACY_IDS)
 def test_runs_of_version_0_1_are_recognised(
     setting: str, recipe: str, method: str, tmp_path: Path
 ) -> None:
-    request = RunRequest(methods=(method,), setting=setting, recipe=recipe, out=tmp_path)
-    runs = [run for run in make_plan(request).runs if run.method.id == method]
+    path = tmp_path / "former.yaml"
+    warmup = {"mini": 20, "smoke": 2}[recipe]
+    path.write_text(f"base: {recipe}\n" + FORMER_TRAIN.format(warmup=warmup), encoding="utf-8")
+    former = FORMER_METHODS.get(method, method)
+    request = RunRequest(methods=(former,), setting=setting, recipe=str(path), out=tmp_path)
+    runs = [run for run in make_plan(request).runs if run.method.spec.name == method]
     assert legacy_id_of(stored_run(runs[0])) == LEGACY_IDS[setting, recipe, method]
 
 
@@ -246,7 +261,7 @@ def test_an_output_folder_of_version_0_1_is_imported(tmp_path: Path) -> None:
     assert (result.value, result.data_set, result.preprocessing) == (
         31.25,
         "synthetic",
-        "crop16-uint8",
+        "crop16-uint8-centre-96",
     )
     assert (result.weights, result.score) == (run.weights_id, run.score_id)
     provenance = json.loads(run.folder.provenance.read_text())

@@ -35,7 +35,7 @@ class StudyFlags(LatexFlags):
         str | None,
         typer.Option(
             help="Method, with options after colons, that values differ from, in place of the "
-            "studies' own: cpl-guided:cpr_start=0.15."
+            "studies' own: cpl-guided."
         ),
     ] = None
     spread: Annotated[

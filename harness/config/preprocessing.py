@@ -12,6 +12,9 @@ NoiseRounding = Literal["truncate", "round", "none", "unclipped"]
 """How noise meets the range of 8-bit images: cut to it and then truncated, rounded or left as
 floats, or not even cut, as denoisers of additive noise alone are scored (KAIR)."""
 
+PUBLISHED_STREAM = "-published-stream"
+"""Ending of the id of a preprocessing whose noise comes from the published stream by request."""
+
 
 class Preprocessing(Spec):
     """How a pair is made; never how it is scored.
@@ -34,6 +37,9 @@ class Preprocessing(Spec):
 
 
 def centred_id(identifier: str, side_px: int) -> str:
-    """Return the id of a preprocessing whose images are cut to their centre; once is enough."""
+    """Return the id of a preprocessing whose images are cut to their centre.
+
+    Folders of clean images have it as the id itself, since their noise is drawn by it.
+    """
     ending = f"-centre-{side_px}"
     return identifier if identifier.endswith(ending) else identifier + ending

@@ -151,7 +151,7 @@ def chosen_names(run: Run, plan: Plan, choice: str) -> list[Name]:
     (metric,) = resolve_metrics(plan.metrics[:1])
     sign = 1 if metric.higher_is_better else -1
     badness: dict[str, list[tuple[float, str]]] = {}
-    for result in results_of(run.folder.results, run.score_id):
+    for result in results_of(run.folder.results, run.score):
         if result.metric == metric.id:
             value = -math.inf if math.isnan(result.value) else sign * result.value
             badness.setdefault(result.column, []).append((value, result.image))

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from harness.config.errors import Interrupted
-from harness.config.hashing import spec_hash
 from harness.evaluation.evaluate import Scoring, Subject, evaluate
 from harness.evaluation.metrics import MetricFacts, resolve_metrics, resolve_set_metrics
 from harness.evaluation.probes.observe import Observer
@@ -97,7 +96,7 @@ def _store(run: Run, results: list[Result], steering: Steering) -> None:
 
 def _report_scores(run: Run, scoring: Scoring, summary: dict[str, Any], tracking: Tracking) -> None:
     for part in scoring.all:
-        stored = results_of(run.folder.results, spec_hash(part.spec))
+        stored = results_of(run.folder.results, part.spec)
         report_means(tracking, part.spec, stored)
     report_prompts(tracking, summary)
 
@@ -106,7 +105,7 @@ def _scoring(run: Run, plan: Plan, worker: Worker) -> Scoring:
     """Return how a run is scored under the protocol of ``plan``, and what is stored of it."""
     score = plan.run(run.id).score
     assert score is not None
-    stored = results_of(run.folder.results, spec_hash(score))
+    stored = results_of(run.folder.results, score)
     return Scoring(
         spec=score,
         metrics=resolve_metrics(plan.metrics),

@@ -134,7 +134,7 @@ def _is_analysed(run: Run) -> bool:
 
 
 def _has_all_values(run: Run, plan: Plan) -> bool:
-    stored = results_of(run.folder.results, run.score_id).scored()
+    stored = results_of(run.folder.results, run.score).scored()
     for column, images in plan.test.images_by_column().items():
         for metric in plan.metrics:
             names = [WHOLE_COLUMN] if is_of_set(metric) and images else images

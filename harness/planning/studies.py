@@ -252,11 +252,14 @@ class _Resolver:
     def _method_id(self, value: ValueSpec) -> str:
         asked = find(value.method or self.base)
         options = self._options(asked)
-        texts = {}
+        defaults = self._options(with_options(asked, dict.fromkeys(value.options)))
+        changes: dict[str, str | None] = {}
         for name, wanted in value.options.items():
-            if name not in options or options[name] != wanted:
-                texts[name] = wanted if isinstance(wanted, str) else json.dumps(wanted)
-        method = with_options(asked, texts)
+            if name in defaults and defaults[name] == wanted:
+                changes[name] = None
+            elif name not in options or options[name] != wanted:
+                changes[name] = wanted if isinstance(wanted, str) else json.dumps(wanted)
+        method = with_options(asked, changes)
         self._options(method)
         return method.id
 

@@ -98,13 +98,17 @@ def id_of(reference: str) -> str:
         return reference
 
 
-def with_options(method: MethodChoice, texts: Mapping[str, str]) -> MethodChoice:
+def with_options(method: MethodChoice, texts: Mapping[str, str | None]) -> MethodChoice:
     """Return a method with options that take the place of its own of the same names.
 
-    Raises:
-        UsageError: there is no such option.
+    None takes an option away, which gives it its default. Whether there are such options is seen
+    where they are resolved.
     """
-    return find(_joined(method.id.partition(":")[0], {**method.overrides, **texts}))
+    overrides: dict[str, str] = {}
+    for name, text in {**method.overrides, **texts}.items():
+        if text is not None:
+            overrides[name] = text
+    return find(_joined(method.id.partition(":")[0], overrides))
 
 
 def _without_sequential(whole: str) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ from harness.store.legacy.names import may_be_former, present_id
 from harness.store.result_columns import ResultColumns
 from harness.store.results import RESULT_FIELDS
 from harness.store.stored_parts import checked_spec
-from harness.store.stored_results import results_in, run_files
+from harness.store.stored_results import results_in, run_files, with_last_ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def results_below(folder: Path) -> ResultColumns:
     results: list[ResultColumns] = []
     files = run_files(folder)
     for path, found in zip(files, results_in(files), strict=True):
-        results.append(_under_present_names(found, path.parent / "spec.json"))
+        results.append(_under_present_names(with_last_ids(found), path.parent / "spec.json"))
     for archive in archives_below(folder):
         for weights, found in ResultColumns.of(read_archive(archive)).by("weights").items():
             specs = sorted((archive / "runs").glob(f"*-{weights}.json"))

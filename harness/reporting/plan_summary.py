@@ -24,8 +24,7 @@ from harness.store.stored_results import (
     results_in,
     results_of,
     run_files,
-    scored_results,
-    under_present_rule,
+    with_present_id,
 )
 
 ORACLE_NOTE = "is given the true task of every image; a reference, not ranked"
@@ -68,14 +67,14 @@ def results_by_method(plan: Plan) -> dict[str, ResultColumns]:
     found: dict[str, ResultColumns] = {}
     read_ahead(run.folder.results for run in plan.runs)
     for method, runs in runs_by_method(plan).items():
-        parts = [scored_results(run.folder.results, run.score) for run in runs]
+        parts = [results_of(run.folder.results, run.score) for run in runs]
         found[method] = ResultColumns.joined(parts)
     return found
 
 
 def is_anything_stored(plan: Plan) -> bool:
     """Return whether any run of a plan has results."""
-    return any(results_of(run.folder.results, run.score_id) for run in plan.runs)
+    return any(results_of(run.folder.results, run.score) for run in plan.runs)
 
 
 def unscored_methods(plan: Plan) -> list[str]:
@@ -114,7 +113,7 @@ def _reevaluated(results: ResultColumns, plan: Plan) -> ResultColumns:
         return ResultColumns.of(())
     score = next(run.score for run in plan.runs if run.score is not None)
     expected = spec_hash(score.model_copy(update={"weights": results[0].weights}))
-    scored = under_present_rule(results.of_score(expected), score.test)
+    scored = with_present_id(results.of_score(expected), score.test)
     return scored.select(scored.are("origin", "re-evaluated".__eq__))
 
 

@@ -145,10 +145,10 @@ class Archive:
         The same training may have had another id, where defaults were others or were written out.
         """
         if run.weights_id in self.by_weights:
-            held = self.by_weights[run.weights_id]
-            path = _only_file(self.folder / "runs", run.weights_id)
-            if held[0].method != run.method:
-                held = [replace(result, method=run.method) for result in held]
+            held = _under_id(run.method, self.by_weights[run.weights_id])
+            path = _run_file(self.folder, run)
+            if not path.exists():
+                path = _any_file(self.folder / "runs", run.weights_id)
             return RunRecord(held, _parts(path, run.weights_id))
         former = former_spec(run.spec)
         if former is None or run.score is None or spec_hash(former) not in self.by_weights:
@@ -172,7 +172,7 @@ class Archive:
                 results.append(named)
         if not results:
             return None
-        parts = _parts(_only_file(self.folder / "runs", weights), weights)
+        parts = _parts(_any_file(self.folder / "runs", weights), weights)
         analyses = parts.pop("prompt_analysis", {})
         if held in analyses:
             parts["prompt_analysis"] = {ours: analyses[held]}
@@ -191,12 +191,21 @@ def _parts(path: Path, weights: str) -> dict[str, Any]:
     return content
 
 
-def _only_file(folder: Path, weights: str) -> Path:
-    """Return the file of the run whose weights have an id."""
+def _any_file(folder: Path, weights: str) -> Path:
+    """Return a file of the run whose weights have an id; several say the same of the training."""
     found = sorted(folder.glob(f"*-{weights}.json"))
-    if len(found) != 1:
-        raise UsageError(f"{folder} holds {len(found)} files of {weights} instead of one")
+    if not found:
+        raise UsageError(f"{folder} holds no file of {weights}; restore it from its source")
     return found[0]
+
+
+def _under_id(method: str, held: Sequence[Result]) -> Sequence[Result]:
+    """Return the results of one training under an id: those that have it, or those of another."""
+    names = {result.method for result in held}
+    if names == {method}:
+        return held
+    chosen = method if method in names else held[0].method
+    return [replace(result, method=method) for result in held if result.method == chosen]
 
 
 def _sources(folder: Path) -> list[RecordSource]:

@@ -56,37 +56,39 @@ class _Kept:
 _kept: dict[Path, _Kept] = {}
 
 
-def results_of(path: Path, score_id: str | None) -> ResultColumns:
+def results_of(path: Path, score: ScoreSpec | None) -> ResultColumns:
     """Return the results of one score that ``path`` holds; none where there is no file.
-
-    Raises:
-        HarnessError: a complete line is no result; the message names file and line.
-    """
-    if score_id is None:
-        return ResultColumns.of(())
-    return results_in([path])[0].of_score(score_id)
-
-
-def scored_results(path: Path, score: ScoreSpec | None) -> ResultColumns:
-    """Return the results of a score that ``path`` holds; see :func:`under_present_rule`.
 
     Raises:
         HarnessError: a complete line is no result; the message names file and line.
     """
     if score is None:
         return ResultColumns.of(())
-    return under_present_rule(results_of(path, spec_hash(score)), score.test)
+    return with_present_id(results_in([path])[0].of_score(spec_hash(score)), score.test)
 
 
-def under_present_rule(results: ResultColumns, test: TestSet) -> ResultColumns:
-    """Return the results of one test set under the id that its preprocessing has now.
+def with_present_id(results: ResultColumns, test: TestSet) -> ResultColumns:
+    """Return the results of one test set with the id that its preprocessing has now.
 
-    Earlier results of centres on disk and of photographs have the id of whole images.
+    Until version 0.2 centres on disk and of photographs were stored with the id of whole images.
     """
     identifier = test.preprocessing_id
-    if not results or results[0].preprocessing == identifier:
+    if not results or results.distinct("preprocessing") == [identifier]:
         return results
     return results.with_name("preprocessing", identifier)
+
+
+def with_last_ids(results: ResultColumns) -> ResultColumns:
+    """Return the results of a run with one id of the preprocessing per score: that of its last.
+
+    :func:`with_present_id` is for scores whose images are known; a file does not say them.
+    """
+    if len(results.distinct("preprocessing")) <= 1:
+        return results
+    parts = []
+    for same in results.by("score").values():
+        parts.append(same.with_name("preprocessing", same[-1].preprocessing))
+    return ResultColumns.joined(parts)
 
 
 def read_ahead(paths: Iterable[Path]) -> None:

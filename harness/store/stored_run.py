@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from harness.store.files import make_folder, write_json
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result, append
 from harness.store.run_folder import RunFolder
-from harness.store.stored_results import scored_results
+from harness.store.stored_results import results_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class StoredRun:
 
     def results(self) -> ResultColumns:
         """Return the results that are stored of this run's score."""
-        return scored_results(self.folder.results, self.score)
+        return results_of(self.folder.results, self.score)
 
     def is_stored(self) -> bool:
         """Return whether the folder has results, or weights where nothing is scored."""
@@ -105,5 +105,12 @@ def write_parts(run: StoredRun, record: RunRecord) -> None:
 
 def write_results(run: StoredRun, record: RunRecord) -> None:
     """Add the results that an archive holds of ``run`` to the run's folder."""
-    if record.results:
-        append(run.folder.results, record.results)
+    if not record.results:
+        return
+    results = list(record.results)
+    if run.score is not None:
+        score_id, identifier = run.score_id, run.score.test.preprocessing_id
+        for place, result in enumerate(results):
+            if result.score == score_id:
+                results[place] = replace(result, preprocessing=identifier)
+    append(run.folder.results, results)

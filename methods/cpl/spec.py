@@ -19,6 +19,9 @@ SOURCE = "arXiv 2504.09973; Aitical/CPLIR"
 # equal search (results/reference/tuning), which validation images alone decide. What the authors
 # published earlier agrees on the gradient alone: MCLIR and PCL send none through negatives.
 SEARCHED_SPM: dict[str, Any] = {"prompt_init": "channel-normal", "top_k": 2}
+RELEASED_CHOICE: dict[str, Any] = {"prompt_init": "uniform", "top_k": 1}
+"""What the release's network has by default; weights of the authors run under it."""
+
 SEARCHED_CPR: dict[str, Any] = {
     "prompt_init": "channel-normal",
     "cpr_form": "margin-db",
@@ -102,6 +105,7 @@ SPECS: tuple[MethodSpec, ...] = (
         prompting="sparse: top-k of the softmax",
         objective="L1",
         defaults=SEARCHED_SPM,
+        published=RELEASED_CHOICE,
         chosen=CHOSEN_PROMPTS,
         extended_by="spm-guided",
     ),
@@ -125,7 +129,7 @@ SPECS: tuple[MethodSpec, ...] = (
         prompting="sparse: top-k of the softmax",
         objective="L1 + CPR",
         defaults=SEARCHED_CPL,
-        published={"top_k": 1, "prompt_init": "uniform", "cpr_weight": 0.0},
+        published={**RELEASED_CHOICE, "cpr_weight": 0.0},
         chosen={**CHOSEN_PROMPTS, **CHOSEN_CPR, "cpr_negatives": _IN_USE},
     ),
 )

@@ -12,9 +12,9 @@ from methods.promptir.spec import promptir_variant
 # published start (uniform noise per pixel) the prompt-swap gap stays near 0 dB. In training the
 # teacher router, which sees degraded minus clean, chooses the prompts, so that they differ from
 # the first steps on; the router used at test learns the teacher's choice from the degraded image.
-# Numbers are those of the best trial among twelve of an equal search (results/reference/tuning),
-# but for the teacher's: with centred inputs its gradient is ten times larger, and a tenth of the
-# searched load-balancing weight makes up for it. docs/evidence.md reports what was measured.
+# Numbers are those of the best trial among twelve of an equal search (results/reference/tuning).
+# Centred inputs of the teacher were found afterwards: they make its gradient ten times larger, and
+# a tenth of the searched load_balancing_weight makes up for it (docs/evidence.md).
 _GUIDED = {
     "top_k": 1,
     "renormalise": True,
@@ -33,7 +33,7 @@ _GUIDED = {
 _CONTRAST = {
     "cpr_weight": 0.077,
     "cpr_form": "difference",
-    "cpr_margin_db": 5.0,  # of the form margin-db alone
+    "cpr_margin_db": 5.0,  # for another form, margin-db; a part of the hash of stored runs
     "cpr_gradient": "detached",
     "cpr_count": 1,
     "cpr_start": 0.382,

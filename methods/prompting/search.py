@@ -28,7 +28,7 @@ _SPARSE_NEGATIVES: dict[str, SearchRange] = {
 }
 _GUIDED: dict[str, SearchRange] = {
     "router_temperature": Interval(0.1, 1.0, log=True),
-    # Of centred inputs; raw ones need ten times as much.
+    # For the default, centred inputs of the teacher; of raw ones a search had ten times as much.
     "load_balancing_weight": Interval(0.001, 0.02, log=True),
     "teacher_weight": Interval(0.01, 0.2, log=True),
 }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
+from harness.config.hashing import spec_hash
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
@@ -18,6 +19,7 @@ from harness.reporting.plan_summary import results_by_method, runs_by_method, su
 from harness.reporting.summary import SummaryRequest
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
+from harness.store.stored_results import with_present_id
 
 Image = tuple[str, str]
 """Column and name of a test image."""
@@ -130,6 +132,7 @@ def candidates_in(folder: Path, plan: Plan, own: Sequence[Candidate]) -> list[Ca
         is_same = stored.are("method", candidate.method.__eq__)
         is_same &= stored.are("setting", plan.setting.name.__eq__)
         results = stored.select(is_same & np.isin(stored.seeds, list(seeds)))
+        results = _scored_alike(results, plan)
         if not results:
             raise HarnessError(
                 f"{folder} holds no scores of {candidate.method} on {plan.setting.name} with seeds "
@@ -138,6 +141,23 @@ def candidates_in(folder: Path, plan: Plan, own: Sequence[Candidate]) -> list[Ca
         name, label = f"{candidate.id} in {folder}", f"{candidate.label} ({folder.name})"
         found.append(replace(candidate, id=name, label=label, results=results))
     return found
+
+
+def _scored_alike(results: ResultColumns, plan: Plan) -> ResultColumns:
+    """Return the results of the plan's own trainings, else of those that are scored as the plan is.
+
+    Where there are neither, all are returned.
+    """
+    score = next(run.score for run in plan.runs if run.score is not None)
+    own = {run.score_id for run in plan.runs}
+    ours: list[ResultColumns] = []
+    alike: list[ResultColumns] = []
+    for name, same in results.by("score").items():
+        if name == spec_hash(score.model_copy(update={"weights": same[0].weights})):
+            alike.append(with_present_id(same, score.test))
+            if name in own:
+                ours.append(alike[-1])
+    return ResultColumns.joined(ours or alike or [results])
 
 
 def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:

@@ -159,7 +159,7 @@ def _values(plan: Plan, runs: Sequence[Run]) -> dict[tuple[str, str], float]:
     """Return values by column and image, mean over the seeds."""
     found: dict[tuple[str, str], list[float]] = {}
     for run in runs:
-        for result in results_of(run.folder.results, run.score_id):
+        for result in results_of(run.folder.results, run.score):
             if result.metric == plan.metrics[0]:
                 found.setdefault((result.column, result.image), []).append(result.value)
     return {name: sum(values) / len(values) for name, values in found.items()}

@@ -105,7 +105,7 @@ def most_disputed(plan: Plan, count: int) -> list[Name]:
     """
     values: dict[Name, list[float]] = {}
     for run in runs_with_images(plan) or plan.runs:
-        for result in results_of(run.folder.results, run.score_id):
+        for result in results_of(run.folder.results, run.score):
             if result.metric == plan.metrics[0] and math.isfinite(result.value):
                 values.setdefault((result.column, result.image), []).append(result.value)
     if not values:
@@ -190,7 +190,7 @@ def _score(run: Run) -> ScoreSpec:
 def _values(run: Run) -> dict[Name, dict[str, float]]:
     """Return what is stored of a run: by column and image, the values by metric id."""
     found: dict[Name, dict[str, float]] = {}
-    for result in results_of(run.folder.results, run.score_id):
+    for result in results_of(run.folder.results, run.score):
         found.setdefault((result.column, result.image), {})[result.metric] = result.value
     return found
 

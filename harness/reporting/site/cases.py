@@ -58,7 +58,7 @@ def cases_of(plan: Plan) -> list[Case]:
         for image in images[column.name]:
             values[column.name, image] = {}
     for run in shown_runs(plan):
-        for result in results_of(run.folder.results, run.score_id):
+        for result in results_of(run.folder.results, run.score):
             key = result.column, result.image
             if key in values:
                 values[key][run.method.id, result.metric] = result.value

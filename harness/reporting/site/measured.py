@@ -18,7 +18,7 @@ from harness.store.files import read_json_object
 from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder
 from harness.store.stored_parts import checked_parts, read_spec
-from harness.store.stored_results import results_in, run_files
+from harness.store.stored_results import results_in, run_files, with_last_ids
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _runs_of(
     results: ResultColumns, place: str, files: Mapping[str, Mapping[str, Any]]
 ) -> list[MeasuredRun]:
     runs = []
-    for same in results.by("score").values():
+    for same in with_last_ids(results).by("score").values():
         weights = same[0].weights
         name = next((stem for stem in files if stem.endswith(weights)), weights)
         parts = files.get(name, {})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.config.errors import HarnessError
 from harness.config.files import load_data_set, load_setting, setting_names
+from harness.config.preprocessing import PUBLISHED_STREAM
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.reporting.site.cited_lists import CitedContext, protocol_section
@@ -196,7 +197,10 @@ def _data_words(group: MeasuredGroup, columns: Sequence[Column]) -> str:
 
 def _is_published(group: MeasuredGroup, setting: Setting | None) -> bool:
     """Return whether a group is of the data sets that papers score, whole and made alike."""
-    if setting is None or group.preprocessing != setting.preprocessing.id:
+    if setting is None:
+        return False
+    rule = setting.preprocessing.id
+    if group.preprocessing not in (rule, f"{rule}{PUBLISHED_STREAM}"):
         return False
     run = group.runs[0]
     sources = {source.column: source.set for source in setting.test_sources}

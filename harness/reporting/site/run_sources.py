@@ -66,7 +66,7 @@ def scoring_section(sources: Sources, plan: Plan) -> int:
     ]
     content = {
         "protocol": setting.protocol.model_dump(mode="json"),
-        "preprocessing": setting.preprocessing.model_dump(mode="json"),
+        "preprocessing": plan.test.preprocessing.model_dump(mode="json"),
         "centre_px": plan.test.centre_px,
         "degradation_versions": plan.test.degradation_versions,
     }
