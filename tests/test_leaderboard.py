@@ -12,6 +12,7 @@ import harness
 from harness.api import export_runs, leaderboard
 from harness.config.errors import HarnessError, UsageError
 from harness.planning.plan import Plan
+from harness.planning.run import Run
 from harness.published.audit import audit
 from harness.published.reading import load_published
 from harness.reporting.plan_summary import summary_of
@@ -21,9 +22,10 @@ from harness.reporting.site.measured_lists import MethodFacts, measured_list
 from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
 from harness.reporting.site.sources import Sources
 from harness.store.archive import read_archive
+from harness.store.result_columns import ResultColumns
 from harness.store.results import Result, append
 from harness.store.stored_results import results_in
-from tests.conftest import Run
+from tests.conftest import Run as Command
 from tests.pages import WatchedPage, check_pages, serious_findings, site_data
 from tests.test_on_disk_scoring import built
 from tests.test_on_disk_training import write_rain
@@ -185,6 +187,14 @@ def plan_of_centres(out: Path, name: str, side: int, **request: Any) -> Plan:
     return harness.plan(methods=["degraded-input"], recipe=str(recipe), out=out, **request)
 
 
+def scored(plan: Plan) -> tuple[Run, ResultColumns]:
+    """Score a plan of one run; return the run and its results as they are stored."""
+    harness.run(plan)
+    (run,) = plan.runs
+    (stored,) = results_in([run.folder.results])
+    return run, stored
+
+
 @pytest.mark.parametrize("on_disk", [False, True], ids=["photographs", "on-disk"])
 def test_centres_of_two_sides_are_two_lists(
     on_disk: bool, context: CitedContext, tmp_path: Path
@@ -211,9 +221,7 @@ def test_centres_of_two_sides_are_two_lists(
 
 def test_earlier_centres_get_the_id_that_they_have_now(tmp_path: Path) -> None:
     plan = plan_of_centres(tmp_path / "out", "small", 32)
-    harness.run(plan)
-    (run,) = plan.runs
-    (stored,) = results_in([run.folder.results])
+    run, stored = scored(plan)
     run.folder.results.unlink()
     append(run.folder.results, list(stored.with_name("preprocessing", "crop16-uint8")))
     export_runs(plan, tmp_path / "archive")
@@ -226,9 +234,7 @@ def test_earlier_centres_get_the_id_that_they_have_now(tmp_path: Path) -> None:
 def test_a_score_with_two_ids_of_its_preprocessing_has_its_last(tmp_path: Path) -> None:
     """Rows of a metric that was added after the id had changed stand beside earlier ones."""
     plan = plan_of_centres(tmp_path / "out", "small", 32)
-    harness.run(plan)
-    (run,) = plan.runs
-    (stored,) = results_in([run.folder.results])
+    run, stored = scored(plan)
     run.folder.results.unlink()
     is_psnr = stored.are("metric", "psnr_rgb".__eq__)
     earlier = stored.select(is_psnr).with_name("preprocessing", "crop16-uint8")
@@ -241,9 +247,7 @@ def test_a_score_with_two_ids_of_its_preprocessing_has_its_last(tmp_path: Path) 
 
 def test_an_earlier_folder_is_compared_with_its_present_ids(tmp_path: Path) -> None:
     plan = plan_of_centres(tmp_path / "out", "small", 32)
-    harness.run(plan)
-    (run,) = plan.runs
-    (stored,) = results_in([run.folder.results])
+    run, stored = scored(plan)
     old = tmp_path / "old" / run.id
     old.mkdir(parents=True)
     append(old / "results.jsonl", list(stored.with_name("preprocessing", "crop16-uint8")))
@@ -265,7 +269,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         leaderboard(tmp_path / "site", [REFERENCE])
 
 
-def test_the_command_writes_it(harness_command: Run, tmp_path: Path) -> None:
+def test_the_command_writes_it(harness_command: Command, tmp_path: Path) -> None:
     archive = Path(shutil.copytree(REFERENCE / "real-rain", tmp_path / "<b>archive"))
     folder = tmp_path / "site"
     written = harness_command("leaderboard", "--to", str(folder), "--results", str(archive))
