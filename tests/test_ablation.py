@@ -576,8 +576,10 @@ def test_the_stored_ablations_are_those_of_the_guided_base(tmp_path: Path) -> No
     plan = planned(tmp_path, methods_of(studies), (0,), "ablation")
     assert import_runs(stored_runs(plan), REFERENCE / "ablation") == len(plan.runs) == 8
     assert all(run_status(run, plan) == "done" for run in plan.runs)
-    for study in studies:
+    words = ["prompts kept, k = 1", "negatives = 0, and of that one to cpl-guided"]
+    for study, baseline in zip(studies, words, strict=True):
         (table,) = ablation_tables(study, plan, {})
+        assert table.result.baseline == baseline
         for value in table.result.values:
             gain = value.deltas["psnr_rgb"]
             if gain is not None:

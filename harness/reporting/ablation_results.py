@@ -296,14 +296,16 @@ def _column_differences(value: StudyValue, stored: _Stored) -> dict[str, float]:
 
 
 def _baseline(study: Study, axis: StudyAxis) -> str:
+    """Return what differences are to, in words."""
     baselines = {value.baseline for value in axis.values}
-    if len(baselines) > 1:
+    labels = {value.method: f"{axis.label} = {value.label}" for value in axis.values}
+    others = [baseline for baseline in baselines if baseline != study.base]
+    if len(others) > 1:
         return "the same network without it, where the row is none"
-    named = study.base
-    for value in axis.values:
-        if value.method in baselines:
-            named = f"{axis.label} = {value.label}"
-    return named
+    if others and len(baselines) > 1:
+        return f"{labels[others[0]]}, and of that one to {study.base}"
+    (baseline,) = baselines
+    return labels.get(baseline, study.base)
 
 
 def _prompt_swap_gap_db(runs: Sequence[Run]) -> float | None:
