@@ -116,7 +116,7 @@ def test_images_are_made_later_without_scoring(plan: Plan) -> None:
         error = np.square(restored / 255.0 - clean / 255.0).mean()
         (value,) = (
             result.value
-            for result in results_of(run.folder.results, run.score_id)
+            for result in results_of(run.folder.results, run.score)
             if (result.column, result.image, result.metric) == (*name, "psnr_rgb")
         )
         assert -10 * np.log10(error) == pytest.approx(value, abs=0.05)

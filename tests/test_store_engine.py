@@ -344,12 +344,12 @@ def test_what_did_not_change_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
         stored_results, "read_files", lambda paths: times.extend(paths) or read_files(paths)
     )
     for _ in range(3):
-        assert len(results_of(path, "s")) == 20
+        assert len(results_in([path])[0].of_score("s")) == 20
     assert times == [path]
     append(path, [ROW])
-    assert len(results_of(path, "s")) == 21
-    assert len(results_of(path, "another")) == len(results_of(path, None)) == 0
-    assert len(results_of(tmp_path / "no" / "results.jsonl", "s")) == 0
+    assert len(results_in([path])[0].of_score("s")) == 21
+    assert len(results_in([path])[0].of_score("another")) == len(results_of(path, None)) == 0
+    assert len(results_in([tmp_path / "no" / "results.jsonl"])[0]) == 0
 
 
 @pytest.mark.usefixtures("all_compact")
