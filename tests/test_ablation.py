@@ -561,12 +561,22 @@ def test_a_training_is_imported_under_the_id_that_it_is_asked_by(tmp_path: Path)
 
 def test_the_evidence_is_that_of_the_present_code(tmp_path: Path) -> None:
     """What docs/evidence.md says stands on runs that the same command would compute today."""
-    wide = "restormer:dim=22:ffn_expansion=3.0"
-    plan = planned(
-        tmp_path, ["promptir", wide, "cpl", "spm-guided", "cpl-guided"], (0, 1, 2), "mini"
-    )
+    widened = "restormer:dim=22:ffn_expansion=3.0"
+    methods = ["promptir", widened, "cpl", "spm-guided", "cpl-guided"]
+    plan = planned(tmp_path, methods, (0, 1, 2), "mini")
     assert import_runs(stored_runs(plan), REFERENCE) == len(plan.runs) == 16
     assert all(run_status(run, plan) == "done" for run in plan.runs)
+    study = load_study("components", "three-task", "mini")
+    # The study also has methods of which the archive holds no runs.
+    plan = planned(tmp_path, list(dict.fromkeys([*methods, *study.methods])), (0, 1, 2), "mini")
+    (components,) = ablation_tables(study, plan, {})
+    values = {value.label: value for value in components.result.values}
+    for label in ("SPM + CPR", "SPM, guided", "SPM + CPR, guided"):
+        assert not values[label].failed
+        gain = values[label].deltas["psnr_rgb"]
+        assert gain is not None
+        said = f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
+        assert said in EVIDENCE.replace("−", "-"), label
 
 
 def test_the_stored_ablations_are_those_of_the_guided_base(tmp_path: Path) -> None:

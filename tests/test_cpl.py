@@ -214,10 +214,11 @@ def test_former_options_are_stored_as_they_were(reference: str, size: str) -> No
 
 
 def test_an_option_that_came_later_changes_no_older_hash(tmp_path: Path) -> None:
-    plain, other = (
-        plan_of([f"spm-guided:teacher_inputs={inputs}"], tmp_path).runs[-1]
-        for inputs in ("raw", "centred")
+    plain, other, default = (
+        plan_of([f"spm-guided{options}"], tmp_path).runs[-1]
+        for options in (":teacher_inputs=raw", ":teacher_inputs=centred", "")
     )
+    assert default.weights_id == other.weights_id
     assert "teacher_inputs" not in plain.train.options
     assert other.train.options["teacher_inputs"] == "centred"
     assert other.weights_id != plain.weights_id

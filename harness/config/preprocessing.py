@@ -12,9 +12,6 @@ NoiseRounding = Literal["truncate", "round", "none", "unclipped"]
 """How noise meets the range of 8-bit images: cut to it and then truncated, rounded or left as
 floats, or not even cut, as denoisers of additive noise alone are scored (KAIR)."""
 
-PUBLISHED_STREAM = "-published-stream"
-"""Ending of the id of a preprocessing whose noise comes from the published stream by request."""
-
 
 class Preprocessing(Spec):
     """How a pair is made; never how it is scored.
@@ -43,3 +40,8 @@ def centred_id(identifier: str, side_px: int) -> str:
     """
     ending = f"-centre-{side_px}"
     return identifier if identifier.endswith(ending) else identifier + ending
+
+
+def streamed_id(identifier: str, stream: str) -> str:
+    """Return the id of a preprocessing whose noise comes from another stream by request."""
+    return f"{identifier}-{stream}-stream"

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.config.errors import UsageError
 from harness.config.files import load_ood_set, load_protocols
-from harness.config.preprocessing import PUBLISHED_STREAM, Preprocessing
+from harness.config.preprocessing import Preprocessing, streamed_id
 from harness.config.protocols import Protocol
 from harness.config.settings import Setting
 from harness.planning.request import EvaluationOverrides
@@ -83,7 +83,7 @@ def _preprocessing(setting: Setting, changes: EvaluationOverrides, on_disk: bool
         identifier = f"{identifier}-cropped-to-{changes.crop_multiple}"
     if changes.noise_stream != own.noise_stream:
         update["noise_stream"] = changes.noise_stream
-        identifier += PUBLISHED_STREAM if changes.noise_stream == "published" else "-keyed-stream"
+        identifier = streamed_id(identifier, changes.noise_stream)
     return own.model_copy(update={**update, "id": identifier})
 
 

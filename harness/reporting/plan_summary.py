@@ -111,10 +111,15 @@ def _reevaluated(results: ResultColumns, plan: Plan) -> ResultColumns:
     """Return the results of pretrained weights on the plan's test set and protocol."""
     if not results.are("origin", "re-evaluated".__eq__).any():
         return ResultColumns.of(())
+    scored = scored_as(plan, results)
+    return scored.select(scored.are("origin", "re-evaluated".__eq__))
+
+
+def scored_as(plan: Plan, results: ResultColumns) -> ResultColumns:
+    """Return those results of one training or file that are of the plan's test set and protocol."""
     score = next(run.score for run in plan.runs if run.score is not None)
     expected = spec_hash(score.model_copy(update={"weights": results[0].weights}))
-    scored = with_present_id(results.of_score(expected), score.test)
-    return scored.select(scored.are("origin", "re-evaluated".__eq__))
+    return with_present_id(results.of_score(expected), score.test)
 
 
 def _weights_note(provenance: Mapping[str, Any], name: str) -> str:

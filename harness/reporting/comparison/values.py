@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.errors import HarnessError
-from harness.config.hashing import spec_hash
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
-from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
+from harness.reporting.plan_summary import (
+    results_by_method,
+    runs_by_method,
+    scored_as,
+    summary_of_results,
+)
 from harness.reporting.summary import SummaryRequest
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
-from harness.store.stored_results import with_present_id
 
 Image = tuple[str, str]
 """Column and name of a test image."""
@@ -148,16 +151,12 @@ def _scored_alike(results: ResultColumns, plan: Plan) -> ResultColumns:
 
     Where there are neither, all are returned.
     """
-    score = next(run.score for run in plan.runs if run.score is not None)
-    own = {run.score_id for run in plan.runs}
-    ours: list[ResultColumns] = []
-    alike: list[ResultColumns] = []
-    for name, same in results.by("score").items():
-        if name == spec_hash(score.model_copy(update={"weights": same[0].weights})):
-            alike.append(with_present_id(same, score.test))
-            if name in own:
-                ours.append(alike[-1])
-    return ResultColumns.joined(ours or alike or [results])
+    own = {run.weights_id for run in plan.runs}
+    by_weights = results.by("weights")
+    scored = {weights: scored_as(plan, same) for weights, same in by_weights.items()}
+    alike = {weights: found for weights, found in scored.items() if found}
+    ours = [found for weights, found in alike.items() if weights in own]
+    return ResultColumns.joined(ours or alike.values() or [results])
 
 
 def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:

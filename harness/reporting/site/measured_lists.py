@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.config.errors import HarnessError
 from harness.config.files import load_data_set, load_setting, setting_names
-from harness.config.preprocessing import PUBLISHED_STREAM
+from harness.config.preprocessing import streamed_id
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.reporting.site.cited_lists import CitedContext, protocol_section
@@ -200,7 +200,7 @@ def _is_published(group: MeasuredGroup, setting: Setting | None) -> bool:
     if setting is None:
         return False
     rule = setting.preprocessing.id
-    if group.preprocessing not in (rule, f"{rule}{PUBLISHED_STREAM}"):
+    if group.preprocessing not in (rule, streamed_id(rule, "published")):
         return False
     run = group.runs[0]
     sources = {source.column: source.set for source in setting.test_sources}
