@@ -277,8 +277,8 @@ def test_numbers_by_hand(compared: Comparison) -> None:
 @hypothesis_settings(max_examples=30)
 def test_a_pair_turned_round(compared: Comparison, values: list[int], others: list[int]) -> None:
     array = np.array([values, others], dtype=float)[:, None]
-    there = paired_columns(common_of(array, compared.common), "images")[0]
-    back = paired_columns(common_of(array[::-1], compared.common), "images")[0]
+    there = paired_columns(common_of(array, compared.common), "images", [(0, 1)])[0]
+    back = paired_columns(common_of(array[::-1], compared.common), "images", [(0, 1)])[0]
     assert there.delta is not None
     assert back.delta is not None
     assert there.delta.mean == pytest.approx(-back.delta.mean)
@@ -299,7 +299,7 @@ def test_less_is_better_turns_wins_and_not_differences(compared: Comparison) -> 
     common = dataclasses.replace(
         common, request=dataclasses.replace(common.request, metrics=(lower,))
     )
-    test = paired_columns(common, "images")[0]
+    test = paired_columns(common, "images", [(0, 1)])[0]
     assert test.delta is not None
     assert test.delta.mean == 1.0
     assert test.win_rate == 0.0
@@ -311,14 +311,14 @@ def test_values_that_are_not_finite(compared: Comparison) -> None:
     array[0, 0, 0] = np.inf
     array[:, 0, 1] = np.inf
     array[0, 0, 2:] += 1
-    test = paired_columns(common_of(array, compared.common), "images")[0]
+    test = paired_columns(common_of(array, compared.common), "images", [(0, 1)])[0]
     assert test.delta is None
     assert test.win_rate == pytest.approx(5.5 / 6), "two perfect restorations are a tie"
     assert test.p == pytest.approx(0.0625), "five of one sign; the tie is left out"
     common = common_of(array, compared.common)
     assert extremes(common, (0, 1), PSNR, 1)[0].difference == np.inf
     array[0, 0, 3] = np.nan
-    test = paired_columns(common_of(array, compared.common), "images")[0]
+    test = paired_columns(common_of(array, compared.common), "images", [(0, 1)])[0]
     assert (test.delta, test.win_rate, test.p, test.p_holm) == (None, None, None, None)
     names = [one.image for one in extremes(common_of(array, compared.common), (0, 1), PSNR, 9)]
     assert "3#0" not in names

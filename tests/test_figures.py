@@ -64,19 +64,20 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 def results(plan: Plan, number: int, values: dict[tuple[str, str], float]) -> None:
-    """Store values of the first metric as the results of a run."""
+    """Store values as the results of a run, the same in every metric."""
     run = plan.runs[number]
     assert run.score is not None
     run.folder.path.mkdir(parents=True, exist_ok=True)
     found = []
     for (column, image), value in values.items():
-        found.append(
-            Result(
-                *(run.weights_id, spec_hash(run.score), run.method.id, run.train.seed),
-                *(plan.setting.name, "synthetic", column, image, plan.metrics[0]),
-                *(plan.setting.preprocessing.id, plan.setting.protocol.id, value),
+        for metric in plan.metrics:
+            found.append(
+                Result(
+                    *(run.weights_id, spec_hash(run.score), run.method.id, run.train.seed),
+                    *(plan.setting.name, "synthetic", column, image, metric),
+                    *(plan.setting.preprocessing.id, plan.setting.protocol.id, value),
+                )
             )
-        )
     append(run.folder.results, found)
 
 
@@ -321,6 +322,41 @@ def test_the_first_method_of_a_scatter_runs_up(tmp_path: Path) -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Restormer, PSNR (dB)", "PromptIR, PSNR (dB)")
 
 
+def test_differences_are_from_the_first_method_with_the_intervals_of_a_comparison(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(["promptir", "nafnet", "restormer"], tmp_path, recipe="mini")
+    names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
+    values = 30 + np.random.default_rng(0).standard_normal((2, len(names)))
+    for number, own in zip((1, 3), values.tolist(), strict=True):
+        results(plan, number, dict(zip(names, own, strict=True)))
+    figure = drawn("differences", plan)
+    compared = api.compare(plan, ["promptir", "restormer"])
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title() for axes in shown][-2:] == ["Derain", "Average"]
+    # Of nafnet nothing is scored.
+    assert [label.get_text() for label in shown[0].get_yticklabels()] == ["Restormer"]
+    tests = [test for test in compared.tests if test.metric == plan.metrics[0]]
+    for axes, test in zip(shown, tests, strict=True):
+        assert test.delta is not None
+        assert test.delta.low is not None
+        (point,) = axes.containers
+        line, _, (bar,) = point
+        assert line.get_xdata()[0] == pytest.approx(-test.delta.mean)
+        ends = sorted(bar.get_segments()[0][:, 0])
+        # The other way around: the ends change places, up to what the bootstrap draws.
+        assert ends == pytest.approx([-test.delta.high, -test.delta.low], abs=0.02)
+    assert "difference from PromptIR, 95% over images" in " ".join(texts(figure))
+
+
+def test_differences_need_the_first_method(tmp_path: Path) -> None:
+    plan = plan_of(["promptir", "nafnet", "restormer"], tmp_path)
+    for number in (2, 3):
+        results(plan, number, {("derain", "a"): 30.0})
+    with pytest.raises(HarnessError, match="no scores of the first of these methods"):
+        drawn("differences", plan)
+
+
 @pytest.mark.parametrize("points", [[], [[20.0, 20.0]], [[1.0, 2.0], [3.0, 0.0]]])
 def test_axes_around_a_diagonal_are_alike(points: list[list[float]]) -> None:
     axes = new_figure(3, 3).subplots()
@@ -386,9 +422,10 @@ def test_a_method_without_scores_is_said_to_be_left_out(plan: Plan) -> None:
     assert "no scores of nafnet; the figure is without them" in api.left_out_note(more)
 
 
-def test_a_scatter_needs_two_methods(plan: Plan) -> None:
+@pytest.mark.parametrize("kind", ["scatter", "differences"])
+def test_a_figure_of_pairs_needs_two_methods(kind: str, plan: Plan) -> None:
     with pytest.raises(UsageError, match="--methods A,B"):
-        drawn("scatter", plan_in(plan.out, ["promptir"]))
+        drawn(kind, plan_in(plan.out, ["promptir"]))
 
 
 def validate(plan: Plan, number: int, values: dict[int, float]) -> None:

@@ -62,8 +62,8 @@ def figure(
 
     Args:
         plan: whose runs are shown.
-        kind: ``grid``, ``errors``, ``scatter``, ``curves``, ``routing``, ``swap``, ``cost`` or
-            ``steps``.
+        kind: ``grid``, ``errors``, ``scatter``, ``differences``, ``curves``, ``routing``, ``swap``,
+            ``cost`` or ``steps``.
         options: what is shown and how.
         resources: what the restoring of missing images may use.
         values: fields of :class:`FigureOptions` instead.

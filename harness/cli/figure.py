@@ -42,7 +42,9 @@ class FigureFlags:
 def figure(
     kind: Annotated[
         str,
-        typer.Argument(help="grid, errors, scatter, curves, routing, swap, cost or steps."),
+        typer.Argument(
+            help="grid, errors, scatter, differences, curves, routing, swap, cost or steps."
+        ),
     ],
     shown: FigureFlags,
     request: RequestFlags,

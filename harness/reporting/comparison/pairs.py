@@ -83,9 +83,17 @@ class Extreme:
     difference: float
 
 
-def paired_columns(common: CommonValues, spread: Spread) -> list[PairedColumn]:
-    """Return all pairs of methods by metric, pair and column, the mean over columns last."""
-    metrics, columns, pairs = common.request.metrics, _columns(common), pairs_of(common)
+def paired_columns(
+    common: CommonValues, spread: Spread, pairs: Sequence[tuple[int, int]]
+) -> list[PairedColumn]:
+    """Return pairs of methods by metric, pair and column, the mean over columns last.
+
+    Args:
+        common: the values of the methods.
+        spread: what intervals are over.
+        pairs: the places of both methods of each pair, as :func:`pairs_of` has them all.
+    """
+    metrics, columns = common.request.metrics, _columns(common)
     tests: dict[tuple[str, tuple[int, int], str], PairedColumn] = {}
     # What the bootstrap draws is kept for one column after the other.
     for column in columns:

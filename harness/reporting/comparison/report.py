@@ -17,6 +17,7 @@ from harness.reporting.comparison.pairs import (
     PairedColumn,
     extremes,
     paired_columns,
+    pairs_of,
     told_pairs,
 )
 from harness.reporting.comparison.pictures import MOST_PICTURES, PairPictures
@@ -246,7 +247,7 @@ def comparison_of(plan: Plan, methods: Sequence[str], options: ComparisonOptions
     spread = options.spread or natural_spread(len(common.seeds))
     many = len(common.candidates) >= FEWEST_METHODS
     shown = Shown(common, spread, averages_only=many and common.is_whole)
-    tests = paired_columns(common, spread)
+    tests = paired_columns(common, spread, pairs_of(common))
     tables = [pair_table(shown, tests, metric) for metric in common.request.metrics]
     told = []
     first_metric = common.request.metrics[0]
