@@ -19,6 +19,7 @@ from harness.config.files import (
     ood_set_names,
     setting_names,
 )
+from harness.evaluation.probes.out_of_distribution import ood_tasks
 from harness.planning.plan import Plan
 from tests import plans
 
@@ -34,9 +35,10 @@ def plan_of(
 def test_a_test_set_is_whole_and_names_known_data_sets(name: str) -> None:
     test_set = load_ood_set(name)
     assert test_set.name == name
-    assert {entry.column for entry in test_set.test_sources} == {
-        column.name for column in test_set.columns
-    }
+    columns = {column.name for column in test_set.columns}
+    filled = {entry.column for entry in test_set.test_sources}
+    assert filled <= columns
+    assert test_set.synthetic or filled == columns, "a column can be scored"
     for entry in test_set.test_sources:
         groups = {g for layout in load_data_set(entry.set).layouts for g in layout.groups}
         assert entry.group is None or entry.group in groups
@@ -72,6 +74,14 @@ def test_strong_degradations_begin_where_training_ends() -> None:
     for name, parameter in stronger_from.items():
         assert getattr(strong[name], parameter)[0] == getattr(trained[name], parameter)[1]
     assert strong["jpeg"].quality[1] == trained["jpeg"].quality[0]  # type: ignore[union-attr]
+
+
+def test_kinds_are_those_that_probes_show() -> None:
+    """The test set scores all images and seeds of what the probe observes on a few."""
+    probed = [task.degradation for _, task in ood_tasks(load_setting("three-task").tasks)]
+    others = [found for found in probed if found.kind != "noise"]
+    kinds = [task.degradation for task in load_ood_set("ood-kinds").tasks]
+    assert sorted(map(repr, others)) == sorted(map(repr, kinds))
 
 
 def test_an_oracle_needs_tasks_that_the_setting_has() -> None:

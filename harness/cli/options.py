@@ -249,7 +249,7 @@ class EvaluationFlags:
         str | None,
         typer.Option(
             help="Score an out-of-distribution test set instead of the setting's own: "
-            "ood-noise, colour-denoising, mio-strong, or a YAML file of your own."
+            "ood-noise, ood-kinds, colour-denoising, mio-strong, or a YAML file of your own."
         ),
     ] = None
     tile_large_images: Annotated[
