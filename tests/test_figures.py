@@ -388,7 +388,17 @@ def test_a_legend_of_long_names_takes_its_own_height() -> None:
 # --- names of one's own ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["grid", "scatter", "cost"])
+@pytest.mark.parametrize("kind", ["swap", "routing"])
+def test_prompts_are_shown_by_the_labels_of_columns(kind: str, plan: Plan) -> None:
+    labels = {"promptir": "Ours", "derain": "Rain $1"}
+    asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
+    first = drawn(kind, worded(asked)).axes[0]
+    rows = [label.get_text() for label in first.get_yticklabels()]
+    assert (rows[0], rows[-1]) == ("σ=15", r"Rain \$1")
+    assert "Ours" in first.get_title()
+
+
+@pytest.mark.parametrize("kind", ["grid", "scatter", "differences", "cost"])
 def test_figures_show_the_labels_of_a_request(kind: str, plan: Plan) -> None:
     labels = {"promptir": "Ours $1", "derain": "Rain", "psnr": "Quality"}
     asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))

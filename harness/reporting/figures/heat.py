@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.reporting.figures.style import SEQUENTIAL, SMALL_PT, text_width_in
+from harness.reporting.figures.style import SEQUENTIAL, SMALL_PT, plain, text_width_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,12 +46,12 @@ def draw_heat(
     is_slanted = max(map(len, columns), default=0) > 3
     place.set_xticks(
         range(len(columns)),
-        columns,
+        list(map(plain, columns)),
         rotation=45 if is_slanted else 0,
         ha="right" if is_slanted else "center",
         rotation_mode="anchor" if is_slanted else "default",
     )
-    place.set_yticks(range(len(rows)), rows)
+    place.set_yticks(range(len(rows)), list(map(plain, rows)))
     place.tick_params(length=0)
     for edge in place.spines.values():
         edge.set_visible(False)

@@ -27,7 +27,7 @@ def draw(asked: FigureRequest) -> Figure:
     levels = max(len(use.expert_load) for use in uses)
     widths, heights = [0.0], []
     for use in uses:
-        experts = max(len(next(iter(load.values()))) for load in use.expert_load.values())
+        experts = max(len(load[0]) for load in use.expert_load.values())
         labels = (use.names, [str(expert) for expert in range(experts)])
         width_in, height_in = size_in(labels, "0.00", lines=2)
         widths.append(width_in)
@@ -41,7 +41,7 @@ def draw(asked: FigureRequest) -> Figure:
         for place in places[len(use.expert_load) :]:
             place.set_axis_off()
         for number, (level, load) in enumerate(use.expert_load.items()):
-            values = np.array([load[name] for name in use.names], dtype=float)
+            values = np.array(load, dtype=float)
             experts_shown = [str(expert) for expert in range(values.shape[1])]
             rows = use.names if number == 0 else [""] * len(use.names)
             heat = HeatMap(plain(f"{use.label}\n{level}"), (0, 1), ".2f")
