@@ -10,7 +10,7 @@ from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.published.tables import AVERAGE
 from harness.reporting.comparison.pairs import PairedColumn, paired_columns
-from harness.reporting.comparison.values import CommonValues, candidates_of, common_values
+from harness.reporting.comparison.values import candidates_of, common_values
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
     LINE_IN,
@@ -21,6 +21,7 @@ from harness.reporting.figures.style import (
     new_figure,
     panels,
     plain,
+    text_width_in,
     wrapped,
 )
 from harness.reporting.plan_summary import results_by_method, runs_by_method
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 NEEDS_IMAGES = False
 
-_LABEL_IN, _PANEL_IN = 1.3, 1.35
-"""Widths of the methods' names, and of the narrowest panel."""
+_LABEL_IN, _PANEL_IN = 1.6, 1.35
+"""Widths of the longest line of a method's name, and of the narrowest panel."""
 
-_LINE_IN = 0.2
-"""Height that a method takes of a panel."""
+_GAP_IN = 0.07
+"""Height between the methods of a panel."""
 
 
 def draw(asked: FigureRequest) -> Figure:
@@ -57,21 +58,24 @@ def draw(asked: FigureRequest) -> Figure:
     metric = common.request.metrics[0]
     shown = [test for test in tests if test.metric == metric.id]
     columns = list(dict.fromkeys(test.column for test in shown))
+    labels = [candidate.label for candidate in common.candidates]
+    names = [wrapped(label, _LABEL_IN, 2, SMALL_PT) for label in labels[1:]]
+    lines = [line for name in names for line in name.splitlines()]
+    label_in = max(text_width_in(line.replace(r"\$", "$"), SMALL_PT) for line in lines)
+    high_in = _GAP_IN + LINE_IN * max(name.count("\n") + 1 for name in names)
     width_in = asked.width_in or WIDTHS_IN["full"]
-    rows, across = panels(len(columns), width_in - _LABEL_IN, _PANEL_IN)
-    figure = new_figure(width_in, rows * (0.45 + _LINE_IN * len(others)) + 0.3)
+    rows, across = panels(len(columns), width_in - label_in, _PANEL_IN)
+    figure = new_figure(width_in, rows * (0.45 + high_in * len(others)) + 0.3)
     axes = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
     for place, column in zip(axes, columns, strict=False):
         _draw_column(place, [test for test in shown if test.column == column])
         place.set_title(plain({**common.column_labels, AVERAGE: "Average"}[column]))
     for place in axes[len(columns) :]:
         place.set_axis_off()
-    axes[0].set_yticks(others, _names(common))
+    axes[0].set_yticks(others, names)
     axes[0].set_ylim(len(others) + 0.6, 0.4)
-    base = common.candidates[0].label
-    figure.supxlabel(
-        wrapped(f"{metric_title(metric)}: difference from {base}, 95% over {spread}", width_in, 2)
-    )
+    heading = f"{metric_title(metric)}: difference from {labels[0]}, 95% over {spread}"
+    figure.supxlabel(wrapped(heading, width_in, 2))
     return figure
 
 
@@ -91,14 +95,6 @@ def _scored_methods(plan: Plan) -> list[str]:
             f"them with: {command_line('run', plan.request)}"
         )
     return scored
-
-
-def _names(common: CommonValues) -> list[str]:
-    names = []
-    for candidate in common.candidates[1:]:
-        lines = max(1, int(_LINE_IN / LINE_IN))
-        names.append(wrapped(candidate.label, _LABEL_IN, lines, SMALL_PT))
-    return names
 
 
 def _draw_column(axes: Axes, tests: Sequence[PairedColumn]) -> None:
