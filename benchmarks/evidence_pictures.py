@@ -1,0 +1,137 @@
+"""Draw the pictures of docs/evidence.md from the stored rows; nothing is trained or scored.
+
+python -m benchmarks.evidence_pictures --train RainTrainL/norain --test CBSD68 --data-root DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from PIL import Image
+
+import harness
+from harness.api import ablation_tables, import_runs, load_studies, methods_of
+from harness.planning.plan import Plan
+from harness.planning.request import RunRequest
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results" / "reference"
+RECIPES = ("curve-600", "curve", "curve-6000")
+COLOURS = 64
+PROMPTIR, WIDENED = "promptir:prompt_init=channel-normal", "restormer:dim=22:ffn_expansion=3.0"
+CURVES = (PROMPTIR, WIDENED, "cpl", "cpl-guided")
+REAL_COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of an archive.
+
+    Attributes:
+        kind: of the figure.
+        request: file of the request below ``results/reference``.
+        methods: shown; empty takes those of the request.
+        seeds: shown; empty takes those of the request.
+        recipes: whose rows are read; the figure is asked for with the last.
+    """
+
+    kind: str
+    request: str
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    recipes: tuple[str, ...] = ()
+
+
+PICTURES = {
+    "steps-synthetic": Picture("steps", "clean-images/request.yaml", CURVES, recipes=RECIPES),
+    "steps-real": Picture("steps", "real-rain/request.yaml", CURVES, recipes=RECIPES[1:]),
+    "differences-synthetic": Picture("differences", "clean-images/request.yaml"),
+    "differences-real": Picture("differences", "real-rain/request.yaml"),
+    "differences-unseen": Picture("differences", "clean-images/unseen.yaml"),
+    "swap": Picture("swap", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
+    "routing": Picture("routing", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
+}
+
+ABLATION = "ablation"
+"""Two figures of their own command."""
+
+
+def plan_of(picture: Picture, recipe: str | None, data: dict[str, Any], out: Path) -> Plan:
+    """Return the plan of a picture's request, with what the archive holds of it."""
+    path = REFERENCE / picture.request
+    asked = yaml.safe_load(path.read_text(encoding="utf-8"))
+    name = asked["recipe"] if recipe is None else f"examples/recipes/{recipe}.yaml"
+    asked |= {"recipe": str(ROOT / name), "data": {**asked.get("data", {}), **data}, "out": out}
+    asked |= {"methods": picture.methods or asked["methods"]}
+    asked |= {"seeds": picture.seeds or asked["seeds"]}
+    known = asked["methods"]
+    asked["labels"] = {of: label for of, label in asked["labels"].items() if of in known}
+    if "root" in data:
+        asked["columns"] = REAL_COLUMNS
+    plan = harness.plan(**asked)
+    import_runs(plan, path.parent)
+    return plan
+
+
+def draw(picture: Picture, data: dict[str, Any]) -> Image.Image:
+    """Return a picture with few colours, which a repository can hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        for recipe in picture.recipes or (None,):
+            plan = plan_of(picture, recipe, data, Path(folder))
+        paths = harness.figure(plan, picture.kind)
+        (png,) = (path for path in paths if path.suffix == ".png")
+        with Image.open(png) as image:
+            return image.convert("RGB").quantize(COLOURS)
+
+
+def draw_ablation() -> Image.Image:
+    """Return the figures of both studies of CPL-guided side by side."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = RunRequest(recipe="ablation", out=Path(folder))
+        studies = load_studies(["topk", "negatives"], asked, "cpl-guided")
+        plan = harness.plan(asked, methods=methods_of(studies))
+        import_runs(plan, REFERENCE / "ablation")
+        images = []
+        for study in studies:
+            for table in ablation_tables(study, plan, {}):
+                (png,) = (path for path in table.write(Path(folder)) if path.suffix == ".png")
+                images.append(Image.open(png).convert("RGB"))
+    width_px = sum(image.width for image in images)
+    joined = Image.new("RGB", (width_px, max(image.height for image in images)), "white")
+    left = 0
+    for image in images:
+        joined.paste(image, (left, 0))
+        left += image.width
+    return joined.quantize(COLOURS)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=Path, required=True, help="RainTrainL's clean images")
+    parser.add_argument("--test", type=Path, required=True, help="CBSD68")
+    parser.add_argument("--data-root", type=Path, required=True, help="of Rain100L and both")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence")
+    names = sorted([*PICTURES, ABLATION])
+    parser.add_argument("--only", nargs="*", choices=names, default=names)
+    asked = parser.parse_args(arguments)
+    folders = {"train": str(asked.train), "test": str(asked.test)}
+    for name in asked.only:
+        path = asked.out / f"{name}.png"
+        if name == ABLATION:
+            image = draw_ablation()
+        else:
+            is_real = PICTURES[name].request.startswith("real-rain")
+            data = {"root": str(asked.data_root)} if is_real else {"clean_images": folders}
+            image = draw(PICTURES[name], data)
+        image.save(path, optimize=True)
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
