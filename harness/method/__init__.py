@@ -157,6 +157,11 @@ class MethodSpec:
     install: str = ""
     source_file: str = ""
 
+    @property
+    def is_input(self) -> bool:
+        """Whether it is the degraded input, which stands beside methods and restores nothing."""
+        return self.role == "reference" and not self.trained
+
 
 @dataclass(frozen=True)
 class StageShare:

@@ -80,11 +80,11 @@ def draw(asked: FigureRequest) -> Figure:
 
 
 def _scored_methods(plan: Plan) -> list[str]:
-    """Return the methods of a plan that have scores, without those that nothing is trained of."""
+    """Return the methods of a plan that have scores, without the degraded input."""
     results = results_by_method(plan)
     asked = []
     for method, runs in runs_by_method(plan).items():
-        if runs[0].method.spec.role != "reference" or runs[0].method.spec.trained:
+        if not runs[0].method.spec.is_input:
             asked.append(method)
     if len(asked) < 2:
         raise UsageError("figure differences compares methods; name two with --methods A,B")

@@ -61,7 +61,7 @@ def draw(asked: FigureRequest) -> Figure:
     plan = asked.plan
     labels, values = [], []
     for runs in runs_by_method(plan).values():
-        if runs[0].method.spec.role == "reference" and not runs[0].method.spec.trained:
+        if runs[0].method.spec.is_input:
             continue
         labels.append(runs[0].method.label)
         values.append(_values(plan, runs))

@@ -170,7 +170,7 @@ def runs_with_images(plan: Plan) -> list[Run]:
     found = []
     for runs in runs_by_method(plan).values():
         able = [run for run in runs if run.folder.weights.exists() or _has_images(run)]
-        if runs[0].method.spec.role == "reference" and not runs[0].method.spec.trained:
+        if runs[0].method.spec.is_input:
             continue
         if not runs[0].method.spec.trained:
             able = runs

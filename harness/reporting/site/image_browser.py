@@ -95,12 +95,7 @@ def _restored_of(run: Run) -> PathOf:
 
 def _restoring(runs: Sequence[Run]) -> list[Run]:
     """Return the runs whose images differ from the input."""
-    return [run for run in runs if not _is_input(run)]
-
-
-def _is_input(run: Run) -> bool:
-    spec = run.method.spec
-    return spec.role == "reference" and not spec.trained
+    return [run for run in runs if not run.method.spec.is_input]
 
 
 def _folder(run: Run) -> str:
@@ -183,7 +178,8 @@ def _metric(metric: MetricFacts) -> Mapping[str, Any]:
 def _source_rows(runs: Sequence[Run], sources: PlanSources) -> list[Mapping[str, Any]]:
     """Return what can be looked at; ``values`` is the place of its values in a case."""
     places = {run.id: place for place, run in enumerate(runs)}
-    of_input = next((place for place, run in enumerate(runs) if _is_input(run)), None)
+    inputs = (place for place, run in enumerate(runs) if run.method.spec.is_input)
+    of_input = next(inputs, None)
     found: list[Mapping[str, Any]] = [
         {
             "key": "degraded",

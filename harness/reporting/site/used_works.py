@@ -38,7 +38,7 @@ def used_names(plan: Plan) -> dict[str, str]:
     """Return the names of what a plan used, as ``method:cpl``, each with its words."""
     names: dict[str, str] = {f"setting:{plan.setting.name}": f"setting {plan.setting.name}"}
     for run in plan.all_runs:
-        if run.method.spec.role == "reference" and not run.method.spec.trained:
+        if run.method.spec.is_input:
             continue
         for part in run.method.spec.name.split(_PARTS):
             names[f"method:{part}"] = f"method {run.method.label}"
