@@ -28,7 +28,7 @@ from harness.reporting.cross_table import CrossTable
 from harness.reporting.plan_summary import summary_of
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
 from harness.store.archive import export_runs, import_runs, read_archive
-from harness.store.files import write_json
+from harness.store.files import read_json_object, write_json
 from harness.store.results import Result, append, read
 from harness.store.stored_run import StoredRun
 
@@ -621,6 +621,47 @@ def test_an_export_adds_to_what_is_there(tmp_path: Path) -> None:
     first = (kept / "results.csv").read_bytes()
     export_runs(stored_runs(planned(tmp_path / "b", ["spm"])), kept)
     assert (kept / "results.csv").read_bytes() == first
+
+
+def on_other_images(run: StoredRun) -> StoredRun:
+    assert run.score is not None
+    test = run.score.test.model_copy(update={"setting_version": 99})
+    return replace(run, score=run.score.model_copy(update={"test": test}))
+
+
+def test_scores_of_the_same_weights_lie_side_by_side(tmp_path: Path) -> None:
+    """On the setting's images and on others: neither export nor import loses or repeats one."""
+    kept, plan = tmp_path / "kept", stored(tmp_path / "a")
+    own = stored_runs(plan)
+    others = list(map(on_other_images, own))
+    for run, other in zip(own, others, strict=True):
+        assert other.score_id is not None
+        results = [replace(result, score=other.score_id) for result in run.results()]
+        append(run.folder.results, results)
+    assert export_runs(own, kept) == export_runs(others, kept) == len(own)
+    assert {result.score for result in read_archive(kept)} == {
+        run.score_id for run in [*own, *others]
+    }
+    first = (kept / "results.csv").read_bytes()
+    export_runs(own, kept)
+    assert (kept / "results.csv").read_bytes() == first
+    fresh = stored_runs(planned(tmp_path / "b", ["promptir"]))
+    fresh_others = list(map(on_other_images, fresh))
+    fresh[1].folder.path.mkdir(parents=True)
+    write_json(fresh[1].folder.prompt_analysis, {"mine": {}})
+    write_json(fresh[1].folder.provenance, {"mine": 1})
+    for runs in (fresh_others, fresh, fresh_others):
+        import_runs(runs, kept)
+        assert [len(run.results()) for run in runs] == [len(run.results()) for run in own]
+    assert read_json_object(fresh[1].folder.provenance) == {"mine": 1}
+    assert "mine" in read_json_object(fresh[1].folder.prompt_analysis)
+
+
+def test_an_archive_of_other_images_is_no_import(tmp_path: Path) -> None:
+    runs = stored_runs(stored(tmp_path / "a"))
+    export_runs(runs, tmp_path / "kept")
+    fresh = list(map(on_other_images, stored_runs(planned(tmp_path / "b", ["promptir"]))))
+    assert import_runs(fresh, tmp_path / "kept") == 0
 
 
 def test_damaged_results_are_refused_by_name(tmp_path: Path) -> None:

@@ -51,18 +51,20 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
             f"nothing of this plan is stored, so there is nothing to export to {folder}; "
             "compute it with python -m harness run"
         )
-    by_weights: dict[str, list[Result]] = {}
+    # The same weights may have been exported as scored on other images, or by another protocol.
+    by_score: dict[tuple[str, str], list[Result]] = {}
     for result in read_archive(folder):
-        by_weights.setdefault(result.weights, []).append(result)
-    fresh: dict[str, list[Result]] = {}
+        by_score.setdefault((result.weights, result.score), []).append(result)
+    fresh: dict[tuple[str, str], list[Result]] = {}
     for run in scored:
-        fresh.setdefault(run.weights_id, []).extend(stored[run.id])
-    by_weights |= fresh
-    results = list(chain.from_iterable(by_weights.values()))
+        for result in stored[run.id]:
+            fresh.setdefault((run.weights_id, result.score), []).append(result)
+    by_score |= fresh
+    results = list(chain.from_iterable(by_score.values()))
     write_text(folder / RESULTS_FILE, _as_csv(results))
     for run in scored:
         write_json(_run_file(folder, run), _content(run))
-    return len(fresh)
+    return len({run.weights_id for run in scored})
 
 
 def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
@@ -224,7 +226,7 @@ def _import_run(run: StoredRun, source: RecordSource) -> bool:
     has_weights = source.copy_weights_of(run)
     # Results come last: a run that has them is stored, whatever ended this process before.
     write_results(run, record)
-    return bool(record.results) or has_weights
+    return run.is_stored() or has_weights
 
 
 def _run_file(folder: Path, run: StoredRun) -> Path:

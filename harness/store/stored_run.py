@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec, TrainSpec
-from harness.store.files import make_folder, write_json
+from harness.store.files import make_folder, read_json_object, write_json
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result, append
 from harness.store.run_folder import RunFolder
-from harness.store.stored_results import results_of
+from harness.store.stored_results import results_in, results_of
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,26 @@ def part_paths(folder: RunFolder) -> dict[str, Path]:
 
 
 def write_parts(run: StoredRun, record: RunRecord) -> None:
-    """Write what an archive holds of ``run`` into the run's folder, except its results."""
+    """Write what an archive holds of ``run`` and its folder lacks, except its results."""
     make_folder(run.folder.path)
     run.folder.write_spec(run.spec)
     for name, path in part_paths(run.folder).items():
-        if name in record.parts:
+        if name not in record.parts:
+            continue
+        if not path.exists():
             write_json(path, record.parts[name])
+        elif path == run.folder.prompt_analysis:
+            # By score: the folder may hold those of other images.
+            write_json(path, {**record.parts[name], **read_json_object(path)})
 
 
 def write_results(run: StoredRun, record: RunRecord) -> None:
-    """Add the results that an archive holds of ``run`` to the run's folder."""
-    if not record.results:
+    """Add the results that an archive holds of ``run``, of scores that its folder lacks."""
+    (own,) = results_in([run.folder.results])
+    known = set(own.distinct("score")) if own else set()
+    results = [result for result in record.results if result.score not in known]
+    if not results:
         return
-    results = list(record.results)
     if run.score is not None:
         score_id, identifier = run.score_id, run.score.test.preprocessing_id
         for place, result in enumerate(results):
