@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from harness.data.synthetic.degradations.resample import Resample
 from harness.data.synthetic.degrade import degrade
 from harness.evaluation.metrics import known_metrics
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "settings" / "three-task-clean.yaml"
 SETTINGS = (
     "all-weather",
     "composite",
@@ -33,6 +36,18 @@ SETTINGS = (
 
 def test_the_settings_of_the_literature_are_there() -> None:
     assert set(SETTINGS) <= set(setting_names())
+
+
+def test_the_example_with_clean_images_is_three_task_and_one_task_more() -> None:
+    example, three = load_setting(str(EXAMPLE)), load_setting("three-task")
+    assert [task for task in example.tasks if task.name != "clean"] == list(three.tasks)
+    assert example.columns == three.columns
+    assert (example.preprocessing, example.protocol) == (three.preprocessing, three.protocol)
+    (clean,) = (task for task in example.tasks if task.name == "clean")
+    images = (generator("clean").integers(0, 256, (1, 3, 32, 32)) / 255).astype(np.float32)
+    rounding = example.preprocessing.noise_rounding
+    same = degrade(images, clean.degradation, [generator("noise")], rounding)
+    assert np.array_equal(np.rint(same * 255), np.rint(images * 255)), "nothing is to be done"
 
 
 @pytest.mark.parametrize("name", SETTINGS)
