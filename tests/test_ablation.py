@@ -629,32 +629,83 @@ def on_other_images(run: StoredRun) -> StoredRun:
     return replace(run, score=run.score.model_copy(update={"test": test}))
 
 
-def test_scores_of_the_same_weights_lie_side_by_side(tmp_path: Path) -> None:
-    """On the setting's images and on others: neither export nor import loses or repeats one."""
-    kept, plan = tmp_path / "kept", stored(tmp_path / "a")
+def with_both_scores(plan: Plan) -> tuple[list[StoredRun], list[StoredRun]]:
+    """Return the runs of a stored plan, and the same ones on other images, which are stored too."""
     own = stored_runs(plan)
     others = list(map(on_other_images, own))
     for run, other in zip(own, others, strict=True):
         assert other.score_id is not None
         results = [replace(result, score=other.score_id) for result in run.results()]
         append(run.folder.results, results)
-    assert export_runs(own, kept) == export_runs(others, kept) == len(own)
-    assert {result.score for result in read_archive(kept)} == {
-        run.score_id for run in [*own, *others]
-    }
+    return own, others
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_no_export_drops_scores_of_the_same_weights(at_once: bool, tmp_path: Path) -> None:
+    own, others = with_both_scores(stored(tmp_path / "a"))
+    kept = tmp_path / "kept"
+    for runs in [[*own, *others]] if at_once else [own, others, own]:
+        assert export_runs(runs, kept) == len(own)
+    rows = read_archive(kept)
+    assert len(rows) == len(set(rows)) == sum(len(run.results()) for run in [*own, *others])
     first = (kept / "results.csv").read_bytes()
-    export_runs(own, kept)
+    export_runs(others, kept)
     assert (kept / "results.csv").read_bytes() == first
+
+
+def test_an_export_keeps_what_the_archive_knows_of_prompts(tmp_path: Path) -> None:
+    kept, own = tmp_path / "kept", stored_runs(stored(tmp_path / "a"))[1]
+    summary = {"prompts": {"gap": 1}, "higher_is_better": {"fid": False}}
+    write_json(own.folder.prompt_summary, summary)
+    write_json(own.folder.prompt_analysis, {"one": {}})
+    export_runs([own], kept)
+    write_json(own.folder.prompt_summary, {"higher_is_better": {"lpips": False}})
+    write_json(own.folder.prompt_analysis, {"two": {}})
+    export_runs([own], kept)
+    (path,) = (kept / "runs").iterdir()
+    content = read_json_object(path)
+    assert content["prompt_analysis"] == {"one": {}, "two": {}}
+    both = {"fid": False, "lpips": False}
+    assert content["prompt_summary"] == {"prompts": {"gap": 1}, "higher_is_better": both}
+
+
+def test_an_import_adds_what_a_folder_lacks(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    own, others = with_both_scores(stored(tmp_path / "a"))
+    write_json(own[1].folder.prompt_analysis, {"theirs": {}, "both": {"by": "them"}})
+    write_json(own[1].folder.prompt_summary, {"prompts": {"gap": 1}})
+    write_json(own[1].folder.provenance, {"seconds": 1})
+    export_runs([*own, *others], kept)
     fresh = stored_runs(planned(tmp_path / "b", ["promptir"]))
-    fresh_others = list(map(on_other_images, fresh))
-    fresh[1].folder.path.mkdir(parents=True)
-    write_json(fresh[1].folder.prompt_analysis, {"mine": {}})
-    write_json(fresh[1].folder.provenance, {"mine": 1})
-    for runs in (fresh_others, fresh, fresh_others):
-        import_runs(runs, kept)
-        assert [len(run.results()) for run in runs] == [len(run.results()) for run in own]
-    assert read_json_object(fresh[1].folder.provenance) == {"mine": 1}
-    assert "mine" in read_json_object(fresh[1].folder.prompt_analysis)
+    theirs, here = others[1].results(), fresh[1].folder
+    here.path.mkdir(parents=True)
+    append(here.results, list(theirs))
+    write_json(here.prompt_analysis, {"both": {"by": "us"}})
+    write_json(here.prompt_summary, {"higher_is_better": {}})
+    write_json(here.provenance, {"seconds": 2})
+    assert import_runs(fresh, kept) == len(own)
+    assert len(read([here.results])) == len(own[1].results()) + len(theirs), "none is repeated"
+    assert read_json_object(here.prompt_analysis) == {"theirs": {}, "both": {"by": "us"}}
+    assert read_json_object(here.prompt_summary)["prompts"] == {"gap": 1}
+    assert read_json_object(here.provenance) == {"seconds": 2}
+
+
+def test_scores_under_two_ids_are_found_by_either(tmp_path: Path) -> None:
+    """One score was exported with an option written out, the other without."""
+    kept = tmp_path / "kept"
+    own, others = with_both_scores(stored(tmp_path / "a"))
+    export_runs(own, kept)
+    export_runs(others, kept)
+    path = kept / "results.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    written = [
+        line.replace("promptir", "promptir:x=1") if own[1].score_id in line else line
+        for line in lines
+    ]
+    path.write_text("".join(written))
+    fresh = stored_runs(planned(tmp_path / "b", ["promptir"]))
+    assert import_runs(fresh, kept) == len(own)
+    assert {result.method for result in read([fresh[1].folder.results])} == {"promptir"}
 
 
 def test_an_archive_of_other_images_is_no_import(tmp_path: Path) -> None:
@@ -662,6 +713,7 @@ def test_an_archive_of_other_images_is_no_import(tmp_path: Path) -> None:
     export_runs(runs, tmp_path / "kept")
     fresh = list(map(on_other_images, stored_runs(planned(tmp_path / "b", ["promptir"]))))
     assert import_runs(fresh, tmp_path / "kept") == 0
+    assert not any(run.folder.path.exists() for run in fresh)
 
 
 def test_damaged_results_are_refused_by_name(tmp_path: Path) -> None:

@@ -23,15 +23,20 @@ FOLDERS = {"train": str(SHARED / "RainTrainL/norain"), "test": str(SHARED / "CBS
 COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
 
 
-def stored(archive: str, out: Path, data: dict[str, Any], **request: Any) -> Plan:
-    """Return the plan of the request that lies beside an archive, with what the archive holds."""
+def stored(file: str, out: Path, data: dict[str, Any], **request: Any) -> Plan:
+    """Return the plan of a request that lies beside an archive, with what the archive holds."""
     if not SHARED.is_dir():
         pytest.skip("needs RainTrainL, CBSD68 and Rain100L")
-    asked = yaml.safe_load((REFERENCE / archive / "request.yaml").read_text(encoding="utf-8"))
+    path = REFERENCE / file
+    asked = yaml.safe_load(path.read_text(encoding="utf-8")) | request
     asked["recipe"] = str(ROOT / asked["recipe"])
+    if asked["setting"].endswith(".yaml"):
+        asked["setting"] = str(ROOT / asked["setting"])
     asked["data"] = {**asked.get("data", {}), **data}
-    made = harness.plan(**asked, **request, out=out)
-    assert import_runs(made, REFERENCE / archive) == len(made.runs)
+    labels = asked.pop("labels").items()
+    asked["labels"] = {name: label for name, label in labels if name in asked["methods"]}
+    made = harness.plan(**asked, out=out)
+    assert import_runs(made, path.parent) == len(made.runs)
     return made
 
 
@@ -47,13 +52,19 @@ def check(plan: Plan, pairs: Iterable[tuple[str, str]], columns: Sequence[str]) 
 
 
 def test_the_intervals_are_those_of_the_stored_rows(tmp_path: Path) -> None:
-    plan = stored("clean-images", tmp_path, {"clean_images": FOLDERS})
+    plan = stored("clean-images/request.yaml", tmp_path, {"clean_images": FOLDERS})
     promptir, widened, *others = plan.method_ids[1:]
     check(plan, product(others, [promptir, widened]), [AVERAGE])
 
 
 def test_the_intervals_on_real_rain_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     data = {"root": str(SHARED)}
-    plan = stored("real-rain", tmp_path, data, columns=COLUMNS)
+    plan = stored("real-rain/request.yaml", tmp_path, data, columns=COLUMNS)
     promptir, widened, *others = plan.method_ids[1:]
     check(plan, product(others, [promptir, widened]), [*COLUMNS, AVERAGE])
+
+
+def test_the_intervals_on_unseen_degradations_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    plan = stored("clean-images/unseen.yaml", tmp_path, {"clean_images": FOLDERS})
+    promptir, _, *others = plan.method_ids[1:]
+    check(plan, product(others, [promptir]), [AVERAGE])

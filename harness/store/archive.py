@@ -29,7 +29,8 @@ from harness.store.stored_run import (
     RecordSource,
     RunRecord,
     StoredRun,
-    part_paths,
+    merged_parts,
+    stored_parts,
     write_parts,
     write_results,
 )
@@ -44,8 +45,9 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
         UsageError: nothing is stored.
     """
     read_ahead(run.folder.results for run in runs)
-    stored = {run.id: run.results() for run in runs}
-    scored = [run for run in runs if stored[run.id]]
+    # One run may be here several times, once for each protocol that it is scored by.
+    stored = [(run, run.results()) for run in runs]
+    scored = [(run, results) for run, results in stored if results]
     if not scored:
         raise UsageError(
             f"nothing of this plan is stored, so there is nothing to export to {folder}; "
@@ -56,15 +58,14 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
     for result in read_archive(folder):
         by_score.setdefault((result.weights, result.score), []).append(result)
     fresh: dict[tuple[str, str], list[Result]] = {}
-    for run in scored:
-        for result in stored[run.id]:
+    for run, results in scored:
+        for result in results:
             fresh.setdefault((run.weights_id, result.score), []).append(result)
     by_score |= fresh
-    results = list(chain.from_iterable(by_score.values()))
-    write_text(folder / RESULTS_FILE, _as_csv(results))
-    for run in scored:
-        write_json(_run_file(folder, run), _content(run))
-    return len({run.weights_id for run in scored})
+    write_text(folder / RESULTS_FILE, _as_csv(list(chain.from_iterable(by_score.values()))))
+    for run, _ in scored:
+        write_json(_run_file(folder, run), _content(folder, run))
+    return len({run.weights_id for run, _ in scored})
 
 
 def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
@@ -148,6 +149,8 @@ class Archive:
         """
         if run.weights_id in self.by_weights:
             held = _under_id(run.method, self.by_weights[run.weights_id])
+            if not any(result.score == run.score_id for result in held):
+                return None
             path = _run_file(self.folder, run)
             if not path.exists():
                 path = _any_file(self.folder / "runs", run.weights_id)
@@ -201,13 +204,20 @@ def _any_file(folder: Path, weights: str) -> Path:
     return found[0]
 
 
-def _under_id(method: str, held: Sequence[Result]) -> Sequence[Result]:
-    """Return the results of one training under an id: those that have it, or those of another."""
-    names = {result.method for result in held}
-    if names == {method}:
-        return held
-    chosen = method if method in names else held[0].method
-    return [replace(result, method=method) for result in held if result.method == chosen]
+def _under_id(method: str, held: Sequence[Result]) -> list[Result]:
+    """Return the results of one training under an id: of each score those that have it.
+
+    Where a score has none that do, those of another id are taken.
+    """
+    by_score: dict[str, list[Result]] = {}
+    for result in held:
+        by_score.setdefault(result.score, []).append(result)
+    found: list[Result] = []
+    for same in by_score.values():
+        names = {result.method for result in same}
+        chosen = method if method in names else same[0].method
+        found += [replace(result, method=method) for result in same if result.method == chosen]
+    return found
 
 
 def _sources(folder: Path) -> list[RecordSource]:
@@ -223,22 +233,24 @@ def _import_run(run: StoredRun, source: RecordSource) -> bool:
     if record is None:
         return False
     write_parts(run, record)
-    has_weights = source.copy_weights_of(run)
+    brings_weights = not run.folder.weights.exists() and source.copy_weights_of(run)
+    if brings_weights and "provenance" in record.parts:
+        # What is said of a training is said of the weights that are there.
+        write_json(run.folder.provenance, record.parts["provenance"])
     # Results come last: a run that has them is stored, whatever ended this process before.
     write_results(run, record)
-    return run.is_stored() or has_weights
+    return run.is_stored() or brings_weights
 
 
 def _run_file(folder: Path, run: StoredRun) -> Path:
     return folder / "runs" / f"{run.id}.json"
 
 
-def _content(run: StoredRun) -> dict[str, Any]:
-    content: dict[str, Any] = {"spec": run.spec.model_dump(mode="json")}
-    for name, path in part_paths(run.folder).items():
-        if path.exists():
-            content[name] = read_json_object(path)
-    return content
+def _content(folder: Path, run: StoredRun) -> dict[str, Any]:
+    """Return what is stored of a run, with what the archive has of it and its folder has not."""
+    path = _run_file(folder, run)
+    held = _parts(path, run.weights_id) if path.exists() else {}
+    return {"spec": run.spec.model_dump(mode="json"), **merged_parts(stored_parts(run), held)}
 
 
 def _as_csv(results: Sequence[Result]) -> str:
@@ -251,8 +263,9 @@ def _as_csv(results: Sequence[Result]) -> str:
     return stream.getvalue()
 
 
-def _order(result: Result) -> tuple[str, int, str, str, str]:
-    return result.method, result.seed, result.column, result.image, result.metric
+def _order(result: Result) -> tuple[str, int, str, str, str, str]:
+    names = result.column, result.image, result.metric, result.score
+    return result.method, result.seed, *names
 
 
 def _parsed(line: dict[str, Any]) -> Result:

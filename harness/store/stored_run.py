@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,9 @@ from harness.store.result_columns import ResultColumns
 from harness.store.results import Result, append
 from harness.store.run_folder import RunFolder
 from harness.store.stored_results import results_in, results_of
+
+_DIRECTIONS = "higher_is_better"
+"""Key of a prompt summary: of metrics that are not the harness's own, which values are better."""
 
 
 @dataclass(frozen=True)
@@ -85,27 +88,36 @@ class RecordSource(Protocol):
         ...
 
 
-def part_paths(folder: RunFolder) -> dict[str, Path]:
+def stored_parts(run: StoredRun) -> dict[str, Any]:
     """Return the JSON files of a run's folder that archives hold, by the name of the part."""
-    return {
-        "provenance": folder.provenance,
-        "prompt_summary": folder.prompt_summary,
-        "prompt_analysis": folder.prompt_analysis,
-    }
+    paths = _part_paths(run.folder)
+    return {name: read_json_object(path) for name, path in paths.items() if path.exists()}
+
+
+def merged_parts(own: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two places hold of one training; where both say something, ``own``.
+
+    Either may have scored images that the other has not: prompt summaries are joined by key, and
+    prompt analyses by score.
+    """
+    found = {**others, **own}
+    for name in ("prompt_summary", "prompt_analysis"):
+        if name in own and name in others:
+            found[name] = {**others[name], **own[name]}
+    directions = [part.get("prompt_summary", {}).get(_DIRECTIONS, {}) for part in (others, own)]
+    if any(directions):
+        found["prompt_summary"][_DIRECTIONS] = directions[0] | directions[1]
+    return found
 
 
 def write_parts(run: StoredRun, record: RunRecord) -> None:
     """Write what an archive holds of ``run`` and its folder lacks, except its results."""
     make_folder(run.folder.path)
     run.folder.write_spec(run.spec)
-    for name, path in part_paths(run.folder).items():
-        if name not in record.parts:
-            continue
-        if not path.exists():
-            write_json(path, record.parts[name])
-        elif path == run.folder.prompt_analysis:
-            # By score: the folder may hold those of other images.
-            write_json(path, {**record.parts[name], **read_json_object(path)})
+    own, paths = stored_parts(run), _part_paths(run.folder)
+    for name, part in merged_parts(own, record.parts).items():
+        if part != own.get(name):
+            write_json(paths[name], part)
 
 
 def write_results(run: StoredRun, record: RunRecord) -> None:
@@ -121,3 +133,11 @@ def write_results(run: StoredRun, record: RunRecord) -> None:
             if result.score == score_id:
                 results[place] = replace(result, preprocessing=identifier)
     append(run.folder.results, results)
+
+
+def _part_paths(folder: RunFolder) -> dict[str, Path]:
+    return {
+        "provenance": folder.provenance,
+        "prompt_summary": folder.prompt_summary,
+        "prompt_analysis": folder.prompt_analysis,
+    }
