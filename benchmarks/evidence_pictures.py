@@ -1,5 +1,8 @@
 """Draw the pictures of docs/evidence.md from the stored rows; nothing is trained or scored.
 
+Its curves of validation are not among them: archives hold no course of a training, so they are made
+with `figure curves` where the trainings are.
+
 python -m benchmarks.evidence_pictures --train RainTrainL/norain --test CBSD68 --data-root DIR
 """
 
@@ -75,7 +78,10 @@ def plan_of(picture: Picture, recipe: str | None, data: dict[str, Any], out: Pat
     if "root" in data:
         asked["columns"] = REAL_COLUMNS
     plan = harness.plan(**asked)
-    import_runs(plan, path.parent)
+    found = import_runs(plan, path.parent)
+    # A picture of steps shows the seeds that each length has.
+    if found < len(plan.runs) and not picture.recipes:
+        raise SystemExit(f"{path.parent} holds {found} of the {len(plan.runs)} runs of {path.name}")
     return plan
 
 

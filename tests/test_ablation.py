@@ -597,6 +597,11 @@ def test_the_stored_ablations_are_those_of_the_guided_base(tmp_path: Path) -> No
                 assert said in EVIDENCE.replace("−", "-"), value.label
 
 
+def test_a_base_that_nothing_is_compared_with_is_not_trained() -> None:
+    assert "cpl" not in load_study("negatives", "three-task", "ablation").methods
+    assert load_study("topk", "three-task", "ablation").methods[0] == "cpl"
+
+
 def test_what_differences_are_to_is_said_in_words(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     first, second = '{label: "a", options: {top_k: 1}', '{label: "b", options: {top_k: 2}'

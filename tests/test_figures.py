@@ -340,13 +340,38 @@ def test_differences_are_from_the_first_method_with_the_intervals_of_a_compariso
     for axes, test in zip(shown, tests, strict=True):
         assert test.delta is not None
         assert test.delta.low is not None
-        (point,) = axes.containers
-        line, _, (bar,) = point
-        assert line.get_xdata()[0] == pytest.approx(-test.delta.mean)
-        ends = sorted(bar.get_segments()[0][:, 0])
+        assert test.delta.high is not None
+        assert -test.delta.mean in [pytest.approx(line.get_xdata()[0]) for line in axes.lines]
+        (bar,) = axes.collections
         # The other way around: the ends change places, up to what the bootstrap draws.
+        ends = sorted(bar.get_segments()[0][:, 0])
         assert ends == pytest.approx([-test.delta.high, -test.delta.low], abs=0.02)
     assert "difference from PromptIR, 95% over images" in " ".join(texts(figure))
+
+
+def test_a_method_of_fewer_seeds_takes_none_from_the_others(tmp_path: Path) -> None:
+    methods = ["promptir", "nafnet", "restormer"]
+    plan = plan_of(methods, tmp_path, recipe="mini", seeds=(0, 1, 2, 3), metrics=("lpips",))
+    names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
+    rng = np.random.default_rng(0)
+    for number, run in enumerate(plan.runs):
+        if run.method.id in ("promptir", "restormer") or run.train.seed == 1:
+            values = 30 + rng.standard_normal(len(names))
+            results(plan, number, dict(zip(names, values.tolist(), strict=True)))
+    figure = drawn("differences", plan)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["NAFNet, 1 of 4 seeds", "Restormer"]
+    assert "95% over seeds and images, or images" in " ".join(texts(figure))
+
+
+def test_where_less_is_better_a_figure_of_differences_says_so(tmp_path: Path) -> None:
+    plan = plan_of(["promptir", "restormer"], tmp_path)
+    names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
+    for metric, is_said in ((plan.metrics[0], False), ("pyiqa:lpips", True)):
+        shown = replace(plan, metrics=(metric,))
+        for number in (1, 2):
+            results(shown, number, dict.fromkeys(names, 1.0))
+        assert ("less LPIPS is better" in " ".join(texts(drawn("differences", shown)))) is is_said
 
 
 def test_differences_need_the_first_method(tmp_path: Path) -> None:

@@ -145,15 +145,17 @@ class Study:
 
     @property
     def methods(self) -> list[str]:
-        """The ids of all methods, each once, the base first."""
-        found = [self.base]
+        """The ids of all methods, each once, the base first if anything is compared with it."""
+        found: list[str] = []
         for axis in self.axes:
             for value in axis.values:
                 found += [value.baseline, value.method]
         if self.cross is not None:
+            found.append(self.base)
             for row in self.cross.methods:
                 found += row
-        return list(dict.fromkeys(found))
+        first = [self.base] if self.base in found else []
+        return list(dict.fromkeys([*first, *found]))
 
 
 def study_names() -> list[str]:

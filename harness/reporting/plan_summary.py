@@ -140,13 +140,12 @@ def _method_row(runs: list[Run]) -> MethodRow:
     if runs[0].initial is not None:
         notes.append(f"training started from the weights in {runs[0].initial.name}")
     notes += prompt_notes(stored_prompts(runs), len(runs))
-    is_reference = method.spec.role == "reference"
     return MethodRow(
         id=method.id,
         label=method.label,
-        reference=is_reference,
+        reference=method.spec.role == "reference",
         notes=tuple(notes),
-        is_input=is_reference and not method.spec.trained,
+        is_input=method.spec.is_input,
         runs=len(runs),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.reporting.ablation_results import AxisResult, ValueResult
+from harness.reporting.figures.bands import draw_interval
 from harness.reporting.figures.style import colour, new_figure, paper_style, save
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ def _draw_value(axes: Axes, position: int, value: ValueResult, metric: str) -> N
         axes.text(position, 0, why, ha="center", va="bottom")
         return
     mean = 0.0 if delta is None else delta.mean
-    bars = None
-    if delta is not None and delta.low is not None and delta.high is not None:
-        # The mean may lie outside a skewed interval.
-        bars = [[max(0.0, mean - delta.low)], [max(0.0, delta.high - mean)]]
     filled = "white" if delta is None else colour(0)
-    axes.errorbar(position, mean, bars, fmt="o", color=colour(0), markerfacecolor=filled, capsize=3)
+    axes.plot(position, mean, "o", color=colour(0), markerfacecolor=filled)
+    if delta is not None:
+        draw_interval(axes, (delta.low, delta.high), position, colour(0), "y")

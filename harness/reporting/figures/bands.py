@@ -1,9 +1,9 @@
-"""A line of means over seeds, and the band from the smallest to the largest seed."""
+"""Spreads: the band from the smallest to the largest seed around a line, and intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.reporting.figures.style import colour, marker
 
@@ -45,3 +45,31 @@ def draw_band(axes: Axes, seeds: Sequence[Series], position: int, label: str) ->
         low = [min(by_place[place]) for place in places]
         high = [max(by_place[place]) for place in places]
         axes.fill_between(places, low, high, color=colour(position), alpha=0.2, linewidth=0)
+
+
+def draw_interval(
+    axes: Axes,
+    ends: tuple[float | None, float | None],
+    position: float,
+    colour_of: str,
+    along: Literal["x", "y"],
+) -> None:
+    """Draw a bar from end to end, and nothing where one is not known.
+
+    The mean that stands beside it may lie outside of a skewed interval.
+
+    Args:
+        axes: where it is drawn.
+        ends: low and high.
+        position: on the other axis.
+        colour_of: the bar's colour.
+        along: the axis that the ends are on.
+    """
+    low, high = ends
+    if low is None or high is None:
+        return
+    middle, half = (low + high) / 2, (high - low) / 2
+    if along == "x":
+        axes.errorbar(middle, position, xerr=half, fmt="none", ecolor=colour_of, capsize=2)
+    else:
+        axes.errorbar(position, middle, yerr=half, fmt="none", ecolor=colour_of, capsize=2)
