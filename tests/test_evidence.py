@@ -75,3 +75,15 @@ def test_the_numbers_on_unseen_degradations_are_those_of_the_stored_rows(tmp_pat
         assert all(test.delta is not None for test in shown)
         row = " | ".join(f"{-test.delta.mean:+.2f}" for test in shown if test.delta is not None)
         assert row in EVIDENCE, row
+
+
+@pytest.mark.parametrize("recipe", ["curve", "curve-6000"])
+def test_the_intervals_of_two_lengths_are_those_of_the_stored_rows(
+    recipe: str, tmp_path: Path
+) -> None:
+    methods = ("promptir:prompt_init=channel-normal", "cpl", "cpl-guided")
+    asked = {"recipe": f"examples/recipes/{recipe}.yaml", "methods": methods, "seeds": (0,)}
+    data = {"clean_images": FOLDERS}
+    plan = stored("clean-images/request.yaml", tmp_path, data, **asked)
+    columns = [column.name for column in plan.columns]
+    check(plan, product(methods[1:], methods[:1]), [*columns, AVERAGE])

@@ -532,6 +532,13 @@ def test_runs_of_other_lengths_and_seeds_are_shown_by_steps(plan: Plan, tmp_path
     figure = drawn("steps", shown)
     assert figure.axes[0].lines[0].get_xdata().tolist() == [2, 3]  # type: ignore[union-attr]
     assert figure.axes[0].lines[0].get_ydata()[1] == 34.5  # type: ignore[index]
+    titles = [axes.get_title() for axes in figure.axes if axes.axison]
+    assert titles[-2:] == ["Derain", "Average"]
+    assert lengths[0][3]["average"] == 34.0
+    # Of two steps there is one seed: no band reaches there, and a bar shows the range of three.
+    band, bar, _ = figure.axes[0].collections
+    assert {x for path in band.get_paths() for x in path.vertices[:, 0].tolist()} == {3.0}
+    assert bar.get_segments()[0][:, 1].tolist() == [34.0, 35.0]  # type: ignore[attr-defined]
 
 
 def test_costs_are_the_extra_columns_that_are_known(plan: Plan) -> None:

@@ -20,6 +20,8 @@ _MOST_MARKED = 12
 def draw_band(axes: Axes, seeds: Sequence[Series], position: int, label: str) -> None:
     """Draw the mean over seeds at every place where one has a value, and their range.
 
+    Where one seed alone has a value there is no range, and none is drawn towards it.
+
     Args:
         axes: where it is drawn.
         seeds: values of each seed.
@@ -41,10 +43,17 @@ def draw_band(axes: Axes, seeds: Sequence[Series], position: int, label: str) ->
         linestyle=("-", "--", "-.", ":")[position % 4],
         label=label,
     )
-    if len(seeds) > 1:
-        low = [min(by_place[place]) for place in places]
-        high = [max(by_place[place]) for place in places]
-        axes.fill_between(places, low, high, color=colour(position), alpha=0.2, linewidth=0)
+    low = [min(by_place[place]) for place in places]
+    high = [max(by_place[place]) for place in places]
+    several = [len(by_place[place]) > 1 for place in places]
+    axes.fill_between(
+        places, low, high, where=several, color=colour(position), alpha=0.2, linewidth=0
+    )
+    beside = [False, *several, False]
+    for number, place in enumerate(places):
+        # Between it and its neighbours there is no band.
+        if several[number] and not beside[number] and not beside[number + 2]:
+            draw_interval(axes, (low[number], high[number]), place, colour(position), "y")
 
 
 def draw_interval(

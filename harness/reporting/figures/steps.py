@@ -11,6 +11,7 @@ from harness.config.run_specs import ScoreSpec
 from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.published.tables import AVERAGE
 from harness.reporting.figures.bands import draw_band
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
@@ -41,7 +42,7 @@ Lengths = Mapping[int, Mapping[int, Mapping[str, float]]]
 
 
 def draw(asked: FigureRequest) -> Figure:
-    """Return a panel for each column, a line for each method, its seeds as a band.
+    """Return a panel for each column and for the average, a line for each method with its seeds.
 
     Shown are all runs of the output folder that were scored on the plan's test set and differ from
     a run of the plan in nothing but length, seed, and what they build on.
@@ -60,17 +61,18 @@ def draw(asked: FigureRequest) -> Figure:
             "alike; run it again with a --recipe FILE that has other steps"
         )
     metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
-    labels = column_labels(plan)
+    labels = {**column_labels(plan), AVERAGE: "Average"}
     width_in = asked.width_in or WIDTHS_IN["full"]
-    columns = [column for column in plan.shown_columns if _is_scored(column.name, by_method)]
+    names = [column.name for column in plan.shown_columns]
+    columns = [name for name in [*names, AVERAGE] if _is_scored(name, by_method)]
     rows, across = panels(len(columns), width_in, _PANEL_IN)
     figure = new_figure(width_in, 1.55 * rows + 0.35)
     axes = figure.subplots(rows, across, squeeze=False, sharex=True).ravel()
     for place, column in zip(axes, columns, strict=False):
         for position, (label, lengths) in enumerate(by_method.items()):
-            seeds = [_series(by_steps, column.name) for by_steps in lengths.values()]
+            seeds = [_series(by_steps, column) for by_steps in lengths.values()]
             draw_band(place, [series for series in seeds if series], position, plain(label))
-        place.set_title(plain(labels[column.name]))
+        place.set_title(plain(labels[column]))
         place.grid(visible=True)
     hide_rest(list(axes), len(columns), across)
     figure.supxlabel("training steps")
@@ -112,7 +114,10 @@ def _without_length(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
-    """Return by column the mean over images, of columns that are complete."""
+    """Return by column the mean over images, of columns that are complete.
+
+    Where all that are shown are, their mean is there too.
+    """
     (results,) = results_in([folder.results])
     if not results:
         return {}
@@ -126,6 +131,9 @@ def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
         of_column = values.get(column, {})
         if images and set(images) <= set(of_column):
             means[column] = sum(of_column[image] for image in images) / len(images)
+    shown = [column.name for column in plan.shown_columns]
+    if means.keys() >= set(shown):
+        means[AVERAGE] = sum(means[name] for name in shown) / len(shown)
     return means
 
 
