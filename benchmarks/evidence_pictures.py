@@ -29,6 +29,13 @@ RECIPES = ("curve-600", "curve", "curve-6000")
 COLOURS = 64
 PROMPTIR, WIDENED = "promptir:prompt_init=channel-normal", "restormer:dim=22:ffn_expansion=3.0"
 CURVES = (PROMPTIR, WIDENED, "cpl", "cpl-guided")
+PLUGGED = {
+    "restormer": "restormer:dim=22:ffn_expansion=3.4",
+    "nafnet": "nafnet:width=30",
+    "adair": "adair:dim=22:ffn_expansion=2.4",
+    "moceir": "moceir:dim=18:ffn_expansion=2.1",
+}
+"""Networks that CPL was added to, and what they are without it at the same size."""
 REAL_COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
 
 
@@ -61,8 +68,8 @@ PICTURES = {
     "routing": Picture("routing", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
 }
 
-ABLATION = "ablation"
-"""Two figures of their own command."""
+ABLATION, PLUG_INS = "ablation", "differences-plug-ins"
+"""Pictures of several figures."""
 
 
 def plan_of(picture: Picture, recipe: str | None, data: dict[str, Any], out: Path) -> Plan:
@@ -86,14 +93,11 @@ def plan_of(picture: Picture, recipe: str | None, data: dict[str, Any], out: Pat
 
 
 def draw(picture: Picture, data: dict[str, Any]) -> Image.Image:
-    """Return a picture with few colours, which a repository can hold."""
+    """Return a figure of an archive."""
     with tempfile.TemporaryDirectory() as folder:
         for recipe in picture.recipes or (None,):
             plan = plan_of(picture, recipe, data, Path(folder))
-        paths = harness.figure(plan, picture.kind)
-        (png,) = (path for path in paths if path.suffix == ".png")
-        with Image.open(png) as image:
-            return image.convert("RGB").quantize(COLOURS)
+        return png_of(harness.figure(plan, picture.kind))
 
 
 def draw_ablation() -> Image.Image:
@@ -106,15 +110,34 @@ def draw_ablation() -> Image.Image:
         images = []
         for study in studies:
             for table in ablation_tables(study, plan, {}):
-                (png,) = (path for path in table.write(Path(folder)) if path.suffix == ".png")
-                images.append(Image.open(png).convert("RGB"))
-    width_px = sum(image.width for image in images)
-    joined = Image.new("RGB", (width_px, max(image.height for image in images)), "white")
-    left = 0
+                images.append(png_of(table.write(Path(folder))))
+    return joined(images, are_beside=True)
+
+
+def draw_plugged(data: dict[str, Any]) -> Image.Image:
+    """Return what CPL and CPL-guided give each network, one figure below the other."""
+    images = []
+    for name, alone in PLUGGED.items():
+        methods = (alone, f"{name}+cpl", f"{name}+cpl-guided")
+        images.append(draw(Picture("differences", "clean-images/plug-ins.yaml", methods), data))
+    return joined(images, are_beside=False)
+
+
+def png_of(paths: Sequence[Path]) -> Image.Image:
+    (png,) = (path for path in paths if path.suffix == ".png")
+    with Image.open(png) as image:
+        return image.convert("RGB")
+
+
+def joined(images: Sequence[Image.Image], are_beside: bool) -> Image.Image:
+    widths, heights = zip(*(image.size for image in images), strict=True)
+    size_px = (sum(widths), max(heights)) if are_beside else (max(widths), sum(heights))
+    found = Image.new("RGB", size_px, "white")
+    place = 0
     for image in images:
-        joined.paste(image, (left, 0))
-        left += image.width
-    return joined.quantize(COLOURS)
+        found.paste(image, (place, 0) if are_beside else (0, place))
+        place += image.width if are_beside else image.height
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -123,19 +146,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=Path, required=True, help="CBSD68")
     parser.add_argument("--data-root", type=Path, required=True, help="of Rain100L and both")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence")
-    names = sorted([*PICTURES, ABLATION])
+    names = sorted([*PICTURES, ABLATION, PLUG_INS])
     parser.add_argument("--only", nargs="*", choices=names, default=names)
     asked = parser.parse_args(arguments)
-    folders = {"train": str(asked.train), "test": str(asked.test)}
+    clean = {"clean_images": {"train": str(asked.train), "test": str(asked.test)}}
+    asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.only:
-        path = asked.out / f"{name}.png"
         if name == ABLATION:
             image = draw_ablation()
+        elif name == PLUG_INS:
+            image = draw_plugged(clean)
         else:
             is_real = PICTURES[name].request.startswith("real-rain")
-            data = {"root": str(asked.data_root)} if is_real else {"clean_images": folders}
-            image = draw(PICTURES[name], data)
-        image.save(path, optimize=True)
+            image = draw(PICTURES[name], {"root": str(asked.data_root)} if is_real else clean)
+        path = asked.out / f"{name}.png"
+        # Few colours: a repository holds it.
+        image.quantize(COLOURS).save(path, optimize=True)
         print(path)
 
 
