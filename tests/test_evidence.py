@@ -87,3 +87,11 @@ def test_the_intervals_of_two_lengths_are_those_of_the_stored_rows(
     plan = stored("clean-images/request.yaml", tmp_path, data, **asked)
     columns = [column.name for column in plan.columns]
     check(plan, product(methods[1:], methods[:1]), [*columns, AVERAGE])
+
+
+def test_the_intervals_of_other_networks_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    plan = stored("clean-images/plug-ins.yaml", tmp_path, {"clean_images": FOLDERS})
+    columns = [*(column.name for column in plan.columns), AVERAGE]
+    methods = plan.method_ids[1:]
+    for alone, *added in zip(methods[::3], methods[1::3], methods[2::3], strict=True):
+        check(plan, product(added, [alone]), columns)
