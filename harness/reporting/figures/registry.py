@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIGURES = {
     "cost": "harness.reporting.figures.cost",
     "curves": "harness.reporting.figures.curves",
-    "differences": "harness.reporting.figures.differences",
+    "differences": "harness.reporting.comparison.differences",
     "errors": "harness.reporting.figures.errors",
     "grid": "harness.reporting.figures.grid",
     "routing": "harness.reporting.figures.routing",
