@@ -77,8 +77,8 @@ def test_the_numbers_on_unseen_degradations_are_those_of_the_stored_rows(tmp_pat
         assert row in EVIDENCE, row
 
 
-@pytest.mark.parametrize("recipe", ["curve", "curve-6000"])
-def test_the_intervals_of_two_lengths_are_those_of_the_stored_rows(
+@pytest.mark.parametrize("recipe", ["curve-600", "curve", "curve-6000"])
+def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
     recipe: str, tmp_path: Path
 ) -> None:
     methods = ("promptir:prompt_init=channel-normal", "cpl", "cpl-guided")
