@@ -29,13 +29,6 @@ RECIPES = ("curve-600", "curve", "curve-6000")
 COLOURS = 64
 PROMPTIR, WIDENED = "promptir:prompt_init=channel-normal", "restormer:dim=22:ffn_expansion=3.0"
 CURVES = (PROMPTIR, WIDENED, "cpl", "cpl-guided")
-PLUGGED = {
-    "restormer": "restormer:dim=22:ffn_expansion=3.4",
-    "nafnet": "nafnet:width=30",
-    "adair": "adair:dim=22:ffn_expansion=2.4",
-    "moceir": "moceir:dim=18:ffn_expansion=2.1",
-}
-"""Networks that CPL was added to, and what they are without it at the same size."""
 REAL_COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
 
 
@@ -60,7 +53,6 @@ class Picture:
 
 PICTURES = {
     "steps-synthetic": Picture("steps", "clean-images/request.yaml", CURVES, recipes=RECIPES),
-    "steps-real": Picture("steps", "real-rain/request.yaml", CURVES, recipes=RECIPES[1:]),
     "differences-synthetic": Picture("differences", "clean-images/request.yaml"),
     "differences-real": Picture("differences", "real-rain/request.yaml"),
     "differences-unseen": Picture("differences", "clean-images/unseen.yaml"),
@@ -116,10 +108,12 @@ def draw_ablation() -> Image.Image:
 
 def draw_plugged(data: dict[str, Any]) -> Image.Image:
     """Return what CPL and CPL-guided give each network, one figure below the other."""
+    request = "clean-images/plug-ins.yaml"
+    methods = yaml.safe_load((REFERENCE / request).read_text(encoding="utf-8"))["methods"]
     images = []
-    for name, alone in PLUGGED.items():
-        methods = (alone, f"{name}+cpl", f"{name}+cpl-guided")
-        images.append(draw(Picture("differences", "clean-images/plug-ins.yaml", methods), data))
+    # The request names each network alone, then with either.
+    for network in zip(methods[::3], methods[1::3], methods[2::3], strict=True):
+        images.append(draw(Picture("differences", request, network), data))
     return joined(images, are_beside=False)
 
 

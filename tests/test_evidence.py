@@ -95,3 +95,20 @@ def test_the_intervals_of_other_networks_are_those_of_the_stored_rows(tmp_path: 
     methods = plan.method_ids[1:]
     for alone, *added in zip(methods[::3], methods[1::3], methods[2::3], strict=True):
         check(plan, product(added, [alone]), columns)
+
+
+@pytest.mark.parametrize("evaluation", [{}, {"test_set": "ood-kinds"}])
+def test_the_means_with_clean_images_are_those_of_the_stored_rows(
+    evaluation: dict[str, str], tmp_path: Path
+) -> None:
+    asked = {"evaluation": evaluation, "limit": 30} if evaluation else {}
+    data = {"clean_images": FOLDERS}
+    plan = stored("clean-images/with-clean.yaml", tmp_path, data, **asked)
+    (test,) = (
+        test
+        for test in harness.compare(plan, plan.method_ids[1:]).tests
+        if (test.column, test.metric) == (AVERAGE, "psnr_rgb")
+    )
+    for name, mean in zip(("PromptIR", "CPL-guided"), test.means, strict=True):
+        (row,) = (line for line in EVIDENCE.splitlines() if f"| {name}, clean images too" in line)
+        assert f"{mean:.2f}" in row, name

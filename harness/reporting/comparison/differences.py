@@ -28,7 +28,7 @@ from harness.reporting.figures.style import (
     text_width_in,
     wrapped,
 )
-from harness.reporting.plan_summary import results_by_method, runs_by_method
+from harness.reporting.plan_summary import runs_by_method, unscored_methods
 from harness.reporting.statistics import Spread, natural_spread
 from harness.reporting.table import metric_title
 from harness.reporting.wording import column_labels, worded_metric
@@ -101,14 +101,13 @@ def draw(asked: FigureRequest) -> Figure:
 
 def _scored_methods(plan: Plan) -> list[str]:
     """Return the methods of a plan that have scores, without the degraded input."""
-    results = results_by_method(plan)
-    asked = []
+    asked, unscored = [], unscored_methods(plan)
     for method, runs in runs_by_method(plan).items():
         if not runs[0].method.spec.is_input:
             asked.append(method)
     if len(asked) < 2:
         raise UsageError("figure differences compares methods; name two with --methods A,B")
-    scored = [method for method in asked if results[method]]
+    scored = [method for method in asked if method not in unscored]
     if len(scored) < 2 or scored[0] != asked[0]:
         raise HarnessError(
             f"{plan.out} holds no scores of the first of these methods and another one; compute "
