@@ -23,6 +23,7 @@ from harness.evaluation.metrics import metric_facts
 from harness.execution.execute import execute
 from harness.execution.process import Worker
 from harness.planning.plan import Plan
+from harness.reporting.columns import multiply_accumulates
 from harness.reporting.figures.crops import Box, largest_difference, parse_crop
 from harness.reporting.figures.curves import course_of
 from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
@@ -38,6 +39,7 @@ from harness.reporting.figures.style import (
     text_width_in,
     wrapped,
 )
+from harness.reporting.table import MISSING
 from harness.reporting.wording import worded
 from harness.store.files import write_json
 from harness.store.results import Result, append, read
@@ -312,6 +314,33 @@ def test_a_scatter_counts_the_images_on_which_a_method_is_better() -> None:
         assert axes.get_legend_handles_labels()[1] == ["X", "Y"]
 
 
+def test_a_scatter_takes_the_seeds_that_both_methods_have(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path / "out", seeds=(0, 1))
+    names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
+    own = {run.method.id: n for n, run in enumerate(plan.runs) if run.train.seed == 0}
+    other = {run.method.id: n for n, run in enumerate(plan.runs) if run.train.seed == 1}
+    results(plan, own["promptir"], dict.fromkeys(names, 20.0))
+    results(plan, other["promptir"], dict.fromkeys(names, 40.0))
+    results(plan, own["restormer"], dict.fromkeys(names, 25.0))
+    assert any(f"better on 0 of {len(names)}" in text for text in texts(drawn("scatter", plan)))
+    apart = plan_in(tmp_path / "apart", seeds=(0, 1))
+    results(apart, own["promptir"], {names[0]: 20.0})
+    results(apart, other["restormer"], {names[0]: 25.0})
+    with pytest.raises(HarnessError, match="no seed in common"):
+        drawn("scatter", apart)
+
+
+def test_no_label_of_many_scatters_is_cut(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path / "out", ["promptir", "restormer", "nafnet", "adair", "cpl", "spm"])
+    names = [(c, i) for c, images in plan.test.images_by_column().items() for i in images]
+    for number in range(1, len(plan.runs)):
+        results(plan, number, {name: 20.0 + place for place, name in enumerate(names)})
+    (png,) = (p for p in api.figure(plan, "scatter", width="column") if p.suffix == ".png")
+    with Image.open(png) as image:
+        edge = np.asarray(image.convert("L"))[:, [0, -1]]
+    assert edge.min() > 200
+
+
 def test_the_first_method_of_a_scatter_runs_up(tmp_path: Path) -> None:
     plan = plan_in(tmp_path)
     results(plan, 1, {("derain", "a"): 30.0, ("derain", "b"): 20.0})
@@ -452,9 +481,16 @@ def test_a_label_that_nothing_has_or_two_methods_share_is_refused(plan: Plan) ->
 
 
 def test_a_method_without_scores_is_said_to_be_left_out(plan: Plan) -> None:
-    assert api.left_out_note(plan) == ""
     more = plan_in(plan.out, [*METHODS, "nafnet"])
-    assert "no scores of nafnet; the figure is without them" in api.left_out_note(more)
+    for kind in FIGURES:
+        assert api.left_out_note(plan, kind) == ""
+        is_named = "of nafnet; the figure is without them" in api.left_out_note(more, kind)
+        assert is_named == (kind != "curves")
+    fewer = plan_in(plan.out, seeds=(0, 1))
+    said = {kind: api.left_out_note(fewer, kind) for kind in ("cost", "swap", "routing", "scatter")}
+    assert "not all scores of promptir, restormer" in said["cost"]
+    assert "nothing on the prompts of promptir seed 1" in said["swap"] == said["routing"]
+    assert said["scatter"] == ""
 
 
 @pytest.mark.parametrize("kind", ["scatter", "differences"])
@@ -525,25 +561,85 @@ def test_runs_of_other_lengths_and_seeds_are_shown_by_steps(plan: Plan, tmp_path
             results(other, number, dict.fromkeys(names, value + number))
             run = other.runs[number]
             write_json(run.folder.spec, run.train.model_dump(mode="json"))
-    shown = plan_in(out)
+    shown = plan_in(out, seeds=(0, 1))
     lengths = lengths_of(shown, shown.runs[1])
     assert {seed: sorted(by_steps) for seed, by_steps in lengths.items()} == {0: [2, 3], 1: [3]}
     assert lengths[0][3]["derain"] == 34.0
+    assert lengths[0][3]["average"] == 34.0
+    # Seed 1 has no training of two steps, so that the mean of three is that of seed 0 too.
     figure = drawn("steps", shown)
-    assert figure.axes[0].lines[0].get_xdata().tolist() == [2, 3]  # type: ignore[union-attr]
-    assert figure.axes[0].lines[0].get_ydata()[1] == 34.5  # type: ignore[index]
+    line = figure.axes[0].lines[0]
+    assert line.get_xdata().tolist() == [2, 3]  # type: ignore[union-attr]
+    assert line.get_ydata()[1] == 34.0  # type: ignore[index]
+    assert figure.get_supxlabel() == "training steps; seed 0"
     titles = [axes.get_title() for axes in figure.axes if axes.axison]
     assert titles[-2:] == ["Derain", "Average"]
-    assert lengths[0][3]["average"] == 34.0
-    # Of two steps there is one seed: no band reaches there, and a bar shows the range of three.
-    band, bar, _ = figure.axes[0].collections
-    assert {x for path in band.get_paths() for x in path.vertices[:, 0].tolist()} == {3.0}
-    assert bar.get_segments()[0][:, 1].tolist() == [34.0, 35.0]  # type: ignore[attr-defined]
+    with pytest.raises(HarnessError, match="two numbers of steps"):
+        drawn("steps", plan_in(out, seeds=(1,)))
+
+
+def test_lengths_that_are_not_one_training_each_are_not_mixed(plan: Plan, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(plan.out, out)
+    folder = plan_in(out).runs[1].folder.path
+    spec = json.loads((folder / "spec.json").read_text())
+    for name, changes in {
+        "own-length": {"warmup_steps": 1},
+        "longer": {"steps": 3},
+        "longer-too": {"steps": 3, "warmup_steps": 1},
+    }.items():
+        shutil.copytree(folder, out / name)
+        optimisation = {**spec["optimisation"], **changes}
+        write_json(out / name / "spec.json", {**spec, "optimisation": optimisation})
+        if name == "longer":
+            shown = plan_in(out)
+            lengths = lengths_of(shown, shown.runs[1])
+            own = read([shown.runs[1].folder.results])
+            of_column = [r.value for r in own if (r.column, r.metric) == ("derain", "psnr_rgb")]
+            assert lengths[0][2]["derain"] == pytest.approx(np.mean(of_column))
+    with pytest.raises(HarnessError, match="longer-too are both of 3 steps and seed 0; move one"):
+        drawn("steps", plan_in(out))
+
+
+def test_costs_leave_out_what_was_counted_of_other_options(plan: Plan) -> None:
+    promptir, restormer = plan.runs[1:]
+    other = replace(restormer.method, overrides={"dim": "22"})
+    assert multiply_accumulates([restormer]) != MISSING
+    assert multiply_accumulates([replace(restormer, method=other)]) == MISSING
+    assert multiply_accumulates([promptir]) != MISSING
 
 
 def test_costs_are_the_extra_columns_that_are_known(plan: Plan) -> None:
     labels = [axes.get_xlabel() for axes in drawn("cost", plan).axes]
     assert labels == ["Params (M)", "MACs (G, full size)", "Training (min)"]
+
+
+@pytest.mark.parametrize("kind", ["swap", "routing"])
+def test_prompts_are_shown_in_the_columns_that_are_asked_for(kind: str, plan: Plan) -> None:
+    request = plan.request.model_copy(update={"columns": ("derain", "denoise25")})
+    axes = drawn(kind, replace(plan, request=request)).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["σ=25", "Derain"]
+    is_swap = kind == "swap"
+    assert not is_swap or len(axes.texts) == 4
+
+
+@pytest.mark.parametrize("kind", ["swap", "routing"])
+def test_titles_above_prompts_do_not_overlap(kind: str, plan: Plan) -> None:
+    name = "A name that is longer than any panel of these figures is wide"
+    request = plan.request.model_copy(update={"labels": {"promptir": name}})
+    figure = drawn(kind, worded(replace(plan, request=request)))
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent(renderer) for axes in figure.axes if axes.axison]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+
+
+def test_a_width_that_is_too_small_for_prompts_is_refused(plan: Plan) -> None:
+    labels = {"derain": "rain that falls on a long name of a column"}
+    asked = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
+    with pytest.raises(UsageError, match=r"--width 3.3 in is too small .* leave --width out"):
+        api.figure(asked, "routing", width="column")
 
 
 def test_swaps_and_routing_show_every_run_with_prompts(plan: Plan) -> None:

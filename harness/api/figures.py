@@ -118,12 +118,21 @@ def check_stored(plan: Plan) -> None:
     )
 
 
-def left_out_note(plan: Plan) -> str:
-    """Return which methods a figure leaves out because nothing is scored of them; empty if none."""
-    missing = unscored_methods(plan)
+def left_out_note(plan: Plan, kind: str) -> str:
+    """Return which methods or runs a kind of figure leaves out, and why; empty if none."""
+    from harness.reporting.figures.cost import methods_without_average
+    from harness.reporting.figures.stored_prompts import runs_without_prompts
+
+    # Trainings are followed before they are scored.
+    missing = [] if kind == "curves" else unscored_methods(plan)
+    lacking = "no scores"
+    if kind == "cost":
+        missing, lacking = methods_without_average(plan), "not all scores"
+    if kind in ("routing", "swap") and not missing:
+        missing, lacking = runs_without_prompts(plan), "nothing on the prompts"
     if not missing:
         return ""
-    return f"{plan.out} holds no scores of {', '.join(missing)}; the figure is without them"
+    return f"{plan.out} holds {lacking} of {', '.join(missing)}; the figure is without them"
 
 
 def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) -> None:

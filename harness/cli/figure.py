@@ -64,7 +64,6 @@ def figure(
     options = FigureOptions(tuple(shown.images or ()), shown.rows, shown.crop, shown.width)
     plan = plan_of(asked)
     paths = draw(plan, kind, options, resources.resources())
-    # Trainings are followed before they are scored.
-    note = "" if kind == "curves" else left_out_note(plan)
+    note = left_out_note(plan, kind)
     print_warnings([note] if note else [])
     print_written(paths)

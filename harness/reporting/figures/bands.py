@@ -49,11 +49,6 @@ def draw_band(axes: Axes, seeds: Sequence[Series], position: int, label: str) ->
     axes.fill_between(
         places, low, high, where=several, color=colour(position), alpha=0.2, linewidth=0
     )
-    beside = [False, *several, False]
-    for number, place in enumerate(places):
-        # Between it and its neighbours there is no band.
-        if several[number] and not beside[number] and not beside[number + 2]:
-            draw_interval(axes, (low[number], high[number]), place, colour(position), "y")
 
 
 def draw_interval(

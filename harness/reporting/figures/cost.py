@@ -90,6 +90,17 @@ def draw(asked: FigureRequest) -> Figure:
     return figure
 
 
+def methods_without_average(plan: Plan) -> list[str]:
+    """Return the ids of the trained methods that lack scores, and so have no point."""
+    summary = summary_of(plan)
+    left_out = []
+    for method, runs in runs_by_method(plan).items():
+        entry = summary.entry(method, AVERAGE, plan.metrics[0])
+        if runs[0].method.spec.trained and (entry is None or not entry.is_whole):
+            left_out.append(method)
+    return left_out
+
+
 def _points(plan: Plan) -> list[_Point]:
     summary = summary_of(plan)
     points = []

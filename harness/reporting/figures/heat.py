@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.reporting.figures.style import SEQUENTIAL, SMALL_PT, plain, text_width_in
+from harness.config.errors import UsageError
+from harness.reporting.figures.request import FigureRequest
+from harness.reporting.figures.style import (
+    SEQUENTIAL,
+    SMALL_PT,
+    WIDTHS_IN,
+    plain,
+    text_width_in,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +29,7 @@ class HeatMap:
     """How a matrix is coloured and written.
 
     Attributes:
-        title: above it.
+        title: above it; one line, or lines that fit the matrix.
         limits: the values of the darkest and the lightest colour.
         digits: how numbers are written, as ``.2f``.
         colours: matplotlib's name of the colour map.
@@ -81,3 +89,24 @@ def size_in(
     width_in = left_in + 0.15 + field_in * len(columns)
     height_in = 0.8 * below_in + 0.12 * lines + 0.35 + 0.2 * len(rows)
     return width_in, height_in
+
+
+def legible_width_in(asked: FigureRequest, usual: str, least_in: float) -> float:
+    """Return the width of a figure of heat maps in inches.
+
+    Args:
+        asked: may name a width.
+        usual: name of the width that the figure has otherwise, where that is enough.
+        least_in: below it numbers and labels overlap.
+
+    Raises:
+        UsageError: the width that is asked for is less.
+    """
+    if asked.width_in is None:
+        return max(WIDTHS_IN[usual], least_in)
+    if asked.width_in < least_in:
+        raise UsageError(
+            f"--width {asked.width_in:g} in is too small for these labels and prompts, which take "
+            f"{least_in:.1f} in; leave --width out, or choose shorter names with --label"
+        )
+    return asked.width_in

@@ -50,13 +50,14 @@ Points = NDArray[np.float64]
 
 
 def draw(asked: FigureRequest) -> Figure:
-    """Return the first method against each other one, in the first metric, mean over seeds.
+    """Return the first method against each other one, in the first metric.
 
-    The first runs up, so that it is higher above the diagonal.
+    Values are means over the seeds that both have. The first runs up, so that it is higher above
+    the diagonal.
 
     Raises:
         UsageError: fewer than two methods are asked for.
-        HarnessError: nothing is scored of two of them.
+        HarnessError: nothing is scored of two of them, or they have no seed in common.
     """
     plan = asked.plan
     labels, values = [], []
@@ -64,7 +65,7 @@ def draw(asked: FigureRequest) -> Figure:
         if runs[0].method.spec.is_input:
             continue
         labels.append(runs[0].method.label)
-        values.append(_values(plan, runs))
+        values.append(_values_by_seed(plan, runs))
     if len(labels) < 2:
         raise UsageError("figure scatter compares two methods; name them with --methods A,B")
     if not values[0] or not any(values[1:]):
@@ -79,11 +80,14 @@ def draw(asked: FigureRequest) -> Figure:
     width_in = asked.width_in or WIDTHS_IN["column" if len(others) == 1 else "full"]
     rows, across = panels(len(others), width_in, least_in)
     figure = new_figure(width_in, rows * width_in / across + 0.35)
+    # The usual layout cuts the labels of many square panels.
+    figure.set_layout_engine("compressed")
     axes = figure.subplots(rows, across, squeeze=False).ravel()
     columns = _scored_columns(plan, values[0])
+    pairs = [_of_common_seeds(plan, (values[other], values[0])) for other in others]
     side_in = width_in / across - _AXIS_IN
-    for place, other in zip(axes, others, strict=False):
-        scatter_panel(place, (values[other], values[0]), columns, metric)
+    for place, other, pair in zip(axes, others, pairs, strict=False):
+        scatter_panel(place, pair, columns, metric)
         place.set_xlabel(wrapped(f"{labels[other]}, {title}", side_in))
         place.set_ylabel(wrapped(f"{labels[0]}, {title}", side_in))
     hide_rest(list(axes), len(others), across)
@@ -144,9 +148,9 @@ def draw_diagonal(axes: Axes, points: Points) -> None:
         axis.set_major_locator(MaxNLocator(_MOST_TICKS))
 
 
-def _scored_columns(plan: Plan, values: Values) -> dict[str, str]:
+def _scored_columns(plan: Plan, by_seed: Mapping[int, Values]) -> dict[str, str]:
     """Return the labels of the columns that are shown and scored, by name."""
-    scored = {column for column, _ in values}
+    scored = {column for values in by_seed.values() for column, _ in values}
     labels = column_labels(plan)
     columns = {}
     for column in plan.shown_columns:
@@ -155,11 +159,39 @@ def _scored_columns(plan: Plan, values: Values) -> dict[str, str]:
     return columns
 
 
-def _values(plan: Plan, runs: Sequence[Run]) -> dict[tuple[str, str], float]:
-    """Return values by column and image, mean over the seeds."""
-    found: dict[tuple[str, str], list[float]] = {}
+def _values_by_seed(plan: Plan, runs: Sequence[Run]) -> dict[int, Values]:
+    """Return values by seed, and by column and image; what has no seed has them under all."""
+    found: dict[int, Values] = {}
     for run in runs:
+        values = {}
         for result in results_of(run.folder.results, run.score):
             if result.metric == plan.metrics[0]:
-                found.setdefault((result.column, result.image), []).append(result.value)
-    return {name: sum(values) / len(values) for name, values in found.items()}
+                values[result.column, result.image] = result.value
+        if not values:
+            continue
+        is_seeded = run.method.spec.trained and run.checkpoint is None
+        found.update(dict.fromkeys([run.train.seed] if is_seeded else plan.seeds, values))
+    return found
+
+
+def _of_common_seeds(
+    plan: Plan, pair: tuple[Mapping[int, Values], Mapping[int, Values]]
+) -> tuple[Values, Values]:
+    """Return the means of two methods over the seeds that both have.
+
+    Raises:
+        HarnessError: there is none.
+    """
+    seeds = sorted(pair[0].keys() & pair[1].keys())
+    if not seeds:
+        raise HarnessError(
+            f"two of these methods have no seed in common in {plan.out}; compute the same of both "
+            f"with: {command_line('run', plan.request)}"
+        )
+    return _mean([pair[0][seed] for seed in seeds]), _mean([pair[1][seed] for seed in seeds])
+
+
+def _mean(of_seeds: Sequence[Values]) -> Values:
+    """Return the mean over seeds of the images that all of them have."""
+    names = [name for name in of_seeds[0] if all(name in values for values in of_seeds)]
+    return {name: sum(values[name] for values in of_seeds) / len(of_seeds) for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.errors import HarnessError
@@ -44,11 +45,13 @@ Lengths = Mapping[int, Mapping[int, Mapping[str, float]]]
 def draw(asked: FigureRequest) -> Figure:
     """Return a panel for each column and for the average, a line for each method with its seeds.
 
-    Shown are all runs of the output folder that were scored on the plan's test set and differ from
-    a run of the plan in nothing but length, seed, and what they build on.
+    Shown are all runs of the output folder that have a seed of the plan, were scored on its test
+    set and differ from a run of it in nothing but length, seed, and what they build on. Seeds that
+    a method lacks at one of its lengths are left out of all, so that no line joins different ones.
 
     Raises:
-        HarnessError: no method was trained for two lengths.
+        HarnessError: no method was trained for two lengths, the lengths have no seed in common, or
+            two trainings are of one length and seed.
     """
     plan = asked.plan
     by_method: dict[str, Lengths] = {}
@@ -60,6 +63,7 @@ def draw(asked: FigureRequest) -> Figure:
             f"{plan.out} holds no method that was trained for two numbers of steps and scored "
             "alike; run it again with a --recipe FILE that has other steps"
         )
+    shared = _shared_seeds(plan, by_method)
     metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
     labels = {**column_labels(plan), AVERAGE: "Average"}
     width_in = asked.width_in or WIDTHS_IN["full"]
@@ -70,12 +74,17 @@ def draw(asked: FigureRequest) -> Figure:
     axes = figure.subplots(rows, across, squeeze=False, sharex=True).ravel()
     for place, column in zip(axes, columns, strict=False):
         for position, (label, lengths) in enumerate(by_method.items()):
-            seeds = [_series(by_steps, column) for by_steps in lengths.values()]
+            seeds = [_series(lengths[seed], column) for seed in shared if seed in lengths]
             draw_band(place, [series for series in seeds if series], position, plain(label))
         place.set_title(plain(labels[column]))
         place.grid(visible=True)
     hide_rest(list(axes), len(columns), across)
-    figure.supxlabel("training steps")
+    seeds_shown = ", ".join(map(str, shared))
+    figure.supxlabel(
+        f"training steps; mean and range of seeds {seeds_shown}"
+        if len(shared) > 1
+        else f"training steps; seed {seeds_shown}"
+    )
     figure.supylabel(plain(metric_title(metric)))
     legend_above(figure, axes[0], width_in)
     return figure
@@ -84,22 +93,56 @@ def draw(asked: FigureRequest) -> Figure:
 def lengths_of(plan: Plan, run: Run) -> Lengths:
     """Return means by seed, steps and column of the runs that differ from ``run`` in length alone.
 
+    Of its own length there are the plan's own trainings.
+
     Raises:
-        HarnessError: a stored file is damaged.
+        HarnessError: a stored file is damaged, or two trainings of another length are alike in
+            steps and seed.
     """
     assert run.score is not None
     expected = _without_length(run.train.model_dump(mode="json"))
+    own_steps = run.train.optimisation.steps
+    own = {planned.folder.path for planned in plan.runs}
     found: dict[int, dict[int, Mapping[str, float]]] = {}
+    places: dict[tuple[int, int], Path] = {}
     for path in sorted(plan.out.glob("*/spec.json")):
         folder = RunFolder(path.parent)
         spec = read_spec(path)
         if not folder.results.exists() or _without_length(spec) != expected:
             continue
+        seed, steps = int(spec["seed"]), int(spec["optimisation"]["steps"])
+        if seed not in plan.seeds or (steps == own_steps and folder.path not in own):
+            continue
         means = _means(folder, plan, run.score)
-        if means:
-            by_steps = found.setdefault(int(spec["seed"]), {})
-            by_steps[int(spec["optimisation"]["steps"])] = means
+        if not means:
+            continue
+        if (seed, steps) in places:
+            raise HarnessError(
+                f"{places[seed, steps]} and {folder.path} are both of {steps} steps and seed "
+                f"{seed}; move one of them out of {plan.out}"
+            )
+        places[seed, steps] = folder.path
+        found.setdefault(seed, {})[steps] = means
     return found
+
+
+def _shared_seeds(plan: Plan, by_method: Mapping[str, Lengths]) -> list[int]:
+    """Return the seeds that each method has at all of its lengths.
+
+    Raises:
+        HarnessError: there is none.
+    """
+    shared = set(plan.seeds)
+    for lengths in by_method.values():
+        steps = {length for by_steps in lengths.values() for length in by_steps}
+        if steps:
+            shared &= {seed for seed, by_steps in lengths.items() if steps <= by_steps.keys()}
+    if not shared:
+        raise HarnessError(
+            f"no seed of {', '.join(by_method)} is stored in {plan.out} at all of their lengths; "
+            "train the same seed for each, or show fewer methods with --methods"
+        )
+    return sorted(shared)
 
 
 def _without_length(spec: Mapping[str, Any]) -> dict[str, Any]:

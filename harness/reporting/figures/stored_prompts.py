@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.config.errors import HarnessError
+from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
+from harness.planning.run import Run
 from harness.reporting.wording import column_labels
 from harness.store.prompt_files import stored_analysis, stored_summary
 
@@ -32,29 +35,60 @@ class PromptUse:
 
 
 def prompt_uses(plan: Plan) -> list[PromptUse]:
-    """Return what is stored of the prompts of a plan's runs.
+    """Return what is stored of the prompts of a plan's runs, in the columns that are shown.
+
+    All are prompt analyses where every run with prompts has one; else they are the summaries of
+    fewer images, of runs that have one.
 
     Raises:
-        HarnessError: nothing is.
+        HarnessError: nothing is stored.
     """
     found = []
     several = len(plan.seeds) > 1
-    for run in plan.runs:
+    are_analysed = all(analysis is not None for _, analysis, _ in _stored(plan))
+    for run, analysis, prompts in _stored(plan):
         label = f"{run.method.label}, seed {run.train.seed}" if several else run.method.label
-        analysis = stored_analysis(run.folder, run.score_id)
-        prompts = stored_summary(run.folder).get("prompts")
-        if analysis:
+        if analysis and (are_analysed or prompts is None):
             load = {level: part["expert_load"] for level, part in analysis["routing"].items()}
             swaps = analysis["prompt_swap"]["psnr_db"]
             found.append(_use(plan, label, analysis["columns"], load, swaps))
         elif prompts is not None:
             load, swaps = prompts["expert_load"], prompts["psnr_db"]
             found.append(_use(plan, label, prompts["tasks"], load, swaps))
-    if not found:
+    if not found or not found[0].names:
+        asked = plan.request.model_copy(update={"probes": True})
         raise HarnessError(
-            f"{plan.out} holds nothing on the prompts of these methods; analyse those "
-            "of a method that has some with: python -m harness run --methods cpl --probes"
+            f"{plan.out} holds nothing on the prompts of these methods in these columns; analyse "
+            f"those of a method that has some with: {command_line('run', asked)}"
         )
+    return found
+
+
+def runs_without_prompts(plan: Plan) -> list[str]:
+    """Return the labels of runs of which nothing on prompts is stored, though other seeds have it.
+
+    Methods without prompts are not among them.
+    """
+    known = {run.weights_id for run, _, _ in _stored(plan)}
+    prompted = {run.method.id for run in plan.runs if run.weights_id in known}
+    left_out = []
+    for run in plan.runs:
+        if run.method.id in prompted and run.weights_id not in known:
+            left_out.append(run.label)
+    return left_out
+
+
+_StoredPrompts = tuple[Run, Mapping[str, Any] | None, Mapping[str, Any] | None]
+"""A run, its prompt analysis and the prompts of its summary, of which it has at least one."""
+
+
+def _stored(plan: Plan) -> list[_StoredPrompts]:
+    found: list[_StoredPrompts] = []
+    for run in plan.runs:
+        analysis = stored_analysis(run.folder, run.score_id) or None
+        prompts = stored_summary(run.folder).get("prompts")
+        if analysis or prompts is not None:
+            found.append((run, analysis, prompts))
     return found
 
 
@@ -65,7 +99,15 @@ def _use(
     load: Mapping[str, Mapping[str, Numbers]],
     psnr_db: Sequence[Numbers],
 ) -> PromptUse:
-    """Return what was stored by the names of columns or tasks with the labels of columns."""
+    """Return what was stored by the names of columns or tasks with the labels of columns.
+
+    Columns that are not shown are left out, with their tasks; a task that no column has remains.
+    """
     labels = column_labels(plan)
-    rows = {level: [by_name[name] for name in names] for level, by_name in load.items()}
-    return PromptUse(label, tuple(labels.get(name, name) for name in names), rows, psnr_db)
+    shown = {name for column in plan.shown_columns for name in (column.name, column.task)}
+    hidden = {name for column in plan.columns for name in (column.name, column.task)} - shown
+    places = [place for place, name in enumerate(names) if name not in hidden]
+    kept = [names[place] for place in places]
+    rows = {level: [by_name[name] for name in kept] for level, by_name in load.items()}
+    swaps = [[psnr_db[row][column] for column in places] for row in places]
+    return PromptUse(label, tuple(labels.get(name, name) for name in kept), rows, swaps)
