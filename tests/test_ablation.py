@@ -450,6 +450,23 @@ def test_a_named_study_is_never_replaced_by_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"deran": "Rain"}, "--label deran is no method, column or metric here; did you mean"),
+        ({"derain": "Average"}, "calls both derain and the average"),
+    ],
+)
+def test_a_label_of_an_ablation_is_checked(
+    labels: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    study = load_study("topk", "three-task", "smoke")
+    plan = planned(tmp_path, methods_of([study]), (0,), "smoke")
+    named = replace(plan, request=plan.request.model_copy(update={"labels": labels}))
+    with pytest.raises(UsageError, match=message):
+        check_study_names([study], named)
+
+
+@pytest.mark.parametrize(
     ("changes", "named"),
     [
         ({"cross": "[k, m]"}, "cross names 'm', which is no axis"),
@@ -735,5 +752,5 @@ def test_damaged_results_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not hold what its name says"):
         import_runs(runs, tmp_path)
     (tmp_path / "results.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UsageError, match="does not have the columns"):
+    with pytest.raises(UsageError, match=r"results\.csv begins with none of its columns"):
         import_runs(runs, tmp_path)

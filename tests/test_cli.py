@@ -150,6 +150,67 @@ def test_dry_run_touches_nothing(tmp_path: Path, harness_command: Run) -> None:
     assert not out.exists()
 
 
+@pytest.mark.parametrize("words", [("run", "--methods", "degraded-input"), ("ablate",)])
+def test_an_export_that_would_write_nothing_is_refused(
+    words: tuple[str, ...], tmp_path: Path, harness_command: Run
+) -> None:
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    asked = (*words, "--recipe", "smoke", "--out", str(out), "--export", str(kept))
+    done = harness_command(*asked, "--dry-run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--dry-run shows the plan only, and --export {kept} would write" in done.stderr
+    assert "leave one of them out" in done.stderr
+    kept.write_text("")
+    done = harness_command(*asked)
+    assert done.returncode == 2
+    assert f"--export {kept} is a file; name a folder" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("runs", "list", "--out", "{}"), "{} is a file and no folder; name an output folder"),
+        (
+            ("runs", "prune", "--unfinished", "--out", "{}"),
+            "{} is a file and no folder; name an output folder",
+        ),
+        (
+            ("restore", "--run", "cpl", "--input", "{}", "--output", "x", "--out", "{}"),
+            "{} is a file and no folder; name the folder of runs",
+        ),
+        (("run", "--out", "{}"), "--out {} is a file; name a folder"),
+        (("table", "--out", "{}"), "--out {} is a file; name a folder"),
+        (("compare", "cpl", "promptir", "--out", "{}"), "--out {} is a file; name a folder"),
+        (("figure", "scatter", "--out", "{}"), "--out {} is a file; name a folder"),
+        (("tune", "--out", "{}"), "--out {} is a file; name a folder"),
+        (("run", "--import", "{}", "--out", "out"), "--import {} is a file; name a folder"),
+        (
+            ("leaderboard", "--results", "{}", "--to", "site"),
+            "{} is a file and no folder; name an output folder",
+        ),
+        (("bench", "--compare", "folder"), "folder is a folder and no file; python -m harness"),
+        (("methods", "--plugin", "folder"), "--plugin folder is a folder and no file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_file_is_no_folder_and_a_folder_no_file(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harness_command: Run,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "file.png"
+    path.write_text("")
+    done = harness_command(*(word.format(path) for word in words))
+    assert done.returncode in (1, 2)
+    assert message.format(path) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -514,8 +515,103 @@ def test_two_protocols_are_never_mixed(tmp_path: Path) -> None:
         ]
         (other / run.id).mkdir()
         append(other / run.id / "results.jsonl", results)
-    with pytest.raises(HarnessError, match="protocol 'another' stand among those of"):
+    found = rf"--against {re.escape(str(other))} holds results of spm of protocol 'another'"
+    with pytest.raises(HarnessError, match=f"{found}.*--protocol, or name another folder"):
         harness.compare(plan, against=other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data_set": "Rain100L"}, "of data set 'Rain100L', and those here are of 'synthetic'"),
+        (
+            {"preprocessing": "other", "score": "other"},
+            "of preprocessing 'other', and those here are of 'crop16",
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_a_folder_of_other_data_is_named(
+    changes: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    plan = stored(tmp_path / "a", ["spm"], noisy, columns=["derain"])
+    for run in plan.runs:
+        results = [
+            dataclasses.replace(result, **changes)  # type: ignore[arg-type]
+            for result in results_by_method(plan)[run.method.id]
+        ]
+        (tmp_path / "b" / run.id).mkdir(parents=True)
+        append(tmp_path / "b" / run.id / "results.jsonl", results)
+    with pytest.raises(HarnessError) as refused:
+        harness.compare(plan, against=tmp_path / "b")
+    assert f"--against {tmp_path / 'b'} holds results of spm {message}" in str(refused.value)
+    assert str(refused.value).endswith(", or name another folder")
+
+
+def test_what_is_no_folder_is_said(tmp_path: Path) -> None:
+    plan = stored(tmp_path / "a", ["spm"], noisy, columns=["derain"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HarnessError, match="file is a file and no folder; name an output folder"):
+        harness.compare(plan, against=tmp_path / "file")
+
+
+# --- metrics that are not scored -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("metrics", "scored_of", "message"),
+    [
+        (
+            ("lpips",),
+            (),
+            "no scores in pyiqa:lpips of spm, promptir; leave it out of --metrics, or",
+        ),
+        (("lpips",), ("spm",), "no scores in pyiqa:lpips of promptir; leave it out of"),
+        (
+            ("lpips", "dists"),
+            ("spm",),
+            "no scores in pyiqa:lpips of promptir; pyiqa:dists of promptir; leave it out of",
+        ),
+    ],
+)
+def test_a_metric_that_is_not_scored_is_named(
+    metrics: tuple[str, ...], scored_of: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    methods = ["spm", "promptir"]
+    stored(tmp_path, methods, noisy, columns=["derain"])
+    plan = plan_of(methods, tmp_path, recipe="mini", columns=["derain"], metrics=metrics)
+    for run in plan.runs:
+        if run.method.id in scored_of:
+            for image in plan.test.images_by_column()["derain"]:
+                for metric in plan.metrics[2:]:
+                    result = result_of(plan, run, ("derain", image, metric), 0.5)
+                    append(run.folder.results, [result])
+    with pytest.raises(HarnessError, match=re.escape(message)) as refused:
+        harness.compare(plan)
+    missing = ",".join(method for method in methods if method not in scored_of)
+    _, _, command = str(refused.value).partition("compute them with: ")
+    assert command.startswith(f"python -m harness run --methods {missing} ")
+    assert f"--metrics {','.join(metrics)}" in command
+
+
+def test_a_metric_that_only_the_other_folder_lacks(tmp_path: Path) -> None:
+    plan = stored(tmp_path / "a", ["spm"], noisy, columns=["derain"])
+    for run in plan.runs:
+        results = results_by_method(plan)[run.method.id]
+        (tmp_path / "b" / run.id).mkdir(parents=True)
+        psnr = [result for result in results if result.metric == "psnr_rgb"]
+        append(tmp_path / "b" / run.id / "results.jsonl", psnr)
+    place = re.escape(f"no scores in ssim_rgb_uniform7 of spm in {tmp_path / 'b'}; name another")
+    with pytest.raises(HarnessError, match=f"{place} folder with --against$"):
+        harness.compare(plan, against=tmp_path / "b")
+
+
+def test_a_metric_of_whole_columns_is_compared_in_no_image(tmp_path: Path) -> None:
+    plan = stored(tmp_path, ["spm", "promptir"], noisy, columns=["derain"])
+    asked = plan_of(["spm", "promptir"], tmp_path, recipe="mini", metrics=["fid"])
+    assert asked.runs[0].weights_id == plan.runs[0].weights_id
+    with pytest.raises(UsageError, match=r"fid.* has one value for all images .* leave it out"):
+        harness.compare(asked)
 
 
 # --- ranks ---------------------------------------------------------------------------------
@@ -572,11 +668,11 @@ def measured_difference(archive: Path) -> Difference:
 
 def test_the_interval_is_that_of_the_documents(archive: Path) -> None:
     delta = measured_difference(archive)
-    interval = f"{delta.low:+.2f} to {delta.high:+.2f} dB"
+    interval = f"[{delta.low:+.2f}, {delta.high:+.2f}]"
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"{delta.mean:.2f} dB ahead of PromptIR here, interval {interval}" in readme
+    assert f"{delta.mean:.2f} dB ahead of PromptIR here {interval}" in readme
     evidence = (ROOT / "docs/evidence.md").read_text(encoding="utf-8").replace("−", "-")
-    assert f"{delta.mean:+.2f} [{delta.low:+.2f}, {delta.high:+.2f}]" in evidence
+    assert f"{delta.mean:+.2f} {interval}" in evidence
 
 
 def test_the_command_prints_and_writes(archive: Path, harness_command: Run) -> None:

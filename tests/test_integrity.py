@@ -249,6 +249,42 @@ def test_an_archive_is_checked_like_rows(tmp_path: Path) -> None:
         read_archive(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",seed,", ",sead,", "lacks the column seed and has 'sead' instead"),
+        (",seed,", ",", "lacks the column seed; restore"),
+        (",seed,setting,", ",", "lacks the columns seed, setting; restore"),
+        (",seed,", ",seed,note,", "has 'note', which is no column of it"),
+        (
+            ",seed,setting,",
+            ",setting,seed,",
+            "has a column twice, or not in the order weights,",
+        ),
+        (",seed,", ",seed,seed,", "has a column twice"),
+        ("weights", "\ufeffweights", r"lacks the column weights and has '\ufeffweights' instead"),
+    ],
+)
+def test_columns_that_an_archive_lacks_are_named(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    fields = dataclasses.asdict(ROW)
+    head = ",".join(fields)
+    assert old in head
+    text = head.replace(old, new, 1) + "\n" + ",".join(map(str, fields.values())) + "\n"
+    (tmp_path / "results.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        read_archive(tmp_path)
+    assert f"{tmp_path / 'results.csv'} {message}" in str(refused.value)
+    assert str(refused.value).endswith("or write it again with run --export FOLDER")
+
+
+def test_an_empty_archive_has_no_columns(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("")
+    with pytest.raises(UsageError, match=r"begins with none of its columns.* first is weights"):
+        read_archive(tmp_path)
+
+
 # --- files of the wrong kind -------------------------------------------------------------
 
 NOT_TEXT = b'{"method": "\xff\xfe"}'

@@ -174,7 +174,12 @@ def test_metrics_and_methods_come_in_printed_order(tables: tuple[CitedTable, ...
         ("cpl.csv", "denoise15,CBSD68", "denoise25,CBSD68", "is not 'CBSD68_sigma15'"),
         ("cpl.csv", "MPRNet,MPRNet", "MPRNet,MPRNett", "'MPRNett' is '' in methods.csv"),
         ("cpl.csv", "cpl,I,three", "cpl,VI,three", "table 'VI' of 'cpl' does not belong"),
-        ("cpl.csv", "value,average", "value,mean", "does not begin with the fields"),
+        (
+            "cpl.csv",
+            "value,average",
+            "value,mean",
+            "lacks the column average and has 'mean' instead; put",
+        ),
         ("methods.csv", "AirNet,airnet,AirNet", "AirNet,airnet,AdaIR", "'AdaIR' is already AdaIR"),
         ("columns.csv", "dehaze,SOTS", "derain,SOTS", "column"),
         ("tables.csv", "cpl,II,five-task", "cpl,I,five-task", "cpl I is given twice"),

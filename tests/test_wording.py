@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,68 @@ def test_what_no_table_shows_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         check_table(asked(stored, **changes))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"promptir": "Degraded input"}, "calls both degraded-input and promptir"),
+        ({"derain": "σ=15"}, "calls both denoise15 and derain 'σ=15'; choose another text"),
+        ({"derain": "Rain", "dehaze": "Rain"}, "calls both dehaze and derain 'Rain'"),
+        ({"derain": "Average"}, "calls both derain and the average 'Average'"),
+        ({"derain": "Params (M)"}, "calls both derain and parameters"),
+        ({"psnr": "SSIM"}, "calls both psnr_rgb and ssim_rgb_uniform7 'SSIM'"),
+        ({"psnr_rgb": "Q", "SSIM": "Q"}, "calls both psnr_rgb and ssim_rgb_uniform7 'Q'"),
+    ],
+)
+def test_no_two_of_a_kind_get_one_label(stored: Plan, labels: dict[str, str], message: str) -> None:
+    whole = asked(stored, columns=(), show=("parameters",), labels=labels)
+    with pytest.raises(UsageError, match=re.escape(message)):
+        check_table(whole)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"promptir": "SSIM", "derain": "PSNR", "psnr": "PromptIR"},
+        {"derain": "Dehaze", "dehaze": "Derain"},
+        {"derain": "σ=15"},
+        {"derain": "Params (M)"},
+    ],
+    ids=["of other kinds", "exchanged", "of a column that is not shown", "of no column here"],
+)
+def test_labels_that_tell_all_that_is_shown_apart_are_taken(
+    stored: Plan, labels: dict[str, str]
+) -> None:
+    columns = () if "dehaze" in labels else ("derain",)
+    check_table(asked(stored, columns=columns, labels=labels))
+
+
+def test_columns_that_are_alike_by_themselves_stay_so(stored: Plan) -> None:
+    columns = tuple(
+        column.model_copy(update={"label": "x"}) if column.task.startswith("denoise") else column
+        for column in stored.test.columns
+    )
+    test = stored.test.model_copy(update={"columns": columns})
+    alike = dataclasses.replace(asked(stored, columns=()), test=test)
+    check_table(asked(alike, labels={"derain": "Rain"}))
+    with pytest.raises(UsageError, match="calls both denoise50 and derain 'x'"):
+        check_table(asked(alike, labels={"derain": "x"}))
+
+
+@pytest.mark.parametrize("text", ["", " ", "   "])
+def test_a_label_shows_something(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--label derain= has .*; write one behind ="):
+        plan(methods=["promptir"], recipe="smoke", labels={"derain": text})
+
+
+def test_blanks_around_a_label_are_none_of_it(tmp_path: Path) -> None:
+    made = plan(methods=["promptir"], recipe="smoke", out=tmp_path, labels={"derain": " Rain "})
+    assert made.request.labels == {"derain": "Rain"}
+    with pytest.raises(UsageError, match="calls both dehaze and derain 'Rain'"):
+        check_table(
+            plan(recipe="smoke", out=tmp_path, labels={"derain": "Rain ", "dehaze": "Rain"})
+        )
 
 
 @pytest.mark.parametrize("text", ["rows", "paper", "cvpr", "paper,ieee", " plain , rows "])

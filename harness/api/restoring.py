@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.errors import UsageError
+from harness.config.user_folders import check_no_file
 from harness.planning.own_files import use_own_files
 from harness.planning.request import DEFAULT_OUT, CheckpointRequest
 from harness.store.files import check_writable, make_folder
@@ -119,8 +120,7 @@ def restore_each(
     _check_numbers(request)
     into = output_format(request.format) if request.format else None
     files = plan_files(request.inputs, request.output, into)
-    if request.output.exists() and not request.output.is_dir():
-        raise UsageError(f"--output {request.output} is a file; name a folder")
+    check_no_file(request.output, "--output")
     restorer = opened_restorer(request)
     restorer.check_task(request.prompt or None)
     make_folder(request.output)

@@ -143,13 +143,15 @@ def check_table(plan: Plan) -> None:
 
 
 def check_study_names(studies: Sequence[Study], plan: Plan, spread: Spread | None = None) -> None:
-    """Refuse a name of the request under which another ablation is stored.
+    """Refuse a name of the request under which another ablation is stored, or that shows nothing.
 
     Raises:
-        UsageError: names the file.
+        UsageError: names the file, or the name to be replaced that no table of the plan shows.
     """
     from harness.reporting.ablation_table import ablation_files
+    from harness.reporting.wording import check_wording
 
+    check_wording(plan)
     for study in studies:
         for stem, identity in ablation_files(study, plan, spread):
             check_free(plan.out / "tables", stem, identity)

@@ -77,6 +77,7 @@ def ablate(
     from harness.config.errors import UsageError
 
     check_alone("ablate")
+    archive.check(computing.dry_run)
     asked = request_of(
         {"recipe": "ablation"},
         request.config,

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.config.errors import UsageError
+from harness.config.user_folders import check_no_file
+
 
 @dataclass(frozen=True)
 class ImageFlags:
@@ -50,3 +53,18 @@ class ArchiveFlags:
         Path | None,
         typer.Option(help="Write scores and specs to this folder as CSV and JSON."),
     ] = None
+
+    def check(self, dry_run: bool) -> None:
+        """Refuse an export that could not be written, before anything is planned or computed.
+
+        Raises:
+            UsageError: the folder is a file, or nothing is computed that it could hold.
+        """
+        if self.export is None:
+            return
+        check_no_file(self.export, "--export")
+        if dry_run:
+            raise UsageError(
+                f"--dry-run shows the plan only, and --export {self.export} would write nothing; "
+                "leave one of them out"
+            )

@@ -20,6 +20,7 @@ def run(
 
     What is stored is never computed again; what was cut off goes on where it stopped.
     """
+    archive.check(computing.dry_run)
     asked = request_of(
         {},
         request.config,

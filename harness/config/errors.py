@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of characters, which no encoding has."""
@@ -49,6 +49,26 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
     return "known are " + ", ".join(names)
+
+
+def other_columns(found: Sequence[str], expected: Sequence[str]) -> str:
+    """Return the sentence part that says how the first line of a CSV file is not what it must be.
+
+    Args:
+        found: the columns that the line names.
+        expected: those that it must name, in their order.
+    """
+    missing = [name for name in expected if name not in found]
+    more = ", ".join(repr(name) for name in found if name not in expected)
+    if len(missing) == len(expected):
+        return f"begins with none of its columns, of which the first is {expected[0]}"
+    if missing:
+        what = "column" if len(missing) == 1 else "columns"
+        text = f"lacks the {what} {', '.join(missing)}"
+        return f"{text} and has {more} instead" if more else text
+    if more:
+        return f"has {more}, which is no column of it"
+    return f"has a column twice, or not in the order {','.join(expected)}"
 
 
 def printable(text: str) -> str:

@@ -39,6 +39,30 @@ def expanded(path: Path, where: str) -> Path:
         ) from error
 
 
+def check_no_file(folder: Path, flag: str) -> None:
+    """Refuse a file where a flag names a folder, which may not exist yet.
+
+    Raises:
+        UsageError: it is one.
+    """
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+    except OSError:  # what may not be looked at is named where it is read or written
+        return
+    if is_file:
+        raise UsageError(f"{flag} {folder} is a file; name a folder")
+
+
+def no_folder(path: Path) -> str:
+    """Return the sentence part that says what is wrong with ``path``, which is no folder."""
+    return "is a file and no folder" if path.exists() else "does not exist"
+
+
+def no_file(path: Path) -> str:
+    """Return the sentence part that says what is wrong with ``path``, which is no file."""
+    return "is a folder and no file" if path.is_dir() else "does not exist"
+
+
 def _below(named: str | None, in_home: str) -> Path | None:
     if named:
         return Path(named) / _NAME

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.config.errors import HarnessError
+from harness.config.user_folders import no_folder
 from harness.store.legacy.names import present_id
 from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder, names_with
@@ -52,10 +53,10 @@ def stored_runs(out: Path) -> list[StoredRunInfo]:
     """Return the runs of an output folder, by name.
 
     Raises:
-        HarnessError: the folder does not exist.
+        HarnessError: the folder does not exist, or is a file.
     """
     if not out.is_dir():
-        raise HarnessError(f"{out} does not exist; name an output folder with --out")
+        raise HarnessError(f"{out} {no_folder(out)}; name an output folder with --out")
     folders = [RunFolder(out / name) for name in names_with(out, "spec.json")]
     results = results_in(folder.results for folder in folders)
     return list(map(_info, folders, results))

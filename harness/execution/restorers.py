@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness.config.errors import HarnessError, UsageError, did_you_mean
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import TrainSpec
+from harness.config.user_folders import no_folder
 from harness.evaluation.restorer import Restorer
 from harness.execution.networks import build
 from harness.execution.process import usable_device
@@ -88,7 +89,7 @@ def find_run(out: Path, asked: str) -> RunFolder:
         UsageError: no run or several are called so; names those that are there.
     """
     if not out.is_dir():
-        raise UsageError(f"{out} does not exist; name the folder of runs with --out")
+        raise UsageError(f"{out} {no_folder(out)}; name the folder of runs with --out")
     known: dict[str, RunFolder] = {}
     for path in sorted(out.iterdir()):
         if (path / "spec.json").is_file():

@@ -16,6 +16,7 @@ from harness.config.recipe_files import load_recipe
 from harness.config.recipes import Recipe
 from harness.config.run_specs import TestSet
 from harness.config.settings import Column, Setting
+from harness.config.user_folders import check_no_file
 from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
@@ -139,9 +140,11 @@ def make_plan(request: RunRequest, on_progress: OnProgress = no_progress) -> Pla
     ``on_progress`` receives how many files of data sets have been hashed.
 
     Raises:
-        UsageError: an unknown name, options that contradict each other, or data that is missing.
+        UsageError: an unknown name, options that contradict each other, data that is missing, or
+            an output folder that is a file.
         HarnessError: files of a data set do not fit together.
     """
+    check_no_file(request.out, "--out")
     use_own_files(request.include, request.plugins)
     labels = {id_of(name): text for name, text in request.labels.items()}
     request = request.model_copy(update={"labels": labels})

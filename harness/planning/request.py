@@ -108,6 +108,17 @@ def _protocols(value: Any) -> Any:
     return _names(value)
 
 
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    """Return labels without blanks around them; one of blanks alone would show nothing."""
+    found = {name: text.strip() for name, text in labels.items()}
+    for name, text in found.items():
+        if not text:
+            raise ValueError(
+                f"--label {name}= has no text to show; write one behind =, or leave it out"
+            )
+    return found
+
+
 class CleanImagesRequest(Spec):
     """Clean images that the setting's degradations are applied to, instead of the embedded ones.
 
@@ -255,7 +266,7 @@ class RunRequest(Spec):
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
-    labels: dict[str, Label] = Field(default_factory=dict)
+    labels: Annotated[dict[str, Label], AfterValidator(_labels)] = Field(default_factory=dict)
     decimals: dict[str, Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
     keep_images: KeptImages = "none"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from harness.config.errors import HarnessError
+from harness.config.errors import HarnessError, other_columns
 from harness.published.tables import CitedRow
 
 PRINTED_DECIMAL = re.compile(r"\d+\.\d+")
@@ -63,8 +63,7 @@ def csv_lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, Line]]:
             head = next(reader, [])
             if tuple(head) != tuple(fields):
                 raise HarnessError(
-                    f"{path} does not begin with the fields {','.join(fields)}; "
-                    "put the published file back"
+                    f"{path} {other_columns(head, fields)}; put the published file back"
                 )
             for values in reader:
                 where = f"{path}, line {reader.line_num}"

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from harness.config.errors import UsageError, reason_of
 from harness.config.python_files import import_python_file
+from harness.config.user_folders import no_file
 from harness.method import MethodSpec
 
 PLUGINS_VARIABLE = "HARNESS_PLUGINS"
@@ -28,7 +29,7 @@ def use_plugins(files: Sequence[Path]) -> None:
     """
     for file in files:
         if not file.is_file():
-            raise UsageError(f"--plugin {file} does not exist; check the path")
+            raise UsageError(f"--plugin {file} {no_file(file)}; check the path")
     if files:
         paths = dict.fromkeys([*map(str, plugin_files()), *(str(file.resolve()) for file in files)])
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join(paths)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.errors import HarnessError
+from harness.config.user_folders import no_folder
 from harness.store.archive import archives_below, read_archive
 from harness.store.files import read_json_object
 from harness.store.legacy.archives import is_legacy
@@ -51,6 +52,10 @@ def results_below(folder: Path) -> ResultColumns:
     Raises:
         HarnessError: there is no such folder, or it is of version 0.1.
     """
+    if folder.exists() and not folder.is_dir():
+        raise HarnessError(
+            f"{folder} {no_folder(folder)}; name an output folder, or one that run --export wrote"
+        )
     if not folder.is_dir():
         raise HarnessError(
             f"{folder} does not exist; compute results with python -m harness run --out {folder}"

@@ -23,6 +23,31 @@ from harness.reporting.summary_frame import (
 from harness.store.result_columns import ResultColumns
 from harness.store.results import WHOLE_COLUMN, Result
 
+_CHOSEN_BY = {
+    "data set": "--data-root, --on-disk or --clean-images",
+    "preprocessing": "--crop-multiple, --noise-rounding or --noise-stream",
+    "protocol": "--protocol",
+}
+"""By what results are of, the flags that ask for another one."""
+
+
+class MixedResultsError(HarnessError):
+    """Results of two data sets, preprocessings or protocols would be in one table.
+
+    Attributes:
+        of: what the results are of that a table does not hold.
+        expected: what its own are of.
+        flags: that ask for the other ones.
+    """
+
+    def __init__(self, key: str, other: str, expected: str) -> None:
+        self.of, self.expected, self.flags = f"{key} '{other}'", f"'{expected}'", _CHOSEN_BY[key]
+        super().__init__(
+            f"results of {self.of} stand among those of {self.expected}; a table never mixes two, "
+            f"so ask for one of them with {self.flags}"
+        )
+
+
 EntryKey = tuple[str, str, str]
 """Id of a method, name of a column or ``average``, and id of a metric."""
 
@@ -214,10 +239,7 @@ def _check_rules(results: ResultColumns, request: SummaryRequest) -> None:
 def _check_one(key: str, found: set[str], expected: str) -> None:
     others = sorted(found - {expected})
     if others:
-        raise HarnessError(
-            f"results of {key} '{others[0]}' stand among those of '{expected}'; a table never "
-            "mixes two, so ask for one of them"
-        )
+        raise MixedResultsError(key, others[0], expected)
 
 
 def _entry(means: SeedMeans, key: EntryKey, expected: int, images: int) -> Entry | None:

@@ -2,48 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.config.errors import UsageError, did_you_mean
 from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.request import RunRequest
+from harness.published.tables import AVERAGE
+from harness.reporting.columns import EXTRA_COLUMNS
+
+_AVERAGE_HEADING = "Average"
+"""What every table calls the mean of its columns."""
 
 
 def check_wording(plan: Plan) -> None:
     """Refuse a name that no table of the plan shows, before anything is computed.
 
     Raises:
-        UsageError: names it, and the nearest that is shown.
+        UsageError: names it, and the nearest that is shown; or two things of one kind that a
+            chosen label would call alike.
     """
     metrics = list(_metric_names(plan.metrics))
     for name in plan.request.decimals:
         if name not in metrics:
             raise UsageError(f"--decimals {name} is no metric here; {did_you_mean(name, metrics)}")
     known = [*metrics, *(column.name for column in plan.columns)]
-    methods = {}
     for run in plan.runs:
         known += [run.method.id, run.method.label]
-        methods[run.method.id] = worded_label(plan.request, run.method.id, run.method.label)
     for name in plan.request.labels:
         if name not in known:
             raise UsageError(
                 f"--label {name} is no method, column or metric here; {did_you_mean(name, known)}"
             )
-    _check_distinct(methods, set(plan.request.labels.values()))
+    for part in plan.by_protocol:
+        for named in _named(part):
+            _check_distinct(named)
 
 
-def _check_distinct(methods: Mapping[str, str], chosen: Collection[str]) -> None:
-    """Refuse one chosen label for two methods; ``methods`` are labels by id."""
-    by_label: dict[str, str] = {}
-    for method, label in methods.items():
-        if label in by_label and label in chosen:
+@dataclass(frozen=True)
+class _Named:
+    """A method, column or metric: what it is called by itself, and what tables call it."""
+
+    name: str
+    own: str
+    shown: str
+
+
+def _named(plan: Plan) -> Iterator[list[_Named]]:
+    """Yield all methods, all headings of columns, and all metrics of a plan's tables."""
+    request = plan.request
+    methods = {}
+    for run in plan.runs:
+        name, own = run.method.id, run.method.label
+        methods[name] = _Named(name, own, worded_label(request, name, own))
+    yield list(methods.values())
+    columns = []
+    for column in plan.shown_columns:
+        shown = worded_column(request, column).label
+        columns.append(_Named(column.name, column.label, shown))
+    columns.append(_Named(f"the {AVERAGE}", _AVERAGE_HEADING, _AVERAGE_HEADING))
+    for name in request.show:
+        if name in EXTRA_COLUMNS:
+            heading = EXTRA_COLUMNS[name].heading
+            columns.append(_Named(name, heading, heading))
+    yield columns
+    metrics = []
+    for facts in map(metric_facts, plan.metrics):
+        metrics.append(_Named(facts.id, facts.label, worded_metric(request, facts).label))
+    yield metrics
+
+
+def _check_distinct(named: Sequence[_Named]) -> None:
+    """Refuse one label for two of ``named``, unless both are called so by themselves."""
+    by_label: dict[str, _Named] = {}
+    for one in named:
+        label = one.shown.strip()
+        other = by_label.get(label)
+        if other is not None and (one.shown != one.own or other.shown != other.own):
             raise UsageError(
-                f"--label calls both {by_label[label]} and {method} '{label}'; choose two names"
+                f"--label calls both {other.name} and {one.name} '{label}'; choose another text"
             )
-        by_label[label] = method
+        by_label[label] = one
 
 
 def _metric_names(ids: Sequence[str]) -> Iterator[str]:

@@ -15,9 +15,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from harness.config.errors import UsageError
+from harness.config.errors import UsageError, other_columns
 from harness.config.hashing import spec_hash
 from harness.config.run_specs import ScoreSpec
+from harness.config.user_folders import check_no_file
 from harness.store.files import read_json_object, read_text, write_json, write_text
 from harness.store.legacy.archives import legacy_sources
 from harness.store.legacy.names import former_spec
@@ -75,9 +76,10 @@ def import_runs(runs: Sequence[StoredRun], folder: Path) -> int:
     folders of version 0.1 are read too. Runs that have results already keep their own.
 
     Raises:
-        UsageError: the folder holds no archive, or a file in it is of another run.
+        UsageError: the folder holds no archive or is a file, or a file in it is of another run.
         HarnessError: a file of it is damaged.
     """
+    check_no_file(folder, "--import")
     sources = _sources(folder)
     if not sources:
         raise UsageError(
@@ -115,8 +117,12 @@ def read_archive(folder: Path) -> list[Result]:
     results = []
     reader = csv.DictReader(StringIO(read_text(path), newline=""))
     try:
-        if tuple(reader.fieldnames or ()) != RESULT_FIELDS:
-            raise UsageError(f"{path} does not have the columns {', '.join(RESULT_FIELDS)}")
+        head = tuple(reader.fieldnames or ())
+        if head != RESULT_FIELDS:
+            raise UsageError(
+                f"{path} {other_columns(head, RESULT_FIELDS)}; restore the file from its source, "
+                "or write it again with run --export FOLDER"
+            )
         for line in reader:
             results.append(_parsed(line))
     except (TypeError, ValueError, csv.Error) as error:

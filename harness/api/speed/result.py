@@ -12,6 +12,7 @@ from harness.api.speed.spread import Spread, paired
 from harness.config.errors import UsageError
 from harness.config.parsing import parse
 from harness.config.spec import Spec
+from harness.config.user_folders import no_file
 from harness.store.files import read_json_object, write_json
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def load_bench(path: Path | str) -> BenchResult:
     path = Path(path)
     if not path.is_file():
         raise UsageError(
-            f"{path} does not exist; python -m harness bench --json {path} measures and writes it"
+            f"{path} {no_file(path)}; python -m harness bench --json FILE measures and writes one"
         )
     content = read_json_object(path)
     found = content.get("format")

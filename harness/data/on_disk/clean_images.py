@@ -12,7 +12,7 @@ from harness.config.errors import UsageError
 from harness.config.files import photograph_packages
 from harness.config.photographs import PhotographPackage
 from harness.config.run_specs import CleanFolder
-from harness.config.user_folders import expanded
+from harness.config.user_folders import expanded, no_folder
 from harness.data.on_disk.found_set import PairFiles
 from harness.data.on_disk.gathered import Gathered
 from harness.data.on_disk.hashing import content_sha256
@@ -97,8 +97,7 @@ def _files(package: PhotographPackage, flag: str) -> list[Path]:
 
 def _images_below(folder: Path, flag: str) -> list[Path]:
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(f"{flag}: {readable(folder)} {what}; name a folder of images")
+        raise UsageError(f"{flag}: {readable(folder)} {no_folder(folder)}; name a folder of images")
     gathered = Gathered()
     found = list(images(folder, "*", gathered))
     if gathered.unpaired:

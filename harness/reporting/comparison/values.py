@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config.errors import HarnessError
+from harness.config.errors import HarnessError, UsageError
+from harness.evaluation.metrics import MetricFacts, metric_ids
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.frames import results_below
@@ -20,7 +21,7 @@ from harness.reporting.plan_summary import (
     scored_as,
     summary_of_results,
 )
-from harness.reporting.summary import SummaryRequest
+from harness.reporting.summary import MixedResultsError, SummaryRequest
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
 
@@ -38,6 +39,7 @@ class Candidate:
         method: id of the method with its options.
         results: all that is stored of it.
         is_trained: whether it has seeds; what is not trained counts under every seed.
+        folder: the archive or other output folder that it is from; None for that of the plan.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Candidate:
     method: str
     results: Sequence[Result]
     is_trained: bool = True
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def candidates_in(folder: Path, plan: Plan, own: Sequence[Candidate]) -> list[Ca
                 f"{', '.join(map(str, plan.seeds))}; name another folder"
             )
         name, label = f"{candidate.id} in {folder}", f"{candidate.label} ({folder.name})"
-        found.append(replace(candidate, id=name, label=label, results=results))
+        found.append(replace(candidate, id=name, label=label, results=results, folder=folder))
     return found
 
 
@@ -163,19 +166,22 @@ def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:
     """Return the values on the images and seeds that all candidates have.
 
     Raises:
-        HarnessError: they have no seed or no image in common, or results of two preprocessings,
-            protocols or data sets would be compared.
+        UsageError: a metric has one value for all images of a column.
+        HarnessError: they have no seed or no image in common, a metric is not scored of one of
+            them, or results of two preprocessings, protocols or data sets would be compared.
     """
     for candidate in candidates:
-        # A summary refuses results of two rules, and says what the table shows.
-        summary = summary_of_results(plan, {candidate.method: candidate.results})
-    request = summary.request
+        request = _shown(plan, candidate)
+    _check_per_image(request.metrics)
     seeds = _common_seeds(request, candidates)
     scored = {}
     for candidate in candidates:
         scored[candidate.id] = _scored(candidate, seeds)
     metrics = [metric.id for metric in request.metrics]
     wanted = _wanted_images(request)
+    unscored = _unscored(scored, wanted, (seeds, metrics))
+    if unscored:
+        raise HarnessError(_not_scored(unscored, plan, candidates))
     lacking = {}
     common = set(wanted)
     for candidate in candidates:
@@ -199,6 +205,20 @@ def common_values(plan: Plan, candidates: Sequence[Candidate]) -> CommonValues:
         lacking=lacking,
         other_seeds=tuple(sorted(set(request.seeds) - set(seeds))),
     )
+
+
+def _shown(plan: Plan, candidate: Candidate) -> SummaryRequest:
+    """Return what a table of the plan shows; refuse results of two rules, as such a table does."""
+    try:
+        return summary_of_results(plan, {candidate.method: candidate.results}).request
+    except MixedResultsError as error:
+        if candidate.folder is None:
+            raise
+        raise HarnessError(
+            f"--against {candidate.folder} holds results of {candidate.method} of {error.of}, and "
+            f"those here are of {error.expected}; ask for the same with {error.flags}, or name "
+            "another folder"
+        ) from error
 
 
 _Key = tuple[int, str, str, str]
@@ -240,6 +260,51 @@ def _wanted_images(request: SummaryRequest) -> list[Image]:
         if column.name not in request.absent:
             wanted += itertools.product([column.name], request.images[column.name])
     return wanted
+
+
+def _check_per_image(metrics: Sequence[MetricFacts]) -> None:
+    """Refuse metrics in which no image has a value of its own."""
+    of_sets = [metric.id for metric in metrics if metric.of_set]
+    if of_sets:
+        raise UsageError(
+            f"{', '.join(of_sets)} has one value for all images of a column, and methods are "
+            "compared image by image; leave it out of --metrics"
+        )
+
+
+def _unscored(
+    scored: Mapping[str, Mapping[_Key, float]],
+    images: Sequence[Image],
+    needed: tuple[Sequence[int], Sequence[str]],
+) -> dict[str, list[str]]:
+    """Return, by metric, the ids of the candidates that have values of other metrics alone."""
+    found: dict[str, list[str]] = {}
+    for name, own in scored.items():
+        lacking = [one for one in needed[1] if not _complete(own, images, (needed[0], [one]))]
+        if len(lacking) < len(needed[1]):
+            for metric in lacking:
+                found.setdefault(metric, []).append(name)
+    return found
+
+
+def _not_scored(
+    unscored: Mapping[str, Sequence[str]], plan: Plan, candidates: Sequence[Candidate]
+) -> str:
+    """Return the sentence on metrics that candidates were not scored by, and how they are."""
+    lacking = [f"{metric} of {', '.join(names)}" for metric, names in unscored.items()]
+    ids = {name for names in unscored.values() for name in names}
+    found = [candidate for candidate in candidates if candidate.id in ids]
+    ways = []
+    # What the protocol scores by is always shown; what was added can be left out.
+    if unscored.keys() <= set(metric_ids(plan.request.metrics)):
+        ways.append("leave it out of --metrics")
+    if any(candidate.folder is not None for candidate in found):
+        ways.append("name another folder with --against")
+    methods = tuple(candidate.method for candidate in found if candidate.folder is None)
+    if methods:
+        asked = plan.request.model_copy(update={"methods": methods, "labels": {}})
+        ways.append(f"compute them with: {command_line('run', asked)}")
+    return f"there are no scores in {'; '.join(lacking)}; {', or '.join(ways)}"
 
 
 def _complete(

@@ -100,6 +100,7 @@ def lengths_of(plan: Plan, run: Run) -> Lengths:
             steps and seed.
     """
     assert run.score is not None
+    assert run.train.optimisation is not None
     expected = _without_length(run.train.model_dump(mode="json"))
     own_steps = run.train.optimisation.steps
     own = {planned.folder.path for planned in plan.runs}

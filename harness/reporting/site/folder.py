@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.config.errors import HarnessError, UsageError
+from harness.config.user_folders import check_no_file
 from harness.store.files import (
     check_writable,
     make_folder,
@@ -50,8 +51,7 @@ class SiteFolder:
             UsageError: the folder holds files that are no site of this kind.
             HarnessError: it cannot be written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"--to {self.path} is a file; name a folder")
+        check_no_file(self.path, "--to")
         if self.path.is_dir() and any(self.path.iterdir()) and self._earlier() is None:
             raise UsageError(
                 f"--to {self.path} holds files that are no {self.kind}, which are not replaced; "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.errors import HarnessError
+from harness.config.user_folders import no_folder
 from harness.reporting.table_files import content_id
 from harness.store.archive import archives_below, read_archive
 from harness.store.files import read_json_object
@@ -118,8 +119,9 @@ def measured_runs(folder: Path) -> list[MeasuredRun]:
             documents[path.stem] = checked_parts(read_json_object(path), path)
         found += _runs_of(ResultColumns.of(read_archive(archive)), archive.name, documents)
     if not found:
+        what = "holds no results" if folder.is_dir() else no_folder(folder)
         raise HarnessError(
-            f"{folder} holds no results; name an output folder, or one that run --export wrote"
+            f"{folder} {what}; name an output folder, or one that run --export wrote"
         )
     return found
 
