@@ -53,6 +53,7 @@ class Picture:
 
 PICTURES = {
     "steps-synthetic": Picture("steps", "clean-images/request.yaml", CURVES, recipes=RECIPES),
+    "steps-real": Picture("steps", "real-rain/request.yaml", CURVES, recipes=RECIPES),
     "differences-synthetic": Picture("differences", "clean-images/request.yaml"),
     "differences-real": Picture("differences", "real-rain/request.yaml"),
     "differences-unseen": Picture("differences", "clean-images/unseen.yaml"),

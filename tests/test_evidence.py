@@ -12,8 +12,11 @@ import yaml
 
 import harness
 from harness.api import import_runs
+from harness.evaluation.probes.definitions import normalised_mutual_information
 from harness.planning.plan import Plan
+from harness.planning.run import Run
 from harness.published.tables import AVERAGE
+from harness.reporting.prompt_report import stored_prompts
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared/data"
@@ -57,6 +60,54 @@ def test_the_intervals_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     check(plan, product(others, [promptir, widened]), [AVERAGE])
 
 
+def test_the_intervals_of_methods_that_are_told_the_task_are_those_of_the_stored_rows(
+    tmp_path: Path,
+) -> None:
+    plan = stored("clean-images/told.yaml", tmp_path, {"clean_images": FOLDERS})
+    _, promptir, guided, *told = plan.method_ids
+    check(plan, product(told, [promptir, guided]), [AVERAGE])
+
+
+def test_the_routing_is_that_of_the_stored_runs(tmp_path: Path) -> None:
+    plan = stored("clean-images/request.yaml", tmp_path, {"clean_images": FOLDERS})
+    published, searched, guided = (
+        [run for run in plan.runs if run.method.id == name]
+        for name in (
+            "cpl",
+            "cpl-guided:load_balancing_weight=0.0248:teacher_inputs=raw",
+            "cpl-guided",
+        )
+    )
+    assert f"| CPL: seeds 0, 1, 2 | {stored_gaps(published)} |" in EVIDENCE
+    for label, runs in (("CPL-guided, as searched", searched), ("CPL-guided", guided)):
+        kinds, tasks = (stored_information(runs, by_kind) for by_kind in (True, False))
+        said = f"{label}: seeds 0, 1, 2 | {stored_gaps(runs)} | {kinds} (tasks {tasks}) |"
+        assert said in EVIDENCE, said
+
+
+def stored_gaps(runs: Sequence[Run]) -> str:
+    """Return the prompt-swap gaps of runs."""
+    prompts = [run.prompts for run in stored_prompts(runs)]
+    assert len(prompts) == len(runs)
+    return ", ".join(f"{found['prompt_swap_gap_db']:z.2f}" for found in prompts if found)
+
+
+def stored_information(runs: Sequence[Run], by_kind: bool) -> str:
+    """Return the mutual information of runs that choose one prompt for each of ten images."""
+    values = []
+    for run in stored_prompts(runs):
+        assert run.prompts is not None
+        experts, tasks = [], []
+        for task, shares in run.prompts["expert_load"]["level1"].items():
+            for expert, share in enumerate(shares):
+                count = round(10 * share)
+                experts += [expert] * count
+                tasks += ["denoise" if by_kind and "denoise" in task else task] * count
+        assert len(tasks) == 50
+        values.append(f"{normalised_mutual_information(experts, tasks):.2f}")
+    return ", ".join(values)
+
+
 def test_the_intervals_on_real_rain_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     data = {"root": str(SHARED)}
     plan = stored("real-rain/request.yaml", tmp_path, data, columns=COLUMNS)
@@ -77,16 +128,32 @@ def test_the_numbers_on_unseen_degradations_are_those_of_the_stored_rows(tmp_pat
         assert row in EVIDENCE, row
 
 
-@pytest.mark.parametrize("recipe", ["curve-600", "curve", "curve-6000"])
+PROMPTIR, WIDENED = "promptir:prompt_init=channel-normal", "restormer:dim=22:ffn_expansion=3.0"
+BOTH = ("cpl", "cpl-guided")
+
+
+@pytest.mark.parametrize(
+    ("archive", "recipe", "others"),
+    [
+        ("clean-images", "curve-600", (WIDENED, *BOTH)),
+        ("clean-images", "curve", (WIDENED, *BOTH)),
+        ("clean-images", "curve-6000", BOTH),
+        ("real-rain", "curve-600", (WIDENED, *BOTH)),
+        ("real-rain", "curve", (WIDENED, *BOTH)),
+        ("real-rain", "curve-6000", (WIDENED, "cpl-guided")),
+    ],
+)
 def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
-    recipe: str, tmp_path: Path
+    archive: str, recipe: str, others: tuple[str, ...], tmp_path: Path
 ) -> None:
-    methods = ("promptir:prompt_init=channel-normal", "cpl", "cpl-guided")
-    asked = {"recipe": f"examples/recipes/{recipe}.yaml", "methods": methods, "seeds": (0,)}
-    data = {"clean_images": FOLDERS}
-    plan = stored("clean-images/request.yaml", tmp_path, data, **asked)
+    asked: dict[str, Any] = {"recipe": f"examples/recipes/{recipe}.yaml", "seeds": (0,)}
+    data: dict[str, Any] = {"clean_images": FOLDERS}
+    if archive == "real-rain":
+        data, asked["columns"] = {"root": str(SHARED)}, COLUMNS
+    asked["methods"] = (PROMPTIR, *others)
+    plan = stored(f"{archive}/request.yaml", tmp_path, data, **asked)
     columns = [column.name for column in plan.columns]
-    check(plan, product(methods[1:], methods[:1]), [*columns, AVERAGE])
+    check(plan, product(others, [PROMPTIR]), [*columns, AVERAGE])
 
 
 def test_the_intervals_of_other_networks_are_those_of_the_stored_rows(tmp_path: Path) -> None:
