@@ -151,7 +151,7 @@ def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
         data, asked["columns"] = {"root": str(SHARED)}, COLUMNS
     asked["methods"] = (PROMPTIR, *others)
     plan = stored(f"{archive}/request.yaml", tmp_path, data, **asked)
-    columns = [column.name for column in plan.columns]
+    columns = [column.name for column in plan.shown_columns]
     check(plan, product(others, [PROMPTIR]), [*columns, AVERAGE])
 
 
