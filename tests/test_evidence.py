@@ -140,6 +140,7 @@ BOTH = ("cpl", "cpl-guided")
         ("clean-images", "curve-6000", BOTH),
         ("real-rain", "curve-600", (WIDENED, *BOTH)),
         ("real-rain", "curve", (WIDENED, *BOTH)),
+        ("real-rain", "curve-6000", ("cpl-guided",)),
     ],
 )
 def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
