@@ -85,11 +85,12 @@ def test_clean_images_are_copied_and_degraded_ones_classified() -> None:
 
 def test_classification_can_be_learned() -> None:
     method = build_tiny("nafnet@dcpt").train()
-    optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
+    # A larger rate is at the edge of diverging, where last digits of a machine decide.
+    optimiser = torch.optim.AdamW(method.parameters(), lr=3e-4)
     darker = torch.linspace(0.1, 0.9, 5)[:, None, None, None]
     samples = replace(batch(), stage=PRETRAINING, degraded=batch().clean * darker)
     values = []
-    for _ in range(25):
+    for _ in range(30):
         terms = method.losses(samples, rng())
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
