@@ -46,6 +46,11 @@ class Run:
         return f"{self.method.id} seed {self.train.seed}"
 
     @property
+    def is_seeded(self) -> bool:
+        """Whether it has a seed of its own; the input and weights from a file count under all."""
+        return self.method.spec.trained and self.checkpoint is None
+
+    @property
     def score_id(self) -> str | None:
         """The hash of ``score``, which its results carry; None for auxiliary runs."""
         return None if self.score is None else spec_hash(self.score)

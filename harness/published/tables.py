@@ -14,6 +14,9 @@ _YEAR = re.compile(r"'(\d\d)$")
 AVERAGE = "average"
 """Name of the column of averages."""
 
+AVERAGE_HEADING = "Average"
+"""What every table and figure calls it."""
+
 
 @dataclass(frozen=True)
 class CitedMetric:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.apart import Apart, marks_sentence, seconds_apart
 from harness.reporting.columns import extra_columns
 from harness.reporting.plan_summary import (
@@ -175,7 +175,7 @@ def _columns(request: SummaryRequest, extra: Extra) -> list[Column]:
                 latex_label=column.latex_label,
             )
         )
-    columns.append(Column(AVERAGE, "Average", "Average", is_trailing=True))
+    columns.append(Column(AVERAGE, AVERAGE_HEADING, AVERAGE_HEADING, is_trailing=True))
     for heading in extra:
         columns.append(Column(heading, heading, heading, per_metric=False, is_trailing=True))
     return columns

@@ -52,14 +52,11 @@ def results_below(folder: Path) -> ResultColumns:
     Raises:
         HarnessError: there is no such folder, or it is of version 0.1.
     """
-    if folder.exists() and not folder.is_dir():
-        raise HarnessError(
-            f"{folder} {no_folder(folder)}; name an output folder, or one that run --export wrote"
-        )
     if not folder.is_dir():
-        raise HarnessError(
-            f"{folder} does not exist; compute results with python -m harness run --out {folder}"
-        )
+        way_out = f"compute results with python -m harness run --out {folder}"
+        if folder.exists():
+            way_out = "name an output folder, or one that run --export wrote"
+        raise HarnessError(f"{folder} {no_folder(folder)}; {way_out}")
     if is_legacy(folder):
         raise HarnessError(
             f"{folder} holds results of version 0.1; convert them with "

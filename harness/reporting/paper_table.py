@@ -14,7 +14,7 @@ from typing import Any
 from harness.config.errors import UsageError
 from harness.planning.plan import Plan
 from harness.published.reading import load_published
-from harness.published.tables import AVERAGE, CitedColumn, CitedTable, tables_of
+from harness.published.tables import AVERAGE, AVERAGE_HEADING, CitedColumn, CitedTable, tables_of
 from harness.reporting.benchmark_table import not_finite_sentences
 from harness.reporting.paper_cited import CitedContext, cited_rows
 from harness.reporting.paper_own import own_detail, own_rows
@@ -244,7 +244,7 @@ def _columns(values: Sequence[CitedColumn], facts: _Facts) -> Iterator[Column]:
     for column in values:
         heading = _heading(column.group, column.label)
         yield Column(column.name, heading, column.label, column.group)
-    yield Column(AVERAGE, "Average", "Average", is_trailing=True)
+    yield Column(AVERAGE, AVERAGE_HEADING, AVERAGE_HEADING, is_trailing=True)
     if facts.deltas:
         yield Column(DELTA, "Δ", "Δ", is_trailing=True, is_signed=True)
 

@@ -10,11 +10,8 @@ from harness.config.settings import Column
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.request import RunRequest
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.columns import EXTRA_COLUMNS
-
-_AVERAGE_HEADING = "Average"
-"""What every table calls the mean of its columns."""
 
 
 def check_wording(plan: Plan) -> None:
@@ -62,7 +59,7 @@ def _named(plan: Plan) -> Iterator[list[_Named]]:
     for column in plan.shown_columns:
         shown = worded_column(request, column).label
         columns.append(_Named(column.name, column.label, shown))
-    columns.append(_Named(f"the {AVERAGE}", _AVERAGE_HEADING, _AVERAGE_HEADING))
+    columns.append(_Named(f"the {AVERAGE}", AVERAGE_HEADING, AVERAGE_HEADING))
     for name in request.show:
         if name in EXTRA_COLUMNS:
             heading = EXTRA_COLUMNS[name].heading

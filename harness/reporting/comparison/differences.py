@@ -10,7 +10,7 @@ from harness.config.errors import HarnessError, UsageError
 from harness.evaluation.metrics import metric_facts
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.comparison.pairs import PairedColumn, paired_columns
 from harness.reporting.comparison.values import Candidate, candidates_of, common_values
 from harness.reporting.figures.bands import draw_interval
@@ -75,7 +75,7 @@ def draw(asked: FigureRequest) -> Figure:
     plan = replace(asked.plan, metrics=asked.plan.metrics[:1])
     first, *others = candidates_of(plan, _scored_methods(plan))
     lines = [_line(plan, candidate, first) for candidate in others]
-    titles = {**column_labels(plan), AVERAGE: "Average"}
+    titles = {**column_labels(plan), AVERAGE: AVERAGE_HEADING}
     columns = [name for name in titles if any(name in line.tests for line in lines)]
     names = [wrapped(line.label, _LABEL_IN, 2, SMALL_PT) for line in lines]
     texts = [text for name in names for text in name.splitlines()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.evaluation.metrics import MetricFacts
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.comparison.notes import comparison_details, pair_caption
 from harness.reporting.comparison.pairs import Extreme, PairedColumn
 from harness.reporting.comparison.values import CommonValues
@@ -47,7 +47,7 @@ class Shown:
     @property
     def column_labels(self) -> dict[str, str]:
         """Labels of columns by name, that of their mean too."""
-        return {**self.common.column_labels, AVERAGE: "Average"}
+        return {**self.common.column_labels, AVERAGE: AVERAGE_HEADING}
 
 
 def pair_table(shown: Shown, tests: Sequence[PairedColumn], metric: MetricFacts) -> Table:

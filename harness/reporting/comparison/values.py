@@ -118,10 +118,9 @@ def candidates_of(plan: Plan, methods: Sequence[str]) -> list[Candidate]:
                 f"{plan.out} holds no scores of {method} on {plan.setting.name} with recipe "
                 f"{plan.recipe.name}; compute them with: {command_line('run', asked)}"
             )
-        chosen = runs[method][0].method
-        # Weights from a file have no seeds either.
-        is_trained = chosen.spec.trained and runs[method][0].checkpoint is None
-        found.append(Candidate(method, chosen.label, method, results[method], is_trained))
+        first = runs[method][0]
+        label = first.method.label
+        found.append(Candidate(method, label, method, results[method], first.is_seeded))
     return found
 
 

@@ -169,8 +169,7 @@ def _values_by_seed(plan: Plan, runs: Sequence[Run]) -> dict[int, Values]:
                 values[result.column, result.image] = result.value
         if not values:
             continue
-        is_seeded = run.method.spec.trained and run.checkpoint is None
-        found.update(dict.fromkeys([run.train.seed] if is_seeded else plan.seeds, values))
+        found.update(dict.fromkeys([run.train.seed] if run.is_seeded else plan.seeds, values))
     return found
 
 

@@ -12,7 +12,7 @@ from harness.config.run_specs import ScoreSpec
 from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.figures.bands import draw_band
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
@@ -56,7 +56,7 @@ def draw(asked: FigureRequest) -> Figure:
     plan = asked.plan
     by_method: dict[str, Lengths] = {}
     for runs in runs_by_method(plan).values():
-        if runs[0].method.spec.trained and runs[0].checkpoint is None:
+        if runs[0].is_seeded:
             by_method[runs[0].method.label] = lengths_of(plan, runs[0])
     if all(_count(lengths) < 2 for lengths in by_method.values()):
         raise HarnessError(
@@ -65,7 +65,7 @@ def draw(asked: FigureRequest) -> Figure:
         )
     shared = _shared_seeds(plan, by_method)
     metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
-    labels = {**column_labels(plan), AVERAGE: "Average"}
+    labels = {**column_labels(plan), AVERAGE: AVERAGE_HEADING}
     width_in = asked.width_in or WIDTHS_IN["full"]
     names = [column.name for column in plan.shown_columns]
     columns = [name for name in [*names, AVERAGE] if _is_scored(name, by_method)]

@@ -45,8 +45,9 @@ def prompt_uses(plan: Plan) -> list[PromptUse]:
     """
     found = []
     several = len(plan.seeds) > 1
-    are_analysed = all(analysis is not None for _, analysis, _ in _stored(plan))
-    for run, analysis, prompts in _stored(plan):
+    stored = _stored(plan)
+    are_analysed = all(analysis is not None for _, analysis, _ in stored)
+    for run, analysis, prompts in stored:
         label = f"{run.method.label}, seed {run.train.seed}" if several else run.method.label
         if analysis and (are_analysed or prompts is None):
             load = {level: part["expert_load"] for level, part in analysis["routing"].items()}

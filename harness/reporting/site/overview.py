@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.evaluation.metrics import MetricFacts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.benchmark_table import BenchmarkTable, not_finite_note
 from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.site.rendering import number_text
@@ -63,7 +63,7 @@ def score_table(plan: Plan, table: BenchmarkTable, plan_sources: PlanSources) ->
     columns = []
     for column in request.columns:
         columns.append(ScoreColumn(column.name, column.label, column.group, metrics))
-    columns.append(ScoreColumn(AVERAGE, "Average", "", metrics))
+    columns.append(ScoreColumn(AVERAGE, AVERAGE_HEADING, "", metrics))
     inputs, methods, references = [], [], []
     for method, printed in zip(request.methods, table.table.rows, strict=True):
         row = _row(table.summary, method, printed, plan_sources)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.ranks import best_and_second, without_worse
 from harness.reporting.site.score_table import (
     Score,
@@ -119,7 +119,7 @@ def joined_lists(lists: Sequence[RankList]) -> list[RankList]:
 
 def average_column(metrics: Sequence[ScoreMetric]) -> ScoreColumn:
     """Return the column of averages."""
-    return ScoreColumn(AVERAGE, "Average", "", tuple(metrics))
+    return ScoreColumn(AVERAGE, AVERAGE_HEADING, "", tuple(metrics))
 
 
 def _in_order(rows: Sequence[ListRow], column: ScoreColumn) -> list[ListRow]:

@@ -10,7 +10,7 @@ from harness.config.files import load_data_set
 from harness.config.settings import Column
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.published.tables import AVERAGE
+from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.site.sources import Fact, Sources, listed
 
 
@@ -62,7 +62,7 @@ def scoring_section(sources: Sources, plan: Plan) -> int:
         ("Protocol", setting.protocol.id),
         ("Preprocessing", plan.test.preprocessing_id),
         ("Seeds", ", ".join(map(str, plan.seeds))),
-        ("Average", "the plain mean of the columns shown"),
+        (AVERAGE_HEADING, "the plain mean of the columns shown"),
     ]
     content = {
         "protocol": setting.protocol.model_dump(mode="json"),
@@ -81,7 +81,7 @@ def column_sections(sources: Sources, plan: Plan) -> dict[str, int]:
         found[column.name] = _column_section(sources, plan, column, images[column.name])
     labels = ", ".join(column.label for column in plan.shown_columns)
     facts = [("Mean of", labels), ("Weights", "each column counts once")]
-    found[AVERAGE] = sources.add("Average", facts)
+    found[AVERAGE] = sources.add(AVERAGE_HEADING, facts)
     return found
 
 
