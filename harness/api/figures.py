@@ -13,7 +13,7 @@ from harness.planning.command_line import command_line
 from harness.planning.image_choice import Name, check_names, named_images
 from harness.planning.plan import Plan
 from harness.planning.request import Resources
-from harness.reporting.plan_summary import is_anything_stored, unscored_methods
+from harness.reporting.plan_summary import is_anything_stored
 from harness.reporting.table_files import table_id, table_stem
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def figure(
     crop = parse_crop(chosen.crop)
     names = _names(plan, chosen.images)
     shown = worded(plan)
-    _check(plan, kind, chosen.width, WIDTHS_IN)
+    _check_width(chosen.width, WIDTHS_IN)
+    if module.NEEDS_SCORES:
+        check_stored(plan)
     if module.NEEDS_IMAGES:
         names = _shown_names(plan, names, chosen.rows, crop)
         keep_images(plan, names, resources)
@@ -120,28 +122,17 @@ def check_stored(plan: Plan) -> None:
 
 def left_out_note(plan: Plan, kind: str) -> str:
     """Return which methods or runs a kind of figure leaves out, and why; empty if none."""
-    from harness.reporting.figures.cost import methods_without_average
-    from harness.reporting.figures.stored_prompts import runs_without_prompts
+    from harness.reporting.figures.registry import figure_module
 
-    # Trainings are followed before they are scored.
-    missing = [] if kind == "curves" else unscored_methods(plan)
-    lacking = "no scores"
-    if kind == "cost":
-        missing, lacking = methods_without_average(plan), "not all scores"
-    if kind in ("routing", "swap") and not missing:
-        missing, lacking = runs_without_prompts(plan), "nothing on the prompts"
-    if not missing:
+    names, lacking = figure_module(kind).left_out(plan)
+    if not names:
         return ""
-    return f"{plan.out} holds {lacking} of {', '.join(missing)}; the figure is without them"
+    return f"{plan.out} holds {lacking} of {', '.join(names)}; the figure is without them"
 
 
-def _check(plan: Plan, kind: str, width: str | None, widths: Collection[str]) -> None:
-    """Refuse a width that there is not, and a plan of which nothing is stored."""
+def _check_width(width: str | None, widths: Collection[str]) -> None:
     if width is not None and width not in widths:
         raise UsageError(f"a figure has no width '{width}'; choose {' or '.join(widths)}")
-    # Trainings are followed before they are scored.
-    if kind != "curves":
-        check_stored(plan)
 
 
 def _check_crop(plan: Plan, names: Sequence[Name], crop: CropRule) -> None:

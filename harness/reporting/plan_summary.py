@@ -77,11 +77,6 @@ def is_anything_stored(plan: Plan) -> bool:
     return any(results_of(run.folder.results, run.score) for run in plan.runs)
 
 
-def unscored_methods(plan: Plan) -> list[str]:
-    """Return the ids of the methods of a plan of which no results are stored."""
-    return [method for method, results in results_by_method(plan).items() if not results]
-
-
 def reevaluated_summary(plan: Plan) -> Summary | None:
     """Return the numbers of pretrained weights that are stored next to a plan's runs, if any.
 

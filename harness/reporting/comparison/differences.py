@@ -14,6 +14,7 @@ from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.comparison.pairs import PairedColumn, paired_columns
 from harness.reporting.comparison.values import Candidate, candidates_of, common_values
 from harness.reporting.figures.bands import draw_interval
+from harness.reporting.figures.left_out import unscored
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
     LINE_IN,
@@ -28,7 +29,7 @@ from harness.reporting.figures.style import (
     text_width_in,
     wrapped,
 )
-from harness.reporting.plan_summary import runs_by_method, unscored_methods
+from harness.reporting.plan_summary import runs_by_method
 from harness.reporting.statistics import Spread, natural_spread
 from harness.reporting.table import metric_title
 from harness.reporting.wording import column_labels, worded_metric
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
+NEEDS_SCORES = True
+left_out = unscored
 
 _LABEL_IN, _PANEL_IN = 1.6, 1.35
 """Widths of the longest line of a method's name, and of the narrowest panel."""
@@ -101,13 +104,13 @@ def draw(asked: FigureRequest) -> Figure:
 
 def _scored_methods(plan: Plan) -> list[str]:
     """Return the methods of a plan that have scores, without the degraded input."""
-    asked, unscored = [], unscored_methods(plan)
+    asked, missing = [], unscored(plan).names
     for method, runs in runs_by_method(plan).items():
         if not runs[0].method.spec.is_input:
             asked.append(method)
     if len(asked) < 2:
         raise UsageError("figure differences compares methods; name two with --methods A,B")
-    scored = [method for method in asked if method not in unscored]
+    scored = [method for method in asked if method not in missing]
     if len(scored) < 2 or scored[0] != asked[0]:
         raise HarnessError(
             f"{plan.out} holds no scores of the first of these methods and another one; compute "

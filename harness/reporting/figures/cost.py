@@ -12,6 +12,7 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.published.tables import AVERAGE
 from harness.reporting.columns import EXTRA_COLUMNS, ExtraColumn
+from harness.reporting.figures.left_out import LeftOut
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
     WIDTHS_IN,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
+NEEDS_SCORES = True
 
 _WIDE_RANGE = 20.0
 """Ratio of the largest to the smallest cost from which the axis is logarithmic."""
@@ -90,15 +92,15 @@ def draw(asked: FigureRequest) -> Figure:
     return figure
 
 
-def methods_without_average(plan: Plan) -> list[str]:
-    """Return the ids of the trained methods that lack scores, and so have no point."""
+def left_out(plan: Plan) -> LeftOut:
+    """Return the trained methods that lack scores, and so have no point."""
     summary = summary_of(plan)
-    left_out = []
+    without = []
     for method, runs in runs_by_method(plan).items():
         entry = summary.entry(method, AVERAGE, plan.metrics[0])
         if runs[0].method.spec.trained and (entry is None or not entry.is_whole):
-            left_out.append(method)
-    return left_out
+            without.append(method)
+    return LeftOut(without, "not all scores")
 
 
 def _points(plan: Plan) -> list[_Point]:

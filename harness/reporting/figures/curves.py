@@ -10,6 +10,7 @@ from harness.config.errors import HarnessError
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.reporting.figures.bands import Series, draw_band
+from harness.reporting.figures.left_out import LeftOut
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
     WIDTHS_IN,
@@ -27,8 +28,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
+# Trainings are followed before they are scored.
+NEEDS_SCORES = False
 
 _PANEL_IN = 1.9
+
+
+def left_out(plan: Plan) -> LeftOut:
+    """Return the trained methods of which no training has validated."""
+    without = []
+    for method, runs in runs_by_method(plan).items():
+        if runs[0].method.spec.trained and not any(map(course_of, runs)):
+            without.append(method)
+    return LeftOut(without, "no validation")
 
 
 def draw(asked: FigureRequest) -> Figure:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from harness.reporting.figures.crops import Box, Pixels
 from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
+from harness.reporting.figures.left_out import unscored
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.shown_images import (
     ShownImage,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = True
+NEEDS_SCORES = True
+left_out = unscored
 
 _FOOT_IN = 0.5
 _SHOWN_PERCENT = 99.5

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.evaluation.metrics import MetricFacts
 from harness.reporting.figures.crops import Box, Pixels
 from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
+from harness.reporting.figures.left_out import unscored
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.shown_images import (
     ShownImage,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = True
+NEEDS_SCORES = True
+left_out = unscored
 
 
 def draw(asked: FigureRequest) -> Figure:

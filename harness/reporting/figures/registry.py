@@ -10,6 +10,8 @@ from harness.config.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from harness.planning.plan import Plan
+    from harness.reporting.figures.left_out import LeftOut
     from harness.reporting.figures.request import FigureRequest
 
 FIGURES = {
@@ -30,6 +32,11 @@ class FigureModule(Protocol):
     """What a module of :data:`FIGURES` has."""
 
     NEEDS_IMAGES: bool
+    NEEDS_SCORES: bool
+
+    def left_out(self, plan: Plan) -> LeftOut:
+        """Return the methods or runs that the figure is without."""
+        ...
 
     def draw(self, asked: FigureRequest) -> Figure:
         """Return the figure.

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from harness.reporting.figures.heat import HeatMap, draw_heat, legible_width_in, size_in
 from harness.reporting.figures.request import FigureRequest
-from harness.reporting.figures.stored_prompts import prompt_uses
+from harness.reporting.figures.stored_prompts import prompt_uses, without_prompts
 from harness.reporting.figures.style import LINE_IN, new_figure, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
+NEEDS_SCORES = True
+left_out = without_prompts
 
 
 def draw(asked: FigureRequest) -> Figure:

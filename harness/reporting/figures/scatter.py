@@ -13,6 +13,7 @@ from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.reporting.figures.left_out import unscored
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
     WIDTHS_IN,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
+NEEDS_SCORES = True
+left_out = unscored
 
 _MOST_TICKS = 5
 _AXIS_IN = 0.6

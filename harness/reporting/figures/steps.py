@@ -14,6 +14,7 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.published.tables import AVERAGE, AVERAGE_HEADING
 from harness.reporting.figures.bands import draw_band
+from harness.reporting.figures.left_out import unscored
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.style import (
     WIDTHS_IN,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEEDS_IMAGES = False
+NEEDS_SCORES = True
+left_out = unscored
 
 _LENGTHS = ("steps", "warmup_steps", "decay_steps", "validate_every_steps")
 _PANEL_IN = 1.9

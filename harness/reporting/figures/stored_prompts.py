@@ -10,6 +10,7 @@ from harness.config.errors import HarnessError
 from harness.planning.command_line import command_line
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.reporting.figures.left_out import LeftOut, unscored
 from harness.reporting.wording import column_labels
 from harness.store.prompt_files import stored_analysis, stored_summary
 
@@ -65,18 +66,21 @@ def prompt_uses(plan: Plan) -> list[PromptUse]:
     return found
 
 
-def runs_without_prompts(plan: Plan) -> list[str]:
-    """Return the labels of runs of which nothing on prompts is stored, though other seeds have it.
+def without_prompts(plan: Plan) -> LeftOut:
+    """Return what is not scored, else runs with nothing on prompts though other seeds have it.
 
     Methods without prompts are not among them.
     """
+    missing = unscored(plan)
+    if missing.names:
+        return missing
     known = {run.weights_id for run, _, _ in _stored(plan)}
     prompted = {run.method.id for run in plan.runs if run.weights_id in known}
-    left_out = []
+    without = []
     for run in plan.runs:
         if run.method.id in prompted and run.weights_id not in known:
-            left_out.append(run.label)
-    return left_out
+            without.append(run.label)
+    return LeftOut(without, "nothing on the prompts")
 
 
 _StoredPrompts = tuple[Run, Mapping[str, Any] | None, Mapping[str, Any] | None]
