@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
-from benchmarks.log_error import LogErrorOptions, LogErrorRestormer
+from benchmarks.log_error import LogErrorOptions
+from harness.registry import use_plugins
 from methods.prompting.contrastive import PromptContrast
 from methods.promptir.spec import PromptIROptions
-from tests.networks import batch
+from tests.networks import batch, build_tiny
 from tests.test_cpl import options_of
 
+ROOT = Path(__file__).parents[1]
 STEPS = 1000
 CPL = options_of("cpl")
 
 
-@pytest.fixture
-def control() -> LogErrorRestormer:
-    torch.manual_seed(0)
-    return LogErrorRestormer(
-        LogErrorOptions(dim=8, blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 2, 2))
-    )
+def control(name: str) -> Any:
+    use_plugins([ROOT / "benchmarks/log_error.py"])
+    return build_tiny(name).train()
 
 
 def test_its_constants_are_those_of_cpl() -> None:
@@ -28,24 +30,27 @@ def test_its_constants_are_those_of_cpl() -> None:
     assert (options.log_weight, options.log_start) == (CPL["cpr_weight"], CPL["cpr_start"])
 
 
-def test_its_gradient_is_that_of_cpr_with_negatives_like_the_output(
-    control: LogErrorRestormer,
-) -> None:
+def test_its_gradient_is_that_of_cpr_with_negatives_like_the_output() -> None:
+    network = control("restormer-log")
     given = batch(step=STEPS - 1, steps=STEPS)
     weight, margin_db = float(str(CPL["cpr_weight"])), 3.0
     contrast = PromptContrast(PromptIROptions(cpr_form="margin-db", cpr_margin_db=margin_db))
-    output = control.restore(given.degraded)
+    output = network.restore(given.degraded)
     cpr = weight * contrast.compare(output, given.clean, [output.detach()] * 2)
     assert float(cpr.detach()) == pytest.approx(weight * margin_db)
-    parameters = list(control.parameters())
+    parameters = list(network.parameters())
     expected = torch.autograd.grad(cpr, parameters)
-    term = control.losses(given, torch.Generator())["log"]
-    found = torch.autograd.grad(term, parameters)
-    torch.testing.assert_close(found, expected)
+    term = network.losses(given, torch.Generator())["log"]
+    torch.testing.assert_close(torch.autograd.grad(term, parameters), expected)
 
 
-def test_it_begins_where_cpr_does(control: LogErrorRestormer) -> None:
+@pytest.mark.parametrize("name", ["restormer-log", "promptir-log", "spm-guided-log"])
+def test_it_begins_where_cpr_does_and_changes_no_other_loss(name: str) -> None:
+    network, plain = control(name), build_tiny(name.removesuffix("-log")).train()
     begin = round(float(str(CPL["cpr_start"])) * STEPS)
-    for step, names in ((begin - 1, {"l1"}), (begin, {"l1", "log"})):
-        losses = control.losses(batch(step=step, steps=STEPS), torch.Generator())
-        assert losses.keys() == names
+    for step in (begin - 1, begin):
+        given = batch(step=step, steps=STEPS)
+        losses = network.losses(given, torch.Generator().manual_seed(0))
+        others = plain.losses(given, torch.Generator().manual_seed(0))
+        assert losses.keys() - others.keys() == ({"log"} if step == begin else set())
+        torch.testing.assert_close({key: losses[key] for key in others}, others)
