@@ -110,13 +110,13 @@ def stored_information(runs: Sequence[Run], by_kind: bool) -> str:
 
 def test_the_intervals_on_real_rain_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     data = {"root": str(SHARED)}
-    plan = stored("real-rain/request.yaml", tmp_path, data, columns=COLUMNS)
+    plan = stored("rain100l/request.yaml", tmp_path, data, columns=COLUMNS)
     promptir, widened, *others = plan.method_ids[1:]
     check(plan, product(others, [promptir, widened]), [*COLUMNS, AVERAGE])
 
 
 def test_the_numbers_on_unseen_degradations_are_those_of_the_stored_rows(tmp_path: Path) -> None:
-    plan = stored("clean-images/unseen.yaml", tmp_path, {"clean_images": FOLDERS})
+    plan = stored("clean-images/ood.yaml", tmp_path, {"clean_images": FOLDERS})
     _, promptir, _, *others = plan.method_ids
     check(plan, product(others, [promptir]), [AVERAGE])
     tests = harness.compare(plan, plan.method_ids).tests
@@ -138,9 +138,9 @@ BOTH = ("cpl", "cpl-guided")
         ("clean-images", "curve-600", (WIDENED, *BOTH)),
         ("clean-images", "curve", (WIDENED, *BOTH)),
         ("clean-images", "curve-6000", BOTH),
-        ("real-rain", "curve-600", (WIDENED, *BOTH)),
-        ("real-rain", "curve", (WIDENED, *BOTH)),
-        ("real-rain", "curve-6000", ("cpl-guided",)),
+        ("rain100l", "curve-600", (WIDENED, *BOTH)),
+        ("rain100l", "curve", (WIDENED, *BOTH)),
+        ("rain100l", "curve-6000", ("cpl-guided",)),
     ],
 )
 def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
@@ -148,7 +148,7 @@ def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
 ) -> None:
     asked: dict[str, Any] = {"recipe": f"examples/recipes/{recipe}.yaml", "seeds": (0,)}
     data: dict[str, Any] = {"clean_images": FOLDERS}
-    if archive == "real-rain":
+    if archive == "rain100l":
         data, asked["columns"] = {"root": str(SHARED)}, COLUMNS
     asked["methods"] = (PROMPTIR, *others)
     plan = stored(f"{archive}/request.yaml", tmp_path, data, **asked)

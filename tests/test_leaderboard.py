@@ -104,12 +104,12 @@ def test_synthetic_and_incomplete_images_are_never_with_papers(lists: list[RankL
 
 
 def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
-    results = read_archive(REFERENCE / "real-rain")
+    results = read_archive(REFERENCE / "rain100l")
     promptir = "promptir:prompt_init=channel-normal"
     values: dict[int, dict[str, list[float]]] = {}
     for result in results:
         if (result.method, result.column, result.metric) == (promptir, "derain", "psnr_rgb"):
-            (run,) = (REFERENCE / "real-rain/runs").glob(f"*-{result.weights}.json")
+            (run,) = (REFERENCE / "rain100l/runs").glob(f"*-{result.weights}.json")
             steps = json.loads(run.read_text())["spec"]["optimisation"]["steps"]
             by_training = values.setdefault(steps, {})
             by_training.setdefault(result.weights, []).append(result.value)
@@ -274,7 +274,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_it(harness_command: Command, tmp_path: Path) -> None:
-    archive = Path(shutil.copytree(REFERENCE / "real-rain", tmp_path / "<b>archive"))
+    archive = Path(shutil.copytree(REFERENCE / "rain100l", tmp_path / "<b>archive"))
     folder = tmp_path / "site"
     written = harness_command("leaderboard", "--to", str(folder), "--results", str(archive))
     assert written.returncode == 0, written.stderr

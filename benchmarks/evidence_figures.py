@@ -1,9 +1,9 @@
-"""Draw the pictures of docs/evidence.md from the stored rows; nothing is trained or scored.
+"""Draw the figures of docs/evidence.md from the stored rows; nothing is trained or scored.
 
 Its curves of validation are not among them: archives hold no course of a training, so they are made
 with `figure curves` where the trainings are.
 
-python -m benchmarks.evidence_pictures --train RainTrainL/norain --test CBSD68 --data-root DIR
+python -m benchmarks.evidence_figures --train RainTrainL/norain --test CBSD68 --data-root DIR
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ RECIPES = ("curve-600", "curve", "curve-6000")
 COLOURS = 64
 PROMPTIR, WIDENED = "promptir:prompt_init=channel-normal", "restormer:dim=22:ffn_expansion=3.0"
 CURVES = (PROMPTIR, WIDENED, "cpl", "cpl-guided")
-REAL_COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
+RAIN100L_COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """A figure of an archive.
 
     Attributes:
@@ -51,46 +51,46 @@ class Picture:
     recipes: tuple[str, ...] = ()
 
 
-PICTURES = {
-    "steps-synthetic": Picture("steps", "clean-images/request.yaml", CURVES, recipes=RECIPES),
-    "steps-real": Picture("steps", "real-rain/request.yaml", CURVES, recipes=RECIPES),
-    "differences-synthetic": Picture("differences", "clean-images/request.yaml"),
-    "differences-real": Picture("differences", "real-rain/request.yaml"),
-    "differences-unseen": Picture("differences", "clean-images/unseen.yaml"),
-    "swap": Picture("swap", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
-    "routing": Picture("routing", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
+FIGURES = {
+    "steps-synthetic": Figure("steps", "clean-images/request.yaml", CURVES, recipes=RECIPES),
+    "steps-rain100l": Figure("steps", "rain100l/request.yaml", CURVES, recipes=RECIPES),
+    "differences-synthetic": Figure("differences", "clean-images/request.yaml"),
+    "differences-rain100l": Figure("differences", "rain100l/request.yaml"),
+    "differences-ood": Figure("differences", "clean-images/ood.yaml"),
+    "swap": Figure("swap", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
+    "routing": Figure("routing", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
 }
 
 ABLATION, PLUG_INS = "ablation", "differences-plug-ins"
-"""Pictures of several figures."""
+"""Figures that are joined of several."""
 
 
-def plan_of(picture: Picture, recipe: str | None, data: dict[str, Any], out: Path) -> Plan:
-    """Return the plan of a picture's request, with what the archive holds of it."""
-    path = REFERENCE / picture.request
+def plan_of(figure: Figure, recipe: str | None, data: dict[str, Any], out: Path) -> Plan:
+    """Return the plan of a figure's request, with what the archive holds of it."""
+    path = REFERENCE / figure.request
     asked = yaml.safe_load(path.read_text(encoding="utf-8"))
     name = asked["recipe"] if recipe is None else f"examples/recipes/{recipe}.yaml"
     asked |= {"recipe": str(ROOT / name), "data": {**asked.get("data", {}), **data}, "out": out}
-    asked |= {"methods": picture.methods or asked["methods"]}
-    asked |= {"seeds": picture.seeds or asked["seeds"]}
+    asked |= {"methods": figure.methods or asked["methods"]}
+    asked |= {"seeds": figure.seeds or asked["seeds"]}
     known = asked["methods"]
     asked["labels"] = {of: label for of, label in asked["labels"].items() if of in known}
     if "root" in data:
-        asked["columns"] = REAL_COLUMNS
+        asked["columns"] = RAIN100L_COLUMNS
     plan = harness.plan(**asked)
     found = import_runs(plan, path.parent)
-    # A picture of steps shows the seeds that each length has.
-    if found < len(plan.runs) and not picture.recipes:
+    # A figure of steps shows the seeds that each length has.
+    if found < len(plan.runs) and not figure.recipes:
         raise SystemExit(f"{path.parent} holds {found} of the {len(plan.runs)} runs of {path.name}")
     return plan
 
 
-def draw(picture: Picture, data: dict[str, Any]) -> Image.Image:
+def draw(figure: Figure, data: dict[str, Any]) -> Image.Image:
     """Return a figure of an archive."""
     with tempfile.TemporaryDirectory() as folder:
-        for recipe in picture.recipes or (None,):
-            plan = plan_of(picture, recipe, data, Path(folder))
-        return png_of(harness.figure(plan, picture.kind))
+        for recipe in figure.recipes or (None,):
+            plan = plan_of(figure, recipe, data, Path(folder))
+        return png_of(harness.figure(plan, figure.kind))
 
 
 def draw_ablation() -> Image.Image:
@@ -114,7 +114,7 @@ def draw_plugged(data: dict[str, Any]) -> Image.Image:
     images = []
     # The request names each network alone, then with either.
     for network in zip(methods[::3], methods[1::3], methods[2::3], strict=True):
-        images.append(draw(Picture("differences", request, network), data))
+        images.append(draw(Figure("differences", request, network), data))
     return joined(images, are_beside=False)
 
 
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=Path, required=True, help="CBSD68")
     parser.add_argument("--data-root", type=Path, required=True, help="of Rain100L and both")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evidence")
-    names = sorted([*PICTURES, ABLATION, PLUG_INS])
+    names = sorted([*FIGURES, ABLATION, PLUG_INS])
     parser.add_argument("--only", nargs="*", choices=names, default=names)
     asked = parser.parse_args(arguments)
     clean = {"clean_images": {"train": str(asked.train), "test": str(asked.test)}}
@@ -152,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif name == PLUG_INS:
             image = draw_plugged(clean)
         else:
-            is_real = PICTURES[name].request.startswith("real-rain")
-            image = draw(PICTURES[name], {"root": str(asked.data_root)} if is_real else clean)
+            is_rain100l = FIGURES[name].request.startswith("rain100l")
+            image = draw(FIGURES[name], {"root": str(asked.data_root)} if is_rain100l else clean)
         path = asked.out / f"{name}.png"
         # Few colours: a repository holds it.
         image.quantize(COLOURS).save(path, optimize=True)
