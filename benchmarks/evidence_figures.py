@@ -56,6 +56,7 @@ FIGURES = {
     "steps-rain100l": Figure("steps", "rain100l/request.yaml", CURVES, recipes=RECIPES),
     "differences-synthetic": Figure("differences", "clean-images/request.yaml"),
     "differences-rain100l": Figure("differences", "rain100l/request.yaml"),
+    "differences-log-loss": Figure("differences", "clean-images/log-loss.yaml"),
     "differences-ood": Figure("differences", "clean-images/ood.yaml"),
     "swap": Figure("swap", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
     "routing": Figure("routing", "clean-images/request.yaml", ("cpl", "cpl-guided"), (0,)),
@@ -72,6 +73,7 @@ def plan_of(figure: Figure, recipe: str | None, data: dict[str, Any], out: Path)
     name = asked["recipe"] if recipe is None else f"examples/recipes/{recipe}.yaml"
     asked |= {"recipe": str(ROOT / name), "data": {**asked.get("data", {}), **data}, "out": out}
     asked |= {"methods": figure.methods or asked["methods"]}
+    asked["plugins"] = [ROOT / plugin for plugin in asked.get("plugins", ())]
     asked |= {"seeds": figure.seeds or asked["seeds"]}
     known = asked["methods"]
     asked["labels"] = {of: label for of, label in asked["labels"].items() if of in known}

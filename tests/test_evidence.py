@@ -96,9 +96,20 @@ def test_the_intervals_of_the_logarithmic_loss_are_those_of_the_stored_rows(
         plan = stored("clean-images/log-loss.yaml", tmp_path, data, plugins=PLUGINS)
         *alone_and_with, cpl, drawn = plan.method_ids[1:]
         pairs = [*zip(alone_and_with[1::2], alone_and_with[::2], strict=True)]
-        _, promptir_log, _, widened_log, guided, _ = alone_and_with
-        check(plan, [(promptir_log, cpl), (promptir_log, drawn), (guided, widened_log)], [AVERAGE])
+        check(plan, product([alone_and_with[1]], [cpl, drawn]), [AVERAGE])
     check(plan, pairs, [*(column.name for column in plan.shown_columns), AVERAGE])
+
+
+def test_the_intervals_of_a_promptless_network_with_it_are_those_of_three_seeds(
+    tmp_path: Path,
+) -> None:
+    methods = (PROMPTIR, WIDENED, WIDENED.replace("restormer", "restormer-log"), "cpl-guided")
+    data = {"clean_images": FOLDERS}
+    asked: dict[str, Any] = {"plugins": PLUGINS, "methods": methods, "seeds": (0, 1, 2)}
+    plan = stored("clean-images/log-loss.yaml", tmp_path, data, **asked)
+    promptir, widened, widened_log, guided = plan.method_ids[1:]
+    check(plan, product([widened_log], [promptir, widened]), [AVERAGE])
+    check(plan, [(guided, widened_log)], [AVERAGE])
 
 
 def test_the_routing_is_that_of_the_stored_runs(tmp_path: Path) -> None:
@@ -174,6 +185,21 @@ def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
     plan = stored(f"{archive}/request.yaml", tmp_path, data, **asked)
     columns = [column.name for column in plan.shown_columns]
     check(plan, product(plan.method_ids[2:], [PROMPTIR]), [*columns, AVERAGE])
+    if (archive, recipe) == ("rain100l", "curve-6000"):
+        check(plan, [("cpl-guided", WIDENED)], [AVERAGE])
+
+
+def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    plan = stored(
+        "rain100l/request.yaml",
+        tmp_path,
+        {"root": str(SHARED)},
+        recipe="examples/recipes/curve-6000-half-rate.yaml",
+        seeds=(0,),
+        columns=RAIN100L_COLUMNS,
+        methods=(PROMPTIR, "cpl-guided"),
+    )
+    check(plan, [("cpl-guided", PROMPTIR)], [*RAIN100L_COLUMNS, AVERAGE])
 
 
 def test_the_intervals_of_other_networks_are_those_of_the_stored_rows(tmp_path: Path) -> None:
