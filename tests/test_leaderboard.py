@@ -106,12 +106,12 @@ def test_synthetic_and_incomplete_images_are_never_with_papers(lists: list[RankL
 def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
     results = read_archive(REFERENCE / "rain100l")
     promptir = "promptir:prompt_init=channel-normal"
-    values: dict[int, dict[str, list[float]]] = {}
+    values: dict[tuple[int, float, float], dict[str, list[float]]] = {}
     for result in results:
         if (result.method, result.column, result.metric) == (promptir, "derain", "psnr_rgb"):
             (run,) = (REFERENCE / "rain100l/runs").glob(f"*-{result.weights}.json")
-            steps = json.loads(run.read_text())["spec"]["optimisation"]["steps"]
-            by_training = values.setdefault(steps, {})
+            own = json.loads(run.read_text())["spec"]["optimisation"]
+            by_training = values.setdefault((own["steps"], own["lr"], own["lr_min"]), {})
             by_training.setdefault(result.weights, []).append(result.value)
     rows = {}
     for one in lists:
@@ -119,11 +119,14 @@ def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
             found = [row.row for row in one.rows if row.row.label == promptir]
             rows |= {row.facts["From"]: row.scores["derain", "psnr_rgb"].value for row in found}
     expected = {}
-    for steps, by_training in values.items():
+    for (steps, rate, lowest), by_training in values.items():
         means = [sum(of_images) / len(of_images) for of_images in by_training.values()]
         seeds = f"{len(means)} seeds" if len(means) > 1 else "seed 0"
-        expected[f"measured, {steps:,} steps, {seeds}"] = sum(means) / len(means)
+        # Two rates of 6,000 steps are told apart.
+        apart = f"lr {rate}, lr_min {lowest}, " if steps == 6000 else ""
+        expected[f"measured, {steps:,} steps, {apart}{seeds}"] = sum(means) / len(means)
     assert "measured, 2,000 steps, 3 seeds" in expected
+    assert len(expected) == 4
     assert rows == pytest.approx(expected)
 
 

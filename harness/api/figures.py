@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -75,7 +75,7 @@ def figure(
     from harness.reporting.figures.crops import parse_crop
     from harness.reporting.figures.registry import figure_module
     from harness.reporting.figures.request import FigureRequest
-    from harness.reporting.figures.style import WIDTHS_IN, paper_style, save
+    from harness.reporting.figures.style import paper_style, save
     from harness.reporting.wording import worded
 
     module = figure_module(kind)
@@ -84,15 +84,13 @@ def figure(
         raise UsageError(f"figure {kind} shows no images; leave --images out")
     crop = parse_crop(chosen.crop)
     names = _names(plan, chosen.images)
-    shown = worded(plan)
-    _check_width(chosen.width, WIDTHS_IN)
+    width_in = _width_in(chosen.width)
     if module.NEEDS_SCORES:
         check_stored(plan)
     if module.NEEDS_IMAGES:
         names = _shown_names(plan, names, chosen.rows, crop)
         keep_images(plan, names, resources)
-    width_in = None if chosen.width is None else WIDTHS_IN[chosen.width]
-    asked = FigureRequest(shown, width_in, names, crop)
+    asked = FigureRequest(worded(plan), width_in, names, crop)
     with paper_style():
         drawn = module.draw(asked)
     identity = table_id(plan, figure=kind, options={**asdict(chosen), "images": names})
@@ -130,9 +128,17 @@ def left_out_note(plan: Plan, kind: str) -> str:
     return f"{plan.out} holds {lacking} of {', '.join(names)}; the figure is without them"
 
 
-def _check_width(width: str | None, widths: Collection[str]) -> None:
-    if width is not None and width not in widths:
-        raise UsageError(f"a figure has no width '{width}'; choose {' or '.join(widths)}")
+def _width_in(width: str | None) -> float | None:
+    """Return a width in inches; None for what the kind of figure needs.
+
+    Raises:
+        UsageError: there is no such width.
+    """
+    from harness.reporting.figures.style import WIDTHS_IN
+
+    if width is not None and width not in WIDTHS_IN:
+        raise UsageError(f"a figure has no width '{width}'; choose {' or '.join(WIDTHS_IN)}")
+    return None if width is None else WIDTHS_IN[width]
 
 
 def _check_crop(plan: Plan, names: Sequence[Name], crop: CropRule) -> None:

@@ -91,6 +91,16 @@ class MeasuredGroup:
             found.setdefault(run.training_id, []).append(run)
         return found
 
+    def own_optimisation(self, run: MeasuredRun) -> dict[str, Any]:
+        """Return what tells a run from trainings of its method with as many steps, by name."""
+        own = run.spec.get("optimisation") or {}
+        differing: dict[str, Any] = {}
+        for other in self.runs:
+            values = other.spec.get("optimisation") or {}
+            if other.method == run.method and values.get("steps") == own.get("steps"):
+                differing |= {name: own[name] for name in own if values.get(name) != own[name]}
+        return differing
+
     @property
     def results(self) -> ResultColumns:
         """All results, under the id of their training instead of their method."""

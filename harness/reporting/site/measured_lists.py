@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.config.errors import HarnessError
 from harness.config.files import load_data_set, load_setting, setting_names
@@ -53,7 +54,8 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
     rows = []
     for method in summary.request.methods:
         runs = group.by_training[method.id]
-        rows.append(_list_row(summary, method, runs, metrics, context))
+        origin = _origin(runs, group.own_optimisation(runs[0]))
+        rows.append(_list_row(summary, method, runs, metrics, origin, context))
     images = content_id({"images": group.runs[0].images, "data": group.runs[0].data_sets})
     test = PUBLISHED if is_published else f"{group.preprocessing} {images}"
     names = tuple(sorted(column.name for column in columns))
@@ -120,6 +122,7 @@ def _list_row(
     method: MethodRow,
     runs: Sequence[MeasuredRun],
     metrics: Mapping[str, ScoreMetric],
+    origin: str,
     context: CitedContext,
 ) -> ListRow:
     numbers = [_run_section(run, method.label, context) for run in runs]
@@ -135,17 +138,20 @@ def _list_row(
     row = ScoreRow(
         label=method.label,
         scores=scores,
-        facts={"Year": "–", "Params (M)": millions or "–", "From": _origin(runs)},
+        facts={"Year": "–", "Params (M)": millions or "–", "From": origin},
         attributes={"origin": "measured", "year": "", "parameters": millions},
     )
     return ListRow(kind, row)
 
 
-def _origin(runs: Sequence[MeasuredRun]) -> str:
+def _origin(runs: Sequence[MeasuredRun], own: Mapping[str, Any]) -> str:
+    """Return where a row is from, with its steps, seeds, and what is its own among others."""
     steps = runs[0].provenance.get("steps")
-    seeds = f"{len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}"
-    trained = f", {steps:,} steps, {seeds}" if steps else ""
-    return f"{runs[0].results[0].origin}{trained}"
+    parts: list[str] = [runs[0].results[0].origin]
+    if steps:
+        parts += [f"{steps:,} steps", *(f"{name} {value}" for name, value in own.items())]
+        parts.append(f"{len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}")
+    return ", ".join(parts)
 
 
 def _run_section(run: MeasuredRun, label: str, context: CitedContext) -> int:
