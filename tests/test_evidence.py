@@ -189,6 +189,13 @@ def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
         check(plan, [("cpl-guided", WIDENED)], [AVERAGE])
 
 
+def test_the_interval_after_600_steps_is_that_of_three_seeds(tmp_path: Path) -> None:
+    recipe = "examples/recipes/curve-600.yaml"
+    asked: dict[str, Any] = {"recipe": recipe, "methods": (PROMPTIR, "cpl-guided")}
+    plan = stored("clean-images/request.yaml", tmp_path, {"clean_images": FOLDERS}, **asked)
+    check(plan, [("cpl-guided", PROMPTIR)], [AVERAGE])
+
+
 def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     plan = stored(
         "rain100l/request.yaml",
