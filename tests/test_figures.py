@@ -482,6 +482,15 @@ def test_a_label_that_nothing_has_or_two_methods_share_is_refused(plan: Plan) ->
             api.figure(asked, "scatter")
 
 
+def test_labels_are_refused_before_an_image_is_restored(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.api.figures.keep_images", pytest.fail)
+    request = plan.request.model_copy(update={"labels": {"promtir": "Ours"}})
+    with pytest.raises(UsageError, match="did you mean 'promptir'"):
+        api.figure(replace(plan, request=request), "grid")
+
+
 def test_a_method_without_scores_is_said_to_be_left_out(plan: Plan) -> None:
     more = plan_in(plan.out, [*METHODS, "nafnet"])
     for kind in FIGURES:

@@ -84,15 +84,15 @@ def figure(
         raise UsageError(f"figure {kind} shows no images; leave --images out")
     crop = parse_crop(chosen.crop)
     names = _names(plan, chosen.images)
+    shown = worded(plan)
     width_in = _width_in(chosen.width)
     if module.NEEDS_SCORES:
         check_stored(plan)
     if module.NEEDS_IMAGES:
         names = _shown_names(plan, names, chosen.rows, crop)
         keep_images(plan, names, resources)
-    asked = FigureRequest(worded(plan), width_in, names, crop)
     with paper_style():
-        drawn = module.draw(asked)
+        drawn = module.draw(FigureRequest(shown, width_in, names, crop))
     identity = table_id(plan, figure=kind, options={**asdict(chosen), "images": names})
     return save(drawn, plan.out / "figures" / table_stem(plan, identity, kind))
 
