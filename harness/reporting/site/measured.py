@@ -6,7 +6,7 @@ trainings of one method that differ in more than the seed are two rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,16 +91,6 @@ class MeasuredGroup:
             found.setdefault(run.training_id, []).append(run)
         return found
 
-    def own_optimisation(self, run: MeasuredRun) -> dict[str, Any]:
-        """Return what tells a run from trainings of its method with as many steps, by name."""
-        own = run.spec.get("optimisation") or {}
-        differing: dict[str, Any] = {}
-        for other in self.runs:
-            values = other.spec.get("optimisation") or {}
-            if other.method == run.method and values.get("steps") == own.get("steps"):
-                differing |= {name: own[name] for name in own if values.get(name) != own[name]}
-        return differing
-
     @property
     def results(self) -> ResultColumns:
         """All results, under the id of their training instead of their method."""
@@ -108,6 +98,19 @@ class MeasuredGroup:
         for run in self.runs:
             found.append(run.results.with_name("method", run.training_id))
         return ResultColumns.joined(found)
+
+
+def own_optimisation(
+    run: MeasuredRun, trainings: Iterable[Sequence[MeasuredRun]]
+) -> dict[str, Any]:
+    """Return what tells a run from trainings of its method with as many steps, by name."""
+    own = run.spec.get("optimisation") or {}
+    differing: dict[str, Any] = {}
+    for other, *_ in trainings:
+        values = other.spec.get("optimisation") or {}
+        if other.method == run.method and values.get("steps") == own.get("steps"):
+            differing |= {name: own[name] for name in own if values.get(name) != own[name]}
+    return differing
 
 
 def measured_runs(folder: Path) -> list[MeasuredRun]:

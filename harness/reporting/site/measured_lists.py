@@ -12,7 +12,7 @@ from harness.config.preprocessing import streamed_id
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.reporting.site.cited_lists import CitedContext, protocol_section
-from harness.reporting.site.measured import MeasuredGroup, MeasuredRun
+from harness.reporting.site.measured import MeasuredGroup, MeasuredRun, own_optimisation
 from harness.reporting.site.overview import scores_of
 from harness.reporting.site.rank_list import (
     PUBLISHED,
@@ -51,10 +51,11 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
     summary = summarise(group.results, _request(group, setting, columns, facts_of))
     is_published = _is_published(group, setting)
     metrics = {facts.id: _score_metric(facts, is_published) for facts in summary.request.metrics}
+    by_training = group.by_training
     rows = []
     for method in summary.request.methods:
-        runs = group.by_training[method.id]
-        origin = _origin(runs, group.own_optimisation(runs[0]))
+        runs = by_training[method.id]
+        origin = _origin(runs, own_optimisation(runs[0], by_training.values()))
         rows.append(_list_row(summary, method, runs, metrics, origin, context))
     images = content_id({"images": group.runs[0].images, "data": group.runs[0].data_sets})
     test = PUBLISHED if is_published else f"{group.preprocessing} {images}"
