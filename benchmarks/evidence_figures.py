@@ -66,24 +66,45 @@ ABLATION, PLUG_INS = "ablation", "differences-plug-ins"
 """Figures that are joined of several."""
 
 
-def plan_of(figure: Figure, recipe: str | None, data: dict[str, Any], out: Path) -> Plan:
-    """Return the plan of a figure's request, with what the archive holds of it."""
-    path = REFERENCE / figure.request
-    asked = yaml.safe_load(path.read_text(encoding="utf-8"))
-    name = asked["recipe"] if recipe is None else f"examples/recipes/{recipe}.yaml"
-    asked |= {"recipe": str(ROOT / name), "data": {**asked.get("data", {}), **data}, "out": out}
-    asked |= {"methods": figure.methods or asked["methods"]}
+def stored_plan(request: str, data: dict[str, Any], out: Path, **changes: Any) -> tuple[Plan, int]:
+    """Return the plan of a request beside an archive, and how many of its runs the archive holds.
+
+    Args:
+        request: file below ``results/reference``.
+        data: fields of ``data``, over those of the request; with ``root``, Rain100L's columns.
+        out: output folder, which gets what the archive holds.
+        changes: other fields of the request, over those of the file.
+    """
+    path = REFERENCE / request
+    asked = yaml.safe_load(path.read_text(encoding="utf-8")) | changes
+    asked["recipe"] = str(ROOT / asked["recipe"])
+    if asked["setting"].endswith(".yaml"):
+        asked["setting"] = str(ROOT / asked["setting"])
+    asked["data"] = {**asked.get("data", {}), **data}
     asked["plugins"] = [ROOT / plugin for plugin in asked.get("plugins", ())]
-    asked |= {"seeds": figure.seeds or asked["seeds"]}
-    known = asked["methods"]
-    asked["labels"] = {of: label for of, label in asked["labels"].items() if of in known}
+    labels = asked["labels"].items()
+    asked["labels"] = {name: label for name, label in labels if name in asked["methods"]}
     if "root" in data:
         asked["columns"] = RAIN100L_COLUMNS
-    plan = harness.plan(**asked)
-    found = import_runs(plan, path.parent)
+    plan = harness.plan(**asked, out=out)
+    return plan, import_runs(plan, path.parent)
+
+
+def plan_of(figure: Figure, recipe: str | None, data: dict[str, Any], out: Path) -> Plan:
+    """Return the plan of a figure's request, with what the archive holds of it."""
+    changes: dict[str, Any] = {}
+    if recipe is not None:
+        changes["recipe"] = f"examples/recipes/{recipe}.yaml"
+    if figure.methods:
+        changes["methods"] = figure.methods
+    if figure.seeds:
+        changes["seeds"] = figure.seeds
+    plan, found = stored_plan(figure.request, data, out, **changes)
     # A figure of steps shows the seeds that each length has.
     if found < len(plan.runs) and not figure.recipes:
-        raise SystemExit(f"{path.parent} holds {found} of the {len(plan.runs)} runs of {path.name}")
+        raise SystemExit(
+            f"the archive holds {found} of the {len(plan.runs)} runs of {figure.request}"
+        )
     return plan
 
 

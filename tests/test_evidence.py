@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import harness
 from benchmarks.evidence_figures import (
@@ -17,8 +16,8 @@ from benchmarks.evidence_figures import (
     RAIN100L_COLUMNS,
     RECIPES,
     WIDENED,
+    stored_plan,
 )
-from harness.api import import_runs
 from harness.evaluation.probes.definitions import normalised_mutual_information
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -27,10 +26,8 @@ from harness.reporting.prompt_report import stored_prompts
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared/data"
-REFERENCE = ROOT / "results/reference"
 EVIDENCE = (ROOT / "docs/evidence.md").read_text(encoding="utf-8").replace("−", "-")
 SENTENCES = " ".join(EVIDENCE.split()).replace(" dB [", " [")
-PLUGINS = [ROOT / "benchmarks/log_error.py"]
 NOT_TRAINED = {("clean-images", "curve-6000", WIDENED), ("rain100l", "curve-6000", "cpl")}
 FOLDERS = {"train": str(SHARED / "RainTrainL/norain"), "test": str(SHARED / "CBSD68")}
 
@@ -39,16 +36,8 @@ def stored(file: str, out: Path, data: dict[str, Any], **request: Any) -> Plan:
     """Return the plan of a request that lies beside an archive, with what the archive holds."""
     if not SHARED.is_dir():
         pytest.skip("needs RainTrainL, CBSD68 and Rain100L")
-    path = REFERENCE / file
-    asked = yaml.safe_load(path.read_text(encoding="utf-8")) | request
-    asked["recipe"] = str(ROOT / asked["recipe"])
-    if asked["setting"].endswith(".yaml"):
-        asked["setting"] = str(ROOT / asked["setting"])
-    asked["data"] = {**asked.get("data", {}), **data}
-    labels = asked.pop("labels").items()
-    asked["labels"] = {name: label for name, label in labels if name in asked["methods"]}
-    made = harness.plan(**asked, out=out)
-    assert import_runs(made, path.parent) == len(made.runs)
+    made, found = stored_plan(file, data, out, **request)
+    assert found == len(made.runs)
     return made
 
 
@@ -86,14 +75,12 @@ def test_the_intervals_of_the_logarithmic_loss_are_those_of_the_stored_rows(
 ) -> None:
     if archive == "rain100l":
         data: dict[str, Any] = {"root": str(SHARED)}
-        plan = stored(
-            "rain100l/parts.yaml", tmp_path, data, plugins=PLUGINS, columns=RAIN100L_COLUMNS
-        )
+        plan = stored("rain100l/parts.yaml", tmp_path, data)
         promptir, widened, spm, cpl, drawn, widened_log = plan.method_ids[1:]
         pairs = [(spm, promptir), (cpl, spm), (drawn, promptir), (widened_log, widened)]
     else:
         data = {"clean_images": FOLDERS}
-        plan = stored("clean-images/log-loss.yaml", tmp_path, data, plugins=PLUGINS)
+        plan = stored("clean-images/log-loss.yaml", tmp_path, data)
         *alone_and_with, cpl, drawn = plan.method_ids[1:]
         pairs = [*zip(alone_and_with[1::2], alone_and_with[::2], strict=True)]
         check(plan, product([alone_and_with[1]], [cpl, drawn]), [AVERAGE])
@@ -105,7 +92,7 @@ def test_the_intervals_of_a_promptless_network_with_it_are_those_of_three_seeds(
 ) -> None:
     methods = (PROMPTIR, WIDENED, WIDENED.replace("restormer", "restormer-log"), "cpl-guided")
     data = {"clean_images": FOLDERS}
-    asked: dict[str, Any] = {"plugins": PLUGINS, "methods": methods, "seeds": (0, 1, 2)}
+    asked: dict[str, Any] = {"methods": methods, "seeds": (0, 1, 2)}
     plan = stored("clean-images/log-loss.yaml", tmp_path, data, **asked)
     promptir, widened, widened_log, guided = plan.method_ids[1:]
     check(plan, product([widened_log], [promptir, widened]), [AVERAGE])
@@ -154,7 +141,7 @@ def stored_information(runs: Sequence[Run], by_kind: bool) -> str:
 
 def test_the_intervals_on_rain100l_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     data = {"root": str(SHARED)}
-    plan = stored("rain100l/request.yaml", tmp_path, data, columns=RAIN100L_COLUMNS)
+    plan = stored("rain100l/request.yaml", tmp_path, data)
     promptir, widened, *others = plan.method_ids[1:]
     check(plan, product(others, [promptir, widened]), [*RAIN100L_COLUMNS, AVERAGE])
 
@@ -180,7 +167,7 @@ def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
     asked: dict[str, Any] = {"recipe": f"examples/recipes/{recipe}.yaml", "seeds": (0,)}
     data: dict[str, Any] = {"clean_images": FOLDERS}
     if archive == "rain100l":
-        data, asked["columns"] = {"root": str(SHARED)}, RAIN100L_COLUMNS
+        data = {"root": str(SHARED)}
     asked["methods"] = [name for name in CURVES if (archive, recipe, name) not in NOT_TRAINED]
     plan = stored(f"{archive}/request.yaml", tmp_path, data, **asked)
     columns = [column.name for column in plan.shown_columns]
@@ -203,7 +190,6 @@ def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: P
         {"root": str(SHARED)},
         recipe="examples/recipes/curve-6000-half-rate.yaml",
         seeds=(0,),
-        columns=RAIN100L_COLUMNS,
         methods=(PROMPTIR, "cpl-guided"),
     )
     check(plan, [("cpl-guided", PROMPTIR)], [*RAIN100L_COLUMNS, AVERAGE])
