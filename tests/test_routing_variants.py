@@ -30,7 +30,7 @@ from harness.execution.status import run_status
 from harness.method import Decoded, HasRoutingVariants, Prompted, Routing
 from harness.planning.plan import Plan
 from harness.planning.run import Run
-from harness.reporting.analysed_runs import AnalysedRun
+from harness.reporting.analysed_runs import AnalysedRun, analysed_runs
 from harness.reporting.probe_tables import latex_of, markdown_of, report, report_of
 from harness.reporting.routing_table import routing_records, routing_table
 from harness.store.files import write_json
@@ -506,6 +506,17 @@ def test_a_run_stores_and_shows_its_variants(probed: Plan, tmp_path: Path) -> No
     assert written.count("## Routing at test") == 2, "the summary, and the columns of one run"
     (typeset,) = [path.read_text() for path in paths if path.suffix == ".tex"]
     assert r"\label{tab:routing-at-test}" in typeset
+
+
+def test_tables_of_probes_have_the_labels_of_the_request(probed: Plan) -> None:
+    labels = {cpl_of(probed).method.id: "Ours"}
+    named = replace(probed, request=probed.request.model_copy(update={"labels": labels}))
+    runs = analysed_runs(named)
+    for text in (report(named), markdown_of(runs), latex_of(runs)):
+        assert "Ours seed 0" in text
+        assert "cpl seed 0" not in text
+    in_files = set(api.routing_at_test(named)["run"])
+    assert in_files == set(api.routing_at_test(probed)["run"]), "there a run keeps its name"
 
 
 def test_what_an_older_analysis_lacks_is_probed_if_there_are_weights(probed: Plan) -> None:

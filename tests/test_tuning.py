@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import harness
+from harness.api.tuning import plan_tuning, tuning_outcome
 from harness.config.errors import UsageError
 from harness.config.recipe_files import lengthened, load_recipe
 from harness.method import CheckContext
@@ -20,6 +21,7 @@ from harness.planning.tuning import Budget, Tuning, make_tuning
 from harness.registry import catalogue, find, resolve_options
 from harness.reporting.tuning_summary import tuning_summary
 from harness.reporting.tuning_table import check_tuning_names, tuning_tables
+from harness.reporting.wording import check_wording
 from tests.conftest import Run
 from tests.plans import QUICK_RECIPE
 
@@ -291,6 +293,28 @@ def test_a_name_of_another_table_is_refused_first(tmp_path: Path) -> None:
     other = tuning_of("restormer", tmp_path, name="mine", seed=1)
     with pytest.raises(UsageError, match=r"mine-restormer\.\w+ holds another table"):
         check_tuning_names(other)
+
+
+def test_labels_follow_a_method_to_its_winner(tmp_path: Path) -> None:
+    asked = {"methods": "cpl,promptir", "recipe": "smoke", "out": tmp_path}
+    labels = {"cpl": "CPL (ours)", "derain": "Rain"}
+    request = RunRequest.model_validate({**asked, "labels": labels})
+    tuning = plan_tuning(request, Budget(trials=3))
+    store_validation(
+        tuning, {f"{name} {n}": 20.0 + n for name in ("cpl", "promptir") for n in range(3)}
+    )
+    found = tuning_outcome(tuning)
+    assert "Search for CPL (ours)." in str(found.tables[0])
+    assert "Ahead of CPL (ours)" in " ".join(str(found.summary).split())
+    winner = found.tables[0].best
+    assert winner is not None
+    assert winner.trial.number == 2
+    labelled = {winner.trial.method.id: "CPL (ours)", "derain": "Rain"}
+    assert found.request().labels == labelled
+    check_wording(harness.plan(found.request()))
+    wrong = RunRequest.model_validate({**asked, "labels": {"cpr": "CPR (ours)"}})
+    with pytest.raises(UsageError, match="--label cpr is no method"):
+        plan_tuning(wrong, Budget(trials=3))
 
 
 def test_values_that_are_not_finite_never_win(tmp_path: Path) -> None:

@@ -119,12 +119,14 @@ def plan_tuning(
     """Return the trials of a search, checked before anything is computed.
 
     Raises:
-        UsageError: a method has nothing to train, its ranges do not fit together, or another table
-            is stored under the request's name.
+        UsageError: a method has nothing to train, its ranges do not fit together, a label is that
+            of no method here, or another table is stored under the request's name.
     """
     from harness.reporting.tuning_table import check_tuning_names
+    from harness.reporting.wording import check_wording
 
     tuning = make_tuning(request, budget, on_progress)
+    check_wording(tuning.plan)
     check_tuning_names(tuning)
     return tuning
 
@@ -191,6 +193,8 @@ def _winners(tuning: Tuning, winners: Sequence[Trial]) -> str:
     content["methods"] = [trial.method.id for trial in winners]
     content["setting"], content["recipe"] = request.setting, request.recipe
     content["out"] = str(request.out)
+    if request.labels:
+        content["labels"] = _winners_labels(tuning, winners)
     content["training"] = {}
     for trial in winners:
         if trial.training:
@@ -201,3 +205,19 @@ def _winners(tuning: Tuning, winners: Sequence[Trial]) -> str:
         f"{budget.seed}.\n# Score them with: python -m harness run --config THIS_FILE\n"
     )
     return comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _winners_labels(tuning: Tuning, winners: Sequence[Trial]) -> dict[str, str]:
+    """Return the labels of the request, those of methods under the names of their winners."""
+    from harness.reporting.tuning_table import search_label
+
+    methods: set[str] = set()
+    for run in tuning.plan.runs:
+        methods |= {run.method.id, run.method.label}
+    labels = tuning.plan.request.labels
+    found = {name: text for name, text in labels.items() if name not in methods}
+    for search, trial in zip(tuning.searches, winners, strict=True):
+        label = search_label(tuning, search)
+        if label != search.method.label:
+            found[trial.method.id] = label
+    return found

@@ -186,7 +186,8 @@ def _images_are(plan: Plan) -> str:
         most = amount.limit
         return "synthetic data" if most is None else f"synthetic data, at most {most} per column"
     most = amount.most_images
-    return "real images" if most is None else f"real images, the first {most} of each column"
+    words = "images of data sets on disk"
+    return words if most is None else f"{words}, the first {most} of each column"
 
 
 def _expected(plan: Plan, images: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -34,8 +34,8 @@ _SUMMARY_HEADS = (
 _SHORT_SUMMARY_HEADS = (
     *("Method", "own", "swap gap", "NMI (kinds)", "NMI (tasks)", "load", "cos.", "CKA"),
 )
-_LONGEST_LABEL = 60
-"""Bytes of a run's label in the name of its figure."""
+_LONGEST_NAME = 60
+"""Bytes of a run's name in the name of its figure."""
 
 _VARIED_NOTE = (
     "Confidence: the router's largest probability; entropy: that of its probabilities, over its "
@@ -65,8 +65,8 @@ def write(plan: Plan, folder: Path) -> list[Path]:
         texts[".csv"] = csv.lines(FIELDS, routing_records(runs))
     paths = write_texts(folder, stem, texts)
     for run in runs:
-        # Long labels are cut, so the weights' id keeps two runs apart.
-        name = "-".join(filter(None, [file_name(run.label, _LONGEST_LABEL), run.weights_id]))
+        # Long names are cut, so the weights' id keeps two runs apart.
+        name = "-".join(filter(None, [file_name(run.name, _LONGEST_NAME), run.weights_id]))
         paths += draw_prompts(run.label, run.analysis, folder / f"{stem}-{name}")
     return paths
 

@@ -148,7 +148,7 @@ def _records(runs: Sequence[AnalysedRun]) -> Iterator[dict[str, Any]]:
         for name in (AS_TRAINED, *found["variants"]):
             for kind, column, columns in parts:
                 where = {"variant": name, "kind": kind, "column": column}
-                of_run = {"run": run.label, "weights": run.weights_id}
+                of_run = {"run": run.name, "weights": run.weights_id}
                 yield {**of_run, **where, **_values(columns, name)}
 
 

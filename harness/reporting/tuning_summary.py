@@ -14,7 +14,12 @@ from harness.planning.tuning import Trial, Tuning
 from harness.reporting.statistics import Difference, difference, has_enough, pair_differences
 from harness.reporting.table import MISSING, plain_table
 from harness.reporting.table_report import TableReport
-from harness.reporting.tuning_table import TuningTable, search_identity, tuning_stem
+from harness.reporting.tuning_table import (
+    TuningTable,
+    search_identity,
+    search_label,
+    tuning_stem,
+)
 
 _FIELDS = ("method", "trials", "best_db", "own_db", "median_db", "shared_points", "ahead")
 _DIFFERENCE_FIELDS = ("difference_db", "difference_low_db", "difference_high_db")
@@ -30,7 +35,7 @@ def tuning_summary(tuning: Tuning, tables: Sequence[TuningTable]) -> TableReport
         tuning: the searches.
         tables: one per method, in the order of the searches.
     """
-    first, label = tables[0], tuning.searches[0].method.label
+    first, label = tables[0], search_label(tuning, tuning.searches[0])
     heads = ["Method", "Trials", "Best (dB)", "Own values (dB)", "Median (dB)"]
     heads += [f"Ahead of {label}", "Difference (dB)"]
     lines, records = [], []
@@ -45,7 +50,7 @@ def tuning_summary(tuning: Tuning, tables: Sequence[TuningTable]) -> TableReport
         pairs = f"{ahead} of {len(differences)}" if differences else MISSING
         counted = f"{len(values_db)} of {len(search.trials)}"
         text = MISSING if mean is None else mean.text(2)
-        lines.append([search.method.label, counted, *shown, pairs, text])
+        lines.append([search_label(tuning, search), counted, *shown, pairs, text])
         numbers = [len(values_db), *known, len(differences), ahead]
         records.append(_record(search.method.id, numbers, mean))
     table = plain_table(heads, lines, _caption(label, first), "tuning-summary")

@@ -15,6 +15,7 @@ from harness.planning.tuning import Search, Trial, Tuning
 from harness.reporting.table import MISSING, plain_table
 from harness.reporting.table_files import check_free, content_id
 from harness.reporting.table_report import TableReport
+from harness.reporting.wording import worded_label
 from harness.store.files import file_name
 
 _OWN = "own"
@@ -84,6 +85,12 @@ def _table_file(tuning: Tuning, search: Search) -> tuple[str, str]:
     for trial in search.trials:
         runs += trial.runs
     return f"{tuning_stem(tuning)}-{file_name(search.method.id)}", search_identity(runs)
+
+
+def search_label(tuning: Tuning, search: Search) -> str:
+    """Return what tables call the method of a search."""
+    method = search.method
+    return worded_label(tuning.plan.request, method.id, method.label)
 
 
 def search_identity(runs: Sequence[Run]) -> str:
@@ -187,7 +194,7 @@ def _caption(tuning: Tuning, search: Search) -> str:
     trained = search.trials[0].runs[0].train.optimisation
     assert trained is not None
     return (
-        f"Search for {search.method.label}. Mean PSNR (dB) over tasks on "
+        f"Search for {search_label(tuning, search)}. Mean PSNR (dB) over tasks on "
         f"{_validation_images(plan)}; best *. No test image has a part in it. Every method has the "
         f"same budget: {budget.trials} trials of {trained.steps} steps with batch {trained.batch}, "
         f"seed {seeds}, search seed {budget.seed}. Setting {plan.setting.name}, recipe "
