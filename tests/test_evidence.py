@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared/data"
 EVIDENCE = (ROOT / "docs/evidence.md").read_text(encoding="utf-8").replace("−", "-")
 SENTENCES = " ".join(EVIDENCE.split()).replace(" dB [", " [")
+LABELLED = ("explicit:prompt_init=channel-normal", "oracle:prompt_init=channel-normal")
 SEEDS = {"curve-600": (0, 1, 2), "curve": (0, 1, 2), "curve-6000": (0,)}
 FOLDERS = {"train": str(SHARED / "RainTrainL/norain"), "test": str(SHARED / "CBSD68")}
 
@@ -185,13 +186,28 @@ def test_the_leads_of_one_seed_are_those_of_the_stored_rows(
     assert said in SENTENCES, said
 
 
-def curve_plan(archive: str, recipe: str, out: Path, seeds: tuple[int, ...]) -> Plan:
+def curve_plan(
+    archive: str,
+    recipe: str,
+    out: Path,
+    seeds: tuple[int, ...],
+    methods: tuple[str, ...] = CURVES,
+) -> Plan:
     """Return the plan of one length of a learning curve, with what the archive holds."""
     asked: dict[str, Any] = {"recipe": f"examples/recipes/{recipe}.yaml", "seeds": seeds}
     data: dict[str, Any] = {"clean_images": FOLDERS}
     if archive == "rain100l":
         data = {"root": str(SHARED)}
-    return stored(f"{archive}/request.yaml", out, data, methods=CURVES, **asked)
+    return stored(f"{archive}/request.yaml", out, data, methods=methods, **asked)
+
+
+@pytest.mark.parametrize("recipe", ["curve-600", "curve"])
+def test_the_intervals_of_methods_with_labels_are_those_of_the_stored_rows(
+    recipe: str, tmp_path: Path
+) -> None:
+    plan = curve_plan("clean-images", recipe, tmp_path, (0, 1, 2), (PROMPTIR, *LABELLED))
+    columns = [column.name for column in plan.columns]
+    check(plan, product(LABELLED, [PROMPTIR]), [*columns, AVERAGE])
 
 
 def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: Path) -> None:

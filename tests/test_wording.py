@@ -14,6 +14,7 @@ from harness.cli.table import split_style
 from harness.config.errors import UsageError
 from harness.config.quoting import split_named
 from harness.planning.plan import Plan
+from harness.reporting.wording import worded
 from harness.store.results import append
 from tests.made_results import result_of
 
@@ -93,6 +94,15 @@ def test_the_report_of_prompts_has_the_labels_of_the_request(stored: Plan) -> No
     named = prompt_report(asked(stored, labels={"promptir": "Ours"}))
     assert "Ours seed 0" in named
     assert "PromptIR seed" not in named
+
+
+def test_methods_that_are_labelled_alike_are_called_by_their_ids(stored: Plan) -> None:
+    named = [dataclasses.replace(run.method, shown_as="A") for run in stored.runs]
+    alike = zip(stored.runs, named, strict=True)
+    runs = tuple(dataclasses.replace(run, method=method) for run, method in alike)
+    shown = worded(dataclasses.replace(stored, runs=runs)).runs
+    assert len({run.method.id for run in shown}) > 1
+    assert all(run.method.label == run.method.id for run in shown)
 
 
 def test_the_name_of_files_changes_only_where_something_is_chosen(stored: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -94,7 +95,8 @@ def _metric_names(ids: Sequence[str]) -> Iterator[str]:
 def worded(plan: Plan) -> Plan:
     """Return a plan whose methods have the labels that its request chooses.
 
-    Specs, and so all hashes, stay as they are.
+    Methods whose own labels are the same are called by their ids, so that none takes another's
+    place in a figure. Specs, and so all hashes, stay as they are.
 
     Raises:
         UsageError: a name is replaced that nothing of the plan has.
@@ -104,9 +106,15 @@ def worded(plan: Plan) -> Plan:
 
 
 def _worded(plan: Plan) -> Plan:
+    labels = {}
+    for run in plan.runs:
+        labels[run.method.id] = worded_label(plan.request, run.method.id, run.method.label)
+    methods_of = Counter(labels.values())
     runs = []
     for run in plan.runs:
-        label = worded_label(plan.request, run.method.id, run.method.label)
+        label = labels[run.method.id]
+        if methods_of[label] > 1:
+            label = run.method.id
         runs.append(replace(run, method=replace(run.method, shown_as=label)))
     return replace(plan, runs=tuple(runs), others=tuple(map(_worded, plan.others)))
 
