@@ -29,6 +29,7 @@ RECIPES = ("curve-600", "curve", "curve-6000")
 COLOURS = 64
 PROMPTIR, WIDENED = "promptir:prompt_init=channel-normal", "restormer:dim=22:ffn_expansion=3.0"
 CURVES = (PROMPTIR, WIDENED, "cpl", "cpl-guided")
+LABELLED = ("explicit:prompt_init=channel-normal", "oracle:prompt_init=channel-normal")
 RAIN100L_COLUMNS = ("denoise15", "denoise25", "denoise50", "derain")
 
 
@@ -52,8 +53,10 @@ class Figure:
 
 
 FIGURES = {
-    "steps-synthetic": Figure("steps", "clean-images/request.yaml", CURVES, recipes=RECIPES),
-    "steps-rain100l": Figure("steps", "rain100l/request.yaml", CURVES, recipes=RECIPES),
+    "steps-synthetic": Figure(
+        "steps", "clean-images/request.yaml", CURVES + LABELLED, recipes=RECIPES
+    ),
+    "steps-rain100l": Figure("steps", "rain100l/parts.yaml", CURVES + LABELLED, recipes=RECIPES),
     "differences-synthetic": Figure("differences", "clean-images/request.yaml"),
     "differences-rain100l": Figure("differences", "rain100l/request.yaml"),
     "differences-log-loss": Figure("differences", "clean-images/log-loss.yaml"),

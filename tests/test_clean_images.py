@@ -20,7 +20,8 @@ from harness.data.images.cache import FOLDER_VARIABLE
 from harness.data.on_disk.clean_images import find_clean_images
 from harness.execution.execute import execute
 from harness.execution.process import Worker
-from harness.planning.plan import Plan, load_plan, store_plan
+from harness.planning.plan import Plan
+from harness.planning.plan_files import load_plan, store_plan
 from harness.reporting.plan_text import training_sentence
 from harness.store.prompt_files import stored_summary
 from tests.conftest import Run
@@ -199,6 +200,22 @@ def test_images_that_are_trained_and_tested_on_are_named(sets: Path, tmp_path: P
     assert note.startswith("2 test images are among the training images too, such as copy-00.png")
     apart = clean_plan(sets, {"train": "Lake", "test": "Town"})
     assert apart.source.overlap_notes(apart.setting) == []
+
+
+def test_validation_images_of_another_split_are_named(sets: Path, tmp_path: Path) -> None:
+    chosen = tmp_path / "Chosen"
+    chosen.mkdir()
+    for name in ("Lake", "Town"):
+        path = min((sets / name).iterdir())
+        (chosen / f"{name}-{path.name}").write_bytes(path.read_bytes())
+    folders = {"train": str(sets / "Lake"), "val": str(chosen), "test": str(sets / "Town")}
+    plan = plan_of(["promptir"], data={"clean_images": folders})
+    by_training, by_test = plan.source.overlap_notes(plan.setting)
+    assert by_training.startswith("1 validation images are among the training images too")
+    assert by_test.startswith("1 test images are among the validation images too")
+    folders["val"] = folders["test"]
+    with pytest.raises(UsageError, match="val and test hold the same images"):
+        plan_of(["promptir"], data={"clean_images": folders})
 
 
 def bad_folder(folder: Path, kind: str) -> None:

@@ -289,6 +289,15 @@ def test_methods_prints_what_is_public_and_what_is_chosen_apart() -> None:
     assert guided.index("chosen by this project") < guided.index("\nteacher_weight ")
 
 
+def test_methods_prints_the_defaults_of_full_size_alone() -> None:
+    lines = CliRunner().invoke(app, ["methods", "promptir"]).stdout.splitlines()
+    (shown,) = [line for line in lines if line.startswith("unused_convolutions ")]
+    assert shown.split()[1] == str(options_of("promptir", "full")["unused_convolutions"])
+    refused = CliRunner().invoke(app, ["methods", "cpl:top_k=1"])
+    assert isinstance(refused.exception, UsageError)
+    assert "name cpl alone" in str(refused.exception)
+
+
 @pytest.mark.parametrize("name", [*PUBLIC, *GUIDED, "nafnet+cpl"])
 def test_groups_hold_every_option_once_with_a_reason(name: str) -> None:
     spec = find(name).spec

@@ -23,7 +23,7 @@ from harness.config.errors import HarnessError, Interrupted, RunError, UsageErro
 from harness.config.ranks import ALONE, Ranks
 from harness.execution.execute import execute
 from harness.execution.process import Worker, joined_worker
-from harness.planning.plan import store_plan
+from harness.planning.plan_files import store_plan
 from harness.planning.request import Resources
 from harness.training.gathered_state import GatheredState
 from tests.joint_training import (

@@ -12,6 +12,7 @@ import pytest
 import harness
 from benchmarks.evidence_figures import (
     CURVES,
+    LABELLED,
     PROMPTIR,
     RAIN100L_COLUMNS,
     RECIPES,
@@ -28,7 +29,6 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared/data"
 EVIDENCE = (ROOT / "docs/evidence.md").read_text(encoding="utf-8").replace("−", "-")
 SENTENCES = " ".join(EVIDENCE.split()).replace(" dB [", " [")
-LABELLED = ("explicit:prompt_init=channel-normal", "oracle:prompt_init=channel-normal")
 SEEDS = {"curve-600": (0, 1, 2), "curve": (0, 1, 2), "curve-6000": (0,)}
 FOLDERS = {"train": str(SHARED / "RainTrainL/norain"), "test": str(SHARED / "CBSD68")}
 

@@ -21,7 +21,8 @@ from harness.execution.execute import RunOutcome, execute
 from harness.execution.listing import stored_runs
 from harness.execution.networks import initial_network, trained_network
 from harness.execution.process import Worker
-from harness.planning.plan import Plan, load_plan, make_plan, store_plan
+from harness.planning.plan import Plan, make_plan
+from harness.planning.plan_files import load_plan, store_plan
 from harness.planning.request import RunRequest
 from harness.planning.run import Run
 from harness.store.archive import read_archive

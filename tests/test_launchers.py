@@ -19,16 +19,19 @@ from harness.api import compute
 from harness.config.errors import UsageError
 from harness.execution.execute import RunOutcome
 from harness.execution.process import Worker
-from harness.execution.status import estimated_s, missing_runs, run_status
+from harness.execution.status import estimated_s, is_complete, missing_runs, run_status
 from harness.launch import check_launcher, dask, slurm
 from harness.launch.local import devices_of
 from harness.launch.remote_runs import Following, printed_reason
 from harness.launch.slurm_script import array_script
 from harness.launch.waiting import WaitingRuns
+from harness.planning.budget import Budget
 from harness.planning.plan import Plan
-from harness.planning.request import Resources
+from harness.planning.request import Resources, RunRequest
+from harness.planning.tuning import make_tuning
 from harness.registry.catalogue import known_methods
 from harness.registry.plugins import PLUGINS_VARIABLE, load_plugins
+from harness.reporting.tuning_table import tuning_tables
 from tests.conftest import Run
 from tests.plans import plan_of
 from tests.test_plugins import method_file
@@ -308,6 +311,20 @@ def test_dask_computes_all_runs_once_though_a_worker_is_lost(
     assert "[promptir seed 0] resumes at step" in printed
     assert "5 of 5 runs: " in printed
     assert not list(plan.out.glob(".stop-*"))
+
+
+def test_dask_computes_the_trials_of_a_search(cluster: Cluster, folder: Path) -> None:
+    recipe = folder / "search.yaml"
+    recipe.write_text(RECIPE)
+    asked = {"methods": "restormer", "recipe": str(recipe), "out": folder / "search"}
+    budget = Budget(trials=2, steps=8, fixed=("patch_px", "warmup_steps"))
+    tuning = make_tuning(RunRequest.model_validate(asked), budget)
+    resources = Resources(launcher="dask", dask_scheduler=cluster.address, **ON_THIS)
+    outcomes = compute(tuning.plan, resources)
+    assert [outcome.error for outcome in outcomes] == ["", ""]
+    assert is_complete(tuning.plan)
+    (table,) = tuning_tables(tuning, {})
+    assert table.best is not None
 
 
 @pytest.mark.parametrize("workers", [0, 1])

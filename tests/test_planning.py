@@ -19,7 +19,7 @@ from harness.config.parsing import parse, read_yaml
 from harness.config.recipe_files import load_recipe
 from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
-from harness.planning.plan import load_plan, store_plan
+from harness.planning.plan_files import load_plan, store_plan
 from harness.planning.request import RunRequest, parse_seeds
 from harness.planning.stages import plan_stages
 from harness.registry import catalogue, find

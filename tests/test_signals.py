@@ -16,7 +16,7 @@ import pytest
 from harness.config.errors import HarnessError, RunError
 from harness.data.sources.samples import Samples
 from harness.launch.signals import stop_on_signals
-from harness.planning.plan import store_plan
+from harness.planning.plan_files import store_plan
 from harness.training.batches import batches
 from tests.plans import plan_of
 from tests.test_training import assert_same, six_steps, trained

@@ -10,14 +10,17 @@ import pytest
 import yaml
 
 import harness
+from harness.api.results import check_table
 from harness.api.tuning import plan_tuning, tuning_outcome
 from harness.config.errors import UsageError
 from harness.config.recipe_files import lengthened, load_recipe
 from harness.method import CheckContext
 from harness.method.search import Choices, Interval
+from harness.planning.budget import Budget
+from harness.planning.plan_files import load_plan, plan_name, store_plan
 from harness.planning.request import RunRequest
 from harness.planning.search_space import point, training_ranges
-from harness.planning.tuning import Budget, Tuning, make_tuning
+from harness.planning.tuning import Tuning, make_tuning
 from harness.registry import catalogue, find, resolve_options
 from harness.reporting.tuning_summary import tuning_summary
 from harness.reporting.tuning_table import check_tuning_names, tuning_tables
@@ -315,6 +318,79 @@ def test_labels_follow_a_method_to_its_winner(tmp_path: Path) -> None:
     wrong = RunRequest.model_validate({**asked, "labels": {"cpr": "CPR (ours)"}})
     with pytest.raises(UsageError, match="--label cpr is no method"):
         plan_tuning(wrong, Budget(trials=3))
+
+
+def test_a_search_of_a_name_leaves_the_name_to_its_tables(tmp_path: Path) -> None:
+    tuning = tuning_of("restormer,promptir", tmp_path, name="mine", trials=1)
+    store_validation(tuning, {"restormer 0": 20.0, "promptir 0": 20.0})
+    found = tuning_outcome(tuning)
+    assert (tmp_path / "tables/mine.csv").exists()
+    check_table(harness.plan(found.request()))
+
+
+def test_of_two_searches_that_end_at_one_method_the_better_training_wins(tmp_path: Path) -> None:
+    start = "promptir:prompt_init=channel-normal"
+    tuning = tuning_of(f"promptir,{start}", tmp_path, trials=12)
+    number = next(
+        trial.number
+        for trial in tuning.searches[0].trials
+        if trial.values.get("prompt_init") == "channel-normal"
+    )
+    store_validation(tuning, {f"promptir {number}": 21.0, f"{start} 3": 22.0})
+    found = tuning_outcome(tuning)
+    assert found.request().methods == (start,)
+    better = tuning.searches[1].trials[3]
+    assert found.request().training == {start: better.training}
+    assert len(found.tables) == 2
+
+
+def test_any_machine_makes_the_trials_of_a_stored_search(tmp_path: Path) -> None:
+    tuning = tuning_of("restormer,explicit", tmp_path, steps=6, seed=4, fixed=("patch_px",))
+    path = tmp_path / "plan.json"
+    store_plan(tuning.plan, path)
+    again = load_plan(path)
+    assert again.all_runs == tuning.plan.all_runs
+    assert plan_name(again) == plan_name(tuning.plan)
+    plain = harness.plan(tuning.plan.request)
+    assert plan_name(plain) != plan_name(tuning.plan), "their jobs do not share a file"
+    store_plan(plain, path)
+    assert load_plan(path).budget is None
+
+
+def test_what_changes_a_protocol_changes_no_training(tmp_path: Path) -> None:
+    asked = {"methods": "restormer", "recipe": "smoke", "out": tmp_path}
+    evaluation = {"noise_rounding": "none"}
+    plan = harness.plan(**asked, evaluation=evaluation)
+    tuning = tuning_of("restormer", tmp_path, trials=1, evaluation=evaluation)
+    assert tuning.plan.runs[0].weights_id == plan.runs[-1].weights_id
+
+
+def test_images_are_not_kept_of_a_search() -> None:
+    with pytest.raises(UsageError, match="restores no test image; leave keep_images=all out"):
+        tuning_of("restormer", keep_images="all")
+
+
+def test_tables_show_the_warmup_that_was_trained(tmp_path: Path) -> None:
+    path = tmp_path / "held.yaml"
+    path.write_text("base: mini\nname: held\ntrain: {steps: 200, lr_hold_steps: 20}\n")
+    tuning = tuning_of("restormer", tmp_path, trials=6, recipe=str(path))
+    warmups = set()
+    for trial in tuning.searches[0].trials[1:]:
+        trained = trial.runs[0].train.optimisation
+        assert trained is not None
+        assert trial.values["warmup_steps"] == trained.warmup_steps
+        warmups.add(trained.warmup_steps)
+    assert warmups <= {0, 20, 40}
+    assert len(warmups) > 1
+
+
+def test_no_warmup_is_searched_where_the_schedule_takes_none() -> None:
+    train = load_recipe("mini").train
+    assert "warmup_steps" in training_ranges(train)
+    for name in ("transweather", "onerestore"):
+        shipped = load_recipe(f"examples/recipes/{name}.yaml").train
+        assert shipped.lr_halving_steps is not None
+        assert "warmup_steps" not in training_ranges(shipped)
 
 
 def test_values_that_are_not_finite_never_win(tmp_path: Path) -> None:

@@ -38,14 +38,16 @@ _NAMES = {
     "harness.execution.execute": "RunOutcome raise_if_failed",
     "harness.execution.listing": "StoredRunInfo remove_runs stored_runs",
     "harness.execution.status": "is_complete",
+    "harness.planning.budget": "Budget",
     "harness.planning.own_files": "use_own_files",
-    "harness.planning.plan": "Plan load_plan store_plan",
+    "harness.planning.plan": "Plan",
+    "harness.planning.plan_files": "load_plan store_plan",
     "harness.planning.request": (
         "CheckpointRequest DataRequest EvaluationOverrides Resources RunRequest split_names"
     ),
     "harness.planning.request_files": "of_methods",
     "harness.planning.studies": "Study methods_of",
-    "harness.planning.tuning": "Budget Tuning",
+    "harness.planning.tuning": "Tuning",
     "harness.planning.validate": "validate_file",
     "harness.registry": "MethodSpec OptionGroup catalogue find option_groups use_plugins",
     "harness.reporting.audit_report": "audit_report",

@@ -70,10 +70,11 @@ from harness.execution.listing import StoredRunInfo as StoredRunInfo
 from harness.execution.listing import remove_runs as remove_runs
 from harness.execution.listing import stored_runs as stored_runs
 from harness.execution.status import is_complete as is_complete
+from harness.planning.budget import Budget as Budget
 from harness.planning.own_files import use_own_files as use_own_files
 from harness.planning.plan import Plan as Plan
-from harness.planning.plan import load_plan as load_plan
-from harness.planning.plan import store_plan as store_plan
+from harness.planning.plan_files import load_plan as load_plan
+from harness.planning.plan_files import store_plan as store_plan
 from harness.planning.request import CheckpointRequest as CheckpointRequest
 from harness.planning.request import DataRequest as DataRequest
 from harness.planning.request import EvaluationOverrides as EvaluationOverrides
@@ -83,7 +84,6 @@ from harness.planning.request import split_names as split_names
 from harness.planning.request_files import of_methods as of_methods
 from harness.planning.studies import Study as Study
 from harness.planning.studies import methods_of as methods_of
-from harness.planning.tuning import Budget as Budget
 from harness.planning.tuning import Tuning as Tuning
 from harness.planning.validate import validate_file as validate_file
 from harness.registry import MethodSpec as MethodSpec

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from harness.data.parallel_map import OnProgress, no_progress
 from harness.execution.execute import RunOutcome, raise_if_failed
 from harness.execution.progress import duration
 from harness.execution.status import assumption_note, estimated_s, run_status
+from harness.planning.budget import Budget
 from harness.planning.request import Resources, RunRequest
-from harness.planning.tuning import Budget, Trial, Tuning, make_tuning
+from harness.planning.tuning import Search, Trial, Tuning, make_tuning
 from harness.store.files import write_text
 
 if TYPE_CHECKING:
@@ -173,41 +175,59 @@ def tuning_outcome(tuning: Tuning, outcomes: Sequence[RunOutcome] = ()) -> Tunin
     folder = tuning.plan.out / "tables"
     failed = {outcome.run_id: outcome.error for outcome in outcomes if outcome.error}
     tables = tuple(tuning_tables(tuning, failed))
-    winners = [table.best.trial for table in tables if table.best is not None]
-    path = folder / f"{tuning_stem(tuning)}-tuned.yaml" if len(winners) == len(tables) else None
+    is_complete = all(table.best is not None for table in tables)
+    path = folder / f"{tuning_stem(tuning)}-tuned.yaml" if is_complete else None
     summary = tuning_summary(tuning, tables) if tuning.compares else None
     found = TuningOutcome(tuning, tables, summary, path)
     for report in found.reports:
         report.write(folder)
     if path is not None:
-        write_text(path, _winners(tuning, winners))
+        write_text(path, _winners_file(tuning, _winners(tuning, tables)))
     return found
 
 
-def _winners(tuning: Tuning, winners: Sequence[Trial]) -> str:
+def _winners(tuning: Tuning, tables: Sequence[TuningTable]) -> dict[str, tuple[Search, Trial]]:
+    """Return the best trial of each search by its method; of two of one method the better one."""
+    found: dict[str, tuple[Search, Trial]] = {}
+    reached: dict[str, float] = {}
+    for search, table in zip(tuning.searches, tables, strict=True):
+        best = table.best
+        assert best is not None
+        assert best.validation_db is not None
+        method_id = best.trial.method.id
+        if best.validation_db > reached.get(method_id, -math.inf):
+            reached[method_id] = best.validation_db
+            found[method_id] = (search, best.trial)
+    return found
+
+
+def _winners_file(tuning: Tuning, winners: Mapping[str, tuple[Search, Trial]]) -> str:
     """Return the request that trains and scores the winners; their weights are there already."""
     import yaml
 
     request = tuning.plan.request
-    content = request.model_dump(mode="json", exclude_defaults=True)
-    content["methods"] = [trial.method.id for trial in winners]
+    # The tables of the search have the name that was asked for.
+    content = request.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    content["methods"] = list(winners)
     content["setting"], content["recipe"] = request.setting, request.recipe
     content["out"] = str(request.out)
     if request.labels:
         content["labels"] = _winners_labels(tuning, winners)
     content["training"] = {}
-    for trial in winners:
+    for method_id, (_, trial) in winners.items():
         if trial.training:
-            content["training"][trial.method.id] = dict(trial.training)
+            content["training"][method_id] = dict(trial.training)
     budget = tuning.budget
     comment = (
         f"# The best of {budget.trials} trials per method on validation images, search seed "
         f"{budget.seed}.\n# Score them with: python -m harness run --config THIS_FILE\n"
     )
+    if len(winners) < len(tuning.searches):
+        comment += "# Searches that ended at the same method share a line: the better training.\n"
     return comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _winners_labels(tuning: Tuning, winners: Sequence[Trial]) -> dict[str, str]:
+def _winners_labels(tuning: Tuning, winners: Mapping[str, tuple[Search, Trial]]) -> dict[str, str]:
     """Return the labels of the request, those of methods under the names of their winners."""
     from harness.reporting.tuning_table import search_label
 
@@ -216,8 +236,8 @@ def _winners_labels(tuning: Tuning, winners: Sequence[Trial]) -> dict[str, str]:
         methods |= {run.method.id, run.method.label}
     labels = tuning.plan.request.labels
     found = {name: text for name, text in labels.items() if name not in methods}
-    for search, trial in zip(tuning.searches, winners, strict=True):
+    for method_id, (search, _) in winners.items():
         label = search_label(tuning, search)
         if label != search.method.label:
-            found[trial.method.id] = label
+            found[method_id] = label
     return found

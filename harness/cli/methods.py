@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import Plugins
+from harness.config.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.api import MethodSpec, OptionGroup
@@ -150,7 +151,10 @@ def _print_group(group: OptionGroup) -> None:
 def _show_one(name: str) -> None:
     from harness.api import find, option_groups
 
-    spec = find(name).spec
+    method = find(name)
+    spec = method.spec
+    if method.overrides:
+        raise UsageError(f"methods {name}: it shows a method's defaults; name {spec.name} alone")
     for fact in _facts(spec):
         print(fill(fact, max(40, get_terminal_size().columns), subsequent_indent="  "))
     groups = [group for group in option_groups(spec) if group.lines]

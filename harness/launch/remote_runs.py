@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.config.hashing import spec_hash
 from harness.execution.execute import RunOutcome
 from harness.execution.progress import duration
 from harness.execution.status import estimated_s
-from harness.planning.plan import Plan, store_plan
+from harness.planning.plan import Plan
+from harness.planning.plan_files import plan_name, store_plan
 from harness.planning.request import Resources
 from harness.planning.run import Run
 
@@ -20,9 +20,9 @@ from harness.planning.run import Run
 def stored_plan(plan: Plan) -> Path:
     """Write a plan below its output folder, where all machines see it, and return the file.
 
-    Its name follows from the request, so that the same command finds it again.
+    Its name follows from what it is made of, so that the same command finds it again.
     """
-    path = plan.out.resolve() / "plans" / f"{spec_hash(plan.request)}.json"
+    path = plan.out.resolve() / "plans" / f"{plan_name(plan)}.json"
     store_plan(plan, path)
     return path
 

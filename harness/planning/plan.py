@@ -21,6 +21,7 @@ from harness.data.parallel_map import OnProgress, no_progress
 from harness.data.sources.opening import open_source
 from harness.data.sources.protocol import DataSource
 from harness.evaluation.metrics.registry import metric_ids
+from harness.planning.budget import Budget
 from harness.planning.checkpoints import (
     initial_weights,
     method_of,
@@ -60,6 +61,7 @@ class Plan:
         absent_families: by family of tasks without training images, the sets that would have them.
         others: the same runs scored under further protocols that the request names. Images are
             restored once for all of them.
+        budget: of the search whose trials the runs are; None where they are no trials.
     """
 
     request: RunRequest
@@ -73,6 +75,7 @@ class Plan:
     absent_columns: Mapping[str, str] = field(default_factory=dict)
     absent_families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: tuple[Plan, ...] = ()
+    budget: Budget | None = None
 
     @property
     def by_protocol(self) -> tuple[Plan, ...]:
@@ -218,47 +221,6 @@ def _check_training_sizes(source: DataSource, setting: Setting, runs: Sequence[R
         patches_px.append(train.optimisation.patch_px)
     if patches_px:
         source.check_training_sizes(setting, max(patches_px))
-
-
-def store_plan(plan: Plan, path: Path) -> None:
-    """Write a plan: its request and the ids of its runs, so that any machine can compute one."""
-    from harness.store.files import write_json
-
-    content = {
-        "request": plan.request.model_dump(mode="json"),
-        "runs": [run.id for run in plan.all_runs],
-    }
-    write_json(path, content)
-
-
-def load_plan(path: Path, on_progress: OnProgress = no_progress) -> Plan:
-    """Read a stored plan and make it again.
-
-    Raises:
-        UsageError: the file is no plan, or code or data have changed so that its runs are others.
-    """
-    from harness.config.parsing import parse
-    from harness.store.files import read_json
-
-    content: Any = read_json(path)
-    if not _is_plan(content):
-        raise UsageError(f"{path} holds no plan; write one with python -m harness plan --to FILE")
-    plan = make_plan(parse(RunRequest, content["request"], str(path)), on_progress)
-    found = {run.id for run in plan.all_runs}
-    changed = [run_id for run_id in content["runs"] if run_id not in found]
-    if changed:
-        raise UsageError(
-            f"{path} was made with other code or data: run {changed[0]} would be another one now; "
-            "make the plan again"
-        )
-    return plan
-
-
-def _is_plan(content: Any) -> bool:
-    if not isinstance(content, dict) or set(content) != {"request", "runs"}:
-        return False
-    runs = content["runs"]
-    return isinstance(runs, list) and all(isinstance(run, str) for run in runs)
 
 
 def _check_columns(request: RunRequest, tested: Setting) -> None:

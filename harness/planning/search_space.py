@@ -1,9 +1,10 @@
 """The points that a search tries: a sequence that fills a space evenly, each point by its number.
 
-A point is a function of the search's seed, the option's name and its number alone. So trials may
-be computed in any order and side by side, a search that was cut off goes on with the same ones, and
-one of more trials begins with those of a shorter one. A sampler that learns from earlier trials
-(TPE, Gaussian processes) has none of this: its trials depend on which others were finished first.
+A point is a function of the search's seed, its number, and what is searched: names and their order.
+So trials may be computed in any order and side by side, a search that was cut off goes on with the
+same ones, and one of more trials begins with those of a shorter one. A sampler that learns from
+earlier trials (TPE, Gaussian processes) has none of this: its trials depend on which others were
+finished first.
 
 The sequence is Halton's with digits permuted at random (Halton 1960; Braaten and Weller 1979). It
 leaves smaller gaps than independent draws.
@@ -47,7 +48,7 @@ def training_ranges(train: Optimisation) -> dict[str, SearchRange]:
     if len(sides) > 1:
         ranges["patch_px"] = Choices(tuple(sorted(sides)))
     longest = int(train.steps * _LONGEST_WARMUP)
-    if longest >= 1 and train.lr_restart_steps is None:
+    if longest >= 1 and train.lr_restart_steps is None and train.lr_halving_steps is None:
         ranges[WARMUP] = Interval(0, longest)
     return ranges
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from harness.config.errors import UsageError, did_you_mean
+from harness.config.files import load_setting
 from harness.config.recipe_files import lengthened
 from harness.config.recipes import Optimisation
-from harness.config.spec import Spec
 from harness.data.parallel_map import OnProgress, no_progress
+from harness.planning.budget import Budget
 from harness.planning.checkpoints import initial_weights
 from harness.planning.own_training import changed_values, with_values
 from harness.planning.plan import Plan, make_plan
@@ -27,22 +28,6 @@ from harness.registry import MethodChoice, OptionValue, SearchRange, find
 
 _TRIES_PER_TRIAL = 50
 """Points that are looked at for each trial, where options often contradict each other."""
-
-
-class Budget(Spec):
-    """What each method may spend on its search.
-
-    Attributes:
-        trials: trainings per method and seed; the first has the recipe's and the method's values.
-        steps: of each training; None takes the recipe's.
-        seed: which points are tried.
-        fixed: options and training values that are not searched.
-    """
-
-    trials: int = Field(default=20, ge=1, le=10_000)
-    steps: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
-    fixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,13 +90,15 @@ def make_tuning(
     """
     _refuse_scoring(request)
     plan = make_plan(request, on_progress)
+    # What a request changes of the protocol is about tests; trainings are those of ``run``.
+    own = load_setting(request.setting)
     train = plan.recipe.train
     if budget.steps is not None:
         train = lengthened(train, budget.steps)
     factory = RunFactory(
         setting=plan.setting,
         recipe=plan.recipe,
-        data=plan.source.training_data(plan.setting),
+        data=plan.source.training_data(own),
         test=plan.test,
         out=request.out,
         initial=initial_weights(request),
@@ -129,8 +116,10 @@ def make_tuning(
     for run in (*runs, *auxiliary.values()):
         assert run.train.optimisation is not None
         largest_px = max(largest_px, run.train.optimisation.patch_px)
-    plan.source.check_training_sizes(plan.setting, largest_px)
-    whole = replace(plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()), others=())
+    plan.source.check_training_sizes(own, largest_px)
+    whole = replace(
+        plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()), others=(), budget=budget
+    )
     return Tuning(whole, budget, searches)
 
 
@@ -141,6 +130,10 @@ def _refuse_scoring(request: RunRequest) -> None:
         raise UsageError(
             "a search is judged on validation images and scores nothing; leave test_set, protocol "
             "and probes out"
+        )
+    if request.keep_images != "none":
+        raise UsageError(
+            f"a search restores no test image; leave keep_images={request.keep_images} out"
         )
     if request.checkpoint is not None or request.training:
         raise UsageError("a search trains each method itself; leave checkpoint and training out")
@@ -196,26 +189,29 @@ class _TrialMaker:
 
     def _trial(self, method: MethodChoice, number: int, values: Mapping[str, OptionValue]) -> Trial:
         reference = method.id
+        values = self._in_whole_holds(values)
         training: dict[str, JsonValue] = {}
         for name, value in values.items():
             if name in Optimisation.model_fields:
                 training[name] = value
             else:
                 reference += f":{name}={_text(value)}"
+        rate = training.get("lr")
+        if isinstance(rate, float):
+            # The last rate follows the first.
+            training["lr_min"] = float(f"{self.train.lr_min * rate / self.train.lr:.3g}")
         chosen = find(reference)
-        train = with_values(self.train, self._whole(training), chosen.id)
+        train = with_values(self.train, training, chosen.id)
         runs = []
         for seed in self.seeds:
             runs.append(self.factory.method_run(chosen, seed, train, scored=False))
         changed = changed_values(self.factory.recipe.train, train)
-        return Trial(number, chosen, changed, dict(values), tuple(runs))
+        return Trial(number, chosen, changed, values, tuple(runs))
 
-    def _whole(self, training: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """Return values with what follows them: the last rate, and whole units of the warm-up."""
-        found = dict(training)
-        rate, warmup = found.get("lr"), found.get(WARMUP)
-        if isinstance(rate, float):
-            found["lr_min"] = float(f"{self.train.lr_min * rate / self.train.lr:.3g}")
+    def _in_whole_holds(self, values: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Return values with a warm-up of whole steps of the rate, as the schedule needs it."""
+        found = dict(values)
+        warmup = found.get(WARMUP)
         if isinstance(warmup, int):
             found[WARMUP] = warmup // self.train.lr_hold_steps * self.train.lr_hold_steps
         return found

@@ -59,10 +59,11 @@ def option_groups(spec: MethodSpec) -> list[OptionGroup]:
 
 
 def option_lines(spec: MethodSpec) -> list[list[str]]:
-    """Return one line per option: name, default, and what it means with what it may be."""
+    """Return one line per option: name, default at full size, meaning, and what it may be."""
     explained, choices = meanings(spec.options), option_choices(spec.options)
     lines = []
-    for name, default in options_as_json(parse_options(spec, spec.defaults)).items():
+    values = {**spec.defaults, **spec.sizes.get("full", {})}
+    for name, default in options_as_json(parse_options(spec, values)).items():
         text = explained.get(name, "")
         if name in choices:
             text = f"{text} [{', '.join(choices[name])}]".strip()

@@ -195,7 +195,7 @@ def _caption(tuning: Tuning, search: Search) -> str:
     assert trained is not None
     return (
         f"Search for {search_label(tuning, search)}. Mean PSNR (dB) over tasks on "
-        f"{_validation_images(plan)}; best *. No test image has a part in it. Every method has the "
+        f"{_validation_images(plan)}; best *. No test image is restored. Every method has the "
         f"same budget: {budget.trials} trials of {trained.steps} steps with batch {trained.batch}, "
         f"seed {seeds}, search seed {budget.seed}. Setting {plan.setting.name}, recipe "
         f"{plan.recipe.name}. Trial 0 has the recipe's and the method's own values. Searched: "

@@ -70,15 +70,26 @@ CHOSEN_PROMPTS: dict[str, str] = {
     "prompt_init": f"{_SEARCHED}; the release draws uniform noise, the start is not public",
 }
 CHOSEN_CPR: dict[str, str] = {
-    "cpr_form": f"{_SEARCHED}; MCLIR, by the same authors, has a difference, PCL a ratio",
+    "cpr_form": f"{_SEARCHED}; MCLIR, by the same authors, has a difference, PCL a ratio. The "
+    "negatives of margin-db bound the pull to the ground truth; detached ones push nothing",
     "cpr_weight": f"{_SEARCHED}; per dB that a negative lacks to the margin",
     "cpr_margin_db": "not searched; a negative that is so much worse is bad enough",
-    "cpr_features": "the figure shows a pyramid like VGG's, whose weights are not shipped here",
+    "cpr_features": "not searched; the figure shows a pyramid like VGG's, whose weights are not "
+    "shipped here",
     "cpr_gradient": f"{_SEARCHED}; MCLIR and PCL send no gradient through negatives",
     "cpr_count": f"{_SEARCHED}; the figures draw several, and state no number",
     "cpr_start": f"{_SEARCHED}; no schedule is public",
+    "cpr_warmup": "not searched; no schedule is public",
+    "cpr_hardest": "not searched; all negatives count",
+    "cpr_push": "not searched; PCL's difference has 0.1, MCLIR's 1",
+    "cpr_margin": "not searched",
+    "cpr_tau": "not searched",
+    "cpr_to_router": "not searched; nothing public trains a router by CPR",
 }
-_IN_USE = f"{_SEARCHED}; the figures draw prompts that were not selected"
+_IN_USE = (
+    f"{_SEARCHED}, which had no mixture; the figures draw prompts that were not selected, one by "
+    "one or mixed"
+)
 _OTHER_TASK = (
     f"{_SEARCHED}; dense prompts leave none unselected, and a figure draws those of other tasks"
 )
@@ -130,6 +141,11 @@ SPECS: tuple[MethodSpec, ...] = (
         objective="L1 + CPR",
         defaults=SEARCHED_CPL,
         published={**RELEASED_CHOICE, "cpr_weight": 0.0},
-        chosen={**CHOSEN_PROMPTS, **CHOSEN_CPR, "cpr_negatives": _IN_USE},
+        chosen={
+            **CHOSEN_PROMPTS,
+            **CHOSEN_CPR,
+            "cpr_negatives": _IN_USE,
+            "cpr_usage_decay": "not searched; how far back a prompt counts as in use",
+        },
     ),
 )

@@ -39,7 +39,7 @@ _CONTRAST = {
     "cpr_start": 0.382,
     "cpr_negatives": "other-task",
 }
-_SEARCHED = "by an equal search"
+_SEARCHED = "by an equal search of cpl-guided"
 _CHOSEN_ROUTING = {
     "top_k": f"{_SEARCHED}: one prompt per image",
     "renormalise": "the selected prompt has the weight 1; released: its probability",

@@ -11,7 +11,9 @@ documented precedents. With d(a, b) = sum over feature layers of w * mean |f(a) 
   basicsr/models/sr_neg_model.py), where the distance to negatives is subtracted;
 - ``margin``: mean over samples and negatives of max(0, margin + d+ - d-), bounded below by zero;
 - ``margin-db``: the same of max(0, margin - 20 log10(e- / e+)), in dB: e is the distance to the
-  ground truth, so that an image which is easy to restore counts as much as a hard one;
+  ground truth, so that an image which is easy to restore counts as much as a hard one. The output
+  is pulled to the ground truth until it is so much better than its negatives. It is not pushed from
+  them; they are pushed from the ground truth, where they have a gradient;
 - ``infonce``: mean over samples of log(1 + sum over negatives of exp((d+ - d-) / tau)), the form of
   van den Oord et al., 2018 (arXiv 1807.03748) with distances in place of similarities.
 

@@ -1,4 +1,4 @@
-"""Test images that are among the training images, too: their scores are too high."""
+"""Images that two splits share: what is learnt or chosen on them makes scores too high."""
 
 from __future__ import annotations
 
@@ -9,26 +9,46 @@ from harness.data.on_disk.duplicates import find_duplicates, read_thumbnails
 
 _COMPARED_AT_ONCE = 1000
 _NAMED = 3
+_CONSEQUENCES = {
+    ("training", "test"): "their scores are too high for every method",
+    ("training", "validation"): "a choice by them favours what was learnt by heart",
+    ("validation", "test"): "what is chosen on validation images is chosen on them",
+}
 
 
-def overlap_note(trained: Sequence[Path], tested: Sequence[Path], way_out: str) -> str:
-    """Return a sentence on test images that are trained on, empty if there are none.
+def overlap_notes(splits: dict[str, Sequence[Path]], way_out: str) -> list[str]:
+    """Return a sentence on every two splits that share images.
 
     Args:
-        trained: clean training images.
-        tested: clean test images.
+        splits: clean images of ``training``, ``validation`` and ``test``, those of them there are.
         way_out: how many images are compared, as the rest of a sentence.
     """
-    if len(trained) > _COMPARED_AT_ONCE:
-        return f"{len(trained)} training images are not compared with the test images; {way_out}"
-    first = read_thumbnails("training", [(path.name, path) for path in trained])
-    second = read_thumbnails("test", [(path.name, path) for path in tested])
-    found = find_duplicates(first, second)
-    if not found:
-        return ""
-    names = sorted({duplicate.second.image for duplicate in found})
-    count = len({duplicate.second.path for duplicate in found})
-    return (
-        f"{count} test images are among the training images too, such as "
-        f"{', '.join(names[:_NAMED])}; their scores are too high for every method"
+    notes = []
+    for (one, other), consequence in _CONSEQUENCES.items():
+        first, second = splits.get(one, ()), splits.get(other, ())
+        if not first or not second:
+            continue
+        if len(first) > _COMPARED_AT_ONCE:
+            notes.append(
+                f"{len(first)} {one} images are not compared with the {other} images; {way_out}"
+            )
+            continue
+        count, names = _shared(one, first, other, second)
+        if count:
+            notes.append(
+                f"{count} {other} images are among the {one} images too, such as "
+                f"{', '.join(names[:_NAMED])}; {consequence}"
+            )
+    return notes
+
+
+def _shared(
+    one: str, first: Sequence[Path], other: str, second: Sequence[Path]
+) -> tuple[int, list[str]]:
+    """Return how many files of ``second`` show an image of ``first``, and their names."""
+    found = find_duplicates(
+        read_thumbnails(one, [(path.name, path) for path in first]),
+        read_thumbnails(other, [(path.name, path) for path in second]),
     )
+    count = len({duplicate.second.path for duplicate in found})
+    return count, sorted({duplicate.second.image for duplicate in found})

@@ -11,7 +11,7 @@ from harness.config.run_specs import OnDiskTrainingData, TestFiles, TestSet, Tra
 from harness.config.settings import Setting
 from harness.data.images.cache import DecodedImages, default_folder
 from harness.data.on_disk.locate import DataRoots
-from harness.data.on_disk.overlap import overlap_note
+from harness.data.on_disk.overlap import overlap_notes
 from harness.data.on_disk.test_sets import FoundTests, find_tests
 from harness.data.on_disk.training_sets import (
     FoundTraining,
@@ -101,11 +101,8 @@ class OnDiskSource:
                 trained |= {pair.clean for pair in pairs}
         for by_image in self.found_tests(setting).files.values():
             tested |= {pair.clean for pair in by_image.values()}
-        if not trained:
-            return []
         way_out = f"compare two sets with: python -m harness data duplicates {example} TEST_SET"
-        note = overlap_note(sorted(trained), sorted(tested), way_out)
-        return [note] if note else []
+        return overlap_notes({"training": sorted(trained), "test": sorted(tested)}, way_out)
 
     def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:
         """See :class:`DataSource`."""

@@ -62,7 +62,7 @@ def open_source(
 
 
 def _folders(clean_images: Mapping[str, str], on_progress: OnProgress) -> CleanFolders:
-    """Return the folders of clean images by split; a validation on what is trained is refused."""
+    """Return the folders of clean images by split; a split that is validated on is no other."""
     found: dict[str, CleanImages] = {}
     if clean_images:
         from harness.data.on_disk.clean_images import find_clean_images
@@ -72,5 +72,10 @@ def _folders(clean_images: Mapping[str, str], on_progress: OnProgress) -> CleanF
         raise UsageError(
             f"--clean-images: train and val hold the same images ({found['train'].where}); leave "
             "val out, and some are held out of train"
+        )
+    if "val" in found and "test" in found and found["val"].sha256 == found["test"].sha256:
+        raise UsageError(
+            f"--clean-images: val and test hold the same images ({found['test'].where}), so that "
+            "test images would judge what is trained; name other images as val, or leave it out"
         )
     return CleanFolders(**found, on_progress=on_progress)

@@ -128,16 +128,20 @@ class SyntheticSource:
 
     def overlap_notes(self, setting: Setting) -> list[str]:
         """See :class:`DataSource`; a scene of the embedded images belongs to one split."""
-        train, test = self.folders.train, self.folders.test
-        if train is None and test is None:
+        folders, own = self.folders, _images_of(setting)
+        if folders.train is None and folders.val is None and folders.test is None:
             return []
-        from harness.data.on_disk.overlap import overlap_note
+        from harness.data.on_disk.overlap import overlap_notes
 
-        trained = _photographs(_images_of(setting).train) if train is None else train.paths
-        tested = _photographs(_images_of(setting).test) if test is None else test.paths
+        splits = {
+            "training": _paths(folders.train, own.train),
+            "test": _paths(folders.test, own.test),
+        }
+        # Without a folder of their own, validation images are held out of those of training.
+        if folders.val is not None or folders.train is None:
+            splits["validation"] = _paths(folders.val, own.validation)
         way_out = "look for the same scenes in both folders before their numbers are compared"
-        note = overlap_note(trained, tested, way_out)
-        return [note] if note else []
+        return overlap_notes(splits, way_out)
 
     def stream(self, spec: TrainSpec, views: int, versions: bool = False) -> CropStream:
         """See :class:`DataSource`."""
@@ -190,8 +194,9 @@ class SyntheticSource:
         )
 
 
-def _photographs(names: Sequence[str]) -> list[Path]:
-    return [path_of(name) for name in names]
+def _paths(folder: CleanImages | None, names: Sequence[str]) -> Sequence[Path]:
+    """Return the images of a folder, or without one the embedded photographs called ``names``."""
+    return folder.paths if folder is not None else [path_of(name) for name in names]
 
 
 def _check_embedded_sizes(setting: Setting, patch_px: int) -> None:
