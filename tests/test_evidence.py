@@ -23,6 +23,7 @@ from harness.evaluation.probes.definitions import normalised_mutual_information
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.published.tables import AVERAGE
+from harness.reporting.frames import results_frame
 from harness.reporting.prompt_report import stored_prompts
 
 ROOT = Path(__file__).parents[1]
@@ -201,13 +202,45 @@ def curve_plan(
     return stored(f"{archive}/request.yaml", out, data, methods=methods, **asked)
 
 
-@pytest.mark.parametrize("recipe", ["curve-600", "curve"])
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("archive", ["clean-images", "rain100l"])
 def test_the_intervals_of_methods_with_labels_are_those_of_the_stored_rows(
-    recipe: str, tmp_path: Path
+    archive: str, recipe: str, tmp_path: Path
 ) -> None:
-    plan = curve_plan("clean-images", recipe, tmp_path, (0, 1, 2), (PROMPTIR, *LABELLED))
-    columns = [column.name for column in plan.columns]
+    seeds = SEEDS[recipe] if archive == "clean-images" else (0,)
+    methods = (PROMPTIR, WIDENED, "cpl-guided", *LABELLED)
+    plan = curve_plan(archive, recipe, tmp_path, seeds, methods)
+    columns = [column.name for column in plan.shown_columns]
     check(plan, product(LABELLED, [PROMPTIR]), [*columns, AVERAGE])
+    if recipe == "curve-6000":
+        explicit, oracle = LABELLED
+        pairs = [("cpl-guided", oracle)]
+        if archive == "clean-images":
+            pairs += [("cpl-guided", explicit), (oracle, WIDENED)]
+        check(plan, pairs, [AVERAGE])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "count", "without_db"),
+    [("curve-600", 6, -0.05), ("curve", 4, -0.02), ("curve-6000", 4, -0.26)],
+)
+def test_the_images_that_routing_misses_are_those_of_the_stored_rows(
+    recipe: str, count: int, without_db: float, tmp_path: Path
+) -> None:
+    oracle = LABELLED[1]
+    plan = curve_plan("clean-images", recipe, tmp_path, (0,), ("cpl-guided", oracle))
+    rows = results_frame(plan.out)
+    columns = [column.name for column in plan.columns]
+    psnr_db = rows[(rows.metric == "psnr_rgb") & rows.column.isin(columns)].pivot_table(
+        index=["column", "image"], columns="method", values="value"
+    )
+    difference_db = psnr_db["cpl-guided"] - psnr_db[oracle]
+    missed = difference_db < -5
+    assert missed.sum() == count
+    assert set(difference_db[missed].index.get_level_values("column")) == {"dehaze", "derain"}
+    found_db = difference_db[~missed].groupby("column").mean().mean()
+    assert f"{found_db:.2f}" == f"{without_db:.2f}"
+    assert f"{without_db:.2f}" in SENTENCES
 
 
 def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: Path) -> None:
