@@ -73,8 +73,11 @@ def test_the_intervals_of_the_logarithmic_loss_are_those_of_the_stored_rows(
     if archive == "rain100l":
         data: dict[str, Any] = {"root": str(SHARED)}
         plan = stored("rain100l/parts.yaml", tmp_path, data)
-        promptir, widened, spm, cpl, drawn, widened_log, guided, *labelled = plan.method_ids[1:]
+        promptir, widened, spm, cpl, drawn, pushed, widened_log, guided, *labelled = (
+            plan.method_ids[1:]
+        )
         pairs = [(spm, promptir), (cpl, spm), (drawn, promptir), (widened_log, widened)]
+        pairs += [(pushed, promptir)]
         pairs += product(labelled, [promptir])
         check(plan, product([guided], labelled), [AVERAGE])
     else:
@@ -84,6 +87,16 @@ def test_the_intervals_of_the_logarithmic_loss_are_those_of_the_stored_rows(
         pairs = [*zip(alone_and_with[1::2], alone_and_with[::2], strict=True)]
         check(plan, product([alone_and_with[1]], [cpl, drawn]), [AVERAGE])
     check(plan, pairs, [*(column.name for column in plan.shown_columns), AVERAGE])
+
+
+def test_the_intervals_of_a_form_that_pushes_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    plan = stored("clean-images/contrast.yaml", tmp_path, {"clean_images": FOLDERS})
+    promptir, widened, cpl, drawn, pushed, drawn_pushed = plan.method_ids[1:]
+    pairs = [(pushed, promptir), (pushed, cpl), (drawn_pushed, promptir), (drawn_pushed, drawn)]
+    check(plan, pairs, [*(column.name for column in plan.columns), AVERAGE])
+    check(plan, [(pushed, widened)], [AVERAGE])
+    runs = [run for run in plan.runs if run.method.id in (pushed, drawn_pushed)]
+    assert all(abs(float(gap)) <= 0.05 for gap in stored_gaps(runs).split(", "))
 
 
 def test_the_intervals_of_a_promptless_network_with_it_are_those_of_three_seeds(
