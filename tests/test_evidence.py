@@ -256,6 +256,17 @@ def test_the_images_that_routing_misses_are_those_of_the_stored_rows(
     assert f"{without_db:.2f}" in SENTENCES
 
 
+def test_the_ablation_of_cpl_is_that_of_the_stored_rows(tmp_path: Path) -> None:
+    one = "cpl:top_k=1"
+    by_k = (one, "cpl:top_k=2", "cpl:cpr_negatives=other-task:top_k=5")
+    none, *counts = (
+        f"cpl:{option}:top_k=1" for option in ("cpr_weight=0", "cpr_count=1", "cpr_count=4")
+    )
+    plan = curve_plan("clean-images", "curve-600", tmp_path, (0,), ("cpl", *by_k, none, *counts))
+    check(plan, product(by_k, ["cpl"]), [AVERAGE])
+    check(plan, product((*counts, one), [none]), [AVERAGE])
+
+
 def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: Path) -> None:
     plan = stored(
         "rain100l/request.yaml",
