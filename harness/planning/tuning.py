@@ -69,8 +69,13 @@ class Tuning:
     """The searches of all methods, and the plan of all their runs."""
 
     plan: Plan
-    budget: Budget
     searches: tuple[Search, ...]
+
+    @property
+    def budget(self) -> Budget:
+        """What each method may spend, as the plan of its trials holds it."""
+        assert self.plan.budget is not None
+        return self.plan.budget
 
     @property
     def compares(self) -> bool:
@@ -120,7 +125,7 @@ def make_tuning(
     whole = replace(
         plan, runs=tuple(runs), auxiliary=tuple(auxiliary.values()), others=(), budget=budget
     )
-    return Tuning(whole, budget, searches)
+    return Tuning(whole, searches)
 
 
 def _refuse_scoring(request: RunRequest) -> None:

@@ -81,7 +81,7 @@ CHOSEN_CPR: dict[str, str] = {
     "cpr_start": f"{_SEARCHED}; no schedule is public",
     "cpr_warmup": "not searched; no schedule is public",
     "cpr_hardest": "not searched; all negatives count",
-    "cpr_push": "not searched; PCL's difference has 0.1, MCLIR's 1",
+    "cpr_push": "not searched; PCL's difference has 0.1",
     "cpr_margin": "not searched",
     "cpr_tau": "not searched",
     "cpr_to_router": "not searched; nothing public trains a router by CPR",

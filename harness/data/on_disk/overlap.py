@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.data.on_disk.duplicates import find_duplicates, read_thumbnails
+from harness.data.on_disk.duplicates import Thumbnail, find_duplicates, read_thumbnails
 
 _COMPARED_AT_ONCE = 1000
 _NAMED = 3
@@ -16,7 +16,7 @@ _CONSEQUENCES = {
 }
 
 
-def overlap_notes(splits: dict[str, Sequence[Path]], way_out: str) -> list[str]:
+def overlap_notes(splits: Mapping[str, Sequence[Path]], way_out: str) -> list[str]:
     """Return a sentence on every two splits that share images.
 
     Args:
@@ -24,6 +24,7 @@ def overlap_notes(splits: dict[str, Sequence[Path]], way_out: str) -> list[str]:
         way_out: how many images are compared, as the rest of a sentence.
     """
     notes = []
+    thumbnails: dict[str, list[Thumbnail]] = {}
     for (one, other), consequence in _CONSEQUENCES.items():
         first, second = splits.get(one, ()), splits.get(other, ())
         if not first or not second:
@@ -33,22 +34,15 @@ def overlap_notes(splits: dict[str, Sequence[Path]], way_out: str) -> list[str]:
                 f"{len(first)} {one} images are not compared with the {other} images; {way_out}"
             )
             continue
-        count, names = _shared(one, first, other, second)
-        if count:
+        for name in (one, other):
+            if name not in thumbnails:
+                found = [(path.name, path) for path in splits[name]]
+                thumbnails[name] = read_thumbnails(name, found)
+        shared = [match.second for match in find_duplicates(thumbnails[one], thumbnails[other])]
+        if shared:
+            names = sorted({thumbnail.image for thumbnail in shared})
             notes.append(
-                f"{count} {other} images are among the {one} images too, such as "
-                f"{', '.join(names[:_NAMED])}; {consequence}"
+                f"{len({thumbnail.path for thumbnail in shared})} {other} images are among the "
+                f"{one} images too, such as {', '.join(names[:_NAMED])}; {consequence}"
             )
     return notes
-
-
-def _shared(
-    one: str, first: Sequence[Path], other: str, second: Sequence[Path]
-) -> tuple[int, list[str]]:
-    """Return how many files of ``second`` show an image of ``first``, and their names."""
-    found = find_duplicates(
-        read_thumbnails(one, [(path.name, path) for path in first]),
-        read_thumbnails(other, [(path.name, path) for path in second]),
-    )
-    count = len({duplicate.second.path for duplicate in found})
-    return count, sorted({duplicate.second.image for duplicate in found})

@@ -62,7 +62,7 @@ def open_source(
 
 
 def _folders(clean_images: Mapping[str, str], on_progress: OnProgress) -> CleanFolders:
-    """Return the folders of clean images by split; a split that is validated on is no other."""
+    """Return the folders of clean images by split; one that validates and is another is refused."""
     found: dict[str, CleanImages] = {}
     if clean_images:
         from harness.data.on_disk.clean_images import find_clean_images
