@@ -28,7 +28,8 @@ from harness.reporting.prompt_report import stored_prompts
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared/data"
-EVIDENCE = (ROOT / "docs/evidence.md").read_text(encoding="utf-8").replace("−", "-")
+PAGES = (ROOT / "docs/evidence.md", ROOT / "docs/evidence_appendix.md")
+EVIDENCE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("−", "-")
 SENTENCES = " ".join(EVIDENCE.split()).replace(" dB [", " [")
 SEEDS = {"curve-600": (0, 1, 2), "curve": (0, 1, 2), "curve-6000": (0,)}
 FOLDERS = {"train": str(SHARED / "RainTrainL/norain"), "test": str(SHARED / "CBSD68")}
