@@ -32,9 +32,11 @@ from harness.store.files import read_json_object, write_json
 from harness.store.results import Result, append, read
 from harness.store.stored_run import StoredRun
 
-REFERENCE = Path(__file__).parents[1] / "results/reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results/reference"
+EXAMPLES = ROOT / "examples/ablations"
 EVIDENCE = "".join(
-    (Path(__file__).parents[1] / "docs" / page).read_text(encoding="utf-8")
+    (ROOT / "docs" / page).read_text(encoding="utf-8")
     for page in ("evidence.md", "evidence_appendix.md")
 ).replace("−", "-")
 
@@ -193,7 +195,7 @@ def test_what_is_not_the_same_is_not_paired() -> None:
 # --- studies -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", study_names())
+@pytest.mark.parametrize("name", [*study_names(), *map(str, EXAMPLES.glob("*.yaml"))])
 def test_every_study_can_be_planned(name: str) -> None:
     study = load_study(name, "three-task", "smoke")
     assert study.title
