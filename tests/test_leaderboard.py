@@ -18,7 +18,7 @@ from harness.published.audit import audit
 from harness.published.reading import load_published
 from harness.reporting.plan_summary import summary_of
 from harness.reporting.site.cited_lists import CitedContext, cited_lists
-from harness.reporting.site.measured import grouped, measured_runs
+from harness.reporting.site.measured import MeasuredRun, grouped, measured_runs, told_apart_by
 from harness.reporting.site.measured_lists import MethodFacts, measured_list
 from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
 from harness.reporting.site.sources import Sources
@@ -128,6 +128,52 @@ def test_measured_rows_are_means_over_seeds(lists: list[RankList]) -> None:
     assert "measured, 2,000 steps, 3 seeds" in expected
     assert len(expected) == 4
     assert rows == pytest.approx(expected)
+
+
+def trained(**spec: Any) -> list[MeasuredRun]:
+    """Return the only run of a training with such a spec."""
+    names = ("weights", "score", "setting", "data_set", "column", "image", "preprocessing")
+    result = Result(
+        **dict.fromkeys(names, "x"),
+        **{"method": "mine", "seed": 0, "protocol": "skimage-rgb", "metric": "psnr_rgb"},
+        **{"value": 30.0, "origin": "measured"},
+    )
+    return [MeasuredRun("mine-s0", "runs", ResultColumns.of([result]), spec, {})]
+
+
+FOLDER = {"set": "photos", "images": ["a", "b"], "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({"optimisation": {"steps": 9, "lr": 0.1}}, {"optimisation": {"steps": 9, "lr": 0.2}}, 1),
+        ({"optimisation": {"steps": 9}}, {"optimisation": {"steps": 8}, "data": {}}, 0),
+        ({"data": {"train_folder": FOLDER}}, {"data": {"train": ["cat"]}}, "2 images of photos"),
+        ({"data": {"train": ["cat"]}}, {"data": {"train_folder": FOLDER}}, "1 embedded photo"),
+        ({"data": {"files": [{"set": "its"}, {"set": "wed"}, {"set": "its"}]}}, {}, "its and wed"),
+        (
+            {"data": {"train_folder": FOLDER}},
+            {"data": {"train_folder": FOLDER | {"sha256": "1"}}},
+            "2 images of photos (",
+        ),
+        ({"plugin_sha256": "abcdef0123"}, {"plugin_sha256": "1"}, "plug-in abcdef01"),
+        ({"checkpoint_sha256": "abcdef0123"}, {"checkpoint_sha256": "1"}, "checkpoint abcdef01"),
+        ({"method_version": 2}, {"method_version": 1}, "version 2"),
+    ],
+)
+def test_trainings_of_one_method_are_told_apart(
+    one: dict[str, Any], other: dict[str, Any], words: int | str
+) -> None:
+    shared = {} if "optimisation" in one else {"optimisation": {"steps": 9}}
+    first, second = trained(**shared, **one), trained(**shared, **other)
+    found = told_apart_by(first[0], [first, second])
+    if isinstance(words, int):
+        assert len(found) == words
+    else:
+        assert len(found) == 1
+        assert words in found[0]
+    assert told_apart_by(first[0], [first]) == []
 
 
 @pytest.mark.parametrize("ending", ["", "-published-stream", "-centre-192"])

@@ -100,17 +100,50 @@ class MeasuredGroup:
         return ResultColumns.joined(found)
 
 
-def own_optimisation(
-    run: MeasuredRun, trainings: Iterable[Sequence[MeasuredRun]]
-) -> dict[str, Any]:
-    """Return what tells a run from trainings of its method with as many steps, by name."""
-    own = run.spec.get("optimisation") or {}
-    differing: dict[str, Any] = {}
-    for other, *_ in trainings:
-        values = other.spec.get("optimisation") or {}
-        if other.method == run.method and values.get("steps") == own.get("steps"):
-            differing |= {name: own[name] for name in own if values.get(name) != own[name]}
-    return differing
+def told_apart_by(run: MeasuredRun, trainings: Iterable[Sequence[MeasuredRun]]) -> list[str]:
+    """Return in words what tells a run from trainings of its method with as many steps."""
+    alike = [other.spec for other, *_ in trainings if _is_alike(other, run)]
+    optimisation = run.spec.get("optimisation") or {}
+    words = []
+    for name, value in optimisation.items():
+        if any(other["optimisation"].get(name, value) != value for other in alike):
+            words.append(f"{name} {value}")
+    for part, start in _PART_WORDS.items():
+        value = run.spec.get(part)
+        if value is not None and any(other.get(part) != value for other in alike):
+            words.append(f"{start} {str(value)[:_DIGEST_DIGITS]}")
+    data = run.spec.get("data")
+    others = [other.get("data") for other in alike if other.get("data") != data]
+    if data and others:
+        words.append(f"trained on {_training_words(data)}")
+        if _training_words(data) in [_training_words(other) for other in others if other]:
+            words[-1] += f" ({content_id(data)[:_DIGEST_DIGITS]})"
+    return words
+
+
+_DIGEST_DIGITS = 8
+_PART_WORDS = {
+    "method_version": "version",
+    "plugin_sha256": "plug-in",
+    "initial_sha256": "from weights",
+    "checkpoint_sha256": "checkpoint",
+}
+"""Parts of a spec with one value, and what it is called before its first digits."""
+
+
+def _is_alike(other: MeasuredRun, run: MeasuredRun) -> bool:
+    """Return whether two runs are of one method with its options, and of as many steps if any."""
+    steps = [(one.spec.get("optimisation") or {}).get("steps") for one in (other, run)]
+    return other.method == run.method and steps[0] == steps[1] and bool(other.spec)
+
+
+def _training_words(data: Mapping[str, Any]) -> str:
+    """Return what a training saw, as its spec holds it."""
+    if folder := data.get("train_folder"):
+        return f"{len(folder['images'])} images of {folder['set']}"
+    if files := data.get("files"):
+        return " and ".join(dict.fromkeys(entry["set"] for entry in files))
+    return f"{len(data['train'])} embedded photographs"
 
 
 def measured_runs(folder: Path) -> list[MeasuredRun]:

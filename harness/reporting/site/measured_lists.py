@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.config.errors import HarnessError
 from harness.config.files import load_data_set, load_setting, setting_names
@@ -12,7 +11,7 @@ from harness.config.preprocessing import streamed_id
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.reporting.site.cited_lists import CitedContext, protocol_section
-from harness.reporting.site.measured import MeasuredGroup, MeasuredRun, own_optimisation
+from harness.reporting.site.measured import MeasuredGroup, MeasuredRun, told_apart_by
 from harness.reporting.site.overview import scores_of
 from harness.reporting.site.rank_list import (
     PUBLISHED,
@@ -55,7 +54,7 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
     rows = []
     for method in summary.request.methods:
         runs = by_training[method.id]
-        origin = _origin(runs, own_optimisation(runs[0], by_training.values()))
+        origin = _origin(runs, told_apart_by(runs[0], by_training.values()))
         rows.append(_list_row(summary, method, runs, metrics, origin, context))
     images = content_id({"images": group.runs[0].images, "data": group.runs[0].data_sets})
     test = PUBLISHED if is_published else f"{group.preprocessing} {images}"
@@ -145,14 +144,12 @@ def _list_row(
     return ListRow(kind, row)
 
 
-def _origin(runs: Sequence[MeasuredRun], own: Mapping[str, Any]) -> str:
+def _origin(runs: Sequence[MeasuredRun], own: Sequence[str]) -> str:
     """Return where a row is from, with its steps, seeds, and what is its own among others."""
     steps = runs[0].provenance.get("steps")
-    parts: list[str] = [runs[0].results[0].origin]
-    if steps:
-        parts += [f"{steps:,} steps", *(f"{name} {value}" for name, value in own.items())]
-        parts.append(f"{len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}")
-    return ", ".join(parts)
+    seeds = f"{len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}"
+    trained = [f"{steps:,} steps", *own, seeds] if steps else own
+    return ", ".join([runs[0].results[0].origin, *trained])
 
 
 def _run_section(run: MeasuredRun, label: str, context: CitedContext) -> int:
