@@ -254,6 +254,14 @@ def test_listed_complexity_is_that_of_torchs_counter(spec: MethodSpec) -> None:
     assert macs == pytest.approx(spec.macs, rel=RUN_WITH_WEIGHTS.get(spec.name, 5e-3))
 
 
+def test_compiled_kernels_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The router of MoCE-IR looks at values, so the network is computed where kernels are.
+    spec = find("moceir-s").spec
+    with_kernels = count(spec, 64)
+    monkeypatch.setattr("methods.kernels.depthwise.native", lambda x: False)
+    assert count(spec, 64) == with_kernels
+
+
 def test_every_restorer_has_a_listed_complexity() -> None:
     assert {c.name for c in TRAINED if c.role != "auxiliary" and not c.macs} == set()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness.execution.step_flop import own_operators
 from harness.method import BuildContext, MethodSpec
 from harness.registry import catalogue, instantiate, parse_options
 
@@ -46,13 +48,22 @@ def count(spec: MethodSpec, side_px: int = SIDE_PX) -> Complexity:
 def _count(spec: MethodSpec, device: str, side_px: int) -> Complexity:
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
-        network = _build(spec)
+        # Buffers that are made of arrays are on the CPU at first.
+        network = _build(spec).to(device)
         image = torch.full((1, 3, side_px, side_px), 0.5)
     tasks = _TASKS[:1] if spec.needs_task_labels else None
-    with FlopCounterMode(display=False) as counter:
+    # On the CPU a network may use this project's kernels, of which torch knows no count.
+    own = dict.fromkeys(own_operators(), _depthwise_flop)
+    with FlopCounterMode(display=False, custom_mapping=own) as counter:
         network.eval().restore(image, tasks)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Complexity(parameters, counter.get_total_flops() // 2)
+
+
+def _depthwise_flop(x: Sequence[int], *rest: Any, out_shape: Sequence[int], **names: Any) -> int:
+    """Return the FLOP of a 3x3 convolution of (N, H, W, C), each channel with its own taps."""
+    count, height, width, _ = out_shape
+    return 2 * 9 * count * height * width * x[-1]
 
 
 def _build(spec: MethodSpec) -> Any:

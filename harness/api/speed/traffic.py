@@ -9,13 +9,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.execution.step_flop import is_depthwise
+from harness.execution.step_flop import is_depthwise, own_operators
 
 _VALUE_BYTES = 4
 """Steps are profiled in fp32."""
-
-_KERNELS = ("depthwise", "depthwise_backward")
-"""This project's operators, which exist once a network that uses them was built."""
 
 
 def depthwise_bytes(work: Callable[[], object]) -> int:
@@ -28,9 +25,7 @@ def depthwise_bytes(work: Callable[[], object]) -> int:
         aten.convolution: _of_convolution,
         aten.convolution_backward: _of_backward,
     }
-    for name in _KERNELS:
-        if hasattr(torch.ops.harness, name):
-            counted[getattr(torch.ops.harness, name)] = _moved
+    counted |= dict.fromkeys(own_operators(), _moved)
     # torch's counter of operations calls these with the shapes of every call, and sums.
     with FlopCounterMode(display=False, custom_mapping=counted) as counter:
         work()
