@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 import harness
-from harness.evaluation.probes.observe import Observer
+from harness.evaluation.probes.observe import Observed, Observer
 from harness.execution.networks import trained_network
 from harness.execution.process import prepare_process
 from harness.method import Prompted
@@ -47,12 +47,38 @@ class Routed:
     mixed_db: float
 
 
-def routed_images(plan: Plan, columns: Sequence[str]) -> Iterator[tuple[str, int, list[Routed]]]:
-    """Yield each column, the prompt of most of its images, and all that have another one.
+@dataclass(frozen=True)
+class RoutedColumn:
+    """The images of a column.
+
+    Attributes:
+        name: of the column.
+        usual: the prompt that most of its images are given.
+        images: how many there are.
+        others: images that are given another prompt.
+    """
+
+    name: str
+    usual: int
+    images: int
+    others: tuple[Routed, ...]
+
+    @property
+    def lost_db(self) -> float:
+        """What the column loses on average by its images with another prompt."""
+        return sum(one.usual_db - one.psnr_db for one in self.others) / self.images
+
+
+def routed_columns(plan: Plan, names: Sequence[str]) -> Iterator[RoutedColumn]:
+    """Yield how the images of each column are routed by the plan's last run.
 
     Raises:
-        SystemExit: the plan's method has no prompts, or its training is not in the output folder.
+        SystemExit: a column is unknown, the training is not in the output folder, or its method has
+            no router that chooses for all levels.
     """
+    known = [column.name for column in plan.columns]
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"--columns {','.join(unknown)}: the setting has {', '.join(known)}")
     run = plan.runs[-1]
     if not run.folder.weights.exists():
         raise SystemExit(f"{run.folder.path} holds no weights; train it with the same words")
@@ -61,22 +87,29 @@ def routed_images(plan: Plan, columns: Sequence[str]) -> Iterator[tuple[str, int
         raise SystemExit(f"{run.method.id} has no prompts")
     observer = Observer(network, run.method.spec.needs_task_labels, torch.device("cpu"))
     pairs = plan.source.pairs(plan.test)
-    for column in columns:
-        names = [image for name, image in pairs.names() if name == column]
-        given = [observer.observe(pairs.make(column, image)) for image in names]
-        level = next(iter(given[0].weights))
-        counts = Counter(one.expert(level) for one in given)
-        usual = counts.most_common(1)[0][0]
-        others = []
-        for one in given:
-            if one.expert(level) != usual:
-                forced = [one.alone(usual), one.probabilities]
-                sure = float(one.probabilities[level].max())
-                prompt, name = one.expert(level), one.pair.photograph
-                psnr_db = (one.psnr_db, *observer.psnr_under(one.pair, forced))
-                others.append(Routed(name, prompt, sure, *psnr_db))
-        print(f"{column}: {counts[usual]} of {len(names)} images have prompt {usual}", flush=True)
-        yield column, len(names), others
+    for name in names:
+        images = [image for column, image in pairs.names() if column == name]
+        yield _routed(name, observer, [observer.observe(pairs.make(name, one)) for one in images])
+
+
+def _routed(name: str, observer: Observer, images: Sequence[Observed]) -> RoutedColumn:
+    for image in images:
+        if not image.probabilities:
+            raise SystemExit("prompts are not chosen by a router")
+        if len({image.expert(level) for level in image.weights}) > 1:
+            raise SystemExit("each level has a router of its own, so no prompt is that of an image")
+    level = next(iter(images[0].weights))
+    usual = Counter(image.expert(level) for image in images).most_common(1)[0][0]
+    others = []
+    for image in images:
+        if image.expert(level) != usual:
+            mixed = {}
+            for at, weights in image.weights.items():
+                mixed[at] = image.probabilities[at] * weights.sum(dim=-1, keepdim=True)
+            psnr_db = (image.psnr_db, *observer.psnr_under(image.pair, [image.alone(usual), mixed]))
+            sure = float(image.probabilities[level].max())
+            others.append(Routed(image.pair.photograph, image.expert(level), sure, *psnr_db))
+    return RoutedColumn(name, usual, len(images), tuple(others))
 
 
 def main() -> None:
@@ -99,15 +132,16 @@ def main() -> None:
         clean_images=dict(part.split("=", 1) for part in arguments.clean_images),
         out=arguments.out,
     )
-    for column, images, others in routed_images(plan, arguments.columns.split(",")):
-        for one in others:
+    for column in routed_columns(plan, arguments.columns.split(",")):
+        usual = column.images - len(column.others)
+        print(f"{column.name}: {usual} of {column.images} images have prompt {column.usual}")
+        for one in column.others:
             print(
                 f"  {one.photograph}: prompt {one.prompt} (probability {one.probability:.2f}), "
                 f"{one.psnr_db:.2f} dB; {one.usual_db:.2f} under the usual prompt, "
                 f"{one.mixed_db:.2f} under all"
             )
-        lost_db = sum(one.usual_db - one.psnr_db for one in others) / images
-        print(f"  {column} loses {lost_db:.2f} dB on average by it", flush=True)
+        print(f"  {column.name} loses {column.lost_db:.2f} dB on average by it", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.execution.own_operators import BACKWARD, FORWARD
 from methods import blocks, convolutions, row_bands
 from methods.attention import attend, attend_plainly
 from methods.blocks import TransformerBlock
@@ -437,3 +438,8 @@ def test_block_on_cuda_compiles() -> None:
     block = TransformerBlock(16, heads=2, expansion=2.66).cuda()
     x = torch.randn(1, 16, 24, 24, device="cuda")
     close(torch.compile(block)(x).cpu(), block(x).cpu(), torch.float32)
+
+
+def test_operators_that_are_counted_are_all_of_them() -> None:
+    own = {name for name in torch._C._dispatch_get_all_op_names() if name.startswith("harness::")}
+    assert {f"harness::{name}" for name in (*FORWARD, *BACKWARD)} == own

@@ -138,7 +138,8 @@ def trained(**spec: Any) -> list[MeasuredRun]:
         **{"method": "mine", "seed": 0, "protocol": "skimage-rgb", "metric": "psnr_rgb"},
         **{"value": 30.0, "origin": "measured"},
     )
-    return [MeasuredRun("mine-s0", "runs", ResultColumns.of([result]), spec, {})]
+    shared = {"optimisation": {"steps": 9, "lr": 0.1}}
+    return [MeasuredRun("mine-s0", "runs", ResultColumns.of([result]), shared | spec, {})]
 
 
 FOLDER = {"set": "photos", "images": ["a", "b"], "sha256": "0"}
@@ -147,32 +148,61 @@ FOLDER = {"set": "photos", "images": ["a", "b"], "sha256": "0"}
 @pytest.mark.parametrize(
     ("one", "other", "words"),
     [
-        ({"optimisation": {"steps": 9, "lr": 0.1}}, {"optimisation": {"steps": 9, "lr": 0.2}}, 1),
-        ({"optimisation": {"steps": 9}}, {"optimisation": {"steps": 8}, "data": {}}, 0),
-        ({"data": {"train_folder": FOLDER}}, {"data": {"train": ["cat"]}}, "2 images of photos"),
-        ({"data": {"train": ["cat"]}}, {"data": {"train_folder": FOLDER}}, "1 embedded photo"),
-        ({"data": {"files": [{"set": "its"}, {"set": "wed"}, {"set": "its"}]}}, {}, "its and wed"),
+        (
+            {"optimisation": {"steps": 9, "lr": 0.1}},
+            {"optimisation": {"steps": 9, "lr": 0.2}},
+            ["lr 0.1"],
+        ),
+        (
+            {"optimisation": {"steps": 9, "lr_halving_steps": 3}},
+            {"optimisation": {"steps": 9}},
+            ["lr_halving_steps 3"],
+        ),
+        ({"optimisation": {"steps": 9}}, {"optimisation": {"steps": 8}, "data": {}}, []),
+        ({"optimisation": None}, {"optimisation": {"lr": 1}}, []),
+        ({"options": {"dim": 48}}, {"options": {"dim": 16}}, ["dim 48"]),
+        (
+            {"data": {"train_folder": FOLDER}},
+            {"data": {"train": ["cat"]}},
+            ["trained on 2 images of photos"],
+        ),
+        (
+            {"data": {"train": ["cat"]}},
+            {"data": {"train_folder": FOLDER}},
+            ["trained on 1 embedded photographs"],
+        ),
+        (
+            {"data": {"files": [{"set": "its"}, {"set": "wed"}, {"set": "its"}]}},
+            {},
+            ["trained on its, wed"],
+        ),
         (
             {"data": {"train_folder": FOLDER}},
             {"data": {"train_folder": FOLDER | {"sha256": "1"}}},
-            "2 images of photos (",
+            ["run mine-s0"],
         ),
-        ({"plugin_sha256": "abcdef0123"}, {"plugin_sha256": "1"}, "plug-in abcdef01"),
-        ({"checkpoint_sha256": "abcdef0123"}, {"checkpoint_sha256": "1"}, "checkpoint abcdef01"),
-        ({"method_version": 2}, {"method_version": 1}, "version 2"),
+        (
+            {"data": {"train": None, "files": None, "train_folder": None}},
+            {"data": "none"},
+            ["run mine-s0"],
+        ),
+        ({"data": {"files": [3]}}, {"data": {"train": ["cat"]}}, ["trained on None"]),
+        ({"plugin_sha256": "abcdef0123"}, {"plugin_sha256": "1"}, ["plug-in abcdef01"]),
+        (
+            {"checkpoint_parts": {"entry": "ema"}},
+            {"checkpoint_parts": {"entry": "params"}},
+            ["entry ema"],
+        ),
+        ({"initial_sha256": "abcdef0123"}, {}, ["from weights abcdef01"]),
+        ({"method_version": 2}, {"method_version": 1}, ["version 2"]),
+        ({"tasks": ["a"]}, {"tasks": ["b"]}, ["run mine-s0"]),
     ],
 )
 def test_trainings_of_one_method_are_told_apart(
-    one: dict[str, Any], other: dict[str, Any], words: int | str
+    one: dict[str, Any], other: dict[str, Any], words: list[str]
 ) -> None:
-    shared = {} if "optimisation" in one else {"optimisation": {"steps": 9}}
-    first, second = trained(**shared, **one), trained(**shared, **other)
-    found = told_apart_by(first[0], [first, second])
-    if isinstance(words, int):
-        assert len(found) == words
-    else:
-        assert len(found) == 1
-        assert words in found[0]
+    first, second = trained(**one), trained(**other)
+    assert told_apart_by(first[0], [first, second]) == words
     assert told_apart_by(first[0], [first]) == []
 
 
@@ -213,6 +243,7 @@ def test_complete_published_images_join_the_papers(
     methods = joined.table(1).groups[0].rows
     assert methods[0].label == "mine"
     assert methods[0].scores["average", "psnr"].rank == 1
+    assert ("published noise stream" in methods[0].facts["From"]) == bool(ending)
     assert {"AirNet", "AdaIR", "PromptIR"} < {row.label for row in methods}
 
 

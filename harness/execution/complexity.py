@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.execution.step_flop import own_operators
+from harness.execution.own_operators import own_operators
 from harness.method import BuildContext, MethodSpec
 from harness.registry import catalogue, instantiate, parse_options
 
@@ -48,12 +48,11 @@ def count(spec: MethodSpec, side_px: int = SIDE_PX) -> Complexity:
 def _count(spec: MethodSpec, device: str, side_px: int) -> Complexity:
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
-        # Buffers that are made of arrays are on the CPU at first.
-        network = _build(spec).to(device)
+        network = _build(spec)
         image = torch.full((1, 3, side_px, side_px), 0.5)
     tasks = _TASKS[:1] if spec.needs_task_labels else None
     # On the CPU a network may use this project's kernels, of which torch knows no count.
-    own = dict.fromkeys(own_operators(), _depthwise_flop)
+    own = dict.fromkeys(own_operators("depthwise"), _depthwise_flop)
     with FlopCounterMode(display=False, custom_mapping=own) as counter:
         network.eval().restore(image, tasks)
     parameters = sum(parameter.numel() for parameter in network.parameters())

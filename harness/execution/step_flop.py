@@ -60,13 +60,6 @@ def gflop_of_restoring(spec: MethodSpec, train: TrainSpec, height: int, width: i
     return _gflop(spec, train, restore)
 
 
-def own_operators() -> list[Any]:
-    """Return this project's convolutions, which exist once a network that uses them was built."""
-    own = torch.ops.harness
-    names = ("depthwise", "depthwise_rows", "depthwise_backward")
-    return [getattr(own, name) for name in names if hasattr(own, name)]
-
-
 def is_depthwise(weight: Sequence[int]) -> bool:
     """Return whether a convolution with weights of this shape is depth-wise."""
     return len(weight) > 2 and weight[0] > 1 and weight[1] == 1

@@ -153,7 +153,8 @@ class ExplicitlyPrompted(PromptedRestormer):
         self.tasks = tasks
         path = options.prompt_maps
         maps = draw_maps(tasks) if path is None else read_maps(path, tasks)
-        self.register_buffer("prompt_maps", torch.from_numpy(maps).unsqueeze(1))
+        # Not from_numpy, which disregards the device that a network is built on.
+        self.register_buffer("prompt_maps", torch.tensor(maps).unsqueeze(1))
         self.classifier = classifier.requires_grad_(False) if classifier is not None else None
 
     def train(self, mode: bool = True) -> ExplicitlyPrompted:

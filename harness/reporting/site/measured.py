@@ -51,6 +51,12 @@ class MeasuredRun:
         return self.results[0].seed
 
     @property
+    def steps(self) -> int | None:
+        """Steps of the training; None where they are not stored, or nothing was trained."""
+        steps = self.provenance.get("steps") or _mapping(self.spec.get("optimisation")).get("steps")
+        return steps if isinstance(steps, int) else None
+
+    @property
     def training_id(self) -> str:
         """What tells trainings of one method apart, all seeds alike."""
         alike = {name: value for name, value in self.spec.items() if name not in _PER_SEED}
@@ -101,28 +107,30 @@ class MeasuredGroup:
 
 
 def told_apart_by(run: MeasuredRun, trainings: Iterable[Sequence[MeasuredRun]]) -> list[str]:
-    """Return in words what tells a run from trainings of its method with as many steps."""
-    alike = [other.spec for other, *_ in trainings if _is_alike(other, run)]
-    optimisation = run.spec.get("optimisation") or {}
+    """Return in words what tells a run from trainings of its method with as many steps.
+
+    Args:
+        run: the first of its training.
+        trainings: all rows of the list, the run's own among them.
+    """
+    own = _facts(run)
+    others = [
+        _facts(other)
+        for other, *_ in trainings
+        if other.training_id != run.training_id
+        and (other.method, other.steps) == (run.method, run.steps)
+    ]
     words = []
-    for name, value in optimisation.items():
-        if any(other["optimisation"].get(name, value) != value for other in alike):
-            words.append(f"{name} {value}")
-    for part, start in _PART_WORDS.items():
-        value = run.spec.get(part)
-        if value is not None and any(other.get(part) != value for other in alike):
-            words.append(f"{start} {str(value)[:_DIGEST_DIGITS]}")
-    data = run.spec.get("data")
-    others = [other.get("data") for other in alike if other.get("data") != data]
-    if data and others:
-        words.append(f"trained on {_training_words(data)}")
-        if _training_words(data) in [_training_words(other) for other in others if other]:
-            words[-1] += f" ({content_id(data)[:_DIGEST_DIGITS]})"
-    return words
+    for name, fact in own.items():
+        if any(other.get(name) != fact for other in others):
+            words.append(fact)
+    # Whatever else they differ in is in the spec, which the source of each row shows.
+    return [*words, f"run {run.id}"] if own in others else words
 
 
+_NAMED_VALUES = ("optimisation", "options", "checkpoint_parts")
 _DIGEST_DIGITS = 8
-_PART_WORDS = {
+_SINGLE_VALUES = {
     "method_version": "version",
     "plugin_sha256": "plug-in",
     "initial_sha256": "from weights",
@@ -131,19 +139,34 @@ _PART_WORDS = {
 """Parts of a spec with one value, and what it is called before its first digits."""
 
 
-def _is_alike(other: MeasuredRun, run: MeasuredRun) -> bool:
-    """Return whether two runs are of one method with its options, and of as many steps if any."""
-    steps = [(one.spec.get("optimisation") or {}).get("steps") for one in (other, run)]
-    return other.method == run.method and steps[0] == steps[1] and bool(other.spec)
+def _facts(run: MeasuredRun) -> dict[str, str]:
+    """Return what a training is, in words, by the name of each part."""
+    facts = {}
+    for part in _NAMED_VALUES:
+        for name, value in _mapping(run.spec.get(part)).items():
+            facts[name] = f"{name} {value}"
+    for part, start in _SINGLE_VALUES.items():
+        if run.spec.get(part) is not None:
+            facts[part] = f"{start} {str(run.spec[part])[:_DIGEST_DIGITS]}"
+    if words := _training_words(_mapping(run.spec.get("data"))):
+        facts["data"] = f"trained on {words}"
+    return facts
 
 
 def _training_words(data: Mapping[str, Any]) -> str:
-    """Return what a training saw, as its spec holds it."""
-    if folder := data.get("train_folder"):
-        return f"{len(folder['images'])} images of {folder['set']}"
-    if files := data.get("files"):
-        return " and ".join(dict.fromkeys(entry["set"] for entry in files))
-    return f"{len(data['train'])} embedded photographs"
+    """Return what a training saw; empty where the spec does not hold it."""
+    folder = _mapping(data.get("train_folder"))
+    if isinstance(images := folder.get("images"), list):
+        return f"{len(images)} images of {folder.get('set')}"
+    if isinstance(files := data.get("files"), list):
+        return ", ".join(dict.fromkeys(str(_mapping(entry).get("set")) for entry in files))
+    photographs = data.get("train")
+    return f"{len(photographs)} embedded photographs" if isinstance(photographs, list) else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return a part of a spec, which archives made elsewhere may hold in another form."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def measured_runs(folder: Path) -> list[MeasuredRun]:

@@ -54,7 +54,11 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
     rows = []
     for method in summary.request.methods:
         runs = by_training[method.id]
-        origin = _origin(runs, told_apart_by(runs[0], by_training.values()))
+        own = told_apart_by(runs[0], by_training.values())
+        # Where papers are, the setting's own noise and the published stream's stand in one list.
+        if is_published and setting and group.preprocessing != setting.preprocessing.id:
+            own.append("published noise stream")
+        origin = _origin(runs, own)
         rows.append(_list_row(summary, method, runs, metrics, origin, context))
     images = content_id({"images": group.runs[0].images, "data": group.runs[0].data_sets})
     test = PUBLISHED if is_published else f"{group.preprocessing} {images}"
@@ -146,7 +150,7 @@ def _list_row(
 
 def _origin(runs: Sequence[MeasuredRun], own: Sequence[str]) -> str:
     """Return where a row is from, with its steps, seeds, and what is its own among others."""
-    steps = runs[0].provenance.get("steps")
+    steps = runs[0].steps
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0].seed}"
     trained = [f"{steps:,} steps", *own, seeds] if steps else own
     return ", ".join([runs[0].results[0].origin, *trained])
