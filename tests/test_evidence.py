@@ -185,6 +185,14 @@ def test_the_intervals_of_three_lengths_are_those_of_the_stored_rows(
         check(plan, [("cpl", WIDENED)], [AVERAGE])
 
 
+def test_the_intervals_of_two_seeds_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    methods = (PROMPTIR, WIDENED, "cpl-guided")
+    plan = curve_plan("clean-images", "curve-6000", tmp_path, (0, 1), methods)
+    columns = [column.name for column in plan.columns]
+    pairs = [(WIDENED, PROMPTIR), ("cpl-guided", PROMPTIR), ("cpl-guided", WIDENED)]
+    check(plan, pairs, [*columns, AVERAGE])
+
+
 @pytest.mark.parametrize("base", [PROMPTIR, WIDENED])
 @pytest.mark.parametrize("archive", ["clean-images", "rain100l"])
 def test_the_leads_of_one_seed_are_those_of_the_stored_rows(
@@ -275,9 +283,10 @@ def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: P
         {"root": str(SHARED)},
         recipe="examples/recipes/curve-6000-half-rate.yaml",
         seeds=(0,),
-        methods=(PROMPTIR, "cpl-guided"),
+        methods=(PROMPTIR, WIDENED, "cpl-guided"),
     )
-    check(plan, [("cpl-guided", PROMPTIR)], [*RAIN100L_COLUMNS, AVERAGE])
+    pairs = [(WIDENED, PROMPTIR), ("cpl-guided", PROMPTIR), ("cpl-guided", WIDENED)]
+    check(plan, pairs, [*RAIN100L_COLUMNS, AVERAGE])
 
 
 def test_the_intervals_of_other_networks_are_those_of_the_stored_rows(tmp_path: Path) -> None:
