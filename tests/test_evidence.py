@@ -22,6 +22,7 @@ from benchmarks.evidence_figures import (
 from harness.evaluation.probes.definitions import normalised_mutual_information
 from harness.planning.plan import Plan
 from harness.planning.run import Run
+from harness.planning.studies import load_study
 from harness.published.tables import AVERAGE
 from harness.reporting.frames import results_frame
 from harness.reporting.prompt_report import stored_prompts
@@ -31,6 +32,7 @@ SHARED = ROOT.parent / "shared/data"
 PAGES = (ROOT / "docs/evidence.md", ROOT / "docs/evidence_appendix.md")
 EVIDENCE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("−", "-")
 SENTENCES = " ".join(EVIDENCE.split()).replace(" dB [", " [")
+STUDY = str(ROOT / "examples/ablations/cpr-push.yaml")
 SEEDS = {"curve-600": (0, 1, 2), "curve": (0, 1, 2), "curve-6000": (0,)}
 FOLDERS = {"train": str(SHARED / "RainTrainL/norain"), "test": str(SHARED / "CBSD68")}
 
@@ -274,6 +276,15 @@ def test_the_ablation_of_cpl_is_that_of_the_stored_rows(tmp_path: Path) -> None:
     plan = curve_plan("clean-images", "curve-600", tmp_path, (0,), ("cpl", *by_k, none, *counts))
     check(plan, product(by_k, ["cpl"]), [AVERAGE])
     check(plan, product((*counts, one), [none]), [AVERAGE])
+
+
+def test_the_pushes_of_cpr_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    axis = load_study(STUDY, "three-task", "smoke").axes[0]
+    none, *pushed = (v.method for v in axis.values if "cpr_gradient=prompts" not in v.method)
+    plan = curve_plan("clean-images", "curve-600", tmp_path, (0,), (none, *pushed))
+    check(plan, product(pushed, [none]), [AVERAGE])
+    gaps = {run.method.id: stored_gaps([run]) for run in plan.runs if run.method.spec.trained}
+    assert [gaps[method] for method in (none, *pushed)] == ["0.00", "-0.01", "0.07", "0.88"]
 
 
 def test_the_intervals_at_half_the_rate_are_those_of_the_stored_rows(tmp_path: Path) -> None:
