@@ -18,7 +18,7 @@ from harness.published.audit import audit
 from harness.published.reading import load_published
 from harness.reporting.plan_summary import summary_of
 from harness.reporting.site.cited_lists import CitedContext, cited_lists
-from harness.reporting.site.measured import MeasuredRun, grouped, measured_runs, told_apart_by
+from harness.reporting.site.measured import MeasuredRun, grouped, measured_runs, told_apart
 from harness.reporting.site.measured_lists import MethodFacts, measured_list
 from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
 from harness.reporting.site.sources import Sources
@@ -202,8 +202,8 @@ def test_trainings_of_one_method_are_told_apart(
     one: dict[str, Any], other: dict[str, Any], words: list[str]
 ) -> None:
     first, second = trained(**one), trained(**other)
-    assert told_apart_by(first[0], [first, second]) == words
-    assert told_apart_by(first[0], [first]) == []
+    assert told_apart({"first": first, "second": second})["first"] == words
+    assert told_apart({"first": first})["first"] == []
 
 
 @pytest.mark.parametrize("ending", ["", "-published-stream", "-centre-192"])

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-FORWARD, BACKWARD = ("depthwise", "depthwise_rows"), ("depthwise_backward",)
-"""Names of depth-wise convolutions below ``torch.ops.harness``."""
+DEPTHWISE = ("depthwise", "depthwise_rows", "depthwise_backward")
+"""Names of the depth-wise convolutions below ``torch.ops.harness``."""
 
 
 def own_operators(*names: str) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.execution.own_operators import BACKWARD, FORWARD, own_operators
+from harness.execution.own_operators import DEPTHWISE, own_operators
 from harness.execution.step_flop import is_depthwise
 
 _VALUE_BYTES = 4
@@ -26,7 +26,7 @@ def depthwise_bytes(work: Callable[[], object]) -> int:
         aten.convolution: _of_convolution,
         aten.convolution_backward: _of_backward,
     }
-    counted |= dict.fromkeys(own_operators(*FORWARD, *BACKWARD), _moved)
+    counted |= dict.fromkeys(own_operators(*DEPTHWISE), _moved)
     # torch's counter of operations calls these with the shapes of every call, and sums.
     with FlopCounterMode(display=False, custom_mapping=counted) as counter:
         work()

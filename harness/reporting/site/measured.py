@@ -6,7 +6,7 @@ trainings of one method that differ in more than the seed are two rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,26 +106,29 @@ class MeasuredGroup:
         return ResultColumns.joined(found)
 
 
-def told_apart_by(run: MeasuredRun, trainings: Iterable[Sequence[MeasuredRun]]) -> list[str]:
-    """Return in words what tells a run from trainings of its method with as many steps.
+def told_apart(trainings: Mapping[str, Sequence[MeasuredRun]]) -> dict[str, list[str]]:
+    """Return in words what tells each training from those of its method with as many steps.
 
     Args:
-        run: the first of its training.
-        trainings: all rows of the list, the run's own among them.
+        trainings: the runs of all rows of a list, by the id of the training.
     """
-    own = _facts(run)
-    others = [
-        _facts(other)
-        for other, *_ in trainings
-        if other.training_id != run.training_id
-        and (other.method, other.steps) == (run.method, run.steps)
-    ]
-    words = []
-    for name, fact in own.items():
-        if any(other.get(name) != fact for other in others):
-            words.append(fact)
-    # Whatever else they differ in is in the spec, which the source of each row shows.
-    return [*words, f"run {run.id}"] if own in others else words
+    facts = {training: _facts(runs[0]) for training, runs in trainings.items()}
+    alike: dict[tuple[str, int | None], list[str]] = {}
+    for training, (first, *_) in trainings.items():
+        alike.setdefault((first.method, first.steps), []).append(training)
+    found = {}
+    for same in alike.values():
+        for training in same:
+            own, others = facts[training], [facts[other] for other in same if other != training]
+            found[training] = _own_words(own, others)
+            if own in others:
+                # What they differ in is in the spec, which the source of each row shows.
+                found[training].append(f"run {trainings[training][0].id}")
+    return found
+
+
+def _own_words(own: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> list[str]:
+    return [fact for name, fact in own.items() if any(one.get(name) != fact for one in others)]
 
 
 _NAMED_VALUES = ("optimisation", "options", "checkpoint_parts")

@@ -11,7 +11,7 @@ from harness.config.preprocessing import streamed_id
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.reporting.site.cited_lists import CitedContext, protocol_section
-from harness.reporting.site.measured import MeasuredGroup, MeasuredRun, told_apart_by
+from harness.reporting.site.measured import MeasuredGroup, MeasuredRun, told_apart
 from harness.reporting.site.overview import scores_of
 from harness.reporting.site.rank_list import (
     PUBLISHED,
@@ -51,10 +51,11 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
     is_published = _is_published(group, setting)
     metrics = {facts.id: _score_metric(facts, is_published) for facts in summary.request.metrics}
     by_training = group.by_training
+    apart = told_apart(by_training)
     rows = []
     for method in summary.request.methods:
         runs = by_training[method.id]
-        own = told_apart_by(runs[0], by_training.values())
+        own = apart[method.id]
         # Where papers are, the setting's own noise and the published stream's stand in one list.
         if is_published and setting and group.preprocessing != setting.preprocessing.id:
             own.append("published noise stream")
