@@ -19,11 +19,15 @@ from pathlib import Path
 import torch
 
 import harness
+from harness.cli.flags import named_values
 from harness.evaluation.probes.observe import Observed, Observer
 from harness.execution.networks import trained_network
 from harness.execution.process import prepare_process
 from harness.method import Prompted
 from harness.planning.plan import Plan
+
+_MIXED = "dense"
+"""The variant of routing at test that weighs all prompts by the router's probabilities."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,10 @@ def _routed(name: str, observer: Observer, images: Sequence[Observed]) -> Routed
     others = []
     for image in images:
         if image.expert(level) != usual:
-            mixed = {}
-            for at, weights in image.weights.items():
-                mixed[at] = image.probabilities[at] * weights.sum(dim=-1, keepdim=True)
-            psnr_db = (image.psnr_db, *observer.psnr_under(image.pair, [image.alone(usual), mixed]))
+            (usual_db,) = observer.psnr_under(image.pair, [image.alone(usual)])
+            mixed_db = observer.observe(image.pair, varied=True).psnr_db_by(_MIXED)
             sure = float(image.probabilities[level].max())
+            psnr_db = (image.psnr_db, usual_db, mixed_db)
             others.append(Routed(image.pair.photograph, image.expert(level), sure, *psnr_db))
     return RoutedColumn(name, usual, len(images), tuple(others))
 
@@ -119,7 +122,7 @@ def main() -> None:
     parser.add_argument("--setting", default="three-task")
     parser.add_argument("--recipe", default="mini")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clean-images", action="append", default=[], metavar="PART=FOLDER")
+    parser.add_argument("--clean-images", action="append", default=[], metavar="SPLIT=DIR")
     parser.add_argument("--columns", required=True)
     parser.add_argument("--out", type=Path, default=Path("results/runs"))
     arguments = parser.parse_args()
@@ -129,7 +132,7 @@ def main() -> None:
         setting=arguments.setting,
         recipe=arguments.recipe,
         seeds=[arguments.seed],
-        clean_images=dict(part.split("=", 1) for part in arguments.clean_images),
+        clean_images=named_values(arguments.clean_images, "--clean-images", "SPLIT=DIR"),
         out=arguments.out,
     )
     for column in routed_columns(plan, arguments.columns.split(",")):
