@@ -31,14 +31,11 @@ from harness.store.archive import export_runs, import_runs, read_archive
 from harness.store.files import read_json_object, write_json
 from harness.store.results import Result, append, read
 from harness.store.stored_run import StoredRun
+from tests.evidence_pages import EVIDENCE
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
 EXAMPLES = ROOT / "examples/ablations"
-EVIDENCE = "".join(
-    (ROOT / "docs" / page).read_text(encoding="utf-8")
-    for page in ("evidence.md", "evidence_appendix.md")
-).replace("−", "-")
 
 
 def rows(

@@ -26,11 +26,10 @@ from harness.planning.studies import load_study
 from harness.published.tables import AVERAGE
 from harness.reporting.frames import results_frame
 from harness.reporting.prompt_report import stored_prompts
+from tests.evidence_pages import EVIDENCE
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared/data"
-PAGES = (ROOT / "docs/evidence.md", ROOT / "docs/evidence_appendix.md")
-EVIDENCE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("−", "-")
 SENTENCES = " ".join(EVIDENCE.split()).replace(" dB [", " [")
 STUDY = str(ROOT / "examples/ablations/cpr-push.yaml")
 SEEDS = {"curve-600": (0, 1, 2), "curve": (0, 1, 2), "curve-6000": (0,)}
