@@ -57,6 +57,27 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (("data", "check", "kodak24"), "harness.api.data_sets.locate_data_sets"),
+        (("runs", "list", "--out", "here"), "harness.api.stored_runs"),
+    ],
+    ids=["data", "runs"],
+)
+def test_subcommands_of_groups_say_how_to_go_on_when_stopped(
+    words: tuple[str, ...], called: str, harness_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(called, stop)
+    done = harness_command(*words)
+    assert done.returncode == 130
+    going_on = f"Go on with: python -m harness {' '.join(words)}\n"
+    assert done.stderr == f"harness: stopped; nothing is lost. {going_on}"
+
+
 def test_bare_data_still_lists_the_settings(data: Data) -> None:
     output = data()
     assert "three-task" in output

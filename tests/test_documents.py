@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import importlib.util
 import re
@@ -12,6 +13,7 @@ import pytest
 import typer
 import yaml
 
+import harness
 from harness.cli import app
 from harness.config.parsing import parse
 from harness.planning.request import RunRequest
@@ -22,6 +24,7 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 ROOMS = "harness|methods|datasets|docs|examples|benchmarks|results|tests"
 FILE = re.compile(rf"`((?:{ROOMS})/[\w./-]+)`")
 IMPORT = re.compile(r"^from ((?:harness|methods|tests)[\w.]*) import (\w+)", re.MULTILINE)
+RUN_ID = re.compile(r"\b[a-z][\w-]*-s\d+-[0-9a-f]{16}\b")
 LATER = ("results/runs", "results/bench", "results/manifests", "datasets/sets/my-rain-test.yaml")
 """What runs and examples make."""
 
@@ -91,6 +94,24 @@ def test_requests_in_documents_are_requests() -> None:
                 parse(RunRequest, content, path.name)
                 found += 1
     assert found >= 2
+
+
+def test_runs_and_images_of_examples_are_those_of_the_main_line() -> None:
+    """Ids follow from defaults: a stale one names no run of the plan that a page makes."""
+    archive = ROOT / "results" / "reference" / "three-task" / "results.csv"
+    with archive.open(encoding="utf-8", newline="") as lines:
+        scored = {f"{row['column']}:{row['image']}" for row in csv.DictReader(lines)}
+    named, shown = set(), set()
+    for path in DOCUMENTS:
+        named.update(RUN_ID.findall(path.read_text(encoding="utf-8")))
+        for words in commands(path):
+            if "--images" in words:
+                shown.update(words[words.index("--images") + 1].split(","))
+    methods = {name.rpartition("-s0-")[0] for name in named}
+    assert named
+    assert named <= {run.id for run in harness.plan(methods=sorted(methods)).runs}
+    assert shown
+    assert shown <= scored
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -43,7 +43,7 @@ class RestoreRequest:
         prompt: task whose prompts are forced; empty leaves the choice to the method.
         explain: writes a JSON file beside each result on the prompts that it received.
         memory_gb: memory that may be taken, in 10^9 bytes: by the whole process on a CPU, by
-            tensors on a GPU; None takes half of what is free.
+            tensors on a GPU; None takes half of what is free, on a GPU nine tenths.
         tile_px: side of tiles for images that are larger; None lets the memory decide.
         overlap_px: what a tile sees around its own part, a multiple of 64.
         device: ``cpu``, ``cuda`` or ``auto``.

@@ -11,7 +11,6 @@ from typing import Any, get_type_hints
 
 import typer
 
-from harness.cli.stopping import stopped
 from harness.config.errors import UsageError
 from harness.config.quoting import split_named
 
@@ -38,10 +37,7 @@ def takes_groups(function: Any) -> Callable[..., None]:
         for name, group in groups.items():
             fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
             arguments[name] = group(**fields)
-        try:
-            function(**arguments, **values)
-        except KeyboardInterrupt:
-            raise stopped() from None
+        function(**arguments, **values)
 
     # Typer asks for both; the wrapped function's own would name the groups.
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -82,7 +82,7 @@ class TileFlags:
         typer.Option(
             callback=finite,
             help="Memory to take in GB: by the whole process, or by tensors on a GPU; without it "
-            "half of what is free.",
+            "half of what is free, on a GPU nine tenths.",
         ),
     ] = None
     tile_px: Annotated[

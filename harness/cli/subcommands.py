@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from harness.cli.flags import takes_groups
+from harness.cli.stopping import stopped
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,17 @@ class Subcommands(TyperGroup):
     def __init__(self, *, commands: Any = None, **values: Any) -> None:
         known: dict[str, Any] = {name: _Named(name) for name in SUBCOMMANDS}
         super().__init__(commands={**known, **(commands or {})}, **values)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the subcommand, of whichever depth.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; its sentence says how to go on.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise stopped() from None
 
 
 @functools.cache

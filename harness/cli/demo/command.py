@@ -39,7 +39,10 @@ class ComputeFlags:
     """What restoring may use."""
 
     memory: Annotated[
-        float | None, typer.Option(help="Memory to take in GB; without it half of what is free.")
+        float | None,
+        typer.Option(
+            help="Memory to take in GB; without it half of what is free, on a GPU nine tenths."
+        ),
     ] = None
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto"
     threads: Annotated[int | None, typer.Option(min=1, help="Compute threads.")] = None
