@@ -56,7 +56,9 @@ FIGURES = {
     "steps-synthetic": Figure(
         "steps", "clean-images/request.yaml", CURVES + LABELLED, recipes=RECIPES
     ),
-    "steps-rain100l": Figure("steps", "rain100l/parts.yaml", CURVES + LABELLED, recipes=RECIPES),
+    "steps-rain100l": Figure(
+        "steps", "rain100l/parts.yaml", CURVES + LABELLED, (0, 1, 2), recipes=RECIPES
+    ),
     "differences-synthetic": Figure("differences", "clean-images/request.yaml"),
     "differences-rain100l": Figure("differences", "rain100l/request.yaml"),
     "differences-log-loss": Figure("differences", "clean-images/log-loss.yaml"),

@@ -605,7 +605,7 @@ def test_the_stored_ablations_are_those_of_the_guided_base(tmp_path: Path) -> No
     plan = planned(tmp_path, methods_of(studies), (0,), "ablation")
     assert import_runs(stored_runs(plan), REFERENCE / "ablation") == len(plan.runs) == 8
     assert all(run_status(run, plan) == "done" for run in plan.runs)
-    words = ["prompts kept, k = 1", "negatives = 0"]
+    words = ["prompts selected, k = 1", "negatives = 0"]
     for study, baseline in zip(studies, words, strict=True):
         (table,) = ablation_tables(study, plan, {})
         assert table.result.baseline == baseline

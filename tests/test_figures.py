@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -576,12 +577,15 @@ def test_runs_of_other_lengths_and_seeds_are_shown_by_steps(plan: Plan, tmp_path
     assert {seed: sorted(by_steps) for seed, by_steps in lengths.items()} == {0: [2, 3], 1: [3]}
     assert lengths[0][3]["derain"] == 34.0
     assert lengths[0][3]["average"] == 34.0
-    # Seed 1 has no training of two steps, so that the mean of three is that of seed 0 too.
+    # Seed 1 has no training of two steps: the line is of seed 0 alone, and three have a range.
     figure = drawn("steps", shown)
     line = figure.axes[0].lines[0]
     assert line.get_xdata().tolist() == [2, 3]  # type: ignore[union-attr]
     assert line.get_ydata()[1] == 34.0  # type: ignore[index]
-    assert figure.get_supxlabel() == "training steps; seed 0"
+    (bar,) = (lines for lines in figure.axes[0].collections if isinstance(lines, LineCollection))
+    assert bar.get_segments()[0].tolist() == [[3, 34.0], [3, 35.0]]
+    label = "training steps; lines: seed 0; bands: range of seeds 0, 1 at 3"
+    assert figure.get_supxlabel() == label
     titles = [axes.get_title() for axes in figure.axes if axes.axison]
     assert titles[-2:] == ["Derain", "Average"]
     with pytest.raises(HarnessError, match="two numbers of steps"):

@@ -70,8 +70,9 @@ CHOSEN_PROMPTS: dict[str, str] = {
     "prompt_init": f"{_SEARCHED}; the release draws uniform noise, the start is not public",
 }
 CHOSEN_CPR: dict[str, str] = {
-    "cpr_form": f"{_SEARCHED}; MCLIR, by the same authors, has a difference, PCL a ratio. The "
-    "negatives of margin-db bound the pull to the ground truth; detached ones push nothing",
+    "cpr_form": f"{_SEARCHED}; MCLIR, by the same authors, has a difference, PCL a ratio. "
+    "margin-db is this project's: its negatives bound the pull to the ground truth, and detached "
+    "ones push nothing",
     "cpr_weight": f"{_SEARCHED}; per dB that a negative lacks to the margin",
     "cpr_margin_db": "not searched; a negative that is so much worse is bad enough",
     "cpr_features": "not searched; the figure shows a pyramid like VGG's, whose weights are not "
@@ -87,8 +88,8 @@ CHOSEN_CPR: dict[str, str] = {
     "cpr_to_router": "not searched; nothing public trains a router by CPR",
 }
 _IN_USE = (
-    f"{_SEARCHED}, which had no mixture; the figures draw prompts that were not selected, one by "
-    "one or mixed"
+    f"{_SEARCHED}, which had no mixture; in-use is this project's, and counts a negative by how "
+    "much other tasks use it. The figures draw prompts that were not selected, one by one or mixed"
 )
 _OTHER_TASK = (
     f"{_SEARCHED}; dense prompts leave none unselected, and a figure draws those of other tasks"
@@ -136,7 +137,7 @@ SPECS: tuple[MethodSpec, ...] = (
     _public(
         "cpl",
         "CPL",
-        summary="contrastive prompt learning as far as it is public: sparse prompts and CPR",
+        summary="contrastive prompt learning: the released network, CPR as a search chose it",
         prompting="sparse: top-k of the softmax",
         objective="L1 + CPR",
         defaults=SEARCHED_CPL,

@@ -73,7 +73,7 @@ class PromptOptions:
             were not selected, by their probabilities), ``other-task`` (the routing of a sample of
             another task in the batch), ``running-mean`` (the mean routing of another task over
             the last batches) or ``in-use`` (a prompt that was not selected, drawn by how much
-            other tasks use it).
+            other tasks use it; all of a sample count by what they use of such prompts).
         cpr_count: negatives per sample.
         cpr_hardest: whether only the negative that restores best counts, or all.
         cpr_push: weight of the distance to negatives in ``difference``.

@@ -17,23 +17,28 @@ _MOST_MARKED = 12
 """Points of a line that are marked each; more would hide it."""
 
 
-def draw_band(axes: Axes, seeds: Sequence[Series], position: int, label: str) -> None:
-    """Draw the mean over seeds at every place where one has a value, and their range.
+def draw_band(
+    axes: Axes,
+    seeds: Sequence[Series],
+    position: int,
+    label: str,
+    ranged: Sequence[Series] | None = None,
+) -> None:
+    """Draw the mean over seeds at every place where one has a value, and a range.
 
-    Where one seed alone has a value there is no range, and none is drawn towards it.
+    Where one seed alone has a value there is no range, and none is drawn towards it; a range
+    between two such places is a bar.
 
     Args:
         axes: where it is drawn.
         seeds: values of each seed.
         position: of the method among all, which decides colour and shape.
         label: of the method in the legend.
+        ranged: values of each seed of the range; None for those of the mean.
     """
-    by_place: dict[float, list[float]] = {}
-    for series in seeds:
-        for place, value in series.items():
-            by_place.setdefault(place, []).append(value)
-    places = sorted(by_place)
-    means = [sum(by_place[place]) / len(by_place[place]) for place in places]
+    by_place = _by_place(seeds)
+    places = list(by_place)
+    means = [sum(values) / len(values) for values in by_place.values()]
     is_marked = len(places) <= _MOST_MARKED
     axes.plot(
         places,
@@ -43,12 +48,29 @@ def draw_band(axes: Axes, seeds: Sequence[Series], position: int, label: str) ->
         linestyle=("-", "--", "-.", ":")[position % 4],
         label=label,
     )
-    low = [min(by_place[place]) for place in places]
-    high = [max(by_place[place]) for place in places]
-    several = [len(by_place[place]) > 1 for place in places]
+    ranges = by_place if ranged is None else _by_place(ranged)
+    several = [False, *(len(values) > 1 for values in ranges.values()), False]
     axes.fill_between(
-        places, low, high, where=several, color=colour(position), alpha=0.2, linewidth=0
+        list(ranges),
+        list(map(min, ranges.values())),
+        list(map(max, ranges.values())),
+        where=several[1:-1],
+        color=colour(position),
+        alpha=0.2,
+        linewidth=0,
     )
+    for number, (at, values) in enumerate(ranges.items()):
+        if several[number : number + 3] == [False, True, False]:
+            axes.vlines(at, min(values), max(values), color=colour(position), alpha=0.5)
+
+
+def _by_place(seeds: Sequence[Series]) -> dict[float, list[float]]:
+    """Return the values of all seeds at each place, in order of places."""
+    found: dict[float, list[float]] = {}
+    for series in seeds:
+        for place, value in series.items():
+            found.setdefault(place, []).append(value)
+    return dict(sorted(found.items()))
 
 
 def draw_interval(

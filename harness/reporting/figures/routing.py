@@ -18,7 +18,7 @@ left_out = without_prompts
 
 
 def draw(asked: FigureRequest) -> Figure:
-    """Return a row of matrices for each run: one per level, its rows kinds of images.
+    """Return a row of matrices for each run: one per level, its rows columns or tasks.
 
     Raises:
         HarnessError: nothing on prompts is stored.
@@ -52,5 +52,5 @@ def draw(asked: FigureRequest) -> Figure:
             rows = use.names if number == 0 else [""] * len(use.names)
             heat = HeatMap(f"{title}\n{plain(level)}", (0, 1), ".2f")
             draw_heat(places[number], values, (rows, experts_shown), heat)
-    figure.supxlabel("expert; fields: share of the weight that each kind of images gives it")
+    figure.supxlabel("expert; fields: share of the weight that the images of a row give it")
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,8 @@ def draw(asked: FigureRequest) -> Figure:
 
     Shown are all runs of the output folder that have a seed of the plan, were scored on its test
     set and differ from a run of it in nothing but length, seed, and what they build on. Seeds that
-    a method lacks at one of its lengths are left out of all, so that no line joins different ones.
+    a method lacks at one of its lengths are left out of lines, so that none joins different ones;
+    the range at a length is that of the seeds that all methods have there.
 
     Raises:
         HarnessError: no method was trained for two lengths, the lengths have no seed in common, or
@@ -67,6 +68,7 @@ def draw(asked: FigureRequest) -> Figure:
             "alike; run it again with a --recipe FILE that has other steps"
         )
     shared = _shared_seeds(plan, by_method)
+    at_length = _seeds_by_length(by_method)
     metric = worded_metric(plan.request, metric_facts(plan.metrics[0]))
     labels = {**column_labels(plan), AVERAGE: AVERAGE_HEADING}
     width_in = asked.width_in or WIDTHS_IN["full"]
@@ -77,17 +79,16 @@ def draw(asked: FigureRequest) -> Figure:
     axes = figure.subplots(rows, across, squeeze=False, sharex=True).ravel()
     for place, column in zip(axes, columns, strict=False):
         for position, (label, lengths) in enumerate(by_method.items()):
-            seeds = [_series(lengths[seed], column) for seed in shared if seed in lengths]
-            draw_band(place, [series for series in seeds if series], position, plain(label))
+            of_line = [_series(lengths[seed], column) for seed in shared if seed in lengths]
+            of_range = [
+                {steps: value for steps, value in series.items() if seed in at_length[int(steps)]}
+                for seed, series in _all_series(lengths, column)
+            ]
+            draw_band(place, of_line, position, plain(label), of_range)
         place.set_title(plain(labels[column]))
         place.grid(visible=True)
     hide_rest(list(axes), len(columns), across)
-    seeds_shown = ", ".join(map(str, shared))
-    figure.supxlabel(
-        f"training steps; mean and range of seeds {seeds_shown}"
-        if len(shared) > 1
-        else f"training steps; seed {seeds_shown}"
-    )
+    figure.supxlabel(f"training steps; {_seeds_shown(shared, at_length)}")
     figure.supylabel(plain(metric_title(metric)))
     legend_above(figure, axes[0], width_in)
     return figure
@@ -149,6 +150,38 @@ def _shared_seeds(plan: Plan, by_method: Mapping[str, Lengths]) -> list[int]:
     return sorted(shared)
 
 
+def _seeds_by_length(by_method: Mapping[str, Lengths]) -> dict[int, tuple[int, ...]]:
+    """Return the seeds that each method that was trained for a length has there."""
+    found: dict[int, set[int]] = {}
+    for lengths in by_method.values():
+        seeds: dict[int, set[int]] = {}
+        for seed, by_steps in lengths.items():
+            for steps in by_steps:
+                seeds.setdefault(steps, set()).add(seed)
+        for steps, of_method in seeds.items():
+            found[steps] = found.get(steps, of_method) & of_method
+    return {steps: tuple(sorted(found[steps])) for steps in sorted(found)}
+
+
+def _seeds_shown(shared: Sequence[int], at_length: Mapping[int, tuple[int, ...]]) -> str:
+    """Return of which seeds lines and ranges are."""
+    several = {steps: seeds for steps, seeds in at_length.items() if len(seeds) > 1}
+    if not several:
+        return f"seed {_listed(shared)}"
+    if set(at_length.values()) == {tuple(shared)}:
+        return f"mean and range of seeds {_listed(shared)}"
+    lengths_by_seeds: dict[tuple[int, ...], list[int]] = {}
+    for steps, seeds in several.items():
+        lengths_by_seeds.setdefault(seeds, []).append(steps)
+    ranges = [f"{_listed(seeds)} at {_listed(at)}" for seeds, at in lengths_by_seeds.items()]
+    line = f"seed {shared[0]}" if len(shared) == 1 else f"mean of seeds {_listed(shared)}"
+    return f"lines: {line}; bands: range of seeds {'; '.join(ranges)}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
 def _without_length(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides weights besides the number of steps, the seed and auxiliary runs."""
     kept = {key: value for key, value in spec.items() if key not in ("seed", "requires")}
@@ -182,6 +215,11 @@ def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
     if means.keys() >= set(shown):
         means[AVERAGE] = sum(means[name] for name in shown) / len(shown)
     return means
+
+
+def _all_series(lengths: Lengths, column: str) -> list[tuple[int, dict[float, float]]]:
+    """Return the values of each seed."""
+    return [(seed, _series(by_steps, column)) for seed, by_steps in lengths.items()]
 
 
 def _series(by_steps: Mapping[int, Mapping[str, float]], column: str) -> dict[float, float]:

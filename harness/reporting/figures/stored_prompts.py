@@ -23,7 +23,7 @@ class PromptUse:
 
     Attributes:
         label: of the run.
-        names: labels of the kinds of images: columns where prompts were analysed at length, else
+        names: labels of the rows: columns where prompts were analysed at length, else
             tasks.
         expert_load: by level and row, how much each expert is used, summing to 1.
         psnr_db: quality of the row's images under the prompts of the column's.

@@ -1,4 +1,4 @@
-"""What images lose under the prompts of other kinds of images."""
+"""What images lose under the prompts of other columns, or tasks."""
 
 from __future__ import annotations
 
