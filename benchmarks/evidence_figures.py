@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,18 +121,38 @@ def draw(figure: Figure, data: dict[str, Any]) -> Image.Image:
         return png_of(harness.figure(plan, figure.kind))
 
 
-def draw_ablation() -> Image.Image:
-    """Return the figures of both studies of CPL-guided side by side."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked = RunRequest(recipe="ablation", out=Path(folder))
-        studies = load_studies(["topk", "negatives"], asked, "cpl-guided")
-        plan = harness.plan(asked, methods=methods_of(studies))
-        import_runs(plan, REFERENCE / "ablation")
-        images = []
-        for study in studies:
-            for table in ablation_tables(study, plan, {}):
-                images.append(png_of(table.write(Path(folder))))
+def draw_ablation(base: str, label: str, archive: str, asked: RunRequest) -> Image.Image:
+    """Return the figures of both studies of a method side by side.
+
+    Args:
+        base: the method.
+        label: of the method, before the titles.
+        archive: folder below ``results/reference``.
+        asked: recipe, data and output folder.
+    """
+    studies = load_studies(["topk", "negatives"], asked, base)
+    plan = harness.plan(asked, methods=methods_of(studies))
+    import_runs(plan, REFERENCE / archive)
+    images = []
+    for study in studies:
+        study = replace(study, title=f"{label}: {study.title}")
+        for table in ablation_tables(study, plan, {}):
+            images.append(png_of(table.write(asked.out)))
     return joined(images, are_beside=True)
+
+
+def draw_ablations(data: dict[str, Any]) -> Image.Image:
+    """Return the studies of CPL above those of CPL-guided."""
+    images = []
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = str(ROOT / "examples/recipes/curve-600.yaml")
+        of_cpl = RunRequest.model_validate({"recipe": recipe, "out": folder, "data": data})
+        images.append(draw_ablation("cpl", "CPL", "clean-images", of_cpl))
+    with tempfile.TemporaryDirectory() as folder:
+        of_guided = RunRequest(recipe="ablation", out=Path(folder))
+        label = "CPL-guided (this project)"
+        images.append(draw_ablation("cpl-guided", label, "ablation", of_guided))
+    return joined(images, are_beside=False)
 
 
 def draw_plugged(data: dict[str, Any]) -> Image.Image:
@@ -176,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.only:
         if name == ABLATION:
-            image = draw_ablation()
+            image = draw_ablations(clean)
         elif name == PLUG_INS:
             image = draw_plugged(clean)
         else:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from harness.registry import catalogue
 from harness.reporting.ablation_results import AxisResult, ValueResult
 from harness.reporting.ablation_table import AblationTable, ablation_table, ablation_tables
 from harness.reporting.cross_table import CrossTable
+from harness.reporting.figures.matrix import draw_matrix
+from harness.reporting.figures.prompts import draw_prompts
 from harness.reporting.plan_summary import summary_of
 from harness.reporting.statistics import Difference, difference, natural_spread, pair
 from harness.store.archive import export_runs, import_runs, read_archive
@@ -32,6 +35,7 @@ from harness.store.files import read_json_object, write_json
 from harness.store.results import Result, append, read
 from harness.store.stored_run import StoredRun
 from tests.evidence_pages import EVIDENCE
+from tests.test_killed import ANALYSIS
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
@@ -305,6 +309,46 @@ def table(**changes: object) -> AblationTable:
         **changes,
     }
     return ablation_table(AxisResult(**facts), "stem")  # type: ignore[arg-type]
+
+
+LONG = "How much of the $5 and $6 of a long and winding title of a study is left of it"
+
+
+def draw_long_matrix(folder: Path) -> None:
+    labels = (("1", "2"), ("1", "2"))
+    draw_matrix([[1.0, 2.0], [3.0, None]], labels, ("k", LONG), (LONG, ".2f"), folder / "a")
+
+
+def draw_long_prompts(folder: Path) -> None:
+    draw_prompts(LONG, ANALYSIS, folder / "a")
+
+
+@pytest.mark.parametrize(
+    ("module", "draw"),
+    [
+        ("ablation", lambda folder: table(title=LONG, label=LONG).write(folder)),
+        ("matrix", draw_long_matrix),
+        ("prompts", draw_long_prompts),
+    ],
+)
+def test_long_texts_are_inside_their_figure(
+    module: str, draw: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    name = f"harness.reporting.figures.{module}.save"
+    monkeypatch.setattr(name, lambda figure, _: drawn.append(figure) or [])
+    draw(tmp_path)
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    texts = [figure._suptitle, *(place.title for place in figure.axes)]
+    texts += [place.xaxis.label for place in figure.axes]
+    shown = [text for text in texts if text is not None and text.get_text()]
+    for text in shown:
+        extent = text.get_window_extent()
+        assert figure.bbox.x0 <= extent.x0, text
+        assert extent.x1 <= figure.bbox.x1, text
+    words = [text.get_text().replace(r"\$", "$").split()[:10] for text in shown]
+    assert LONG.split()[:10] in words
 
 
 def test_tables_show_differences_failures_and_what_intervals_are_over(tmp_path: Path) -> None:

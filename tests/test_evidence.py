@@ -123,9 +123,15 @@ def test_the_routing_is_that_of_the_stored_runs(tmp_path: Path) -> None:
             "cpl-guided",
         )
     )
-    assert f"| CPL: seeds 0, 1, 2 | {stored_gaps(published)} |" in EVIDENCE
+    kinds = ", ".join(f"{min(of):.2f} to {max(of):.2f}" for of in information(published, True))
+    tasks = ", ".join(f"{max(of):.2f}" for of in information(published, False))
+    said = f"{stored_gaps(published)} | {kinds} (tasks at most {tasks}) |"
+    assert f"| CPL: seeds 0, 1, 2, each level | {said}" in EVIDENCE, said
     for label, runs in (("CPL-guided, as searched", searched), ("CPL-guided", guided)):
-        kinds, tasks = (stored_information(runs, by_kind) for by_kind in (True, False))
+        kinds, tasks = (
+            ", ".join(f"{levels[0]:.2f}" for levels in information(runs, by_kind))
+            for by_kind in (True, False)
+        )
         said = f"{label}: seeds 0, 1, 2 | {stored_gaps(runs)} | {kinds} (tasks {tasks}) |"
         assert said in EVIDENCE, said
 
@@ -137,20 +143,22 @@ def stored_gaps(runs: Sequence[Run]) -> str:
     return ", ".join(f"{found['prompt_swap_gap_db']:z.2f}" for found in prompts if found)
 
 
-def stored_information(runs: Sequence[Run], by_kind: bool) -> str:
-    """Return the mutual information of runs that choose one prompt for each of ten images."""
-    values = []
+def information(runs: Sequence[Run], by_kind: bool) -> list[list[float]]:
+    """Return for each run and level the mutual information of an expert drawn by its weight."""
+    found = []
     for run in stored_prompts(runs):
         assert run.prompts is not None
-        experts, tasks = [], []
-        for task, shares in run.prompts["expert_load"]["level1"].items():
-            for expert, share in enumerate(shares):
-                count = round(10 * share)
-                experts += [expert] * count
-                tasks += ["denoise" if by_kind and "denoise" in task else task] * count
-        assert len(tasks) == 50
-        values.append(f"{normalised_mutual_information(experts, tasks):.2f}")
-    return ", ".join(values)
+        levels = []
+        for loads in run.prompts["expert_load"].values():
+            experts, tasks = [], []
+            for task, shares in loads.items():
+                for expert, share in enumerate(shares):
+                    count = round(1000 * share)
+                    experts += [expert] * count
+                    tasks += ["denoise" if by_kind and "denoise" in task else task] * count
+            levels.append(normalised_mutual_information(experts, tasks))
+        found.append(levels)
+    return found
 
 
 def test_the_intervals_on_rain100l_are_those_of_the_stored_rows(tmp_path: Path) -> None:

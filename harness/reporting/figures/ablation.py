@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 from harness.reporting.ablation_results import AxisResult, ValueResult
 from harness.reporting.figures.bands import draw_interval
-from harness.reporting.figures.style import colour, new_figure, paper_style, save
+from harness.reporting.figures.style import (
+    colour,
+    new_figure,
+    paper_style,
+    plain,
+    save,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MARGIN_IN = 0.9
+"""Left of the axes, whose middle texts are centred on, with as much right of them."""
 _LONGEST_STRAIGHT_LABEL = 8
 """Characters of the longest label on an axis whose labels are not slanted."""
 
@@ -19,10 +28,11 @@ _LONGEST_STRAIGHT_LABEL = 8
 def draw_ablation(result: AxisResult, stem: Path) -> list[Path]:
     """Draw the differences in the first metric, with their intervals, and return the files."""
     metric = result.metrics[0]
-    labels = [value.label for value in result.values]
-    is_slanted = max(map(len, labels)) > _LONGEST_STRAIGHT_LABEL
+    labels = [plain(value.label) for value in result.values]
+    is_slanted = max(len(value.label) for value in result.values) > _LONGEST_STRAIGHT_LABEL
+    width_in = max(3.3, 1.2 + 0.6 * len(labels))
     with paper_style():
-        figure = new_figure(max(3.3, 1.2 + 0.6 * len(labels)), 2.6)
+        figure = new_figure(width_in, 2.6)
         axes = figure.subplots()
         axes.axhline(0, color="0.6", linewidth=0.8)
         for position, value in enumerate(result.values):
@@ -34,10 +44,11 @@ def draw_ablation(result: AxisResult, stem: Path) -> list[Path]:
             ha="right" if is_slanted else "center",
         )
         axes.set_xlim(-0.6, len(labels) - 0.4)
-        axes.set_xlabel(result.label)
+        axes.set_xlabel(wrapped(result.label, width_in - _MARGIN_IN))
         unit = f" ({metric.unit})" if metric.unit else ""
-        axes.set_ylabel(f"difference in {metric.label}{unit}")
-        axes.set_title(f"{result.title}\n(95% over {result.spread})")
+        axes.set_ylabel(plain(f"difference in {metric.label}{unit}"))
+        title = wrapped(result.title, width_in - _MARGIN_IN)
+        axes.set_title(f"{title}\n(95% over {result.spread})")
         return save(figure, stem)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.reporting.figures.heat import HeatMap, draw_heat
-from harness.reporting.figures.style import new_figure, paper_style, save
+from harness.reporting.figures.style import new_figure, paper_style, save, wrapped
 
 
 def draw_matrix(
@@ -32,11 +32,13 @@ def draw_matrix(
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     rows, columns = labels
     with paper_style():
-        figure = new_figure(2.0 + 0.7 * len(columns), 1.5 + 0.35 * len(rows))
+        width_in, height_in = 2.0 + 0.7 * len(columns), 1.5 + 0.35 * len(rows)
+        figure = new_figure(width_in, height_in)
         axes = figure.subplots()
         # Equal values are one colour, not a division by nothing.
         limits = (low, high if high > low else low + 1)
-        draw_heat(axes, matrix, (rows, columns), HeatMap(heading[0], limits, heading[1]))
-        axes.set_ylabel(axis_labels[0])
-        axes.set_xlabel(axis_labels[1])
+        title = wrapped(heading[0], width_in - 1)
+        draw_heat(axes, matrix, (rows, columns), HeatMap(title, limits, heading[1]))
+        axes.set_ylabel(wrapped(axis_labels[0], height_in - 1))
+        axes.set_xlabel(wrapped(axis_labels[1], width_in - 1))
         return save(figure, stem)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.reporting.figures.heat import HeatMap, draw_heat
-from harness.reporting.figures.style import new_figure, paper_style, save
+from harness.reporting.figures.style import new_figure, paper_style, save, wrapped
 
 
 def draw_prompts(label: str, analysis: Mapping[str, Any], stem: Path) -> list[Path]:
@@ -17,7 +17,8 @@ def draw_prompts(label: str, analysis: Mapping[str, Any], stem: Path) -> list[Pa
     columns, levels = analysis["columns"], list(analysis["routing"])
     side_in = 1.2 + 0.34 * len(columns)
     with paper_style():
-        figure = new_figure(max(3.3, side_in * len(levels)), 4 * side_in + 0.3)
+        width_in = max(3.3, side_in * len(levels))
+        figure = new_figure(width_in, 4 * side_in + 0.3)
         axes = figure.subplots(4, len(levels), squeeze=False)
         for place in axes[1, 1:]:
             place.set_axis_off()
@@ -41,5 +42,5 @@ def draw_prompts(label: str, analysis: Mapping[str, Any], stem: Path) -> list[Pa
                 values = np.array(analysis["redundancy"][level][name], dtype=float)
                 heat = HeatMap(f"{shown} of prompts, {level}", limits, ".2f")
                 draw_heat(place, values, (columns, columns), heat)
-        figure.suptitle(label)
+        figure.suptitle(wrapped(label, 0.95 * width_in))
         return save(figure, stem)
