@@ -17,6 +17,7 @@ import yaml
 from harness.api import check_study_names
 from harness.config.errors import UsageError
 from harness.evaluation.metrics import metric_facts
+from harness.execution import archiving
 from harness.execution.status import run_status
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
@@ -35,11 +36,17 @@ from harness.store.files import read_json_object, write_json
 from harness.store.results import Result, append, read
 from harness.store.stored_run import StoredRun
 from tests.evidence_pages import EVIDENCE
+from tests.plans import plan_of
 from tests.test_killed import ANALYSIS
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
 EXAMPLES = ROOT / "examples/ablations"
+
+
+def of_draws(column: str, image: str) -> str:
+    """Return the photograph of an image that is called by it and its draw."""
+    return image.partition("#")[0]
 
 
 def rows(
@@ -93,7 +100,7 @@ def number(photograph: str) -> int:
 def test_what_an_image_costs_both_drops_out() -> None:
     hard = rows(lambda seed, column, p: 30.0 - 3 * number(p))
     better = rows(lambda seed, column, p: 30.5 - 3 * number(p))
-    paired = pair(better, hard, "psnr")
+    paired = pair(better, hard, "psnr", of_draws)
     assert paired is not None
     found = difference(paired, "images")
     assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
@@ -108,7 +115,7 @@ def test_columns_weigh_alike_whatever_their_images() -> None:
         *rows(lambda s, c, p: 0.0, columns=["a"], photographs=2),
         *rows(lambda s, c, p: 0.0, columns=["b"], photographs=2, draws=5),
     ]
-    paired = pair(ours, zero, "psnr")
+    paired = pair(ours, zero, "psnr", of_draws)
     assert paired is not None
     assert difference(paired, "images").mean == pytest.approx(2.5)
 
@@ -118,7 +125,7 @@ def test_an_interval_over_images_is_that_of_the_mean_of_photographs() -> None:
     of = rng.standard_normal(40)
     ours = rows(lambda s, c, p: of[number(p)], photographs=40, draws=3)
     zero = rows(lambda s, c, p: 0.0, photographs=40, draws=3)
-    paired = pair(ours, zero, "psnr")
+    paired = pair(ours, zero, "psnr", of_draws)
     assert paired is not None
     found = difference(paired, "images")
     # Draws and columns of a photograph are no more evidence than the photograph.
@@ -135,7 +142,7 @@ def test_each_spread_sees_its_own() -> None:
     zero = rows(lambda s, c, p: 0.0, seeds=(0, 1, 2, 3))
 
     def width(ours: list[Result], spread: str) -> float:
-        paired = pair(ours, zero, "psnr")
+        paired = pair(ours, zero, "psnr", of_draws)
         assert paired is not None
         found = difference(paired, spread)  # type: ignore[arg-type]
         assert found.low is not None
@@ -151,7 +158,7 @@ def test_each_spread_sees_its_own() -> None:
 
 
 def test_one_seed_has_no_spread_over_seeds() -> None:
-    paired = pair(rows(lambda s, c, p: 1.0), rows(lambda s, c, p: 0.0), "psnr")
+    paired = pair(rows(lambda s, c, p: 1.0), rows(lambda s, c, p: 0.0), "psnr", of_draws)
     assert paired is not None
     assert difference(paired, "seeds") == Difference(pytest.approx(1.0), None, None)
     assert difference(paired, "seeds and images").low is None
@@ -169,7 +176,7 @@ def test_photographs_of_other_columns_are_no_substitute() -> None:
         ],
     ]
     zero = [Result(**{**vars(r), "value": 0.0}) for r in ours]
-    paired = pair(ours, zero, "psnr")
+    paired = pair(ours, zero, "psnr", of_draws)
     assert paired is not None
     assert sorted(len(group) for group in paired.groups) == [3, 3]
     found = difference(paired, "images")
@@ -181,16 +188,16 @@ def test_values_that_are_not_finite_are_not_paired() -> None:
     full = rows(lambda s, c, p: 1.0)
     for value in (float("nan"), float("inf")):
         broken = [replace(full[0], value=value), *full[1:]]
-        assert pair(broken, full, "psnr") is None
-        assert pair(full, broken, "psnr") is None
+        assert pair(broken, full, "psnr", of_draws) is None
+        assert pair(full, broken, "psnr", of_draws) is None
 
 
 def test_what_is_not_the_same_is_not_paired() -> None:
     full = rows(lambda s, c, p: 1.0)
-    assert pair(full[:-1], full, "psnr") is None
-    assert pair(full, full, "ssim") is None
+    assert pair(full[:-1], full, "psnr", of_draws) is None
+    assert pair(full, full, "ssim", of_draws) is None
     two = rows(lambda s, c, p: 1.0, seeds=(0, 1))
-    assert pair(two[:-1], two[:-1], "psnr") is None, "a seed lacks an image"
+    assert pair(two[:-1], two[:-1], "psnr", of_draws) is None, "a seed lacks an image"
 
 
 # --- studies -----------------------------------------------------------------------------
@@ -459,6 +466,23 @@ def crossed(folder: Path, cross: str = "[k, n]", second: str = "cpr_count: 2") -
     return path
 
 
+def test_two_seeds_alone_have_no_interval(tmp_path: Path) -> None:
+    """Its ends would be the smaller and the larger of two values."""
+    study = load_study(str(crossed(tmp_path)), "three-task", "smoke")
+    plan = stored(tmp_path / "out", study.methods)
+    for made in ablation_tables(study, plan, {}, "seeds"):
+        assert "o interval" in made.table.details, made.table.details
+        deltas: list[Difference | None] = []
+        for row in made.result.values:
+            if isinstance(row, ValueResult):
+                deltas += row.deltas.values()
+            else:
+                deltas += [value.delta for value in row]
+        known = [delta for delta in deltas if delta is not None]
+        assert known
+        assert all((delta.low, delta.high) == (None, None) for delta in known)
+
+
 def test_crossed_axes_are_a_matrix_with_a_figure(tmp_path: Path) -> None:
     study = load_study(str(crossed(tmp_path)), "three-task", "smoke")
     assert study.cross is not None
@@ -719,6 +743,49 @@ def test_no_export_drops_scores_of_the_same_weights(at_once: bool, tmp_path: Pat
     first = (kept / "results.csv").read_bytes()
     export_runs(others, kept)
     assert (kept / "results.csv").read_bytes() == first
+
+
+@pytest.mark.parametrize("part", ["metric", "image", "column"])
+def test_an_export_keeps_rows_that_the_folder_lacks(part: str, tmp_path: Path) -> None:
+    """The folder was imported, or scored anew, in part; what it has of a score takes its place."""
+    kept, run = tmp_path / "kept", stored_runs(stored(tmp_path / "a"))[1]
+    export_runs([run], kept)
+    before = list(run.results())
+    left_out = getattr(before[0], part)
+    fresh = [replace(row, value=9.0) for row in before if getattr(row, part) != left_out]
+    assert 0 < len(fresh) < len(before)
+    run.folder.results.unlink()
+    append(run.folder.results, fresh)
+    export_runs([run], kept)
+    rows = read_archive(kept)
+    assert len(rows) == len(before)
+    for row in rows:
+        assert (row.value == 9.0) is (getattr(row, part) != left_out)
+
+
+def test_what_an_archive_holds_of_any_protocol_is_imported(tmp_path: Path) -> None:
+    kept, both = tmp_path / "kept", ("three-task", "basicsr-y")
+
+    def under(out: str, protocols: tuple[str, ...]) -> Plan:
+        evaluation = {"protocol": protocols}
+        return plan_of(["promptir"], tmp_path / out, evaluation=evaluation)
+
+    scored = under("a", both)
+    assert len(scored.others) == 1
+    for run in scored.others[0].runs:
+        assert run.score_id is not None
+        row = Result(
+            *(run.weights_id, run.score_id, run.method.id, run.train.seed, "three-task"),
+            *("synthetic", "derain", "one", "psnr_rgb", "three-task", "basicsr-y", 20.0),
+        )
+        run.folder.path.mkdir(parents=True)
+        append(run.folder.results, [row])
+    assert archiving.export_runs(scored, kept) == len(scored.runs)
+    again = under("b", both)
+    assert archiving.import_runs(again, kept) == len(again.runs)
+    assert all(stored_run(run).is_stored() for run in again.others[0].runs)
+    assert archiving.import_runs(again, kept) == 0, "what is there stays"
+    assert archiving.import_runs(under("c", both[:1]), kept) == 0
 
 
 def test_an_export_keeps_what_the_archive_knows_of_prompts(tmp_path: Path) -> None:

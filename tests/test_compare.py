@@ -21,17 +21,26 @@ from numpy.typing import NDArray
 
 import harness
 from harness.config.errors import HarnessError, UsageError
+from harness.config.files import load_data_set
+from harness.config.run_specs import TestFiles, TestSet
+from harness.data.on_disk.clean_names import clean_names
 from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan
 from harness.published.tables import AVERAGE
 from harness.reporting.apart import seconds_apart
 from harness.reporting.benchmark_table import benchmark_table
 from harness.reporting.comparison.diagram import draw_ranking
-from harness.reporting.comparison.pairs import PairedColumn, extremes, paired_columns
+from harness.reporting.comparison.pairs import (
+    PairedColumn,
+    extremes,
+    paired_columns,
+    parts_of_average,
+)
 from harness.reporting.comparison.rank_tests import (
     critical_difference,
     friedman_p,
     holm,
+    sign_flip_p,
     signed_rank_p,
 )
 from harness.reporting.comparison.ranking import ranking, ranking_text
@@ -236,18 +245,67 @@ def test_properties_of_an_interval(values: list[float], spread: Spread) -> None:
     ],
 )
 def test_too_few_have_no_interval(seeds: int, images: int, spread: Spread, enough: bool) -> None:
-    paired = pair_differences(np.ones((seeds, images)), [("c", f"{i}#0") for i in range(images)])
+    paired = pair_differences(np.ones((seeds, images)), [("c", str(i)) for i in range(images)])
     assert has_enough(paired, spread) is enough
 
 
 def test_degradations_of_one_image_are_no_further_images() -> None:
-    paired = pair_differences(np.ones((1, 6)), [("c", f"same#{draw}") for draw in range(6)])
+    paired = pair_differences(np.ones((1, 6)), [("c", "same")] * 6)
     assert not has_enough(paired, "images")
+
+
+SETS = {
+    "cdd11-test": ("haze_rain/00012", "low/00012", "low/00013"),
+    "sots-outdoor": ("0001_0.8_0.2", "0001_1_0.08", "0002_0.8_0.2"),
+    "weatherstream-rain": ("123_0/degraded-1", "123_0/degraded-2", "260_0/degraded-1"),
+    "outdoor-rain": ("im_0001_s80_a04", "im_0001_s95_a06", "im_0002_s80_a04"),
+}
+"""By data set on disk, two test images of one clean image and one of another."""
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_images_on_disk_of_one_clean_image_are_known_by_their_names(name: str) -> None:
+    for layout in load_data_set(name).layouts:
+        first, second, other = (clean_of(name, layout.name, image) for image in SETS[name])
+        assert first == second, layout.name
+        assert first != other, layout.name
+
+
+def test_images_of_two_sets_with_one_name_have_two_clean_images() -> None:
+    assert clean_of("kodak24", "flat", "1") != clean_of("mcmaster", "flat", "1")
+
+
+def clean_of(name: str, layout: str, image: str) -> str:
+    files = TestFiles(column="c", set=name, layout=layout, images=(image,), sha256="")
+    test = TestSet.model_construct(columns=(), photographs=(), files=(files,), folder=None)
+    return clean_names(test)["c", image]
 
 
 def test_every_column_needs_enough_images() -> None:
     names = [("a", f"{place}#0") for place in range(8)] + [("b", "0#0"), ("b", "1#0")]
     assert not has_enough(pair_differences(np.ones((1, 10)), names), "images")
+
+
+def test_the_p_of_an_average_is_of_the_mean_over_columns() -> None:
+    """Columns of many images lose a little, those of few win much: the average is a win."""
+    sizes, gains = (68, 500, 100, 1111, 15), (0.5, -0.05, 0.5, -0.05, 0.5)
+    images = [(str(c), f"{c}/{i}") for c, size in enumerate(sizes) for i in range(size)]
+    noise = np.random.default_rng(0).normal(0, 0.3, len(images))
+    apart = np.repeat(gains, sizes) + noise
+    assert sign_flip_p(parts_of_average(apart, images)) == pytest.approx(1 / 10_001)
+    assert parts_of_average(apart, images).sum() == pytest.approx(0.28, abs=0.05)
+    apart -= np.repeat([apart[[c == str(k) for c, _ in images]].mean() for k in range(5)], sizes)
+    p = sign_flip_p(parts_of_average(apart + 1e-9, images))
+    assert p is not None
+    assert p > 0.9
+
+
+@pytest.mark.parametrize(
+    ("parts", "p"),
+    [([1.0, 2.0, 3.0], 0.25), ([1.0, -1.0, 0.0], 1.0), ([0.0, 0.0], 1.0), ([1.0, math.inf], None)],
+)
+def test_signs_of_few_parts_are_all_tried(parts: list[float], p: float | None) -> None:
+    assert sign_flip_p(np.array(parts)) == p
 
 
 # --- pairs ---------------------------------------------------------------------------------

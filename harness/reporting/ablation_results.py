@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.evaluation.metrics import MetricFacts
@@ -15,7 +15,14 @@ from harness.reporting.benchmark_table import not_finite_sentences
 from harness.reporting.plan_summary import results_by_method, runs_by_method, summary_of_results
 from harness.reporting.prompt_report import is_known
 from harness.reporting.same_values import have_same_values
-from harness.reporting.statistics import Difference, Spread, difference, natural_spread, pair
+from harness.reporting.statistics import (
+    Difference,
+    Spread,
+    difference,
+    has_enough,
+    natural_spread,
+    pair,
+)
 from harness.reporting.summary import Summary, SummaryRequest
 from harness.store.prompt_files import stored_summary
 from harness.store.result_columns import ResultColumns
@@ -273,9 +280,12 @@ def _deltas(value: StudyValue, stored: _Stored) -> dict[str, Difference | None]:
         if stored.summary.request.absent:
             continue
         own = _shown_results(value.method, stored)
-        paired = pair(own, _shown_results(value.baseline, stored), metric.id)
+        baseline = _shown_results(value.baseline, stored)
+        paired = pair(own, baseline, metric.id, stored.summary.request.clean_image)
         if paired is not None:
-            found[metric.id] = difference(paired, stored.spread)
+            delta = difference(paired, stored.spread)
+            is_enough = has_enough(paired, stored.spread)
+            found[metric.id] = delta if is_enough else replace(delta, low=None, high=None)
     return found
 
 

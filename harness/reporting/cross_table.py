@@ -154,11 +154,14 @@ def cross_table(result: CrossResult, stem: str, identity: str = "") -> CrossTabl
         f"{result.base}."
     )
     plain = plain_table(heads, lines, caption, name)
+    deltas = [value.delta for row in result.values for value in row if value.delta is not None]
+    has_intervals = any(delta.low is not None for delta in deltas)
+    interval = f"in brackets the 95% bootstrap interval over {result.spread}"
     table = replace(
         plain,
         details=(
             f"{first} down, {second} across. {result.context} Differences are paired by image and "
-            f"seed; in brackets the 95% bootstrap interval over {result.spread}."
+            f"seed; {interval if has_intervals else 'no interval'}."
         ),
         heading=f"{result.study}: {first} and {second}, {result.metric.label}",
         remarks=(*failures, *dict.fromkeys(warnings)),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.config.hashing import spec_hash
+from harness.data.on_disk.clean_names import clean_names
 from harness.evaluation.metrics import MetricFacts, metric_facts
 from harness.planning.plan import Plan
 from harness.planning.run import Run
@@ -167,6 +168,7 @@ def _request(plan: Plan, rows: list[MethodRow]) -> SummaryRequest:
         methods=tuple(rows),
         seeds=plan.seeds,
         images=images,
+        clean_images=clean_names(plan.test),
         centre_px=plan.test.centre_px,
         absent={name: data for name, data in plan.absent_columns.items() if name in images},
         expected=_expected(plan, images),

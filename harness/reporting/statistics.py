@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,11 +82,22 @@ def natural_spread(seeds: int) -> Spread:
     return "images" if seeds < 2 else "seeds and images"
 
 
-def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> Paired | None:
+def pair(
+    results: Sequence[Result],
+    baseline: Sequence[Result],
+    metric: str,
+    clean_image: Callable[[str, str], str],
+) -> Paired | None:
     """Pair results by seed, column and image.
 
     None unless both have the same and all of them, and every value is finite: a difference of the
     rest would be that of other images.
+
+    Args:
+        results: of one method.
+        baseline: of the other.
+        metric: id of the metric.
+        clean_image: from column and name of a test image to its clean image.
     """
     values, others = _by_image(results, metric), _by_image(baseline, metric)
     if not values or values.keys() != others.keys():
@@ -103,7 +114,9 @@ def pair(results: Sequence[Result], baseline: Sequence[Result], metric: str) -> 
     for (seed, column, image), value in values.items():
         place = seed_places[seed], image_places[column, image]
         differences[place] = value - others[seed, column, image]
-    return pair_differences(differences, images)
+    return pair_differences(
+        differences, [(column, clean_image(column, image)) for column, image in images]
+    )
 
 
 def pair_differences(differences: NDArray[np.float64], images: Sequence[tuple[str, str]]) -> Paired:
@@ -111,27 +124,22 @@ def pair_differences(differences: NDArray[np.float64], images: Sequence[tuple[st
 
     Args:
         differences: (seeds, images), all finite.
-        images: column and name of each image.
+        images: column and clean image of each test image.
     """
     columns: dict[str, int] = {}
     for column, _ in images:
         columns.setdefault(column, len(columns))
-    clean = sorted({clean_image(image) for _, image in images})
+    clean = sorted({name for _, name in images})
     clean_images = dict(zip(clean, itertools.count()))
     count = np.zeros((len(clean), len(columns)))
     total = np.zeros((len(differences), *count.shape))
-    for place, (column, image) in enumerate(images):
-        where = clean_images[clean_image(image)], columns[column]
+    for place, (column, name) in enumerate(images):
+        where = clean_images[name], columns[column]
         total[(slice(None), *where)] += differences[:, place]
         count[where] += 1
     kinds = np.unique(count > 0, axis=0, return_inverse=True)[1].ravel()
     groups = tuple(np.flatnonzero(kinds == kind) for kind in np.unique(kinds))
     return Paired(total, count, groups)
-
-
-def clean_image(image: str) -> str:
-    """Return the clean image of a test image; what follows ``#`` numbers its degradations."""
-    return image.partition("#")[0]
 
 
 def has_enough(paired: Paired, spread: Spread) -> bool:

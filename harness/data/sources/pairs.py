@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from harness.config.seeding import generator
 from harness.config.settings import Task
 from harness.data.images.arrays import Float, Image8
 from harness.data.images.crops import centre_crop, to_unit
+from harness.data.on_disk.clean_names import clean_names
 from harness.data.sources.originals import TestImages
 from harness.data.sources.samples import Pair
 from harness.data.synthetic.degrade import degrade
@@ -60,10 +62,14 @@ class ImagePairs:
             column=column,
             task=task.name,
             image=image,
-            photograph=str(original.key[0]),
+            photograph=self._clean_names[column, image],
             degraded=_channels_last(degraded),
             clean=_channels_last(clean),
         )
+
+    @functools.cached_property
+    def _clean_names(self) -> dict[tuple[str, str], str]:
+        return clean_names(self.test)
 
     def _task(self, column: str) -> Task:
         name = next(entry.task for entry in self.test.columns if entry.name == column)

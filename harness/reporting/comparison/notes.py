@@ -10,7 +10,7 @@ from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
 from harness.reporting.comparison.pairs import PairedColumn, has_interval
 from harness.reporting.comparison.values import CommonValues
-from harness.reporting.statistics import FEWEST, Spread, clean_image
+from harness.reporting.statistics import FEWEST, Spread
 from harness.reporting.table import metric_title
 
 _FEW = 10
@@ -120,8 +120,9 @@ def _test_sentence(tests: Sequence[PairedColumn]) -> str:
     families = [f"{averages} of the average"] if averages else []
     families.append(f"{columns} of columns")
     text = (
-        "p: Wilcoxon's signed rank test over clean images, of means over seeds and degradations, "
-        f"after Holm's correction over {' and over '.join(families)}"
+        "p: Wilcoxon's signed rank test, of the average a permutation test of signs, over clean "
+        "images, of means over seeds and degradations, after Holm's correction over "
+        f"{' and over '.join(families)}"
     )
     if any(test.clean_images < _FEWEST_FOR_P for test in known):
         text += f"; of fewer than {_FEWEST_FOR_P} images it is never below 0.05"
@@ -130,7 +131,7 @@ def _test_sentence(tests: Sequence[PairedColumn]) -> str:
 
 def _images_sentence(common: CommonValues) -> str:
     """Return how many images and seeds are compared, and what was left out for whom."""
-    clean = {clean_image(name) for _, name in common.images}
+    clean = {name for _, name in common.clean_images}
     text = f"Compared: {len(common.images)} images of {len(clean)} clean ones"
     left_out = common.expected - len(common.images)
     if left_out:

@@ -1,4 +1,4 @@
-"""Two methods on the same images: mean difference, interval, wins, and the signed rank test."""
+"""Two methods on the same images: mean difference, interval, wins, and a test of signs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from harness.evaluation.metrics import MetricFacts
 from harness.published.tables import AVERAGE
-from harness.reporting.comparison.rank_tests import holm, signed_rank_p
+from harness.reporting.comparison.rank_tests import holm, sign_flip_p, signed_rank_p
 from harness.reporting.comparison.values import Candidate, CommonValues, Image
 from harness.reporting.statistics import (
     Difference,
     Spread,
-    clean_image,
     difference,
     has_enough,
     pair_differences,
@@ -41,7 +40,8 @@ class PairedColumn:
             of other images.
         win_rate: share of the images on which the first is better, ties as halves; None where a
             value is NaN.
-        p: of the signed rank test over clean images, before Holm's correction.
+        p: over clean images, of the signed rank test, and of the average of a permutation test,
+            before Holm's correction.
         p_holm: after it, over the pairs of the average, or those of all columns, in this metric.
         images: test images.
         clean_images: clean images; fewer than images where one has several degradations.
@@ -188,7 +188,7 @@ def _paired_column(
 ) -> PairedColumn:
     is_average = column == AVERAGE
     places = list(range(len(common.images))) if is_average else common.places[column]
-    images = list(map(common.images.__getitem__, places))
+    images = list(map(common.clean_images.__getitem__, places))
     values = common.by_metric[metric.id][:, :, places]
     first, second = values[pair[0]], values[pair[1]]
     apart = _subtracted(first.mean(axis=0), second.mean(axis=0))
@@ -201,7 +201,9 @@ def _paired_column(
         means=(_mean(first, images), _mean(second, images)),
         delta=_delta(first, second, images, spread),
         win_rate=_win_rate(better, images),
-        p=signed_rank_p(by_clean_image),
+        p=sign_flip_p(parts_of_average(apart, images))
+        if is_average
+        else signed_rank_p(by_clean_image),
         p_holm=None,
         images=len(images),
         clean_images=len(by_clean_image),
@@ -245,23 +247,30 @@ def _win_rate(better: NDArray[np.float64], images: Sequence[Image]) -> float | N
 
 
 def _by_clean_image(apart: NDArray[np.float64], images: Sequence[Image]) -> NDArray[np.float64]:
-    """Return one difference per clean image: the mean over columns of that over degradations.
+    """Return one difference per clean image of a column: the mean over its degradations.
 
     Degradations of one clean image are not independent, which the test takes its values to be.
     """
-    means: dict[str, list[float]] = {}
-    for _, places in _by_column(images):
-        of_column: dict[str, list[float]] = {}
-        for place in places:
-            of_column.setdefault(clean_image(images[place][1]), []).append(float(apart[place]))
-        for name, values in of_column.items():
-            means.setdefault(name, []).append(_mean_of(values))
-    return np.array(list(map(_mean_of, means.values())))
-
-
-def _mean_of(values: Sequence[float]) -> float:
+    values: dict[str, list[float]] = {}
+    for place, (_, clean) in enumerate(images):
+        values.setdefault(clean, []).append(float(apart[place]))
     with np.errstate(invalid="ignore"):
-        return float(np.mean(values))
+        return np.array([np.mean(of_clean) for of_clean in values.values()])
+
+
+def parts_of_average(apart: NDArray[np.float64], images: Sequence[Image]) -> NDArray[np.float64]:
+    """Return what each clean image adds to the mean over columns; together they are that mean.
+
+    A column of few images weighs as much as one of many, so each of its images weighs more.
+    """
+    parts: dict[str, float] = {}
+    by_column = list(_by_column(images))
+    for _, places in by_column:
+        for place in places:
+            clean = images[place][1]
+            part = float(apart[place]) / (len(places) * len(by_column))
+            parts[clean] = parts.get(clean, 0.0) + part
+    return np.array(list(parts.values()))
 
 
 def _corrected(tests: Sequence[PairedColumn]) -> list[PairedColumn]:

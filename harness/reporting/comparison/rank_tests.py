@@ -1,19 +1,31 @@
-"""Tests on ranks: Wilcoxon's signed ranks, Holm's correction, Friedman and Nemenyi.
+"""Tests: Wilcoxon's signed ranks, permutations of signs, Holm's correction, Friedman and Nemenyi.
 
-Sources: Wilcoxon, Individual Comparisons by Ranking Methods (1945); Holm, A Simple Sequentially
-Rejective Multiple Test Procedure (1979); Demšar, Statistical Comparisons of Classifiers over
-Multiple Data Sets (2006), sections 3.1.3 and 3.2.
+Sources: Fisher, The Design of Experiments (1935), section 21; Wilcoxon, Individual Comparisons by
+Ranking Methods (1945); Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979);
+Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets (2006), sections 3.1.3 and
+3.2.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.config.seeding import generator
+
 LEVEL = 0.05
+
+_MOST_TRIED = 13
+"""Parts of a sum up to which all choices of signs are tried."""
+
+_DRAWS = 10_000
+_BLOCKS = 10
+"""In which choices of signs are multiplied: as floats all of them take eight times the memory."""
+_ROUNDING = 1e-9
 
 _MOST_EXACT = 50
 """Differences up to which the distribution of the signed ranks is computed and not approximated."""
@@ -48,6 +60,40 @@ def signed_rank_p(differences: NDArray[np.float64]) -> float | None:
     place = round(2 * positive)
     tail = min(chances[: place + 1].sum(), chances[place:].sum())
     return float(min(1.0, 2 * tail))
+
+
+def sign_flip_p(parts: NDArray[np.float64]) -> float | None:
+    """Return the two-sided p of a permutation test of a sum; None where a part is not finite.
+
+    Without a difference each part of the sum is as likely with the other sign, so p is the share of
+    all choices of signs whose sum is as far from zero. Of up to 13 parts all are tried, of more
+    10,000 that a fixed generator draws, and the one that was observed.
+    """
+    if not np.isfinite(parts).all():
+        return None
+    changed = parts[parts != 0]
+    if not len(changed):
+        return 1.0
+    # A sum of the same parts in another order has other last digits.
+    least = abs(changed.sum()) * (1 - _ROUNDING)
+    signs = _signs(len(changed))
+    far = 0
+    for block in np.array_split(signs, _BLOCKS):
+        far += int(np.count_nonzero(np.abs(block.astype(np.float64) @ changed) >= least))
+    if len(changed) <= _MOST_TRIED:
+        return far / len(signs)
+    return (1 + far) / (1 + len(signs))
+
+
+@functools.lru_cache(maxsize=4)
+def _signs(count: int) -> NDArray[np.int8]:
+    """Return choices of signs (choices, count): all, or of many a fixed sample."""
+    if count <= _MOST_TRIED:
+        numbers = np.arange(2**count)[:, None]
+        ones = (numbers >> np.arange(count)) & 1
+    else:
+        ones = generator("signs", count).integers(0, 2, (_DRAWS, count))
+    return (2 * ones - 1).astype(np.int8)
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from harness.evaluation.metrics import MetricFacts
 from harness.reporting.comparison.rank_tests import LEVEL, critical_difference, friedman_p
 from harness.reporting.comparison.values import CommonValues
-from harness.reporting.statistics import clean_image
 
 RanksOver = Literal["columns", "images"]
 """What methods are ranked in: the mean of each column, or each clean image of each column."""
@@ -75,11 +74,13 @@ def _blocks(common: CommonValues, metric: str, over: RanksOver) -> NDArray[np.fl
     """Return values (blocks, methods)."""
     values = common.by_metric[metric].mean(axis=1)
     places: dict[tuple[str, str], list[int]] = {}
-    for place, (column, image) in enumerate(common.images):
-        name = clean_image(image) if over == "images" else ""
+    for place, (column, clean) in enumerate(common.clean_images):
+        name = clean if over == "images" else ""
         places.setdefault((column, name), []).append(place)
     with np.errstate(invalid="ignore"):
-        return np.array([values[:, members].mean(axis=1) for members in places.values()])
+        found = np.array([values[:, members].mean(axis=1) for members in places.values()])
+    # Archives hold six decimals: what differs by less is a tie.
+    return np.round(found, 6)
 
 
 def _groups(ranks: dict[str, float], critical: float) -> tuple[tuple[str, ...], ...]:

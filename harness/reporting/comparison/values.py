@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,11 @@ class CommonValues:
     def column_labels(self) -> dict[str, str]:
         """Labels of the table's columns by name."""
         return {column.name: column.label for column in self.request.columns}
+
+    @functools.cached_property
+    def clean_images(self) -> list[tuple[str, str]]:
+        """Column and clean image of each image."""
+        return [(column, self.request.clean_image(column, name)) for column, name in self.images]
 
     @property
     def places(self) -> dict[str, list[int]]:
