@@ -44,9 +44,8 @@ REFERENCE = ROOT / "results/reference"
 EXAMPLES = ROOT / "examples/ablations"
 
 
-def of_draws(column: str, image: str) -> str:
-    """Return the photograph of an image that is called by it and its draw."""
-    return image.partition("#")[0]
+OF_DRAWS = {(c, f"p{i}#{n}"): f"p{i}" for c in "ab" for i in range(50) for n in range(9)}
+"""The photographs of images that are called by them and their draw."""
 
 
 def rows(
@@ -100,7 +99,7 @@ def number(photograph: str) -> int:
 def test_what_an_image_costs_both_drops_out() -> None:
     hard = rows(lambda seed, column, p: 30.0 - 3 * number(p))
     better = rows(lambda seed, column, p: 30.5 - 3 * number(p))
-    paired = pair(better, hard, "psnr", of_draws)
+    paired = pair(better, hard, "psnr", OF_DRAWS)
     assert paired is not None
     found = difference(paired, "images")
     assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
@@ -115,7 +114,7 @@ def test_columns_weigh_alike_whatever_their_images() -> None:
         *rows(lambda s, c, p: 0.0, columns=["a"], photographs=2),
         *rows(lambda s, c, p: 0.0, columns=["b"], photographs=2, draws=5),
     ]
-    paired = pair(ours, zero, "psnr", of_draws)
+    paired = pair(ours, zero, "psnr", OF_DRAWS)
     assert paired is not None
     assert difference(paired, "images").mean == pytest.approx(2.5)
 
@@ -125,7 +124,7 @@ def test_an_interval_over_images_is_that_of_the_mean_of_photographs() -> None:
     of = rng.standard_normal(40)
     ours = rows(lambda s, c, p: of[number(p)], photographs=40, draws=3)
     zero = rows(lambda s, c, p: 0.0, photographs=40, draws=3)
-    paired = pair(ours, zero, "psnr", of_draws)
+    paired = pair(ours, zero, "psnr", OF_DRAWS)
     assert paired is not None
     found = difference(paired, "images")
     # Draws and columns of a photograph are no more evidence than the photograph.
@@ -142,7 +141,7 @@ def test_each_spread_sees_its_own() -> None:
     zero = rows(lambda s, c, p: 0.0, seeds=(0, 1, 2, 3))
 
     def width(ours: list[Result], spread: str) -> float:
-        paired = pair(ours, zero, "psnr", of_draws)
+        paired = pair(ours, zero, "psnr", OF_DRAWS)
         assert paired is not None
         found = difference(paired, spread)  # type: ignore[arg-type]
         assert found.low is not None
@@ -158,7 +157,7 @@ def test_each_spread_sees_its_own() -> None:
 
 
 def test_one_seed_has_no_spread_over_seeds() -> None:
-    paired = pair(rows(lambda s, c, p: 1.0), rows(lambda s, c, p: 0.0), "psnr", of_draws)
+    paired = pair(rows(lambda s, c, p: 1.0), rows(lambda s, c, p: 0.0), "psnr", OF_DRAWS)
     assert paired is not None
     assert difference(paired, "seeds") == Difference(pytest.approx(1.0), None, None)
     assert difference(paired, "seeds and images").low is None
@@ -176,7 +175,7 @@ def test_photographs_of_other_columns_are_no_substitute() -> None:
         ],
     ]
     zero = [Result(**{**vars(r), "value": 0.0}) for r in ours]
-    paired = pair(ours, zero, "psnr", of_draws)
+    paired = pair(ours, zero, "psnr", OF_DRAWS)
     assert paired is not None
     assert sorted(len(group) for group in paired.groups) == [3, 3]
     found = difference(paired, "images")
@@ -188,16 +187,16 @@ def test_values_that_are_not_finite_are_not_paired() -> None:
     full = rows(lambda s, c, p: 1.0)
     for value in (float("nan"), float("inf")):
         broken = [replace(full[0], value=value), *full[1:]]
-        assert pair(broken, full, "psnr", of_draws) is None
-        assert pair(full, broken, "psnr", of_draws) is None
+        assert pair(broken, full, "psnr", OF_DRAWS) is None
+        assert pair(full, broken, "psnr", OF_DRAWS) is None
 
 
 def test_what_is_not_the_same_is_not_paired() -> None:
     full = rows(lambda s, c, p: 1.0)
-    assert pair(full[:-1], full, "psnr", of_draws) is None
-    assert pair(full, full, "ssim", of_draws) is None
+    assert pair(full[:-1], full, "psnr", OF_DRAWS) is None
+    assert pair(full, full, "ssim", OF_DRAWS) is None
     two = rows(lambda s, c, p: 1.0, seeds=(0, 1))
-    assert pair(two[:-1], two[:-1], "psnr", of_draws) is None, "a seed lacks an image"
+    assert pair(two[:-1], two[:-1], "psnr", OF_DRAWS) is None, "a seed lacks an image"
 
 
 # --- studies -----------------------------------------------------------------------------

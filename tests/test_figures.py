@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -31,7 +32,12 @@ from harness.reporting.figures.image_rows import Cell, ImageRow, draw_rows
 from harness.reporting.figures.registry import FIGURES, figure_module
 from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.scatter import draw_diagonal, scatter_panel
-from harness.reporting.figures.shown_images import most_disputed
+from harness.reporting.figures.shown_images import (
+    ShownImage,
+    Version,
+    best_texts,
+    most_disputed,
+)
 from harness.reporting.figures.steps import lengths_of
 from harness.reporting.figures.style import (
     legend_above,
@@ -160,7 +166,8 @@ def rows_of(count: int, height: int = 60, width: int = 90, box: bool = True) -> 
     cells = []
     for number in range(count):
         title = ("Degraded", "CPL", "moceir-s:spectral_balancing=on", "Ground truth")[number % 4]
-        cells.append(Cell(shown, title, ("28.42", "0.817"), is_best=number == 1))
+        bold = (frozenset[int](), frozenset({0, 1}), frozenset({1}), frozenset({0}))[number % 4]
+        cells.append(Cell(shown, title, ("28.42", "0.817"), best=bold))
     return [ImageRow(whole, place, "Derain: rain-001_with_a_long_name", tuple(cells))] * 2
 
 
@@ -223,15 +230,64 @@ def test_a_grid_shows_all_methods_their_values_and_the_best_in_bold(plan: Plan) 
     shown = texts(figure)
     for text in ("Degraded", "PromptIR", "Restormer", "Ground truth", "PSNR / SSIM"):
         assert text in shown
-    values = {}
+    values: dict[str, list[float]] = {}
     for run in plan.runs:
         for result in read([run.folder.results]):
-            if (result.column, result.image) == name and result.metric == plan.metrics[0]:
-                values[run.method.id] = result.value
-    best = max(values[method] for method in METHODS)
-    bold = [text.get_text() for text in figure.texts if text.get_fontweight() == "bold"]
-    assert len(bold) == 1
-    assert bold[0].startswith(f"{best:.2f} / ")
+            if (result.column, result.image) == name and run.method.id in METHODS:
+                values.setdefault(result.metric, []).append(result.value)
+    expected = []
+    for metric, decimals in zip(plan.metrics, (2, 3), strict=True):
+        shown = [f"{value:.{decimals}f}" for value in values[metric]]
+        expected += [max(shown, key=float)] * shown.count(max(shown, key=float))
+    bold = []
+    for text in figure.texts:
+        if text.get_fontweight() == "bold":
+            bold += text.get_text().split(" / ")
+    assert sorted(bold) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([(28.42, 0.81), (28.51, 0.80)], [{1}, {0}]),
+        ([(28.421, 0.81), (28.424, 0.80)], [{0, 1}, {0}]),
+        ([(28.42, 0.8101), (28.51, 0.8104)], [{1}, {0, 1}]),
+        ([(28.42, 0.81), (28.51, math.nan), (28.40, 0.82)], [set(), {0}, {1}]),
+        ([(28.42, 0.81)], [set()]),
+    ],
+    ids=["one each", "equal digits", "equal digits of the second", "not finite", "alone"],
+)
+def test_the_best_of_a_row_is_that_of_each_metric_by_the_digits_shown(
+    values: list[tuple[float, float]], best: list[set[int]]
+) -> None:
+    metrics = [metric_facts("psnr_rgb"), metric_facts("ssim_rgb_uniform7")]
+    versions = []
+    for psnr_db, ssim in values:
+        own = {"psnr_rgb": psnr_db, "ssim_rgb_uniform7": ssim}
+        versions.append(Version("one", None, own))
+    degraded = Version("Degraded", None, {"psnr_rgb": 99.0, "ssim_rgb_uniform7": 1.0})
+    image = ShownImage(("c", "i"), "", pixels(4, 4), degraded, tuple(versions))
+    assert best_texts(image, metrics) == best
+
+
+@pytest.mark.parametrize(
+    ("width_in", "best", "written", "bold"),
+    [
+        (2.0, {0, 1}, ["28.42 / 0.817"], ["28.42 / 0.817"]),
+        (2.0, {1}, ["28.42", "/", "0.817"], ["0.817"]),
+        (2.0, set(), ["28.42 / 0.817"], []),
+        (0.5, {0}, ["28.42", "0.817"], ["28.42"]),
+    ],
+)
+def test_values_below_an_image_are_bold_by_themselves(
+    width_in: float, best: set[int], written: list[str], bold: list[str]
+) -> None:
+    cell = Cell(pixels(8, 8), "", ("28.42", "0.817"), frozenset(best))
+    with paper_style():
+        figure = draw_rows([ImageRow(pixels(8, 8), None, "", (cell,))], width_in)
+    shown = [text for text in figure.texts if text.get_text()]
+    assert [text.get_text() for text in shown] == written
+    assert [text.get_text() for text in shown if text.get_fontweight() == "bold"] == bold
 
 
 def test_error_maps_have_the_mean_absolute_difference(plan: Plan) -> None:

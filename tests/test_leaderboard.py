@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,16 @@ import pytest
 
 import harness
 from harness.api import export_runs, leaderboard
+from harness.config.data_sets import Expected
 from harness.config.errors import HarnessError, UsageError
+from harness.config.files import load_data_set, load_setting
+from harness.evaluation.metrics import metric_ids
 from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.published.audit import audit
 from harness.published.reading import load_published
+from harness.reporting import paper_images
+from harness.reporting.paper_images import TestImages, difference_to_papers
 from harness.reporting.plan_summary import summary_of
 from harness.reporting.site.cited_lists import CitedContext, cited_lists
 from harness.reporting.site.measured import MeasuredRun, grouped, measured_runs, told_apart
@@ -23,14 +31,16 @@ from harness.reporting.site.measured_lists import MethodFacts, measured_list
 from harness.reporting.site.rank_list import NOT_STATED, PUBLISHED, RankList, joined_lists
 from harness.reporting.site.sources import Sources
 from harness.store.archive import read_archive
+from harness.store.files import write_json
 from harness.store.result_columns import ResultColumns
-from harness.store.results import Result, append
+from harness.store.results import RESULT_FIELDS, WHOLE_COLUMN, Result, append
 from harness.store.stored_results import results_in
 from tests.conftest import Run as Command
 from tests.pages import WatchedPage, check_pages, serious_findings, site_data
 from tests.test_on_disk_scoring import built
 from tests.test_on_disk_training import write_rain
 
+(FID,) = metric_ids(["fid"])
 SIDES = {"small": 32, "large": 48}
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
@@ -206,45 +216,177 @@ def test_trainings_of_one_method_are_told_apart(
     assert told_apart({"first": first})["first"] == []
 
 
-@pytest.mark.parametrize("ending", ["", "-published-stream", "-centre-192"])
-def test_complete_published_images_join_the_papers(
-    ending: str, context: CitedContext, tmp_path: Path
-) -> None:
-    from harness.config.files import load_data_set, load_setting
-
-    setting = load_setting("three-task")
+def results_of(
+    name: str,
+    metrics: Mapping[str, float],
+    ending: str = "",
+    fewer: int = 0,
+    method: str = "mine",
+) -> list[Result]:
+    """Return results on a setting's data sets, ``fewer`` images of each column than papers have."""
+    setting = load_setting(name)
+    columns = len(setting.test_sources)
     results = []
     for source in setting.test_sources:
         data_set = load_data_set(source.set)
-        for number in range(data_set.expected.pairs or 0):
-            results.append(
-                Result(
-                    **{"weights": "w", "score": "s", "method": "mine", "seed": 0},
-                    setting="three-task",
-                    data_set=data_set.label,
-                    column=source.column,
-                    image=str(number),
-                    metric="psnr_rgb",
-                    preprocessing=f"crop16-uint8{ending}",
-                    protocol="rgb-float-uniform7",
-                    value=40.0,
+        pairs = data_set.expected.pairs or 0
+        images = pairs // columns if source.group else pairs
+        for metric, value in metrics.items():
+            names = [str(number) for number in range(images - fewer)]
+            for image in [WHOLE_COLUMN] if metric == FID else names:
+                results.append(
+                    Result(
+                        **{"weights": f"w-{method}", "score": f"s-{method}", "seed": 0},
+                        method=method,
+                        setting=name,
+                        data_set=data_set.label,
+                        column=source.column,
+                        image=image,
+                        metric=metric,
+                        preprocessing=f"{setting.preprocessing.id}{ending}",
+                        protocol=setting.protocol.id,
+                        value=value,
+                    )
                 )
-            )
-    (tmp_path / "run").mkdir()
-    append(tmp_path / "run" / "results.jsonl", results)
-    (group,) = grouped(measured_runs(tmp_path))
-    mine = measured_list(group, context, facts_of)
+    return results
+
+
+def list_of(results: Sequence[Result], folder: Path, context: CitedContext) -> RankList:
+    """Store results of one group; return their list."""
+    folder.mkdir(exist_ok=True)
+    append(folder / "results.jsonl", results)
+    (group,) = grouped(measured_runs(folder.parent))
+    return measured_list(group, context, facts_of)
+
+
+@pytest.mark.parametrize(
+    ("setting", "ending"),
+    [
+        ("three-task", ""),
+        ("three-task", "-published-stream"),
+        ("three-task", "-centre-192"),
+        ("composite", ""),
+        ("seven-task", ""),
+    ],
+)
+def test_complete_published_images_join_the_papers(
+    setting: str, ending: str, context: CitedContext, tmp_path: Path
+) -> None:
+    results = results_of(setting, {"psnr_rgb": 40.0}, ending)
+    mine = list_of(results, tmp_path / "run", context)
     if ending.startswith("-centre"):
         assert mine.key.test != PUBLISHED
         return
     assert mine.key.test == PUBLISHED
-    cited = cited_lists(load_published()[0], context)
+    cited = []
+    for table in load_published():
+        cited += cited_lists(table, context)
     (joined,) = [one for one in joined_lists([*cited, mine]) if one.key == mine.key]
-    methods = joined.table(1).groups[0].rows
+    (methods,) = [group.rows for group in joined.table(1).groups if group.kind == "methods"]
     assert methods[0].label == "mine"
     assert methods[0].scores["average", "psnr"].rank == 1
     assert ("published noise stream" in methods[0].facts["From"]) == bool(ending)
-    assert {"AirNet", "AdaIR", "PromptIR"} < {row.label for row in methods}
+    assert "PromptIR" in [row.label for row in methods]
+
+
+@pytest.mark.parametrize("setting", ["three-task", "composite", "seven-task"])
+def test_incomplete_images_do_not_join_the_papers(
+    setting: str, context: CitedContext, tmp_path: Path
+) -> None:
+    results = results_of(setting, {"psnr_rgb": 40.0}, fewer=1)
+    assert list_of(results, tmp_path / "run", context).key.test != PUBLISHED
+
+
+@pytest.mark.parametrize("other", ["psnr_y601", "ssim_y601_gauss11", "pyiqa:lpips", FID])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_only_metrics_of_the_protocol_are_called_as_papers_call_them(
+    other: str, is_first: bool, context: CitedContext, tmp_path: Path
+) -> None:
+    values = {"psnr_rgb": 30.0, "ssim_rgb_uniform7": 0.9}
+    values = {other: 77.0, **values} if is_first else {**values, other: 77.0}
+    mine = list_of(results_of("three-task", values), tmp_path / "run", context)
+    assert mine.key.test == PUBLISHED
+    (row,) = mine.rows
+    scores = {metric: score.value for (_, metric), score in row.row.scores.items()}
+    assert scores == {"psnr": 30.0, "ssim": 0.9, other: 77.0}
+    cited = []
+    for table in load_published():
+        cited += cited_lists(table, context)
+    (joined,) = [one for one in joined_lists([*cited, mine]) if one.key == mine.key]
+    for column in joined.columns:
+        for names in zip(*((metric.id, metric.label) for metric in column.metrics), strict=True):
+            assert len(set(names)) == len(names)
+
+
+def test_a_value_of_a_whole_column_is_no_image(context: CitedContext, tmp_path: Path) -> None:
+    values = {"psnr_rgb": 30.0, FID: 50.0}
+    mine = list_of(results_of("three-task", values), tmp_path / "run", context)
+    assert "σ=15 68" in " ".join(mine.about)
+    scores = mine.rows[0].row.scores
+    assert {score.note for score in scores.values()} == {""}
+    for metric in ("psnr", FID):
+        assert scores["average", metric].is_whole
+    runs = measured_runs(tmp_path)
+    without = results_of("three-task", {"psnr_rgb": 31.0}, method="other")
+    (tmp_path / "other").mkdir()
+    append(tmp_path / "other" / "results.jsonl", without)
+    assert len(runs) == 1
+    (group,) = grouped(measured_runs(tmp_path))
+    assert len(group.runs) == 2, "whether FID was asked for does not change the images"
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_metrics_that_are_not_loaded_keep_their_direction(
+    kind: str, context: CitedContext, tmp_path: Path
+) -> None:
+    """A metric of a plug-in file, of which lower is better, in a run of another day."""
+    results = []
+    summary = {"higher_is_better": {"mae_of_another_day": False}}
+    for method, value in (("worse", 0.2), ("better", 0.1)):
+        own = results_of("weatherbench", {"mae_of_another_day": value}, method=method)
+        results += own
+        if kind == "folder":
+            folder = tmp_path / f"{method}-w-{method}"
+            folder.mkdir()
+            append(folder / "results.jsonl", own)
+            write_json(folder / "prompt_summary.json", summary)
+        else:
+            write_json(tmp_path / "runs" / f"{method}-w-{method}.json", {"prompt_summary": summary})
+    if kind == "archive":
+        with (tmp_path / "results.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, RESULT_FIELDS)
+            writer.writeheader()
+            writer.writerows(asdict(result) for result in results)
+    (group,) = grouped(measured_runs(tmp_path))
+    table = measured_list(group, context, facts_of).table(1)
+    rows = table.groups[0].rows
+    assert [row.label for row in rows] == ["better", "worse"]
+    assert [row.scores["average", "mae_of_another_day"].rank for row in rows] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(200, ""), (22, ""), (21, "has 21 images, not 22 or 200")]
+)
+def test_every_layout_of_a_data_set_may_have_its_own_count(
+    count: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = load_setting("composite")
+    data_set = load_data_set("cdd11-test")
+    (layout,) = data_set.layouts
+    smaller = layout.model_copy(
+        update={"name": "smaller", "expected": Expected(pairs=242), "about": ""}
+    )
+    changed = data_set.model_copy(update={"layouts": (layout, smaller)})
+    monkeypatch.setattr(paper_images, "load_data_set", lambda name: changed)
+    columns = [column.name for column in setting.columns]
+    images = TestImages(
+        setting.preprocessing.id,
+        dict.fromkeys(columns, data_set.label),
+        dict.fromkeys(columns, count),
+    )
+    found = difference_to_papers(images, setting)
+    assert found.endswith(words)
+    assert bool(found) == bool(words)
 
 
 def test_slips_are_noted_and_not_corrected(lists: list[RankList]) -> None:

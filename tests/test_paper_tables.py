@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.errors import UsageError
+from harness.config.files import load_data_set, load_setting
 from harness.config.hashing import spec_hash
 from harness.config.settings import Column
 from harness.evaluation.metrics import metric_facts
@@ -170,17 +171,157 @@ def test_own_rows_change_nothing_of_the_cited_part() -> None:
     assert "synthetic" not in real.to_text()
 
 
+def table_one() -> CitedTable:
+    return next(table for table in load_published() if (table.source, table.table) == ("cpl", "I"))
+
+
+def of_papers(
+    values: dict[str, float], metrics: tuple[str, ...] = ("psnr_rgb",), **changes: object
+) -> Summary:
+    """Methods with one value in every column of the three-task setting, on the papers' images."""
+    setting = load_setting("three-task")
+    request = SummaryRequest(
+        title="t",
+        setting="three-task",
+        images_are="images of data sets on disk",
+        data_sets={
+            source.column: load_data_set(source.set).label for source in setting.test_sources
+        },
+        preprocessing=setting.preprocessing.id,
+        protocol=setting.protocol.id,
+        recipe="full",
+        columns=setting.columns,
+        metrics=tuple(map(metric_facts, metrics)),
+        methods=tuple(MethodRow(method, f"Own {method}", False) for method in values),
+        seeds=(0,),
+        images={
+            source.column: [str(n) for n in range(load_data_set(source.set).expected.pairs or 0)]
+            for source in setting.test_sources
+        },
+    )
+    request = dataclasses.replace(request, **changes)  # type: ignore[arg-type]
+    entries = {}
+    for method, value in values.items():
+        for column in request.column_names:
+            for metric in request.metrics:
+                entries[method, column, metric.id] = Entry(value, None, 1, 1, 1)
+    return Summary(request, entries)
+
+
 def test_the_difference_is_measured_minus_cited_of_the_same_method() -> None:
-    measured = own(("one", 24.8765, 1), ("two:width=3", 30.0, None), ("new", 28.0, 2))
-    table = paper_table(cited(), measured)
-    assert line(table, "measured", "Own one").delta == {"psnr": "-0.12"}
-    for other in ("Own two:width=3", "Own new"):
-        assert line(table, "measured", other).delta == {}, "a variant is not what was published"
-    assert line(table, "measured", "Own one").values["a", "psnr"].text == "25.88"
+    measured = of_papers({"promptir": 31.9365, "airnet:width=3": 30.0, "new": 28.0})
+    table = paper_table(table_one(), measured)
+    assert line(table, "measured", "Own promptir").delta == {"psnr": "-0.12"}
+    assert line(table, "measured", "Own promptir").notes == ()
+    for other in ("Own airnet:width=3", "Own new"):
+        row = line(table, "measured", other)
+        assert (row.delta, row.notes) == ({}, ()), "a variant is not what was published"
+    assert line(table, "measured", "Own promptir").values["derain", "psnr"].text == "31.94"
     assert DELTA in keys(table)
-    assert DELTA not in keys(paper_table(cited(), own(("new", 1.0, None))))
-    released = paper_table(cited(), None, own(("two#0123abc", 27.5, None)))
-    assert line(released, "re-evaluated", "Own two#0123abc").delta == {"psnr": "+0.50"}
+    assert DELTA not in keys(paper_table(table_one(), of_papers({"new": 1.0})))
+    released = paper_table(table_one(), None, of_papers({"promptir#0123abc": 32.56}))
+    assert line(released, "re-evaluated", "Own promptir#0123abc").delta == {"psnr": "+0.50"}
+    stream = of_papers({"promptir": 32.0}, preprocessing="crop16-uint8-published-stream")
+    assert line(paper_table(table_one(), stream), "measured", "Own promptir").delta
+
+
+def test_differences_are_written_in_every_form() -> None:
+    table = paper_table(table_one(), of_papers({"promptir": 31.9365}))
+    assert "│ -0.12 / -- │" in re.sub(" +", " ", table.to_text())
+    latex = table.to_latex()
+    assert r"$-0.12$" in latex
+    assert r"$\Delta$: the average" in latex
+    lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
+    (of_delta,) = [x for x in lines if x["column"] == "average minus cited"]
+    assert (of_delta["method"], of_delta["value"]) == ("Own promptir", "-0.12")
+
+
+THREE_TASK = load_setting("three-task")
+SYNTHETIC = {column.name: "synthetic" for column in THREE_TASK.columns}
+FIRST_TEN = {column.name: [str(n) for n in range(10)] for column in THREE_TASK.columns}
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "reason"),
+    [
+        ("promptir", {"data_sets": SYNTHETIC}, "images of σ=15 are synthetic, not CBSD68"),
+        ("promptir", {"images": FIRST_TEN}, "σ=15 has 10 images, not 68"),
+        ("promptir", {"preprocessing": "crop16-uint8-centre-192"}, "the preprocessing is crop16-"),
+        ("promptir", {"setting": "of nobody"}, "are not known here"),
+        ("promptir", {"protocol": "rgb-uint8-uniform7"}, "is of protocol rgb-float-uniform7"),
+        ("promptir", {"metrics": ("psnr_y601",)}, "psnr_y601 is no metric of protocol rgb-float"),
+        ("cpl", {}, "the protocol of the cited row is not stated"),
+    ],
+)
+def test_what_was_scored_otherwise_has_no_difference(
+    method: str, changes: dict[str, object], reason: str
+) -> None:
+    table = paper_table(table_one(), of_papers({method: 32.0}, **changes))  # type: ignore[arg-type]
+    row = line(table, "measured", f"Own {method}")
+    assert row.delta == {}
+    assert reason in row.notes[-1]
+    assert row.notes[-1].startswith("no Δ to the cited average: ")
+    assert row.notes[-1] in " ".join(table.table.footnotes)
+    assert DELTA not in keys(table)
+
+
+def test_an_average_of_other_columns_has_no_difference() -> None:
+    whole = table_one()
+    fewer = [r for r in whole.rows if (r.method, r.column) != ("PromptIR", "derain")]
+    cited_of_four = dataclasses.replace(whole, rows=tuple(fewer))
+    row = line(
+        paper_table(cited_of_four, of_papers({"promptir": 32.0})), "measured", "Own promptir"
+    )
+    assert row.delta == {}
+    assert "the cited average is of other columns" in row.notes[-1]
+
+
+@pytest.mark.parametrize("metrics", [("psnr_y601", "psnr_rgb"), ("psnr_rgb", "psnr_y601")])
+def test_the_metric_of_the_protocol_stands_below_the_cited_one(metrics: tuple[str, ...]) -> None:
+    measured = of_papers({"promptir": 32.0}, metrics)
+    entries = {
+        key: dataclasses.replace(entry, value=40.0) if key[2] == "psnr_y601" else entry
+        for key, entry in measured.entries.items()
+    }
+    table = paper_table(table_one(), Summary(measured.request, entries))
+    row = line(table, "measured", "Own promptir")
+    assert {value.text for value in row.values.values()} == {"32.00"}
+    assert row.notes == ()
+    only = paper_table(table_one(), of_papers({"promptir": 40.0}, ("psnr_y601",)))
+    assert "PSNR is psnr_y601" in line(only, "measured", "Own promptir").notes
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"x": 0.9124, "y": 0.9119, "z": 0.9112}, {"x": 1, "y": 1, "z": None}),
+        ({"x": 0.9134, "y": 0.9124, "z": 0.9119}, {"x": 1, "y": 2, "z": 2}),
+        ({"x": 0.9134, "y": 0.9124}, {"x": 1, "y": 2}),
+        ({"x": 0.9134}, {"x": None}),
+    ],
+)
+def test_own_values_are_ranked_by_the_digits_that_the_table_prints(
+    values: dict[str, float], expected: dict[str, int | None]
+) -> None:
+    """Table I prints SSIM with three decimals, and four are kept of what is measured."""
+    table = paper_table(table_one(), of_papers(values, ("ssim_rgb_uniform7",)))
+    for method, rank in expected.items():
+        value = line(table, "measured", f"Own {method}").values[AVERAGE, "ssim"]
+        assert (value.text, value.rank) == (f"{values[method]:.3f}", rank)
+
+
+def test_what_prints_as_less_than_the_degraded_input_is_not_marked() -> None:
+    measured = of_papers({"x": 0.9134, "y": 0.9124, "input": 0.9129}, ("ssim_rgb_uniform7",))
+    rows = []
+    for row in measured.request.methods:
+        is_input = row.id == "input"
+        rows.append(dataclasses.replace(row, reference=is_input, is_input=is_input))
+    request = dataclasses.replace(measured.request, methods=tuple(rows))
+    table = paper_table(table_one(), Summary(request, measured.entries))
+    found = {}
+    for method in ("x", "y", "input"):
+        found[method] = line(table, "measured", f"Own {method}").values["derain", "ssim"].rank
+    assert found == {"x": 1, "y": None, "input": None}
 
 
 def test_incomplete_own_values_have_no_difference_and_say_so() -> None:
@@ -244,18 +385,18 @@ def test_terminal_golden() -> None:
     rows = tuple(r for r in cited().rows if r.metric == "psnr" and r.method != NASTY)
     table = paper_table(cited(rows=rows), own(("one", 24.8765, 1)))
     assert table.to_text().splitlines()[:12] == [
-        "┌────────────────────────────┬─────────┬─────────────┬───────────┬───────────┬───────┐",
-        "│ PSNR                       │ Venue   │   Group σ=1 │        LB │   Average │     Δ │",
-        "├────────────────────────────┼─────────┼─────────────┼───────────┼───────────┼───────┤",
-        "│ CITED                      │         │             │           │           │       │",
-        "│ General:                   │         │             │           │           │       │",
-        "│ One                        │         │      30.00_ │   20.00_† │    25.00_ │       │",
-        "│ All-in-One:                │         │             │           │           │       │",
-        "│ Two‡                       │ V'25    │      31.00* │    22.00* │   27.00*§ │       │",
-        "│ MEASURED ON SYNTHETIC DATA │         │             │           │           │       │",
-        "│ Images of                  │         │   synthetic │ synthetic │           │       │",
-        "│ Own one                    │         │      25.88* │    23.88* │    24.88* │ -0.12 │",
-        "└────────────────────────────┴─────────┴─────────────┴───────────┴───────────┴───────┘",
+        "┌────────────────────────────┬─────────┬─────────────┬───────────┬───────────┐",
+        "│ PSNR                       │ Venue   │   Group σ=1 │        LB │   Average │",
+        "├────────────────────────────┼─────────┼─────────────┼───────────┼───────────┤",
+        "│ CITED                      │         │             │           │           │",
+        "│ General:                   │         │             │           │           │",
+        "│ One                        │         │      30.00_ │   20.00_† │    25.00_ │",
+        "│ All-in-One:                │         │             │           │           │",
+        "│ Two‡                       │ V'25    │      31.00* │    22.00* │   27.00*§ │",
+        "│ MEASURED ON SYNTHETIC DATA │         │             │           │           │",
+        "│ Images of                  │         │   synthetic │ synthetic │           │",
+        "│ Own one¶††                 │         │       25.88 │     23.88 │     24.88 │",
+        "└────────────────────────────┴─────────┴─────────────┴───────────┴───────────┘",
     ]
     assert "\x1b[1m31.00\x1b[0m" in table.to_text(True)
 
@@ -282,7 +423,8 @@ def test_csv_has_every_value_once_and_states_its_origin() -> None:
     measured = {x["column"]: x for x in lines if x["origin"] == "measured"}
     assert measured["average"]["value"] == "24.8765"
     assert measured["average"]["images_scored"] == "1"
-    assert measured["average minus cited"]["value"] == "-0.12"
+    assert "average minus cited" not in measured
+    assert "no Δ to the cited average" in measured["average"]["notes"]
     assert measured["a"]["protocol"] == "prot"
 
 
@@ -290,19 +432,19 @@ def test_latex_golden_lines() -> None:
     rows = tuple(r for r in cited().rows if r.metric == "psnr")
     text = paper_table(cited(rows=rows), own(("one", 24.8765, 1))).to_latex()
     for expected in (
-        r"\begin{tabular}{@{}llcccc@{}}",
-        r" &  & \multicolumn{2}{c}{Group} &  &  \\",
+        r"\begin{tabular}{@{}llccc@{}}",
+        r" &  & \multicolumn{2}{c}{Group} &  \\",
         r"\cmidrule(lr){3-4}",
-        r"Method & Venue & $\sigma$=1 & LB & Average & $\Delta$ \\",
-        r"\multicolumn{6}{@{}l}{\emph{All-in-One}} \\",
+        r"Method & Venue & $\sigma$=1 & LB & Average \\",
+        r"\multicolumn{5}{@{}l}{\emph{All-in-One}} \\",
         r"Two$^{\ddagger}$ & V'25",
-        r"\textbf{31.00} & \textbf{22.00} & \textbf{27.00}\rlap{$^{\S}$} &  \\",
+        r"\textbf{31.00} & \textbf{22.00} & \textbf{27.00}\rlap{$^{\S}$} \\",
         r"\underline{20.00}\rlap{$^{\dagger}$}",
-        r"Own one &  & \textbf{25.88} & \textbf{23.88} & \textbf{24.88} & $-0.12$ \\",
+        r"Own one$^{\P}$$^{\dagger}$$^{\dagger}$ &  & 25.88 & 23.88 & 24.88 \\",
         r"N\_\allowbreak{}a\%m\&e\#\allowbreak{}\{1\}\textbackslash{}x",
-        r"& \textbf{31.00} & -- & -- &  \\",
+        r"& \textbf{31.00} & -- & -- \\",
         r"a paper/\allowbreak{}with\_files",
-        r"$\Delta$: the average",
+        r"no $\Delta$ to the cited average",
     ):
         assert expected in text, expected
     assert text.count(r"\begin{tabular}") == 1
@@ -314,7 +456,7 @@ def test_latex_puts_spreads_below_and_keeps_counts_of_images() -> None:
     entries = {k: dataclasses.replace(e, spread=0.125) for k, e in measured.entries.items()}
     entries["one", "b", "psnr_y601"] = Entry(23.0, 0.25, 2, 3, 4)
     text = paper_table(cited(), Summary(measured.request, entries)).to_latex()
-    assert r"Own one &  & \textbf{25.88} & -- & 23.00 (3/4) & --" in text
+    assert r" &  & 25.88 & -- & 23.00 (3/4) & --" in text
     assert r"{\tiny$\pm$0.12}" in text
     assert r"{\tiny$\pm$0.25}" in text
 
@@ -460,12 +602,15 @@ def test_stored_results_stand_below_the_cited_ones(tmp_path: Path) -> None:
     assert "cccc" not in text
     assert "99.00" not in text
     lines = list(csv_format.DictReader(io.StringIO(table.to_csv())))
-    deltas = [
+    averages = [
         (x["origin"], x["value"])
         for x in lines
-        if (x["column"], x["metric"]) == ("average minus cited", "psnr")
+        if (x["column"], x["metric"]) == (AVERAGE, "psnr") and x["origin"] != "cited"
     ]
-    assert deltas == [("re-evaluated", "+0.10"), ("re-evaluated", "-1.06"), ("measured", "-1.81")]
+    assert [origin for origin, _ in averages] == ["re-evaluated", "re-evaluated", "measured"]
+    assert [float(value) for _, value in averages] == pytest.approx([32.16, 31.0, 30.25])
+    assert "no Δ to the cited average: the images of σ=15 are synthetic, not CBSD68" in text
+    assert not any(x["column"] == "average minus cited" for x in lines)
     assert table.stem.startswith("three-task-smoke-synthetic-paper-cpl-")
     chosen = plan.request.model_copy(update={"columns": ("derain",)})
     with pytest.raises(UsageError, match="--columns"):

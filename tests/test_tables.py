@@ -20,6 +20,7 @@ from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
 from harness.published.tables import AVERAGE
+from harness.reporting.apart import Apart
 from harness.reporting.benchmark_table import benchmark_table, benchmark_table_of
 from harness.reporting.columns import EXTRA_COLUMNS
 from harness.reporting.frames import results_frame
@@ -237,6 +238,55 @@ def test_what_is_worse_than_the_degraded_input_is_not_marked(setting: Setting) -
     ranks = [found.entry(m, "derain", "psnr_rgb") for m in "abc"]
     assert [e.rank if e else None for e in ranks] == [None, 1, None]
     assert found.entry("input", "derain", "psnr_rgb").value == 32.5  # type: ignore[union-attr]
+
+
+def with_ssim(setting: Setting, values: dict[str, float]) -> Summary:
+    """Return a summary of methods with one value of SSIM in every column."""
+    results = []
+    for row in rows_for(setting):
+        if row.metric == "ssim_rgb_uniform7" and row.method in values:
+            results.append(dataclasses.replace(row, value=values[row.method]))
+    return summarise(results, request(setting, metrics=(metric_facts("ssim_rgb_uniform7"),)))
+
+
+@pytest.mark.parametrize(
+    ("values", "not_told", "marks"),
+    [
+        ({"a": 0.9124, "b": 0.9119, "c": 0.9112}, "", {"a": 1, "b": 1, "c": None}),
+        ({"a": 0.9134, "b": 0.9124, "c": 0.9111}, "", {"a": 1, "b": 2, "c": None}),
+        ({"a": 0.9134, "b": 0.9124, "c": 0.9119}, "", {"a": 1, "b": 2, "c": 2}),
+        ({"a": 0.9134, "b": 0.9124, "c": 0.9111}, "b", {"a": 1, "b": None, "c": None}),
+        # Of c nothing was tested, and it prints the digits of b.
+        ({"a": 0.9134, "b": 0.9124, "c": 0.9119}, "c", {"a": 1, "b": None, "c": None}),
+        ({"a": 0.9144, "b": 0.9126, "input": 0.9128}, "", {"a": 1, "b": 2}),
+        ({"a": 0.9134, "b": 0.9124, "input": 0.9129}, "", {"a": 1, "b": None}),
+    ],
+)
+def test_narrow_tables_mark_by_the_digits_that_they_print(
+    values: dict[str, float], not_told: str, marks: dict[str, int | None], setting: Setting
+) -> None:
+    found = with_ssim(setting, values)
+    apart = None
+    if not_told:
+        seconds = {key for key, entry in found.entries.items() if entry.rank == 2}
+        told = {key for key in seconds if key[0] != not_told}
+        apart = Apart("images", frozenset(seconds), frozenset(told), frozenset())
+    table = benchmark_table_of(found, apart=apart)
+    labels = {row.id: row.label for row in found.request.methods}
+    for method, rank in marks.items():
+        (row,) = [row for row in table.table.rows if row.label == labels[method]]
+        for column in found.request.column_names:
+            cell = row.cells[column, "ssim_rgb_uniform7"].narrow
+            assert (cell.text.partition("±")[0], cell.rank) == (f"{values[method]:.3f}", rank)
+    columns = len(found.request.column_names)
+    for style in (None, "cvpr"):
+        text = table.to_latex(style)
+        for command, rank in ((r"\textbf", 1), (r"\underline", 2)):
+            marked = [values[method] for method, own in marks.items() if own == rank]
+            for value in marked:
+                shown = rf"{command}{{{value:.3f}}}"
+                alike = [other for other in marked if f"{other:.3f}" == f"{value:.3f}"]
+                assert text.count(shown) == columns * len(alike)
 
 
 def test_a_method_with_one_of_two_seeds_is_incomplete(setting: Setting) -> None:

@@ -281,7 +281,7 @@ def _deltas(value: StudyValue, stored: _Stored) -> dict[str, Difference | None]:
             continue
         own = _shown_results(value.method, stored)
         baseline = _shown_results(value.baseline, stored)
-        paired = pair(own, baseline, metric.id, stored.summary.request.clean_image)
+        paired = pair(own, baseline, metric.id, stored.summary.request.clean_images)
         if paired is not None:
             delta = difference(paired, stored.spread)
             is_enough = has_enough(paired, stored.spread)

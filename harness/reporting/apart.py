@@ -60,7 +60,7 @@ def seconds_apart(summary: Summary, by_method: Mapping[str, Sequence[Result]]) -
                 key = method, column, metric.id
                 seconds.add(key)
                 parts = [_of_column(shown(name), column) for name in (best, method)]
-                paired = pair(parts[0], parts[1], metric.id, request.clean_image)
+                paired = pair(parts[0], parts[1], metric.id, request.clean_images)
                 if paired is None or not has_enough(paired, spread):
                     too_few.add(key)
                 elif difference(paired, spread, _DRAWS).excludes_zero:

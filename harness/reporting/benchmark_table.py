@@ -16,6 +16,7 @@ from harness.reporting.plan_summary import (
     runs_by_method,
     summary_of_results,
 )
+from harness.reporting.printed_ranks import NARROW_DECIMALS, Marks
 from harness.reporting.summary import Entry, EntryKey, MethodRow, Summary, SummaryRequest
 from harness.reporting.table import (
     MISSING,
@@ -39,9 +40,6 @@ FIELDS = (
     *("images_not_finite", "apart_from_best"),
 )
 """Columns of the CSV file and of the data frame."""
-
-_NARROW_DECIMALS = 3
-"""Papers of the field print SSIM with three decimals; full precision is in the CSV."""
 
 _LONGEST_CAPTION = 90
 """Characters of a caption that fit two lines of a text column."""
@@ -95,10 +93,10 @@ def benchmark_table_of(
     """
     request = summary.request
     extra = extra or {}
-    unmarked = frozenset[EntryKey]() if apart is None else apart.seconds - apart.told
+    marks = Marks.of(summary, apart)
     rows = []
     for method in request.methods:
-        rows.append(_row(summary, method, extra, unmarked))
+        rows.append(_row(summary, method, extra, marks))
     records = []
     for key, entry in summary.entries.items():
         records.append(_record(request, key, entry, apart))
@@ -146,13 +144,12 @@ def not_finite_note(entry: Entry) -> str:
 
 
 def value_cell(entry: Entry, decimals: int) -> Cell:
-    """Return an entry as a cell; ``(scored/expected)`` follows where it is incomplete."""
+    """Return an entry as a cell without a rank; ``(scored/expected)`` follows if incomplete."""
     return Cell(
         text=_number(entry, decimals),
-        rank=entry.rank,
         notes=(not_finite_note(entry),) if entry.not_finite else (),
         spread=entry.spread,
-        short_text=_number(entry, min(decimals, _NARROW_DECIMALS)),
+        short_text=_number(entry, min(decimals, NARROW_DECIMALS)),
     )
 
 
@@ -188,16 +185,19 @@ def _panels(metrics: Sequence[MetricFacts]) -> list[Panel]:
     return panels
 
 
-def _row(summary: Summary, method: MethodRow, extra: Extra, unmarked: frozenset[EntryKey]) -> Row:
+def _row(summary: Summary, method: MethodRow, extra: Extra, marks: Marks) -> Row:
     request = summary.request
     cells: dict[CellKey, Cell] = {}
     for column in request.column_names:
         for metric in request.metrics:
-            entry = summary.entry(method.id, column, metric.id)
-            if entry is not None and (method.id, column, metric.id) in unmarked:
-                entry = replace(entry, rank=None)
-            shown = Cell(MISSING) if entry is None else value_cell(entry, metric.decimals)
-            cells[column, metric.id] = shown
+            key = method.id, column, metric.id
+            entry = summary.entry(*key)
+            if entry is None:
+                cells[column, metric.id] = Cell(MISSING)
+                continue
+            shown = value_cell(entry, metric.decimals)
+            whole, narrow = marks.whole.get(key), marks.narrow.get(key)
+            cells[column, metric.id] = replace(shown, rank=whole, short_rank=narrow)
     for heading, texts in extra.items():
         cells[heading, ""] = Cell(texts.get(method.id, MISSING))
     return Row(method.label, cells, method.notes)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +86,7 @@ def pair(
     results: Sequence[Result],
     baseline: Sequence[Result],
     metric: str,
-    clean_image: Callable[[str, str], str],
+    clean_images: Mapping[tuple[str, str], str],
 ) -> Paired | None:
     """Pair results by seed, column and image.
 
@@ -97,7 +97,7 @@ def pair(
         results: of one method.
         baseline: of the other.
         metric: id of the metric.
-        clean_image: from column and name of a test image to its clean image.
+        clean_images: by column and name of a test image, what its clean image is called.
     """
     values, others = _by_image(results, metric), _by_image(baseline, metric)
     if not values or values.keys() != others.keys():
@@ -114,9 +114,14 @@ def pair(
     for (seed, column, image), value in values.items():
         place = seed_places[seed], image_places[column, image]
         differences[place] = value - others[seed, column, image]
-    return pair_differences(
-        differences, [(column, clean_image(column, image)) for column, image in images]
-    )
+    return pair_differences(differences, with_clean_names(images, clean_images))
+
+
+def with_clean_names(
+    images: Sequence[tuple[str, str]], clean_images: Mapping[tuple[str, str], str]
+) -> list[tuple[str, str]]:
+    """Return column and clean image of each image; one that is not named has its own."""
+    return [(column, clean_images.get((column, name), name)) for column, name in images]
 
 
 def pair_differences(differences: NDArray[np.float64], images: Sequence[tuple[str, str]]) -> Paired:

@@ -95,8 +95,7 @@ class SummaryRequest:
         expected: by column, the images of a complete data set, where the one here has fewer.
         training: a sentence on what was trained on; empty for synthetic data.
         left_out: labels of the setting's columns that were not asked for.
-        clean_images: by column and image, what its clean image is called, where several images may
-            have one.
+        clean_images: by column and image, what its clean image is called.
     """
 
     title: str
@@ -123,10 +122,6 @@ class SummaryRequest:
         """Names of the columns, the average last."""
         names = [column.name for column in self.columns]
         return [*names, AVERAGE]
-
-    def clean_image(self, column: str, image: str) -> str:
-        """Return what the clean image of a test image is called."""
-        return self.clean_images.get((column, image), image)
 
     def expected_images(self, column: str) -> int:
         """Return how many images a complete value of a column is the mean of."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 MARKS = "†‡§¶"
@@ -49,6 +49,7 @@ class Cell:
         notes: footnotes of this value.
         spread: standard deviation over seeds, None without one.
         short_text: the same with fewer decimals, for narrow tables; empty if it is ``text``.
+        short_rank: the rank by the digits of ``short_text``.
     """
 
     text: str
@@ -56,6 +57,14 @@ class Cell:
     notes: tuple[str, ...] = ()
     spread: float | None = None
     short_text: str = ""
+    short_rank: int | None = None
+
+    @property
+    def narrow(self) -> Cell:
+        """The value as narrow tables show it."""
+        if not self.short_text:
+            return self
+        return replace(self, text=self.short_text, rank=self.short_rank)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from harness.reporting.plan_summary import (
     scored_as,
     summary_of_results,
 )
+from harness.reporting.statistics import with_clean_names
 from harness.reporting.summary import MixedResultsError, SummaryRequest
 from harness.store.result_columns import ResultColumns
 from harness.store.results import Result
@@ -88,7 +89,7 @@ class CommonValues:
     @functools.cached_property
     def clean_images(self) -> list[tuple[str, str]]:
         """Column and clean image of each image."""
-        return [(column, self.request.clean_image(column, name)) for column, name in self.images]
+        return with_clean_names(self.images, self.request.clean_images)
 
     @property
     def places(self) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from harness.reporting.figures.request import FigureRequest
 from harness.reporting.figures.shown_images import (
     ShownImage,
     Version,
-    best_of,
+    best_texts,
     box_of,
     shown_images,
     shown_metrics,
@@ -31,7 +31,7 @@ left_out = unscored
 
 
 def draw(asked: FigureRequest) -> Figure:
-    """Return the grid; the best value of each row is bold.
+    """Return the grid; the best value of each row and metric is bold, by the digits shown.
 
     Raises:
         HarnessError: no restored image is kept.
@@ -44,13 +44,12 @@ def draw(asked: FigureRequest) -> Figure:
 
 
 def _row(image: ShownImage, box: Box | None, metrics: Sequence[MetricFacts]) -> ImageRow:
-    best = best_of(image, metrics[0])
+    # The degraded image is no method.
+    best = [frozenset[int](), *best_texts(image, metrics)]
     cells = []
-    for place, version in enumerate((image.degraded, *image.restored)):
-        is_best = best is not None and version.values.get(metrics[0].id) == best
+    for version, places in zip((image.degraded, *image.restored), best, strict=True):
         texts = value_texts(version, metrics)
-        pixels = _cut(version, box)
-        cells.append(Cell(pixels, version.title, texts, is_best and place > 0))
+        cells.append(Cell(_cut(version, box), version.title, texts, places))
     names = tuple(f"{metric.label}" for metric in metrics)
     truth = Version("Ground truth", image.clean, {})
     cells.append(Cell(_cut(truth, box), truth.title, names))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.reporting.figures.cell_lines import SLASH, Words, line_width_in, lines_of, slash_in
 from harness.reporting.figures.crops import Box, Pixels
 from harness.reporting.figures.style import (
     LINE_IN,
     PNG_DPI,
     new_figure,
     plain,
-    text_width_in,
     wrapped,
 )
 
@@ -43,13 +43,13 @@ class Cell:
         pixels: the part that is shown; None where there is no image.
         title: above it.
         texts: below it, in one line where that fits, else one each.
-        is_best: whether the texts are bold.
+        best: places of the texts that are bold.
     """
 
     pixels: Pixels | None
     title: str
     texts: tuple[str, ...] = ()
-    is_best: bool = False
+    best: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,9 @@ def _title_in(cells: Sequence[Cell], layout: _Layout) -> float:
     return LINE_IN * lines + _GAP_IN
 
 
-def _below(cell: Cell, layout: _Layout) -> list[str]:
+def _below(cell: Cell, layout: _Layout) -> list[list[Words]]:
     """Return the lines below a cell."""
-    joined = " / ".join(cell.texts)
-    weight = "bold" if cell.is_best else "normal"
-    if text_width_in(joined, weight=weight) <= layout.cell_in:
-        return [joined] if joined else []
-    return list(cell.texts)
+    return lines_of(cell.texts, cell.best, layout.cell_in)
 
 
 def _line_in(row: ImageRow, cells: Sequence[Cell], layout: _Layout) -> float:
@@ -276,11 +272,23 @@ def _draw_row(canvas: _Canvas, row: ImageRow, layout: _Layout, top_in: float) ->
         for place, cell in enumerate(cells):
             x_in = left_in + place * (layout.cell_in + _GAP_IN)
             _draw_cell(canvas, cell, (x_in, top_in + title_in), (layout.cell_in, height_in))
-            texts = "\n".join(_below(cell, layout))
-            weight = "bold" if cell.is_best else "normal"
             below_in = top_in + title_in + height_in + 0.03
-            canvas.text(texts, x_in + layout.cell_in / 2, below_in, weight)
+            for number, line in enumerate(_below(cell, layout)):
+                middle_in = x_in + layout.cell_in / 2
+                _draw_line(canvas, line, middle_in, below_in + LINE_IN * number)
         top_in += _line_in(row, cells, layout)
+
+
+def _draw_line(canvas: _Canvas, line: Sequence[Words], middle_in: float, top_in: float) -> None:
+    """Write parts of a line next to each other, with a slash between two."""
+    left_in = middle_in - line_width_in(line) / 2
+    gap_in = slash_in()
+    for place, words in enumerate(line):
+        if place:
+            canvas.text(SLASH.strip(), left_in + gap_in / 2, top_in)
+            left_in += gap_in
+        canvas.text(words.text, left_in + words.width_in / 2, top_in, words.weight)
+        left_in += words.width_in
 
 
 def _draw_cell(

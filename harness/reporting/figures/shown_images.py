@@ -15,6 +15,7 @@ from harness.planning.plan import Plan
 from harness.planning.run import Run
 from harness.reporting.figures.crops import Box, CropRule, Pixels, largest_difference
 from harness.reporting.plan_summary import runs_by_method
+from harness.reporting.ranks import best_and_second
 from harness.reporting.wording import column_labels, worded_metric
 from harness.store.image_files import image_paths, read_kept_image
 from harness.store.stored_results import results_of
@@ -140,16 +141,22 @@ def value_texts(version: Version, metrics: Sequence[MetricFacts]) -> tuple[str, 
     return tuple(texts) if version.values else ()
 
 
-def best_of(image: ShownImage, metric: MetricFacts) -> float | None:
-    """Return the best value that a method has on an image; None with fewer than two methods."""
-    values = []
-    for version in image.restored:
-        value = version.values.get(metric.id, math.nan)
-        if math.isfinite(value):
-            values.append(value)
-    if len(values) < 2:
-        return None
-    return max(values) if metric.higher_is_better else min(values)
+def best_texts(image: ShownImage, metrics: Sequence[MetricFacts]) -> list[frozenset[int]]:
+    """Return of each method which of its :func:`value_texts` are the best of the image.
+
+    Equal digits are equally good; none is the best of fewer than two.
+    """
+    texts = [value_texts(version, metrics) for version in image.restored]
+    best: list[set[int]] = [set() for _ in texts]
+    for place, metric in enumerate(metrics):
+        shown = {}
+        for number, version in enumerate(image.restored):
+            if metric.id in version.values:
+                shown[str(number)] = float(texts[number][place])
+        for name, rank in best_and_second(shown, metric.higher_is_better).items():
+            if rank == 1:
+                best[int(name)].add(place)
+    return [frozenset(places) for places in best]
 
 
 def box_of(image: ShownImage, crop: CropRule) -> Box | None:

@@ -37,11 +37,12 @@ def width_pt(text: str, size_pt: float, bold: bool = False) -> float:
 
 def cell_width_pt(cell: Cell, size_pt: float) -> float:
     """Return how wide a value is, with its spread small behind it."""
-    value, sign, spread = (cell.short_text or cell.text).partition("±")
+    narrow = cell.narrow
+    value, sign, spread = narrow.text.partition("±")
     marks = 2.5 * len(cell.notes)
     # Tiny figures are wider than their size says.
     small = width_pt(sign + spread, TINY_PT * 1.25) if sign else 0.0
-    return width_pt(value, size_pt, cell.rank == 1) + small + marks
+    return width_pt(value, size_pt, narrow.rank == 1) + small + marks
 
 
 def known_columns(table: Table) -> list[Column]:

@@ -211,12 +211,13 @@ def _marks(table: Table, notes: Sequence[str]) -> str:
 
 def _value(sheet: Sheet, cell: Cell) -> str:
     """Return a value marked by its rank, with its spread small behind it."""
-    number, sign, spread = (cell.short_text or cell.text).partition("±")
+    narrow = cell.narrow
+    number, sign, spread = narrow.text.partition("±")
     found = _NUMBER.match(number)
     if sheet.style.siunitx and found:
-        shown = marked(rf"\num{{{found[0]}}}", cell.rank) + escape(number[found.end() :])
+        shown = marked(rf"\num{{{found[0]}}}", narrow.rank) + escape(number[found.end() :])
     else:
-        shown = ranked(number, cell.rank)
+        shown = ranked(number, narrow.rank)
     if sign:
         shown += rf"{{\tiny$\pm${escape(spread)}}}"
     marks = _marks(sheet.table, cell.notes)

@@ -109,8 +109,9 @@ def marked(source: str, rank: int | None) -> str:
 
 def with_spread(cell: Cell) -> str:
     """Return a value marked by its rank; its spread stays small and plain."""
-    number, sign, spread = (cell.short_text or cell.text).partition("±")
-    shown = ranked(number, cell.rank)
+    narrow = cell.narrow
+    number, sign, spread = narrow.text.partition("±")
+    shown = ranked(number, narrow.rank)
     return rf"{shown}{{\tiny$\pm${escape(spread)}}}" if sign else shown
 
 

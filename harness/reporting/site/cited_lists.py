@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.config.files import load_protocol, protocol_names
 from harness.config.protocols import NamedProtocol
 from harness.published.audit import Audit, Discrepancy
 from harness.published.tables import AVERAGE, CITED_METRICS, CitedRow, CitedTable
+from harness.reporting.paper_images import NamedProtocols, named_protocols
 from harness.reporting.site.rank_list import (
     NOT_STATED,
     PUBLISHED,
@@ -28,7 +28,7 @@ class CitedContext:
     """What the rows of all tables need: sections, protocols by id, and slips by value."""
 
     sources: Sources
-    protocols: Mapping[str, Mapping[str, NamedProtocol]]
+    protocols: NamedProtocols
     slips: Mapping[tuple[str, str, str, str], Discrepancy]
 
     @classmethod
@@ -43,15 +43,6 @@ class CitedContext:
         """Return the protocol of an id; of several of one rule, the setting's own."""
         found = self.protocols.get(identity, {})
         return found.get(setting) or next(iter(found.values()), None)
-
-
-def named_protocols() -> dict[str, dict[str, NamedProtocol]]:
-    """Return the protocols that are known here by id and name: several files state one rule."""
-    found: dict[str, dict[str, NamedProtocol]] = {}
-    for name in protocol_names():
-        named = load_protocol(name)
-        found.setdefault(named.protocol.id, {})[name] = named
-    return found
 
 
 def cited_lists(table: CitedTable, context: CitedContext) -> list[RankList]:

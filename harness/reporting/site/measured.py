@@ -7,7 +7,7 @@ trainings of one method that differ in more than the seed are two rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from harness.config.user_folders import no_folder
 from harness.reporting.table_files import content_id
 from harness.store.archive import archives_below, read_archive
 from harness.store.files import read_json_object
+from harness.store.prompt_files import stored_summary
 from harness.store.result_columns import ResultColumns
+from harness.store.results import WHOLE_COLUMN
 from harness.store.run_folder import RunFolder
 from harness.store.stored_parts import checked_parts, read_spec
 from harness.store.stored_results import results_in, run_files, with_last_ids
@@ -32,6 +34,7 @@ class MeasuredRun:
         results: of one score.
         spec: of the training; empty if it is not stored.
         provenance: of the training; empty if it is not stored.
+        higher_is_better: the direction of metrics by id, as it was stored when they were computed.
     """
 
     id: str
@@ -39,6 +42,7 @@ class MeasuredRun:
     results: ResultColumns
     spec: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    higher_is_better: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -69,10 +73,11 @@ class MeasuredRun:
 
     @property
     def images(self) -> dict[str, list[str]]:
-        """The images of each column, sorted."""
+        """The images of each column, sorted; a value of a whole column is of no image."""
         found: dict[str, list[str]] = {}
         for column, results in self.results.by("column").items():
-            found[column] = sorted(results.distinct("image"))
+            names = set(results.distinct("image")) - {WHOLE_COLUMN}
+            found[column] = sorted(names)
         return found
 
 
@@ -172,6 +177,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _directions(summary: object) -> dict[str, bool]:
+    """Return which values of metrics are better, as a prompt summary holds it."""
+    stored = _mapping(_mapping(summary).get("higher_is_better"))
+    return {metric: better for metric, better in stored.items() if isinstance(better, bool)}
+
+
 def measured_runs(folder: Path) -> list[MeasuredRun]:
     """Return what a folder holds: an output folder, or archives in it.
 
@@ -183,7 +194,11 @@ def measured_runs(folder: Path) -> list[MeasuredRun]:
     for path, results in zip(files, results_in(files), strict=True):
         run_folder = RunFolder(path.parent)
         spec = read_spec(run_folder.spec) if run_folder.spec.exists() else {}
-        parts = {"spec": spec, "provenance": run_folder.read_provenance()}
+        parts = {
+            "spec": spec,
+            "provenance": run_folder.read_provenance(),
+            "prompt_summary": stored_summary(run_folder),
+        }
         found += _runs_of(results, folder.name, {path.parent.name: parts})
     for archive in archives_below(folder):
         documents = {}
@@ -238,6 +253,7 @@ def _runs_of(
                 results=same,
                 spec=parts.get("spec", {}),
                 provenance=parts.get("provenance", {}),
+                higher_is_better=_directions(parts.get("prompt_summary")),
             )
         )
     return runs

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.config.errors import HarnessError
-from harness.config.files import load_data_set, load_setting, setting_names
-from harness.config.preprocessing import streamed_id
+from harness.config.files import load_setting, setting_names
 from harness.config.settings import Column, Setting
 from harness.evaluation.metrics import MetricFacts, metric_facts
+from harness.published.tables import CITED_METRICS
+from harness.reporting.paper_images import TestImages, cited_names, difference_to_papers
 from harness.reporting.site.cited_lists import CitedContext, protocol_section
 from harness.reporting.site.measured import MeasuredGroup, MeasuredRun, told_apart
-from harness.reporting.site.overview import scores_of
+from harness.reporting.site.overview import score_metric, scores_of
 from harness.reporting.site.rank_list import (
     PUBLISHED,
     Kind,
@@ -49,7 +49,10 @@ def measured_list(group: MeasuredGroup, context: CitedContext, facts_of: FactsOf
     columns = _columns(group, setting)
     summary = summarise(group.results, _request(group, setting, columns, facts_of))
     is_published = _is_published(group, setting)
-    metrics = {facts.id: _score_metric(facts, is_published) for facts in summary.request.metrics}
+    metrics = {facts.id: score_metric(facts) for facts in summary.request.metrics}
+    if is_published:
+        cited = cited_names(group.protocol, setting, context.protocols)
+        metrics = {name: _next_to_papers(metric, cited) for name, metric in metrics.items()}
     by_training = group.by_training
     apart = told_apart(by_training)
     rows = []
@@ -115,11 +118,19 @@ def _request(
         protocol=group.protocol,
         recipe="",
         columns=columns,
-        metrics=tuple(map(metric_facts, metrics)),
+        metrics=tuple(_facts(name, group.runs) for name in metrics),
         methods=tuple(rows),
         seeds=(0,),
         images=first.images,
     )
+
+
+def _facts(metric: str, runs: Sequence[MeasuredRun]) -> MetricFacts:
+    """Return the facts of a metric, with the direction that was stored when it was computed."""
+    better: bool | None = None
+    for run in runs:
+        better = run.higher_is_better.get(metric, better)
+    return metric_facts(metric, better)
 
 
 def _list_row(
@@ -182,15 +193,18 @@ def _test_section(run: MeasuredRun, context: CitedContext) -> int:
     return context.sources.add("Test images", facts)
 
 
-def _score_metric(facts: MetricFacts, is_published: bool) -> ScoreMetric:
-    """Return the heading of a metric; next to papers' numbers it has the name that they use."""
-    family = facts.id.removeprefix("pyiqa:").partition("_")[0]
-    return ScoreMetric(
-        family if is_published else facts.id,
-        family.upper() if is_published else facts.label,
-        facts.unit,
-        facts.higher_is_better,
-    )
+def _next_to_papers(metric: ScoreMetric, names: Mapping[str, str]) -> ScoreMetric:
+    """Return the heading of a metric next to papers' numbers.
+
+    The protocol's own, which ``names`` has, are what papers print. Another one of their kind has a
+    column and a heading of its own.
+    """
+    if metric.id in names:
+        cited = CITED_METRICS[names[metric.id]]
+        return replace(metric, id=cited.id, label=cited.label)
+    if metric.label in [cited.label for cited in CITED_METRICS.values()]:
+        return replace(metric, label=metric.id)
+    return metric
 
 
 def _data_words(group: MeasuredGroup, columns: Sequence[Column]) -> str:
@@ -206,21 +220,6 @@ def _data_words(group: MeasuredGroup, columns: Sequence[Column]) -> str:
 
 def _is_published(group: MeasuredGroup, setting: Setting | None) -> bool:
     """Return whether a group is of the data sets that papers score, whole and made alike."""
-    if setting is None:
-        return False
-    rule = setting.preprocessing.id
-    if group.preprocessing not in (rule, streamed_id(rule, "published")):
-        return False
     run = group.runs[0]
-    sources = {source.column: source.set for source in setting.test_sources}
-    for column in setting.columns:
-        if column.name not in sources:
-            return False
-        try:
-            spec = load_data_set(sources[column.name])
-        except HarnessError:
-            return False
-        is_same = run.data_sets.get(column.name) == spec.label
-        if not is_same or len(run.images[column.name]) != spec.expected.pairs:
-            return False
-    return True
+    counts = {column: len(names) for column, names in run.images.items()}
+    return not difference_to_papers(TestImages(group.preprocessing, run.data_sets, counts), setting)
