@@ -104,6 +104,17 @@ def test_what_the_plan_accepts_can_be_built_and_run(spec: MethodSpec) -> None:
         ("nafnet+cpl:teacher_weight=0.1", "use nafnet\\+cpl-guided, the extension"),
         ("restormer+spm:prompt_levels=level9", "this network has level3, level2, level1"),
         ("promptir:prompt_scale=1e30", "prompt_scale=1e\\+30 must be at most"),
+        ("cpl:cpr_to_router=true:cpr_negatives=other-task", "cpr_to_router .* cpr_gradient=full"),
+        ("oracle:cpr_weight=0.1:cpr_to_router=true", "chooser=true-task has none"),
+        ("nafnet+explicit:cpr_weight=0.1:cpr_to_router=true", "chooser=classifier has none"),
+        (
+            "adair+cpl-guided:cpr_to_router=true:cpr_gradient=full",
+            "teacher_choice=true .* set cpr_to_router=false",
+        ),
+        ("restormer+cpr:cpr_hardest=true", "cpr_hardest=true .* set cpr_count=2 or more"),
+        ("moceir+cpl-guided:cpr_hardest=true", "cpr_hardest=true .* set cpr_count=2 or more"),
+        ("sipl:top_k=1:renormalise=true", "set routing_gradient=straight-through or renormalise"),
+        ("sipl:cpr_weight=0.1:cpr_count=2", "cpr_count=2 .* cpr_gradient=full .* set cpr_count=1"),
     ],
 )
 def test_the_sentence_names_the_option_and_the_way_out(reference: str, message: str) -> None:

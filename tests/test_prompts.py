@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -257,6 +258,37 @@ def test_compare_matches_a_hand_computation() -> None:
         assert float(contrast.compare(output, clean, [negative])) == pytest.approx(value, rel=1e-4)
     far = PromptContrast(options(cpr_form="margin", cpr_margin=0.05))
     assert float(far.compare(output, clean, [negative])) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize(("tau", "weight"), [(0.2, 1.0), (0.2, 0.25), (1e-3, 1.0), (1e-30, 0.5)])
+def test_infonce_of_any_distance_is_finite_and_weighs_negatives(
+    tau: float, weight: float, dtype: torch.dtype
+) -> None:
+    """A negative of weight 0 counts as nothing, however much better than the output it is."""
+    output = torch.full((2, 3, 4, 4), 0.5, dtype=dtype, requires_grad=True)
+    clean, near, far = (torch.full((2, 3, 4, 4), v, dtype=dtype) for v in (1.0, 0.25, 0.5))
+    weights = torch.tensor([[weight] * 2, [0.0] * 2])
+    loss = PromptContrast(options(cpr_form="infonce", cpr_tau=tau)).compare(
+        output, clean, [near, far], weights
+    )
+    loss.backward()
+    # d+ is 0.5, and d- of the negative that counts 0.25.
+    expected = np.logaddexp(0, 0.25 / tau + np.log(weight))
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+    assert output.grad is not None
+    assert bool(output.grad.isfinite().all())
+    assert bool(output.grad.any())
+
+
+def test_infonce_without_a_negative_that_counts_is_zero() -> None:
+    output = torch.full((2, 3, 4, 4), 0.5, requires_grad=True)
+    contrast = PromptContrast(options(cpr_form="infonce", cpr_tau=1e-3))
+    loss = contrast.compare(output, torch.ones(2, 3, 4, 4), [output.detach()], torch.zeros(1, 2))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert output.grad is not None
+    assert not output.grad.any()
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
@@ -519,7 +551,16 @@ def test_warm_up_grows_linearly() -> None:
     assert values[2] == pytest.approx(values[3], rel=1e-6)
 
 
-REFUSED = [
+TAUGHT = {
+    "shared_router": True,
+    "teacher_weight": 0.1,
+    "load_balancing": "information",
+    "load_balancing_weight": 0.1,
+}
+CERTAIN = {"top_k": 1, "renormalise": True}
+"""The weight of the selected prompt is 1, whatever the router says."""
+
+REFUSED: list[tuple[dict[str, object], str]] = [
     ({"top_k": 6}, "top_k=6"),
     ({"cpr_weight": 0.1, "cpr_negatives": "unselected"}, "selects all 5"),
     ({"cpr_weight": 0.1, "cpr_negatives": "unselected", "top_k": 3, "cpr_count": 3}, "cpr_count=3"),
@@ -543,6 +584,34 @@ REFUSED = [
     ({"load_balancing_weight": 0.1, "load_balancing": "bias"}, "set top_k"),
     ({"cpr_weight": 0.1, "cpr_to_router": True, "cpr_negatives": "running-mean"}, "cpr_to_router"),
     ({"cpr_weight": 0.1, "cpr_negatives": "in-use"}, "selects all 5"),
+    (
+        {"cpr_weight": 0.1, "cpr_to_router": True, "cpr_gradient": "detached"},
+        "cpr_to_router .* cpr_gradient=detached leaves them none; set cpr_gradient=full or prompts",
+    ),
+    (
+        {"cpr_weight": 0.1, "cpr_to_router": True, "chooser": "true-task"},
+        "cpr_to_router .* chooser=true-task has none; set cpr_to_router=false",
+    ),
+    (
+        {"cpr_weight": 0.1, "cpr_to_router": True, "chooser": "classifier"},
+        "cpr_to_router .* chooser=classifier has none; set cpr_to_router=false",
+    ),
+    (
+        {"cpr_weight": 0.1, "cpr_to_router": True, "teacher_choice": True, **TAUGHT},
+        "cpr_to_router .* teacher_choice=true .* set cpr_to_router=false",
+    ),
+    (
+        {"cpr_weight": 0.1, "cpr_to_router": True, **CERTAIN, **TAUGHT},
+        "cpr_to_router .* set routing_gradient=straight-through or cpr_to_router=false",
+    ),
+    (
+        {"cpr_weight": 0.1, "cpr_hardest": True},
+        "cpr_hardest=true .* cpr_count=1 .* set cpr_count=2 or more, or cpr_hardest=false",
+    ),
+    (CERTAIN, "renormalise=true .* set routing_gradient=straight-through or renormalise=false"),
+    ({**CERTAIN, "shared_router": True}, "no loss trains the router"),
+    ({**CERTAIN, "cpr_weight": 0.1}, "no loss trains the router"),
+    ({**CERTAIN, "load_balancing": "bias", "load_balancing_weight": 0.1}, "no loss trains"),
     ({"cpr_start": 60.0}, r"cpr_start=60.0 is a share .* must lie in \[0, 1\]"),
     ({"cpr_weight": 0.1, "cpr_start": 1.0}, "leaves CPR no step"),
     ({"cpr_weight": 0.1, "cpr_start": 0.9}, "cpr_start=0.9 of 4 training steps is none"),
@@ -559,6 +628,57 @@ REFUSED = [
 def test_contradictions_are_refused_by_name(values: dict[str, object], named: str) -> None:
     with pytest.raises(OptionError, match=named):
         check_promptir(PromptIROptions(**values), CheckContext(TASKS, 5, 4))  # type: ignore[arg-type]
+
+
+ROUTER_OF_LEVEL_1 = ("prompt1.linear_layer.weight", "level1.prompt.linear_layer.weight")
+
+
+@pytest.mark.parametrize("name", ["cpr", "restormer+cpr", "nafnet+cpr", "moceir+cpr"])
+@pytest.mark.parametrize("gradient", ["full", "prompts"])
+@pytest.mark.parametrize(
+    "routing", [{}, {"top_k": "2"}, {"top_k": "1"}], ids=["dense", "top-2", "top-1"]
+)
+def test_negatives_train_the_router_where_the_option_is_accepted(
+    name: str, gradient: str, routing: dict[str, str]
+) -> None:
+    trained = {}
+    for to_router in ("true", "false"):
+        accepted = {"cpr_gradient": gradient, "cpr_to_router": to_router, "cpr_start": "0"}
+        accepted |= {"cpr_form": "margin", "cpr_margin": "1"}
+        method = build_tiny(name, **accepted, **routing).train()
+        method.losses(batch(), torch.Generator().manual_seed(0))["cpr"].backward()
+        (router,) = (p for n, p in method.named_parameters() if n.endswith(ROUTER_OF_LEVEL_1))
+        trained[to_router] = None if router.grad is None else router.grad.clone()
+    assert trained["true"] is not None
+    assert trained["false"] is None or not torch.equal(trained["true"], trained["false"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"routing_gradient": "straight-through"},
+        {"outcome_weight": "1", "cpr_negatives": "unselected"},
+        {"load_balancing_weight": "0.1"},
+        {"load_balancing_weight": "0.1", "load_balancing": "information"},
+        {"teacher_weight": "0.1", "load_balancing": "share", "load_balancing_weight": "0.1"},
+        {"renormalise": "false"},
+    ],
+    ids=lambda source: next(iter(source)),
+)
+@pytest.mark.parametrize("name", ["promptir", "cpl-guided"])
+def test_a_single_weight_of_one_is_accepted_where_something_trains_the_router(
+    name: str, source: dict[str, str]
+) -> None:
+    # Not by CPR, which the loss has in cpl-guided.
+    off = {"teacher_choice": "false", "teacher_weight": "0", "load_balancing_weight": "0"}
+    certain = {**off, "top_k": "1", "renormalise": "true", "cpr_weight": "0"}
+    method = build_tiny(name, **{**certain, **source}).train()
+    terms = method.losses(batch(), torch.Generator().manual_seed(0))
+    torch.stack(list(terms.values())).sum().backward()
+    scoring = ("linear_layer.weight", "score.0.weight")
+    routers = [p for n, p in method.named_parameters() if n.endswith(scoring)]
+    largest = [0.0 if p.grad is None else float(p.grad.abs().max()) for p in routers]
+    assert min(largest) > 1e-9
 
 
 def test_other_task_needs_a_batch() -> None:

@@ -97,6 +97,33 @@ def _size(gradient: Tensor | None) -> float:
     return float(gradient.norm())
 
 
+@pytest.mark.parametrize(
+    ("options", "term"),
+    [
+        ({"cpr_weight": "0.1", "cpr_gradient": "detached"}, "cpr"),
+        ({"outcome_weight": "0.1"}, "outcome"),
+    ],
+    ids=["cpr", "outcome"],
+)
+@pytest.mark.parametrize("count", ["1", "2", "3"])
+def test_each_negative_of_a_sample_is_guided_by_that_sample(
+    options: dict[str, str], term: str, count: str
+) -> None:
+    method = build_tiny("sipl", **options, cpr_count=count).train()
+    samples, guides = batch(), []
+    fusion = method.cross_p1
+    hook = fusion.register_forward_hook(lambda module, given, fused: guides.append(given[1]))
+    terms = method.losses(samples, rng())
+    hook.remove()
+    chosen, negatives = guides[-2:]
+    assert len(negatives) == int(count) * len(samples.tasks)
+    for guide in negatives.chunk(int(count)):
+        torch.testing.assert_close(guide, chosen)
+    torch.stack(list(terms.values())).sum().backward()
+    assert term in terms
+    assert "fuse" not in vars(method.host)
+
+
 @pytest.mark.parametrize("host", ["adair", "restormer"])
 def test_it_can_be_added_to_networks_whose_features_can_be_fused(host: str) -> None:
     spec = find(f"{host}+sipl").spec

@@ -140,11 +140,15 @@ class MoCEIR(nn.Module):
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return L1, the error of the spectra, and the load balancing of the experts."""
         decoded = self.decode_with(self.encode(batch.degraded, rng), as_is)
-        terms = {"l1": F.l1_loss(decoded.restored, batch.clean)}
-        if self.options.fft_weight:
-            error = spectral_error(decoded.restored, batch.clean)
-            terms["fft"] = self.options.fft_weight * error
+        terms = self.reconstruction_losses(decoded.restored, batch.clean)
         return {**terms, **decoded.auxiliary}
+
+    def reconstruction_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Return L1 and the error of the spectra of images (N, 3, H, W), weighted."""
+        terms = {"l1": F.l1_loss(restored, clean)}
+        if self.options.fft_weight:
+            terms["fft"] = self.options.fft_weight * spectral_error(restored, clean)
+        return terms
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Add the experts' complexities where ``state`` lacks them.

@@ -29,6 +29,7 @@ from methods.convolutions import conv1x1
 from methods.prompting.objective import Prompting
 from methods.prompting.options import PromptOptions
 from methods.prompting.prompt_module import PromptModule, routed_by
+from methods.prompting.reconstruction import reconstruction_losses
 from methods.prompting.routing_variants import routing_variants
 
 _HEADS = 4
@@ -113,9 +114,8 @@ class PromptAdapter(nn.Module):
             return prompted
 
         decoded = self.host.decode_with(features, insert)
-        if override:
-            return Decoded(decoded.restored, routing, {})
-        # The host may have a router too, so its terms get a prefix.
+        # The host may have a router too, so its terms get a prefix. They stay where prompts are
+        # forced, as the true task, a classifier or a teacher does in training.
         host_terms = {f"host_{name}": term for name, term in decoded.auxiliary.items()}
         auxiliary = {**host_terms, **self.prompting.auxiliary(routing)}
         return Decoded(decoded.restored, routing, auxiliary)
@@ -143,8 +143,12 @@ class PromptAdapter(nn.Module):
         """Map (N, 3, H, W) in [0, 1] of any size to the restored image, not clamped."""
         return self.decode(self.encode(degraded), self.choose(degraded, tasks)).restored
 
+    def reconstruction_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Return the terms that the host compares images (N, 3, H, W) by: its own, else L1."""
+        return reconstruction_losses(self.host, restored, clean)
+
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return L1, the terms of the host and of the routers, and CPR."""
+        """Return the terms of the host and of the routers, and CPR."""
         return self.prompting.losses(self, batch, rng)
 
 

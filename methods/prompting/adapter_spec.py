@@ -13,6 +13,9 @@ from methods.prompting.option_checks import check_chooser, check_prompts
 from methods.prompting.options import PROMPT_SIZES, PromptOptions
 
 _RELATIVE_COST = 1.2  # of a network with prompts to one without, measured for Restormer
+_WITH_LOSSES_OF_THEIR_OWN = ("moceir", "moceir-s")
+"""Networks with losses beside L1. What is added to them is one version further: before, forced
+prompts left out their load balancing, and every addition their error of spectra."""
 
 
 def with_adapter(addition: MethodSpec, label: str) -> MethodSpec:
@@ -32,7 +35,8 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         label=f"{host.label}+{label}",
         summary=f"{host.label} with the prompts of {addition.label}",
         prompting=addition.prompting,
-        objective=addition.objective,
+        # PromptIR's variants add to L1; added to another network, they add to its objective.
+        objective=host.objective + addition.objective.removeprefix("L1"),
         source="; ".join(dict.fromkeys([host.source, addition.source])),
         build="methods.prompting.adapter:build",
         options=joined_options(host.options, PromptOptions, "Prompted"),
@@ -40,7 +44,7 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         sizes=_joined_sizes(host),
         fitted=addition.fitted,
         search={**host.search, **addition.search},
-        version=max(host.version, addition.version),
+        version=_version(host, addition),
         check=_joined_check(host, addition.defaults.get("chooser", "router")),
         requires=(*host.requires, *addition.requires),
         role=addition.role,
@@ -53,6 +57,12 @@ def _adapted(addition: MethodSpec, label: str, host: MethodSpec) -> MethodSpec:
         extended_by=addition.extended_by and f"{host.name}+{addition.extended_by}",
         host=host,
     )
+
+
+def _version(host: MethodSpec, addition: MethodSpec) -> int:
+    """Return the version of ``host`` with ``addition``."""
+    version = max(host.version, addition.version)
+    return version + 1 if host.name in _WITH_LOSSES_OF_THEIR_OWN else version
 
 
 def _prompt_defaults(addition: MethodSpec) -> dict[str, Any]:

@@ -14,8 +14,9 @@ documented precedents. With d(a, b) = sum over feature layers of w * mean |f(a) 
   ground truth, so that an image which is easy to restore counts as much as a hard one. The output
   is pulled to the ground truth until it is so much better than its negatives. It is not pushed from
   them; they are pushed from the ground truth, where they have a gradient;
-- ``infonce``: mean over samples of log(1 + sum over negatives of exp((d+ - d-) / tau)), the form of
-  van den Oord et al., 2018 (arXiv 1807.03748) with distances in place of similarities.
+- ``infonce``: mean over samples of log(1 + sum over negatives of w exp((d+ - d-) / tau)), with w
+  how much a negative counts, the form of van den Oord et al., 2018 (arXiv 1807.03748) with
+  distances in place of similarities.
 
 d+ is d(output, clean), d- is d(output, negative).
 """
@@ -190,8 +191,11 @@ def _margin_db(distances: _Distances, options: PromptOptions) -> Tensor:
 
 def _infonce(distances: _Distances, options: PromptOptions) -> Tensor:
     positive, negative = distances.positive(), distances.negative()
-    ratios = distances.weights * ((positive - negative) / options.cpr_tau).exp()
-    return ratios.sum(dim=0).log1p().mean()
+    # As a logarithm of a sum of exponentials, which are too large to take alone. A negative of
+    # weight 0 has the logarithm minus infinity, and counts as nothing.
+    exponents = (positive - negative).float() / options.cpr_tau + distances.weights.log()
+    own = torch.zeros_like(exponents[:1])
+    return torch.cat([own, exponents]).logsumexp(dim=0).mean()
 
 
 _FORMS: Mapping[str, Callable[[_Distances, PromptOptions], Tensor]] = {

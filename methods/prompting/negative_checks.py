@@ -22,6 +22,42 @@ def _router_learns_from_another_sample(options: PromptOptions, context: CheckCon
     )
 
 
+def _negatives_train_a_router(options: PromptOptions, context: CheckContext) -> str | None:
+    if not options.cpr_to_router or not options.cpr_weight:
+        return None
+    if options.chooser != "router":
+        return (
+            f"cpr_to_router trains a router, and chooser={options.chooser} has none; set "
+            "cpr_to_router=false"
+        )
+    if options.cpr_gradient == "detached":
+        return (
+            "cpr_to_router trains by the gradient of negatives, and cpr_gradient=detached leaves "
+            "them none; set cpr_gradient=full or prompts, or cpr_to_router=false"
+        )
+    if options.teacher_choice:
+        return (
+            "cpr_to_router trains the router that chose, and with teacher_choice=true that is the "
+            "teacher, whose choice has no gradient; set cpr_to_router=false"
+        )
+    if not options.weights_train_router:
+        return (
+            "cpr_to_router trains by the weights of another sample, and with top_k=1 and "
+            "renormalise=true they are 1 whatever the router says; set "
+            "routing_gradient=straight-through or cpr_to_router=false"
+        )
+    return None
+
+
+def _hardest_is_one_of_several(options: PromptOptions, context: CheckContext) -> str | None:
+    if not options.cpr_hardest or not options.cpr_weight or options.cpr_count != 1:
+        return None
+    return (
+        "cpr_hardest=true leaves one of several negatives, and cpr_count=1 is one; set cpr_count=2 "
+        "or more, or cpr_hardest=false"
+    )
+
+
 def _negatives_have_another_task(options: PromptOptions, context: CheckContext) -> str | None:
     kind = options.cpr_negatives
     if kind in ("unselected", "mixture") or len(context.tasks) >= 2:
@@ -75,6 +111,8 @@ def _unselected_prompts_are_enough(options: PromptOptions, context: CheckContext
 NEGATIVE_RULES: tuple[Rule, ...] = (
     _at_least_one_negative,
     _router_learns_from_another_sample,
+    _negatives_train_a_router,
+    _hardest_is_one_of_several,
     _negatives_have_another_task,
     _negatives_have_another_sample,
 )

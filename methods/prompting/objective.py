@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.method import Batch, Decoded, Override, Routing
@@ -23,6 +22,7 @@ from methods.prompting.negatives import Negatives, draw_negatives
 from methods.prompting.options import PromptOptions, steps_of
 from methods.prompting.outcome import candidate_probabilities, outcome_loss
 from methods.prompting.prompt_module import PromptModule, exploring
+from methods.prompting.reconstruction import reconstruction_losses
 from methods.prompting.routers import SharedRouter
 from methods.prompting.routing import Exploration
 from methods.prompting.teacher import TeacherRouter, teacher_loss
@@ -123,10 +123,15 @@ class Prompting(nn.Module):
         return {"load_balancing": torch.stack(list(losses.values())).sum()}
 
     def losses(self, network: Any, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return L1, the routers' terms, and those that need negatives: CPR and the outcome."""
+        """Return the terms of the network, of its routers, and of negatives: CPR, the outcome.
+
+        Those of the network are its reconstruction's, L1 unless it has its own, and those that
+        arise in its decoder.
+        """
         passed = self._forward_pass(network, batch, rng)
         decoded = passed.decoded
-        terms = {"l1": F.l1_loss(decoded.restored, batch.clean), **decoded.auxiliary}
+        reconstruction = reconstruction_losses(network, decoded.restored, batch.clean)
+        terms = {**reconstruction, **decoded.auxiliary}
         if passed.teacher is not None:
             terms |= self._teacher_terms(passed.teacher, passed.students)
         if self.expert_load is not None:

@@ -218,6 +218,19 @@ def _teacher_is_balanced(options: PromptOptions, context: CheckContext) -> str |
     )
 
 
+def _something_trains_the_router(options: PromptOptions, context: CheckContext) -> str | None:
+    if options.chooser != "router" or options.weights_train_router:
+        return None
+    balanced = options.load_balancing_weight and options.load_balancing != "bias"
+    if balanced or options.teacher_weight or options.outcome_weight:
+        return None
+    return (
+        "top_k=1 and renormalise=true give the selected prompt the weight 1 whatever the router "
+        "says, and no loss trains the router; set routing_gradient=straight-through or "
+        "renormalise=false"
+    )
+
+
 def _importance_load_has_noise_and_top_k(
     options: PromptOptions, context: CheckContext
 ) -> str | None:
@@ -258,6 +271,7 @@ _ROUTER_RULES: tuple[Rule, ...] = (
     _teacher_choice_has_a_student,
     _teacher_choice_hides_no_probabilities,
     _teacher_is_balanced,
+    _something_trains_the_router,
     _importance_load_has_noise_and_top_k,
     _bias_has_top_k,
 )

@@ -135,6 +135,15 @@ class PromptOptions:
         return self.prompts if self.top_k is None else self.top_k
 
     @property
+    def weights_train_router(self) -> bool:
+        """Whether a gradient of the selected weights reaches the router's probabilities.
+
+        A single weight that is divided by itself is 1 whatever the router says.
+        """
+        constant = self.top_k == 1 and self.renormalise
+        return not constant or self.routing_gradient == "straight-through"
+
+    @property
     def needs_negatives(self) -> bool:
         """Whether a loss compares the chosen prompts with negatives."""
         return self.cpr_weight > 0 or self.outcome_weight > 0

@@ -115,9 +115,13 @@ class SIPL(nn.Module):
         def fuse(level: str, x: Tensor) -> Tensor:
             number = level[-1]
             dictionary: Tensor = getattr(self, f"privileged_dictionary{number}")
-            guide = dictionary.expand(len(x), -1, -1, -1)
+            samples = len(x) if privileged is None else len(privileged[level])
+            guide = dictionary.expand(samples, -1, -1, -1)
             if privileged is not None:
                 guide = getattr(self, f"p{number}_cross")(guide, privileged[level])
+            if samples != len(x):
+                # Negatives are decoded together: each sample of the batch, several times in turn.
+                guide = guide.repeat(len(x) // samples, 1, 1, 1)
             fused: Tensor = getattr(self, f"cross_p{number}")(x, guide)
             return fused
 

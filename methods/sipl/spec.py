@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.method import CheckContext, MethodSpec, OptionError
 from methods.joined_options import joined_options
+from methods.prompting.options import PromptOptions
 from methods.promptir import spec as promptir
 
 _SOURCE = "Wu et al., arXiv 2505.24207; Aitical/SIPL"
@@ -56,12 +57,31 @@ def check_sipl(options: SIPLOptions) -> None:
         raise OptionError(f"dictionary_std={options.dictionary_std} must not be negative")
 
 
+def _check_negatives(host: Any) -> None:
+    """Refuse several negatives with a gradient: a part of them may be decoded again for it.
+
+    By then the losses have returned, and nothing guides the decoder.
+
+    Raises:
+        OptionError: the host's options have them.
+    """
+    if not isinstance(host, PromptOptions) or not host.cpr_weight or host.cpr_count == 1:
+        return
+    if host.cpr_gradient != "detached":
+        raise OptionError(
+            f"cpr_count={host.cpr_count} with cpr_gradient={host.cpr_gradient} may decode "
+            "negatives again for their gradient, when nothing guides the decoder any more; set "
+            "cpr_count=1 or cpr_gradient=detached"
+        )
+
+
 def _joined_check(host: MethodSpec) -> Callable[[Any, CheckContext], None]:
     """Return a check of the options of ``host`` and those of SIPL."""
 
     def check(options: Any, context: CheckContext) -> None:
         if host.check is not None:
             host.check(options.host_options, context)
+        _check_negatives(options.host_options)
         check_sipl(options)
 
     return check
