@@ -11,11 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.chaos.campaign import RECIPE, warm
 from benchmarks.chaos.hook import Hook, Shared, run_command
+from harness.cli import app
 from harness.config.errors import HarnessError, Interrupted
-from harness.execution import locks
+from harness.execution import listing, locks
+from harness.execution.listing import remove_runs, stored_runs
 from harness.execution.locks import RunIsHeld, hold
 from harness.execution.progress import PlainProgress
 from harness.planning.run import Run
@@ -291,3 +294,72 @@ def test_a_claim_left_behind_the_last_write_is_removed(run: Run, tmp_path: Path)
     exit_code(owner)
     locks.remove_dead_claims([run])
     assert not run.folder.claim.exists()
+
+
+# --- what is removed ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(run: Run) -> Run:
+    run.folder.write_spec(run.train)
+    (run.folder.path / "images").mkdir()
+    (run.folder.path / "images" / "one.png").touch()
+    return run
+
+
+PRUNE = ("runs", "prune", "--unfinished", "--yes", "--out")
+
+
+def test_prune_removes_no_run_that_another_process_computes(stored: Run, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    owner = forked(lambda: holder(stored, socket.gethostname(), ready))
+    wait_until(ready.exists)
+    out = stored.folder.path.parent
+    done = CliRunner().invoke(app, [*PRUNE, str(out)])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert f"{stored.id} stays: another process computes it" in said
+    assert f"remove {stored.folder.claim} and prune again" in said
+    assert "0 runs in" in said
+    assert (stored.folder.path / "images" / "one.png").exists()
+    os.kill(owner, signal.SIGKILL)
+    exit_code(owner)
+    done = CliRunner().invoke(app, [*PRUNE, str(out)])
+    assert "stays" not in done.output
+    assert "1 runs in" in done.output
+    assert not stored.folder.path.exists()
+
+
+def test_a_run_that_was_computed_since_it_was_listed_stays(stored: Run) -> None:
+    out = stored.folder.path.parent
+    listed = stored_runs(out)
+    stored.folder.weights.touch()
+    assert remove_runs(out, listed) == []
+    assert stored.folder.weights.exists()
+    assert not stored.folder.claim.exists()
+    again = stored_runs(out)
+    assert remove_runs(out, again) == again
+    assert not stored.folder.path.exists()
+
+
+def test_a_run_is_claimed_while_its_folder_is_emptied(
+    stored: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(folder: Path) -> None:
+        assert "pid=" in stored.folder.claim.read_text()
+        assert stored.folder.spec.exists(), "a removal that is cut off is listed again"
+        looks.append(folder)
+
+    looks: list[Path] = []
+    monkeypatch.setattr(listing.shutil, "rmtree", look)
+    remove_runs(stored.folder.path.parent, stored_runs(stored.folder.path.parent))
+    assert looks == [stored.folder.path / "images"]
+
+
+def test_a_link_to_a_run_is_not_removed(stored: Run, tmp_path: Path) -> None:
+    out = tmp_path / "linked"
+    out.mkdir()
+    (out / stored.id).symlink_to(stored.folder.path)
+    with pytest.raises(HarnessError, match="is a link; remove it and what it leads to by hand"):
+        remove_runs(out, stored_runs(out))
+    assert stored.folder.spec.exists()

@@ -167,6 +167,95 @@ def test_an_export_that_would_write_nothing_is_refused(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("command", ["run", "ablate"])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            ("--dry-run",),
+            "--dry-run shows the plan only, and --import results/reference would write to the "
+            "output folder; leave one of them out",
+        ),
+        (("--device", "nowhere"), "--device nowhere cannot be used"),
+        (("--launcher", "nobody"), "--launcher nobody is unknown"),
+        (("--wait",), "--wait is about --launcher slurm"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_nothing_is_imported_before_all_flags_are_checked(
+    command: str, more: tuple[str, ...], message: str, tmp_path: Path, harness_command: Run
+) -> None:
+    archive = ("--import", "results/reference", "--out", str(tmp_path / "out"))
+    done = harness_command(command, *archive, *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_column_of_the_table_is_checked_before_anything_is_imported(
+    tmp_path: Path, harness_command: Run
+) -> None:
+    archive = ("--import", "results/reference", "--out", str(tmp_path / "out"))
+    done = harness_command("run", *archive, "--show", "paramters")
+    assert done.returncode == 2
+    assert "unknown column 'paramters'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "launcher"),
+    [
+        (("--slurm-options", "--time=1:00:00"), "slurm"),
+        (("--wait",), "slurm"),
+        (("--dask-scheduler", "tcp://host:8786"), "dask"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value,
+)
+@pytest.mark.parametrize("given", ["local", "dask", "slurm"])
+def test_flags_of_a_launcher_are_refused_without_it(
+    flag: tuple[str, ...], launcher: str, given: str, tmp_path: Path, harness_command: Run
+) -> None:
+    if given == launcher:
+        return
+    asked = () if given == "local" else ("--launcher", given)
+    done = harness_command("run", "--out", str(tmp_path / "out"), *asked, *flag)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"harness: {flag[0]} is about --launcher {launcher}, and --launcher {given} does not read "
+        f"it; name that launcher, or leave {flag[0]} out\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [("exec", "run"), ("images",), ("figure", "grid"), ("report",)])
+@pytest.mark.parametrize("flag", ["--launcher", "--dask-scheduler", "--slurm-options", "--wait"])
+def test_what_computes_in_its_own_process_takes_no_launcher(
+    words: tuple[str, ...], flag: str, harness_command: Run
+) -> None:
+    done = harness_command(*words, flag)
+    assert done.returncode == 2
+    assert f"No such option: {flag}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("--method", "promptir"), "--method"),
+        (("--required", "task-classifier=c.pth"), "--required"),
+        (("--prompt-maps", "maps.npy"), "--prompt-maps"),
+    ],
+    ids=["method", "required", "prompt-maps"],
+)
+def test_evaluate_with_spandrel_refuses_what_it_does_not_read(
+    words: tuple[str, ...], flag: str, harness_command: Run
+) -> None:
+    done = harness_command("evaluate", "--spandrel", "net.pth", *words)
+    assert done.returncode == 2
+    assert f"--spandrel net.pth recognises the network itself and does not read {flag};" in (
+        done.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -224,6 +313,7 @@ def test_a_file_is_no_folder_and_a_folder_no_file(
         (["run", "--methods", "cpr:cpr_negatives=unselected"], "this router selects all 5"),
         (["run", "--methods", ","], "names no method"),
         (["run", "--seeds", "x"], "--seeds 'x'"),
+        (["run", "--seeds", "0,5-3"], "--seeds '0,5-3': 5-3 ends before it begins; write 3-5"),
         (["run", "--recipe", "absent.yaml"], "absent.yaml cannot be read"),
         (["methods", "cpll"], "did you mean 'cpl'"),
     ],

@@ -11,16 +11,18 @@ import pytest
 import torch
 
 from harness import api
+from harness import launch as launch_room
+from harness.api import computing
 from harness.config.errors import HarnessError, Interrupted, UsageError
 from harness.config.hashing import spec_hash
 from harness.config.quoting import quoted_file_name
 from harness.evaluation.protocols import eight_bits
 from harness.execution import kept_images
-from harness.execution.execute import execute
+from harness.execution.execute import RunOutcome, execute
 from harness.execution.kept_images import make_images
 from harness.execution.process import Worker
 from harness.planning.image_choice import named_images
-from harness.planning.plan import Plan
+from harness.planning.plan import Plan, make_plan
 from harness.store.files import write_text
 from harness.store.image_files import (
     id_of_test_set,
@@ -271,3 +273,39 @@ def test_the_command_keeps_images(plan: Plan, harness_command) -> None:  # type:
     printed = harness_command("run", *words, "--keep-images", "some")
     assert printed.returncode == 2
     assert "keep_images" in printed.stderr
+
+
+@pytest.mark.parametrize("have_weights", [True, False], ids=["stored", "imported"])
+def test_failed_runs_are_named_although_images_are_kept(
+    plan: Plan, have_weights: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one run has its scores, with weights or from an archive without; the other one fails."""
+
+    def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
+        return [RunOutcome(failing.label, failing.id, error="the disk is on fire")]
+
+    if not have_weights:
+        plan.runs[-1].folder.weights.unlink()
+    request = plan.request.model_copy(update={"keep_images": "all", "seeds": (0, 1)})
+    plan = make_plan(request)
+    failing = next(run for run in plan.runs if run.train.seed == 1)
+    monkeypatch.setattr(launch_room, "launcher", lambda name: launch)
+    with pytest.raises(HarnessError, match=r"1 of 3 runs failed: promptir seed 1: the disk is"):
+        api.run(plan, CPU)
+    assert bool(png_files(plan.out)) is have_weights
+
+
+def test_images_of_a_failed_run_are_not_restored(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network may be what fails."""
+
+    def launch(plan: Plan, worker: Worker) -> list[RunOutcome]:
+        return [RunOutcome(plan.runs[-1].label, plan.runs[-1].id, error="its network fails")]
+
+    monkeypatch.setattr(launch_room, "launcher", lambda name: launch)
+    monkeypatch.setattr(computing, "is_complete", lambda plan: False)
+    with pytest.raises(HarnessError, match="its network fails"):
+        api.run(keeping(plan, "all"), CPU)
+    assert png_files(plan.runs[0].folder.path)
+    assert not png_files(plan.runs[-1].folder.path)

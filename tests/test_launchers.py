@@ -184,7 +184,7 @@ def test_a_slurm_that_is_not_there_is_named(
 
 
 def test_a_device_is_checked_where_it_is_used(tmp_path: Path) -> None:
-    words = {"device": "cuda", "threads": 2, "jobs": 4}
+    words: dict[str, Any] = {"launcher": "slurm", "device": "cuda", "threads": 2, "jobs": 4}
     script = array_script("n", tmp_path, [("a", "x"), ("b", "y z")], Resources(**words))
     assert "#SBATCH --gpus=1\n" in script
     assert "#SBATCH --cpus-per-task=2\n" in script

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from harness.config.protocols import Protocol
 from harness.config.recipe_files import load_recipe
 from harness.evaluation.metrics.psnr import psnr_rgb
 from harness.evaluation.protocols import apply_protocol
+from harness.execution.preflight import check_own_code
 from harness.planning.plan import Plan
 from harness.planning.validate import validate_file
 from harness.registry.plugins import PLUGINS_VARIABLE
@@ -223,6 +225,21 @@ def test_a_degradation_of_ones_own_is_known_by_its_contents(tmp_path: Path) -> N
     os.environ[INCLUDE_VARIABLE] = os.environ[PLUGINS_VARIABLE] = ""
     with pytest.raises(UsageError, match="'darker-a' exists already"):
         plan_of(["restormer"], setting=str(path), include=(edited,))
+
+
+def test_a_degradation_that_changed_since_its_import_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "s.yaml", with_kind("darker-b"))
+    include = (darker(tmp_path / "own", "darker-b", 0.5),)
+    plan = plan_of(["degraded-input"], setting=str(path), include=include)
+    run = plan.runs[-1]
+    check_own_code(run, plan)
+    versions = {**plan.test.degradation_versions, "darker-b": "1-of-another-file"}
+    test = plan.test.model_copy(update={"degradation_versions": versions})
+    with pytest.raises(UsageError, match="degradation 'darker-b' changed since the plan was made"):
+        check_own_code(run, dataclasses.replace(plan, test=test))
+    darker(tmp_path / "own", "darker-b", 0.25)
+    with pytest.raises(UsageError, match="changed since this process imported it"):
+        plan_of(["degraded-input"], setting=str(path), include=include)
 
 
 def test_a_degradation_that_cannot_be_imported_is_named(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +21,8 @@ from harness.config.parsing import parse, read_yaml
 from harness.config.recipe_files import load_recipe
 from harness.config.run_specs import Stage, stage_at
 from harness.config.settings import Setting
-from harness.planning.plan_files import load_plan, store_plan
+from harness.planning.absolute_paths import with_absolute_paths
+from harness.planning.plan_files import load_plan, plan_name, store_plan
 from harness.planning.request import RunRequest, parse_seeds
 from harness.planning.stages import plan_stages
 from harness.registry import catalogue, find
@@ -285,6 +288,90 @@ def test_a_stored_plan_has_the_same_runs(tmp_path: Path) -> None:
     assert again.run(plan.runs[-1].id).train == plan.runs[-1].train
     with pytest.raises(UsageError, match="the plan has no run 'cpl-s0'; known are cpl-s0-"):
         plan.run("cpl-s0")
+
+
+def test_a_stored_plan_fills_the_same_folder_from_wherever_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+    (here / "short.yaml").write_text("base: smoke\ntrain: {steps: 3}\n")
+    monkeypatch.chdir(here)
+    plan = plan_of(["promptir"], Path("runs"), recipe="short.yaml")
+    store_plan(plan, here / "plan.json")
+    monkeypatch.chdir(elsewhere)
+    again = load_plan(here / "plan.json")
+    assert [run.id for run in again.all_runs] == [run.id for run in plan.all_runs]
+    assert again.runs[-1].folder.path == here / "runs" / plan.runs[-1].id
+
+
+PATHS: dict[str, dict[str, Any]] = {
+    "setting": {"setting": "{}own.yaml"},
+    "recipe": {"recipe": "{}own.yaml"},
+    "include": {"include": ("{}mine", "{}more")},
+    "plugins": {"plugins": ("{}own.py",)},
+    "root": {"data": {"root": "{}sets"}},
+    "clean images": {"data": {"clean_images": {"test": "{}CBSD68"}}},
+    "protocol": {"evaluation": {"protocol": ("{}y.yaml", "{}rgb.yml")}},
+    "test set": {"evaluation": {"test_set": "{}own.yaml"}},
+    "checkpoint": {"checkpoint": {"file": "{}a.pth", "required": {"task-classifier": "{}b.pth"}}},
+    "file to start from": {"init_from": "{}weights.pth"},
+    "run to start from": {"init_from": "{}run"},
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("written", ["", "./", "../here/", "~/"])
+def test_every_path_of_a_stored_request_is_whole(
+    kind: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    (here / "run").mkdir(parents=True)
+    for name in ("weights.pth", "run/weights.safetensors"):
+        (here / name).touch()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(here))
+    whole = {"~/": f"{here}/", "./": f"{here}/"}.get(written, f"{here}/{written}")
+    asked, found = (
+        RunRequest.model_validate_json(json.dumps(PATHS[kind]).replace("{}", text))
+        for text in (written, whole)
+    )
+    expected = found.model_copy(update={"out": here / "results/runs"})
+    assert with_absolute_paths(asked) == expected
+    assert with_absolute_paths(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"setting": "three-task", "recipe": "mini", "init_from": "cpl-s0-0123"},
+        {"data": {"clean_images": {"train": "foolbox"}, "train_sets": {"denoise": "wed"}}},
+        {"evaluation": {"protocol": "basicsr-y", "test_set": "ood-noise"}},
+        {"methods": "mioir-ep:prompt_maps=maps.npy"},
+        {"checkpoint": {"file": "a.pth", "method": "spandrel"}},
+    ],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_names_and_what_runs_are_called_by_stay_as_they_are(asked: dict[str, Any]) -> None:
+    request = RunRequest.model_validate({**asked, "out": "/runs"})
+    assert with_absolute_paths(request) == request
+
+
+def test_plans_of_two_folders_have_two_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs in a queue are called by them: the same command in two projects is two plans."""
+    names = []
+    for project in ("one", "two"):
+        (tmp_path / project).mkdir()
+        monkeypatch.chdir(tmp_path / project)
+        names.append(plan_name(plan_of(["promptir"], Path("runs"))))
+        whole = plan_of(["promptir"], tmp_path / project / "runs")
+        assert plan_name(whole) == names[-1], "the same folder is the same plan"
+    assert len(set(names)) == 2
+    (tmp_path / "link").symlink_to(tmp_path / "two")
+    assert plan_name(plan_of(["promptir"], tmp_path / "link" / "runs")) == names[1]
 
 
 def test_a_plan_of_other_code_is_refused(tmp_path: Path) -> None:

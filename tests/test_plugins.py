@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.config.errors import HarnessError, UsageError, is_out_of_memory, reason_of
+from harness.config.python_files import import_python_file, sha256_at_import
 from harness.data.synthetic.degrade import degrade
 from harness.evaluation.metrics.definition import Metric
 from harness.execution.execute import RunOutcome, execute
@@ -290,6 +292,65 @@ def test_entry_points_that_fail_are_listed(monkeypatch: pytest.MonkeyPatch) -> N
     assert known.broken["unreadable"] == "package:unreadable: UnreadableError, without a reason"
     assert known.broken["no-spec"] == "package:no-spec is not a MethodSpec"
     assert "not a dataclass type" in known.broken["no-options"]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--plugin", "HARNESS_PLUGINS"])
+def test_a_plugin_that_changed_since_its_import_is_refused(named: bool, tmp_path: Path) -> None:
+    path = method_file(tmp_path)
+    before = plan_of(["own"], tmp_path / "out").runs[-1]
+    assert before.train.plugin_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_text(path.read_text() + "\n# edited")
+    asked: dict[str, Any] = {"plugins": (path,)} if named else {}
+    changed = "own.py changed since this process imported it; start a new process, in a notebook a"
+    with pytest.raises(UsageError, match=changed):
+        plan_of(["own"], tmp_path / "out", **asked)
+    path.write_text(path.read_text().removesuffix("\n# edited"))
+    assert plan_of(["own"], tmp_path / "out", **asked).runs[-1].id == before.id
+
+
+def test_a_run_goes_on_with_the_plugin_that_its_process_imported(tmp_path: Path) -> None:
+    path = method_file(tmp_path)
+    plan = plan_of(["own"], tmp_path / "out")
+    path.write_text(path.read_text() + "\n# edited")
+    assert execute(plan.runs[-1], plan, Worker("cpu", 1)) == RunOutcome(
+        "own seed 0", plan.runs[-1].id
+    )
+
+
+def test_a_process_that_imports_an_edited_plugin_computes_no_run_of_the_plan(
+    tmp_path: Path,
+) -> None:
+    path = method_file(tmp_path)
+    plan = plan_of(["own"], tmp_path / "out")
+    path.write_text(path.read_text() + "\n# edited")
+    # Another process finds the method again by its name, and imports the file as it is now.
+    forget(path)
+    run = plan.runs[-1]
+    elsewhere = dataclasses.replace(run, method=find("own"))
+    done = execute(elsewhere, plan, Worker("cpu", 1))
+    assert done.error == f"{path} changed since the plan was made; run the same command again"
+    assert not run.folder.weights.exists()
+
+
+def forget(path: Path) -> None:
+    """Forget a plug-in file, as another process that has not imported it."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == str(path):
+            del sys.modules[name]
+    load_plugins.cache_clear()
+    known_methods.cache_clear()
+
+
+def test_an_edit_that_leaves_size_and_time_is_imported(tmp_path: Path) -> None:
+    path = tmp_path / "value.py"
+    path.write_text("VALUE = 1")
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    assert import_python_file(path).VALUE == 1
+    path.write_text("VALUE = 2")
+    os.utime(path, ns=times)
+    forget(path)
+    assert import_python_file(path).VALUE == 2
+    assert sha256_at_import(path) == hashlib.sha256(b"VALUE = 2").hexdigest()
 
 
 def test_a_plugin_may_lie_in_a_folder_with_a_colon(tmp_path: Path) -> None:

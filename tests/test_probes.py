@@ -33,11 +33,14 @@ from harness.evaluation.probes.observe import Observer
 from harness.evaluation.probes.out_of_distribution import ood_tasks
 from harness.evaluation.probes.prompt_analysis import analyse_prompts
 from harness.evaluation.probes.prompt_summary import summarise_prompts
+from harness.execution.execute import execute
+from harness.execution.process import Worker
 from harness.method import Decoded, Override, Routing
 from harness.reporting.figures.prompts import draw_prompts
 from harness.reporting.probe_tables import AnalysedRun, latex_of, markdown_of, report_of
+from harness.store.files import read_json_object, write_json
 from tests.conftest import Run
-from tests.plans import plan_of
+from tests.plans import QUICK_RECIPE, plan_of
 
 COLUMNS = ("denoise15", "denoise25", "denoise50", "dehaze", "derain")
 VALUE = {"denoise15": 0.2, "denoise25": 0.3, "denoise50": 0.4, "dehaze": 0.6, "derain": 0.8}
@@ -319,3 +322,31 @@ def test_run_probes_once_and_keeps_what_it_found(
     again = harness_command(*command, "--probes")
     assert again.stdout == done.stdout
     assert path.stat().st_mtime_ns == before
+
+
+def test_fewer_images_never_replace_the_summary_of_more(tmp_path: Path) -> None:
+    """A run has one summary of its prompts, whatever is scored of it."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(QUICK_RECIPE.replace("images: 1", "images: 2"))
+
+    def prompts(limit: int | None) -> dict[str, Any]:
+        plan = plan_of(["promptir"], tmp_path / "out", recipe=str(recipe), limit=limit)
+        run = plan.runs[-1]
+        path = run.folder.prompt_summary
+        assert not execute(run, plan, Worker("cpu", 1)).error
+        found: dict[str, Any] = read_json_object(path)["prompts"]
+        run.folder.results.unlink()
+        return found
+
+    first, both = prompts(1), prompts(None)
+    assert (first["photographs"], both["photographs"]) == (1, 2)
+    assert first["psnr_db"] != both["psnr_db"]
+    assert prompts(1) == both
+    assert prompts(2) == both
+    # Summaries of older versions do not say how many images they are of.
+    (path,) = (tmp_path / "out").glob("promptir-*/prompt_summary.json")
+    content = read_json_object(path)
+    known = content["prompts"].pop("photographs")
+    write_json(path, content)
+    assert prompts(1) == content["prompts"]
+    assert prompts(None)["photographs"] == known

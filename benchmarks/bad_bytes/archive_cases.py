@@ -19,7 +19,7 @@ from benchmarks.bad_bytes.row_cases import bad_json
 from benchmarks.bad_bytes.whole import METHODS
 
 _IMPORT = (
-    *("run", "--methods", METHODS, "--recipe", "quick.yaml", "--out", "new", "--dry-run"),
+    *("run", "--methods", METHODS, "--recipe", "quick.yaml", "--out", "new", "--threads", "1"),
     *("--import", "archive"),
 )
 _LEADERBOARD = ("leaderboard", "--to", "new", "--results", "archive")

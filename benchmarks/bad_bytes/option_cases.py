@@ -146,7 +146,7 @@ _TEXT_FLAGS = {
         "--device",
         "--input",
     ),
-    "exec": ("--plan", "--device", "--launcher"),
+    "exec": ("--plan", "--device"),
     "plan": ("--setting", "--recipe", "--methods"),
     "validate": ("--as", "--include", "--plugin"),
     "audit": ("--setting",),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.api.plans import plan as plan_of
-from harness.config.errors import Interrupted
+from harness.config.errors import HarnessError, Interrupted
 from harness.config.ranks import is_joint, rank_of_environment
 from harness.execution.locks import remove_dead_claims
 from harness.execution.status import is_complete
@@ -80,10 +82,26 @@ def compute(plan: Plan, resources: Resources) -> list[RunOutcome]:
         remove_dead_claims(plan.all_runs)
     unfinished = any(outcome.interrupted or outcome.queued for outcome in outcomes)
     if plan.request.keep_images != "none" and not unfinished and is_first_process():
-        from harness.api.images import keep_images  # most commands keep none
-
-        keep_images(plan, plan.request.keep_images, resources)
+        _keep_images(plan, outcomes, resources)
     return outcomes
+
+
+def _keep_images(plan: Plan, outcomes: Sequence[RunOutcome], resources: Resources) -> None:
+    """Keep the images that a plan keeps, of the runs that did not fail.
+
+    Where a run failed, that is what the user has to hear, and not which images are missing.
+    """
+    from harness.api.images import keep_images  # most commands keep none
+
+    failed = {outcome.run_id for outcome in outcomes if outcome.error}
+    others = replace(plan, runs=tuple(run for run in plan.runs if run.id not in failed))
+    try:
+        keep_images(others, plan.request.keep_images, resources)
+    except Interrupted:
+        raise
+    except HarnessError:
+        if not failed:
+            raise
 
 
 def execute_run(plan: Plan, run_id: str, resources: Resources) -> list[RunOutcome]:
@@ -129,8 +147,8 @@ def evaluate(
         checkpoint: file of weights.
         method: the method that they are weights of; files of this project know it.
         resources: what the computation may use.
-        values: further fields of :class:`~harness.planning.request.RunRequest`, and ``entry``,
-            ``prefix``, ``ignore`` and ``required`` of
+        values: further fields of :class:`~harness.planning.request.RunRequest`, and
+            ``architecture``, ``entry``, ``prefix``, ``ignore`` and ``required`` of
             :class:`~harness.planning.request.CheckpointRequest`. The recipe is ``paper`` if none is
             named: weights are run at their published size.
 
@@ -138,7 +156,7 @@ def evaluate(
         HarnessError: the weights do not fit, or scoring failed.
     """
     asked: dict[str, Any] = {"file": Path(checkpoint), "method": method}
-    for name in ("entry", "prefix", "ignore", "required"):
+    for name in ("architecture", "entry", "prefix", "ignore", "required"):
         if name in values:
             asked[name] = values.pop(name)
     scored = plan_of(**{"recipe": "paper", **values, "checkpoint": asked})

@@ -91,11 +91,11 @@ def ablate(
         raise UsageError(f"--spread {studies.spread} needs several seeds; give --seeds 0,1,2")
     check_study_names(chosen, plan, studies.shown_spread)
     style = studies.latex(latex_name(studies.style))
-    import_results(plan, archive.import_)
     asked_resources = resources.resources(jobs=0)
     if computing.dry_run:
         print(describe(plan))
         return
+    import_results(plan, archive.import_)
     outcomes = compute_missing(plan, asked_resources)
     failed = {outcome.label: outcome.error for outcome in outcomes if outcome.error}
     if not failed:

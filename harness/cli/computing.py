@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from harness.cli.keeping_flags import ArchiveFlags
 from harness.cli.output import has_colours, print_warnings, print_written, terminal_width
 from harness.cli.stopping import stopped
 from harness.config.errors import printable
@@ -65,11 +66,15 @@ def export_results(plan: Plan, folder: Path | None) -> None:
 
 
 def compute_and_show(
-    plan: Plan, resources: ResourceFlags, dry_run: bool, export: Path | None = None
+    plan: Plan, resources: ResourceFlags, dry_run: bool, archive: ArchiveFlags | None = None
 ) -> None:
     """Compute what is missing of a plan and show its table, or with ``dry_run`` the plan alone.
 
-    ``export`` is where results are written to if every run succeeded.
+    Args:
+        plan: what is computed.
+        resources: what the computation may use; checked before anything is written.
+        dry_run: whether the plan is shown alone.
+        archive: where results are imported from, and exported to if every run succeeded.
     """
     from harness.api import check_table, compute, describe, is_first_process
 
@@ -78,12 +83,14 @@ def compute_and_show(
     if dry_run:
         print(describe(plan))
         return
+    archive = archive or ArchiveFlags()
+    import_results(plan, archive.import_)
     if not is_first_process():
         _raise_if_failed(compute(plan, asked_resources), plan)
         return
     outcomes = compute_missing(plan, asked_resources)
     if not any(outcome.error for outcome in outcomes):
-        export_results(plan, export)
+        export_results(plan, archive.export)
     show_table(plan)
     _raise_if_failed(outcomes, plan)
 

@@ -63,6 +63,7 @@ class CheckpointFlags:
         if (self.checkpoint is None) == (self.spandrel is None):
             raise UsageError("give one file of weights: --checkpoint FILE or --spandrel FILE")
         if self.spandrel is not None:
+            self._check_spandrel()
             asked = {"file": self.spandrel, "method": "spandrel", **self._parts()}
             return {"checkpoint": {**asked, "architecture": self.architecture}}
         if self.architecture is not None:
@@ -70,6 +71,22 @@ class CheckpointFlags:
         required = named_values(self.required or [], "--required", "NAME=FILE")
         asked = {"file": self.checkpoint, "method": self._method(), **self._parts()}
         return {"checkpoint": {**asked, "required": required}}
+
+    def _check_spandrel(self) -> None:
+        """Refuse flags of methods that have a name here."""
+        from harness.config.errors import UsageError
+
+        given = {
+            "--method": self.method,
+            "--required": self.required,
+            "--prompt-maps": self.prompt_maps,
+        }
+        for flag, value in given.items():
+            if value:
+                raise UsageError(
+                    f"--spandrel {self.spandrel} recognises the network itself and does not read "
+                    f"{flag}; leave it out, or name the file with --checkpoint"
+                )
 
     def _parts(self) -> dict[str, Any]:
         return {"entry": self.entry, "prefix": self.prefix, "ignore": tuple(self.ignore or ())}

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
+from harness.cli.options import DataFlags, EvaluationFlags, LocalFlags, RequestFlags
 from harness.cli.output import print_warnings, print_written
 from harness.cli.requests import plan_of, request_of
 
@@ -50,7 +50,7 @@ def figure(
     request: RequestFlags,
     data: DataFlags,
     evaluation: EvaluationFlags,
-    resources: ResourceFlags,
+    resources: LocalFlags,
 ) -> None:
     """Draw a figure of stored runs as PNG and PDF, in the size of a paper.
 

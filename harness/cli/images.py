@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.keeping_flags import ImageFlags
-from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
+from harness.cli.options import DataFlags, EvaluationFlags, LocalFlags, RequestFlags
 from harness.cli.requests import plan_of, request_of
 from harness.config.errors import printable
 
@@ -17,7 +17,7 @@ def images(
     data: DataFlags,
     evaluation: EvaluationFlags,
     kept: ImageFlags,
-    resources: ResourceFlags,
+    resources: LocalFlags,
     images: Annotated[
         list[str] | None,
         typer.Option(

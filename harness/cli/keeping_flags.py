@@ -55,16 +55,20 @@ class ArchiveFlags:
     ] = None
 
     def check(self, dry_run: bool) -> None:
-        """Refuse an export that could not be written, before anything is planned or computed.
+        """Refuse what could not be written, and all that is written beside a plan that is shown.
 
         Raises:
-            UsageError: the folder is a file, or nothing is computed that it could hold.
+            UsageError: the folder of the export is a file, or nothing is computed.
         """
-        if self.export is None:
-            return
-        check_no_file(self.export, "--export")
-        if dry_run:
+        if self.export is not None:
+            check_no_file(self.export, "--export")
+        if dry_run and self.export is not None:
             raise UsageError(
                 f"--dry-run shows the plan only, and --export {self.export} would write nothing; "
                 "leave one of them out"
+            )
+        if dry_run and self.import_ is not None:
+            raise UsageError(
+                f"--dry-run shows the plan only, and --import {self.import_} would write to the "
+                "output folder; leave one of them out"
             )

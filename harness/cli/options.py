@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from harness.cli.flags import named_values
+from harness.cli.resources import LocalFlags as LocalFlags
 from harness.cli.resources import ResourceFlags as ResourceFlags
 from harness.config.folders import recipe_names
 from harness.config.user_folders import expanded

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.keeping_flags import ImageFlags
-from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
+from harness.cli.options import DataFlags, EvaluationFlags, LocalFlags, RequestFlags
 from harness.cli.requests import plan_of, request_of
 from harness.cli.stopping import stopped
 from harness.config.errors import printable
@@ -43,7 +43,7 @@ def plan(
 def execute(
     run_id: Annotated[str, typer.Argument(help="The run, as the plan lists it.")],
     plan: Annotated[Path, typer.Option(help="File that python -m harness plan wrote.")],
-    resources: ResourceFlags,
+    resources: LocalFlags,
 ) -> None:
     """Compute one run of a stored plan, on any machine that sees the plan's output folder.
 

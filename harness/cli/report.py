@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
+from harness.cli.options import DataFlags, EvaluationFlags, LocalFlags, RequestFlags
 from harness.cli.requests import plan_of, request_of
 from harness.config.errors import printable
 
@@ -16,7 +16,7 @@ def report(
     request: RequestFlags,
     data: DataFlags,
     evaluation: EvaluationFlags,
-    resources: ResourceFlags,
+    resources: LocalFlags,
     to: Annotated[Path, typer.Option(help="Folder of the site; a report there is updated.")] = Path(
         "report"
     ),

@@ -1,9 +1,12 @@
-"""The flags of what a computation may use, and of who hands out its runs."""
+"""The flags of what a computation may use, and of who hands out its runs.
+
+Only subcommands that train take a launcher; the others compute in their own process.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ResourceFlags:
-    """What a computation may use; nothing here changes a number."""
+class LocalFlags:
+    """What a computation on this machine may use; nothing here changes a number."""
 
     jobs: Annotated[
         int | None,
@@ -38,6 +41,38 @@ class ResourceFlags:
             "the cores.",
         ),
     ] = None
+    tracker: Annotated[
+        str,
+        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
+    ] = "none"
+
+    def resources(self, jobs: int = 1) -> Resources:
+        """Return them; ``jobs`` is the subcommand's default.
+
+        Raises:
+            UsageError: the device or tracker cannot be used.
+        """
+        from harness.api import Resources, check_resources
+
+        resources = Resources(**self._fields(jobs))
+        check_resources(resources)
+        return resources
+
+    def _fields(self, jobs: int) -> dict[str, Any]:
+        """Return the fields of the resources."""
+        return {
+            "jobs": jobs if self.jobs is None else self.jobs,
+            "device": self.device,
+            "loader_workers": self.workers,
+            "threads": self.threads,
+            "tracker": self.tracker,
+        }
+
+
+@dataclass(frozen=True)
+class ResourceFlags(LocalFlags):
+    """The same, and who hands out the runs."""
+
     launcher: Annotated[
         str, typer.Option(help="Which launcher hands out the runs: local, dask or slurm.")
     ] = "local"
@@ -60,29 +95,16 @@ class ResourceFlags:
         typer.Option("--wait", help="With --launcher slurm: wait for the jobs, then go on."),
     ] = False
 
-    tracker: Annotated[
-        str,
-        typer.Option(help="Show the course of each run with tensorboard or wandb, or none."),
-    ] = "none"
-
-    def resources(self, jobs: int = 1) -> Resources:
-        """Return them; ``jobs`` is the subcommand's default.
+    def _fields(self, jobs: int) -> dict[str, Any]:
+        """Return the fields of the resources.
 
         Raises:
-            UsageError: the device or tracker cannot be used, or there is no such launcher.
+            UsageError: a flag belongs to another launcher.
         """
-        from harness.api import Resources, check_resources
-
-        resources = Resources(
-            jobs=jobs if self.jobs is None else self.jobs,
-            device=self.device,
-            loader_workers=self.workers,
-            launcher=self.launcher,
-            threads=self.threads,
-            dask_scheduler=self.dask_scheduler,
-            slurm_options=self.slurm_options or "",
-            wait=self.wait,
-            tracker=self.tracker,
-        )
-        check_resources(resources)
-        return resources
+        return {
+            **super()._fields(jobs),
+            "launcher": self.launcher,
+            "dask_scheduler": self.dask_scheduler,
+            "slurm_options": self.slurm_options or "",
+            "wait": self.wait,
+        }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli.computing import compute_and_show, import_results
+from harness.cli.computing import compute_and_show
 from harness.cli.keeping_flags import ArchiveFlags, ComputingFlags
 from harness.cli.options import DataFlags, EvaluationFlags, RequestFlags, ResourceFlags
 from harness.cli.requests import plan_of, request_of
@@ -29,6 +29,4 @@ def run(
         evaluation.values(),
         computing.values(),
     )
-    plan = plan_of(asked)
-    import_results(plan, archive.import_)
-    compute_and_show(plan, resources, computing.dry_run, archive.export)
+    compute_and_show(plan_of(asked), resources, computing.dry_run, archive)

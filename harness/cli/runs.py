@@ -88,8 +88,23 @@ def _prune_runs(out: Path, older_than: float | None, unfinished: bool, yes: bool
         if _goes(run, older_than, unfinished):
             chosen.append(run)
             print(f"{printable(run.id)} ({run.state}, {run.age_days:.0f} days)")
-    freed = remove_runs(out, chosen) if yes else sum(run.bytes for run in chosen)
-    _report(freed, f"{len(chosen)} runs in {out}", yes)
+    if yes:
+        removed = remove_runs(out, chosen)
+        for run in chosen:
+            if run not in removed:
+                print(_left(out, run))
+        chosen = removed
+    _report(sum(run.bytes for run in chosen), f"{len(chosen)} runs in {out}", yes)
+
+
+def _left(out: Path, run: StoredRunInfo) -> str:
+    """Return the line on a run that was chosen and stays."""
+    claim = out / run.id / ".claim"
+    if claim.exists():
+        reason = f"another process computes it; if none does any more, remove {claim}"
+    else:
+        reason = "another process has computed it meanwhile; look at it again, with list,"
+    return printable(f"{run.id} stays: {reason} and prune again")
 
 
 def _goes(run: StoredRunInfo, older_than: float | None, unfinished: bool) -> bool:

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from harness.config.errors import did_you_mean
-from harness.config.hashing import file_sha256
 from harness.config.parsing import explain
-from harness.config.python_files import import_python_file
+from harness.config.python_files import import_python_file, sha256_at_import
 from harness.config.spec import Spec
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def registered_kinds() -> dict[str, type[Degradation]]:
 def _hash_of_source(cls: type[Degradation]) -> str | None:
     """Return the hash of the file of a class, None where it has none, as in a notebook."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return None if file is None else file_sha256(Path(file))
+    return None if file is None else sha256_at_import(Path(file))
 
 
 def built_in_kinds() -> list[str]:

@@ -19,7 +19,10 @@ def import_runs(plan: Plan, folder: Path) -> int:
     Raises:
         HarnessError: the folder holds no results, or a file of it is damaged.
     """
-    return archive.import_runs([_stored(run) for run in plan.all_runs], folder)
+    stored = [_stored(run) for run in plan.auxiliary]
+    for part in plan.by_protocol:
+        stored += map(_stored, part.runs)
+    return archive.import_runs(stored, folder)
 
 
 def export_runs(plan: Plan, folder: Path) -> int:

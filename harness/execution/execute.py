@@ -22,6 +22,7 @@ from harness.config.errors import (
     reason_of,
 )
 from harness.execution.locks import Claim, RunIsHeld, hold
+from harness.execution.preflight import check_own_code
 from harness.execution.process import Worker, prepare_process
 from harness.execution.progress import Progress, progress_for
 from harness.execution.status import run_status
@@ -148,6 +149,7 @@ def raise_if_failed(outcomes: Sequence[RunOutcome], runs: int) -> None:
 
 def _compute(run: Run, plan: Plan, worker: Worker, control: Control, progress: Progress) -> None:
     prepare_process(worker.threads)
+    check_own_code(run, plan)
     ranks, claims = worker.ranks, list[Claim]()
     with contextlib.ExitStack() as held:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -12,11 +13,15 @@ from typing import Literal
 
 from harness.config.errors import HarnessError
 from harness.config.user_folders import no_folder
+from harness.execution.locks import hold_stored
 from harness.store.legacy.names import present_id
 from harness.store.result_columns import ResultColumns
 from harness.store.run_folder import RunFolder, names_with
 from harness.store.stored_parts import read_spec
 from harness.store.stored_results import results_in
+
+State = Literal["scored", "trained", "unfinished", "empty"]
+"""How far a stored run is."""
 
 _DAY_S = 86_400
 
@@ -39,7 +44,7 @@ class StoredRunInfo:
     method: str
     settings: tuple[str, ...]
     seed: int | None
-    state: Literal["scored", "trained", "unfinished", "empty"]
+    state: State
     bytes: int
     changed_s: float
 
@@ -62,11 +67,43 @@ def stored_runs(out: Path) -> list[StoredRunInfo]:
     return list(map(_info, folders, results))
 
 
-def remove_runs(out: Path, runs: Sequence[StoredRunInfo]) -> int:
-    """Delete the folders of ``runs``, and return the bytes that became free."""
+def remove_runs(out: Path, runs: Sequence[StoredRunInfo]) -> list[StoredRunInfo]:
+    """Delete the folders of ``runs`` that no process computes, and return those runs.
+
+    A run that another process has claimed stays, and so does one that was computed since it was
+    listed.
+
+    Raises:
+        HarnessError: a folder cannot be written, or is a link.
+    """
+    removed: list[StoredRunInfo] = []
     for run in runs:
-        shutil.rmtree(out / run.id)
-    return sum(run.bytes for run in runs)
+        folder = RunFolder(out / run.id)
+        if folder.path.is_symlink():
+            raise HarnessError(f"{folder.path} is a link; remove it and what it leads to by hand")
+        with hold_stored(folder) as held:
+            if held and _stored_state(folder) == run.state:
+                _empty(folder)
+                removed.append(run)
+        # The claim was its last file; a folder that is not empty stays.
+        with contextlib.suppress(OSError):
+            folder.path.rmdir()
+    return removed
+
+
+def _empty(folder: RunFolder) -> None:
+    """Delete what a folder holds but its claim; the spec goes last, which makes it a listed run."""
+    entries = set(folder.path.iterdir()) - {folder.claim, folder.spec}
+    for entry in sorted(entries):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    folder.spec.unlink(missing_ok=True)
+
+
+def _stored_state(folder: RunFolder) -> State:
+    return _state(folder, bool(results_in([folder.results])[0]))
 
 
 def _info(folder: RunFolder, results: ResultColumns) -> StoredRunInfo:
@@ -97,7 +134,7 @@ def _size_and_change(folder: str) -> tuple[int, float]:
     return size, changed_s
 
 
-def _state(folder: RunFolder, scored: bool) -> Literal["scored", "trained", "unfinished", "empty"]:
+def _state(folder: RunFolder, scored: bool) -> State:
     if scored:
         return "scored"
     if folder.weights.exists():

@@ -25,6 +25,7 @@ from harness.config.errors import HarnessError, Interrupted
 from harness.execution.progress import Progress
 from harness.planning.run import Run
 from harness.store.files import is_running, not_written
+from harness.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from filelock import SoftFileLease
@@ -107,7 +108,7 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
         Interrupted: ``stop`` answered yes while the claim was waited for.
         HarnessError: the folder cannot be written.
     """
-    contender = _Contender.of(run)
+    contender = _Contender.of(run.folder)
     logged = False
     while not contender.acquired():
         if not wait:
@@ -130,6 +131,23 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
             contender.lease.release()
 
 
+@contextmanager
+def hold_stored(folder: RunFolder) -> Iterator[bool]:
+    """Claim a stored run while it is removed, and yield whether no other process has the claim.
+
+    Raises:
+        HarnessError: the folder cannot be written.
+    """
+    contender = _Contender.of(folder)
+    held = contender.acquired()
+    try:
+        yield held
+    finally:
+        if held:
+            with contextlib.suppress(OSError):
+                contender.lease.release()
+
+
 def remove_dead_claims(runs: Sequence[Run]) -> None:
     """Remove the claims of processes that were killed after the last write of a run.
 
@@ -138,7 +156,7 @@ def remove_dead_claims(runs: Sequence[Run]) -> None:
     for run in runs:
         if not run.folder.claim.exists():
             continue
-        contender = _Contender.of(run)
+        contender = _Contender.of(run.folder)
         with contextlib.suppress(HarnessError, OSError):
             if contender.acquired():
                 contender.lease.release()
@@ -149,26 +167,26 @@ class _Contender:
     """A process that would claim a run, and what it has seen of the claim so far.
 
     Attributes:
-        run: what it would claim.
+        path: file of the claim.
         lease: its claim, once it has it.
         empty: inode of a claim that names no owner, and when it was first seen.
     """
 
-    run: Run
+    path: Path
     lease: SoftFileLease
     empty: tuple[int, float] | None = None
 
     @classmethod
-    def of(cls, run: Run) -> _Contender:
+    def of(cls, folder: RunFolder) -> _Contender:
         from filelock import SoftFileLease
 
         lease = SoftFileLease(
-            run.folder.claim,
+            folder.claim,
             lease_duration=CLAIM_S,
             heartbeat_interval=RENEWED_EVERY_S,
             thread_local=False,
         )
-        return cls(run, lease)
+        return cls(folder.claim, lease)
 
     def acquired(self) -> bool:
         """Return whether the claim is this process's now."""
@@ -181,7 +199,7 @@ class _Contender:
                 self._remove_empty()
             return False
         except OSError as error:
-            raise HarnessError(not_written(self.run.folder.claim, error)) from error
+            raise HarnessError(not_written(self.path, error)) from error
         return True
 
     def _remove_empty(self) -> None:
@@ -189,7 +207,7 @@ class _Contender:
 
         What is renamed is looked at again: meanwhile another may have claimed the run.
         """
-        path = self.run.folder.claim
+        path = self.path
         found = path.stat()
         if found.st_size:
             self.empty = None

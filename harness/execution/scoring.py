@@ -36,6 +36,9 @@ from harness.store.results import Result, append
 from harness.store.stored_results import results_of
 from harness.training.pretrained import Pretrained
 
+_PHOTOGRAPHS = "photographs"
+"""Key of a summary of prompts: how many photographs of the setting it is of."""
+
 
 def score_run(
     run: Run,
@@ -132,7 +135,8 @@ def _summary(
     if isinstance(subject.method, Prompted) and _summarises(plan, summary):
         observer = Observer(subject.method, subject.needs_task_labels, subject.device)
         pairs = plan.source.pairs(plan.test)
-        summary["prompts"] = summarise_prompts(observer, pairs, plan.test, check).as_json()
+        prompts = summarise_prompts(observer, pairs, plan.test, check).as_json()
+        summary["prompts"] = {**prompts, _PHOTOGRAPHS: len(plan.test.photographs)}
     for needed in run.requires:
         accuracy = needed.folder.read_provenance().get("validation_per_task")
         if accuracy is not None:  # unknown for pretrained weights
@@ -143,12 +147,19 @@ def _summary(
 def _summarises(plan: Plan, stored: Mapping[str, Any]) -> bool:
     """Return whether prompts are summarised on the images that a run is being scored on.
 
-    A run has one summary. It is of the setting's own photographs if they are ever scored, else of
-    the first folder of clean images.
+    A run has one summary. It is of the setting's own photographs if they are ever scored, and then
+    of the most of them; else of the first folder of clean images.
     """
     if plan.out_of_distribution or not clean_images(plan.test):
         return False
-    return bool(plan.test.photographs) or "prompts" not in stored
+    if "prompts" not in stored:
+        return True
+    if not plan.test.photographs:
+        return False
+    known: int | None = stored["prompts"].get(_PHOTOGRAPHS)
+    if known is None:  # of an older version, which did not count them
+        return plan.request.limit is None
+    return len(plan.test.photographs) >= known
 
 
 def _check_stop(run: Run, stop: Callable[[], bool]) -> None:

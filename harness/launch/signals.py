@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +25,15 @@ def stop_on_signals(stop_file: Path) -> Iterator[Path]:
     """Turn the first Ctrl-C or SIGTERM into a file that all workers see; the second kills.
 
     Only the process that called this acts on signals: its children inherit the handlers, and a
-    terminal sends Ctrl-C to them as well. Killed workers end with their parent.
+    terminal sends Ctrl-C to them as well. Killed workers end with their parent. Outside the main
+    thread, which alone receives signals, they are left as they are.
     """
     owner = os.getpid()
     asked_at = -math.inf
     stop_file.unlink(missing_ok=True)  # of a process with this id that was killed
+    if threading.current_thread() is not threading.main_thread():
+        yield stop_file
+        return
 
     def ask(number: int, frame: Any) -> None:
         nonlocal asked_at

@@ -20,7 +20,9 @@ from harness.registry import (
 )
 from harness.store.weights import stated_method
 
-_SPANDREL = "spandrel"
+SPANDREL = "spandrel"
+"""The method of a checkpoint whose network the library spandrel knows."""
+
 _WEIGHTS = "weights.safetensors"
 
 
@@ -43,6 +45,11 @@ def initial_weights(request: RunRequest) -> Path | None:
     )
 
 
+def is_weights(path: Path) -> bool:
+    """Return whether a path is a file of weights, or the folder of a run that has them."""
+    return path.is_file() or (path / _WEIGHTS).is_file()
+
+
 def require_weights(path: Path) -> None:
     """Refuse a path at which there is no file of weights.
 
@@ -58,8 +65,18 @@ def require_weights(path: Path) -> None:
 def method_of(
     asked: CheckpointRequest, factory: RunFactory
 ) -> tuple[MethodChoice, Mapping[str, Any]]:
-    """Return the method of a checkpoint and its options, from the request or the file itself."""
-    if asked.method == _SPANDREL:
+    """Return the method of a checkpoint and its options, from the request or the file itself.
+
+    Raises:
+        UsageError: the file does not say what it holds, or the request names an architecture of
+            spandrel and another method.
+    """
+    if asked.architecture is not None and asked.method != SPANDREL:
+        raise UsageError(
+            f"architecture '{asked.architecture}' names a network of the method {SPANDREL}; name "
+            "that method, or leave the architecture out"
+        )
+    if asked.method == SPANDREL:
         method = _spandrel(asked)
         return method, published_options(method, factory)
     if asked.method is not None:
@@ -72,6 +89,26 @@ def method_of(
     return method, stored_options(method.spec, known.options, str(asked.file))
 
 
+def check_required(asked: CheckpointRequest, method: MethodChoice) -> None:
+    """Refuse requests in which weights of what a method builds on are missing, or unused.
+
+    Raises:
+        UsageError: names the method, and what it builds on.
+    """
+    for name in method.spec.requires:
+        if name not in asked.required:
+            raise UsageError(
+                f"{method.id} builds on {name}; give its weights: --required {name}=FILE"
+            )
+    for name, path in asked.required.items():
+        if name not in method.spec.requires:
+            needed = ", ".join(method.spec.requires) or "no other method"
+            raise UsageError(
+                f"--required {name}={path} would not be read: {method.id} builds on {needed}; "
+                "leave it out"
+            )
+
+
 def _spandrel(asked: CheckpointRequest) -> MethodChoice:
     """Return the method of a network that spandrel recognises by its weights."""
     overrides = {"checkpoint": str(asked.file)}
@@ -82,7 +119,7 @@ def _spandrel(asked: CheckpointRequest) -> MethodChoice:
     if asked.ignore:
         overrides["ignore"] = ",".join(asked.ignore)
     name = asked.architecture or asked.file.stem
-    return MethodChoice(f"{_SPANDREL} {name}", catalogue().specs[_SPANDREL], overrides)
+    return MethodChoice(f"{SPANDREL} {name}", catalogue().specs[SPANDREL], overrides)
 
 
 def published_options(method: MethodChoice, factory: RunFactory) -> dict[str, Any]:

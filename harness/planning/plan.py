@@ -23,6 +23,7 @@ from harness.data.sources.protocol import DataSource
 from harness.evaluation.metrics.registry import metric_ids
 from harness.planning.budget import Budget
 from harness.planning.checkpoints import (
+    check_required,
     initial_weights,
     method_of,
     published_options,
@@ -261,12 +262,9 @@ def _pretrained_runs(
         require_weights(path)
     method, options = method_of(asked, factory)
     _check_task_labels(method, scored)
+    check_required(asked, method)
     required = []
     for name in method.spec.requires:
-        if name not in asked.required:
-            raise UsageError(
-                f"{method.id} builds on {name}; give its weights: --required {name}=FILE"
-            )
         helper = auxiliary_method(name)
         checkpoint = WeightsFile(asked.required[name])
         helper_options = published_options(helper, factory)

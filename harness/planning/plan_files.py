@@ -9,6 +9,7 @@ from harness.config.errors import UsageError
 from harness.config.hashing import spec_hash
 from harness.config.parsing import parse
 from harness.data.parallel_map import OnProgress, no_progress
+from harness.planning.absolute_paths import with_absolute_paths
 from harness.planning.budget import Budget
 from harness.planning.plan import Plan, make_plan
 from harness.planning.request import RunRequest
@@ -17,14 +18,23 @@ from harness.store.files import read_json, write_json
 
 
 def plan_name(plan: Plan) -> str:
-    """Return a name for a plan's file that follows from what it is made of."""
-    name = spec_hash(plan.request)
+    """Return a name for a plan's file that follows from what it is made of, and where it is.
+
+    Requests of two folders may be written alike; their plans, and the jobs that batch systems call
+    after them, are others.
+    """
+    request = with_absolute_paths(plan.request)
+    name = spec_hash(request.model_copy(update={"out": request.out.resolve()}))
     return name if plan.budget is None else f"{name}-{spec_hash(plan.budget)}"
 
 
 def store_plan(plan: Plan, path: Path) -> None:
-    """Write a plan: its request, the budget of a search, and the ids of its runs."""
-    content: dict[str, Any] = {"request": plan.request.model_dump(mode="json")}
+    """Write a plan: its request, the budget of a search, and the ids of its runs.
+
+    Paths are written in full, so that the same folder is filled from wherever the plan is read.
+    """
+    request = with_absolute_paths(plan.request)
+    content: dict[str, Any] = {"request": request.model_dump(mode="json")}
     if plan.budget is not None:
         content["budget"] = plan.budget.model_dump(mode="json")
     content["runs"] = [run.id for run in plan.all_runs]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
 
 from harness.config.errors import UsageError
 from harness.config.preprocessing import NoiseRounding
 from harness.config.quoting import split_outside_quotes, with_commas
 from harness.config.spec import Label, Spec
+from harness.config.user_folders import expanded
 from harness.planning.image_choice import KeptImages
 
 MOST_SEEDS = 1000
@@ -40,6 +41,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         if not _is_number(first) or (dash and not _is_number(last)):
             raise UsageError(f"--seeds '{text}' is not like 0,1,2 or 0-4")
         count = int(last or first) - int(first) + 1
+        if count < 1:
+            raise UsageError(
+                f"--seeds '{text}': {first}-{last} ends before it begins; write {last}-{first}"
+            )
         if count > MOST_SEEDS or int(last or first) > _LARGEST_SEED:
             raise UsageError(
                 f"--seeds '{text}' asks for more than {MOST_SEEDS} seeds, or one above "
@@ -117,6 +122,14 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
                 f"--label {name}= has no text to show; write one behind =, or leave it out"
             )
     return found
+
+
+def _with_home(path: Path, info: ValidationInfo) -> Path:
+    return expanded(path, str(info.field_name))
+
+
+UserPath = Annotated[Path, AfterValidator(_with_home)]
+"""A path that may begin with ``~``."""
 
 
 class CleanImagesRequest(Spec):
@@ -209,13 +222,13 @@ class CheckpointRequest(Spec):
         required: checkpoints of the methods that this one builds on, by name.
     """
 
-    file: Path
+    file: UserPath
     method: str | None = None
     architecture: str | None = None
     entry: str | None = None
     prefix: str | None = None
     ignore: tuple[str, ...] = ()
-    required: dict[str, Path] = Field(default_factory=dict)
+    required: dict[str, UserPath] = Field(default_factory=dict)
 
 
 class RunRequest(Spec):
@@ -261,16 +274,16 @@ class RunRequest(Spec):
     training: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     init_from: str | None = None
     limit: int | None = Field(default=None, ge=1)
-    include: tuple[Path, ...] = ()
+    include: tuple[UserPath, ...] = ()
     probes: bool = False
     show: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     name: str = ""
     labels: Annotated[dict[str, Label], AfterValidator(_labels)] = Field(default_factory=dict)
     decimals: dict[str, Annotated[int, Field(ge=0, le=6)]] = Field(default_factory=dict)
-    plugins: tuple[Path, ...] = ()
+    plugins: tuple[UserPath, ...] = ()
     keep_images: KeptImages = "none"
-    out: Path = DEFAULT_OUT
+    out: UserPath = DEFAULT_OUT
 
 
 @dataclass(frozen=True)
@@ -301,3 +314,17 @@ class Resources:
     wait: bool = False
     threads: int | None = None
     tracker: str = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse what belongs to another launcher: it would be without effect."""
+        belongs = (
+            ("--dask-scheduler", self.dask_scheduler, "dask"),
+            ("--slurm-options", self.slurm_options, "slurm"),
+            ("--wait", self.wait, "slurm"),
+        )
+        for flag, value, launcher in belongs:
+            if value and self.launcher != launcher:
+                raise UsageError(
+                    f"{flag} is about --launcher {launcher}, and --launcher {self.launcher} does "
+                    f"not read it; name that launcher, or leave {flag} out"
+                )

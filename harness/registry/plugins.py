@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.config.errors import UsageError, reason_of
-from harness.config.python_files import import_python_file
+from harness.config.python_files import check_unchanged, import_python_file
 from harness.config.user_folders import no_file
 from harness.method import MethodSpec
 
@@ -25,11 +25,12 @@ def use_plugins(files: Sequence[Path]) -> None:
     """Add plug-in files, here and in processes that this one starts.
 
     Raises:
-        UsageError: a file does not exist.
+        UsageError: a file does not exist, or has changed since this process imported it.
     """
     for file in files:
         if not file.is_file():
             raise UsageError(f"--plugin {file} {no_file(file)}; check the path")
+        check_unchanged(file.resolve())
     if files:
         paths = dict.fromkeys([*map(str, plugin_files()), *(str(file.resolve()) for file in files)])
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join(paths)

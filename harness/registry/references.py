@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.errors import UsageError, did_you_mean, reason_of
-from harness.config.hashing import file_sha256
+from harness.config.python_files import check_unchanged, sha256_at_import
 from harness.config.quoting import quoted_where_needed, split_options, unquoted
 from harness.method import MethodSpec
 from harness.registry.catalogue import Catalogue, catalogue
@@ -63,11 +63,24 @@ class MethodChoice:
         texts = {key: shown(value, types.get(key)) for key, value in self.overrides.items()}
         return _joined(name, texts)
 
-    def plugin_sha256(self) -> str | None:
-        """Return the hash of the plug-in file that the method, or its host, comes from."""
+    @property
+    def plugin_file(self) -> Path | None:
+        """The plug-in file that the method, or its host, comes from."""
         host = self.spec.host
         file = self.spec.source_file or (host.source_file if host is not None else "")
-        return file_sha256(Path(file)) if file else None
+        return Path(file) if file else None
+
+    def plugin_sha256(self) -> str | None:
+        """Return the hash of the plug-in file, which is the one that this process has imported.
+
+        Raises:
+            UsageError: the file has changed since.
+        """
+        file = self.plugin_file
+        if file is None:
+            return None
+        check_unchanged(file)
+        return sha256_at_import(file)
 
 
 def find(reference: str) -> MethodChoice:

@@ -11,7 +11,6 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +53,12 @@ def export_runs(runs: Sequence[StoredRun], folder: Path) -> int:
             f"nothing of this plan is stored, so there is nothing to export to {folder}; "
             "compute it with python -m harness run"
         )
-    # The same weights may have been exported as scored on other images, or by another protocol.
-    by_score: dict[tuple[str, str], list[Result]] = {}
-    for result in read_archive(folder):
-        by_score.setdefault((result.weights, result.score), []).append(result)
-    fresh: dict[tuple[str, str], list[Result]] = {}
-    for run, results in scored:
-        for result in results:
-            fresh.setdefault((run.weights_id, result.score), []).append(result)
-    by_score |= fresh
-    write_text(folder / RESULTS_FILE, _as_csv(list(chain.from_iterable(by_score.values()))))
+    # The same weights may have been exported as scored on other images, by another metric or by
+    # another protocol.
+    held = {_key(result): result for result in read_archive(folder)}
+    for _, results in scored:
+        held |= {_key(result): result for result in results}
+    write_text(folder / RESULTS_FILE, _as_csv(list(held.values())))
     for run, _ in scored:
         write_json(_run_file(folder, run), _content(folder, run))
     return len({run.weights_id for run, _ in scored})
@@ -267,6 +262,14 @@ def _as_csv(results: Sequence[Result]) -> str:
         # Six decimals: a millionth of a decibel.
         writer.writerow({**asdict(result), "value": f"{result.value:.6f}"})
     return stream.getvalue()
+
+
+def _key(result: Result) -> tuple[str, ...]:
+    """Return what a result is the value of; of two with the same the later one counts."""
+    return (
+        *(result.weights, result.score, result.method),
+        *(result.column, result.image, result.metric),
+    )
 
 
 def _order(result: Result) -> tuple[str, int, str, str, str, str]:

@@ -41,6 +41,7 @@ class _Prompts(_Stored):
     psnr_db: list[list[float]]
     prompt_swap_gap_db: float
     collapsed: bool
+    photographs: int | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> _Prompts:
