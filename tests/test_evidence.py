@@ -101,6 +101,23 @@ def test_the_intervals_of_a_form_that_pushes_are_those_of_the_stored_rows(tmp_pa
     assert all(abs(float(gap)) <= 0.05 for gap in stored_gaps(runs).split(", "))
 
 
+def test_the_intervals_of_a_push_that_trains_negatives_are_those_of_the_stored_rows(
+    tmp_path: Path,
+) -> None:
+    plan = stored("clean-images/contrast-full.yaml", tmp_path, {"clean_images": FOLDERS})
+    promptir, weak, strong = plan.method_ids[1:]
+    check(plan, product([strong], [promptir, weak]), [AVERAGE])
+    gaps = stored_gaps([run for run in plan.runs if run.method.id == strong]).split(", ")
+    assert f"the gap is {gaps[0]} dB in seed 0 and {gaps[1]} dB in seed 1" in SENTENCES
+
+
+def test_the_intervals_at_the_weight_of_cpl_are_those_of_the_stored_rows(tmp_path: Path) -> None:
+    plan = stored("clean-images/log-weight.yaml", tmp_path, {"clean_images": FOLDERS})
+    _, spm, log, cpl = plan.method_ids[1:]
+    columns = [column.name for column in plan.columns]
+    check(plan, [(log, spm), (cpl, spm), (log, cpl)], [*columns, AVERAGE])
+
+
 def test_the_intervals_of_a_promptless_network_with_it_are_those_of_three_seeds(
     tmp_path: Path,
 ) -> None:
