@@ -40,6 +40,15 @@ class PromptHost(Protocol):
 
 
 @runtime_checkable
+class HasReconstructionLosses(Protocol):
+    """A network whose training compares restored and clean images by more than L1, or otherwise."""
+
+    def reconstruction_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Return named, weighted terms for images (N, 3, H, W)."""
+        ...
+
+
+@runtime_checkable
 class FusionHost(Protocol):
     """A network whose decoder hands its features to ``fuse`` at each level, before all else there.
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-
-@runtime_checkable
-class HasReconstructionLosses(Protocol):
-    """A network whose training compares restored and clean images by more than L1, or otherwise."""
-
-    def reconstruction_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
-        """Return named, weighted terms for images (N, 3, H, W)."""
-        ...
+from harness.method import HasReconstructionLosses
 
 
 def reconstruction_losses(network: Any, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
