@@ -14,10 +14,10 @@ from harness.method.capabilities import AdaptsState as AdaptsState
 from harness.method.capabilities import FusionHost as FusionHost
 from harness.method.capabilities import GathersFromBatches as GathersFromBatches
 from harness.method.capabilities import HasDecoderLevels as HasDecoderLevels
+from harness.method.capabilities import HasReconstructionLosses as HasReconstructionLosses
 from harness.method.capabilities import HasRoutingVariants as HasRoutingVariants
 from harness.method.capabilities import KeepsTrainingState as KeepsTrainingState
 from harness.method.capabilities import PreparesTraining as PreparesTraining
-from harness.method.capabilities import HasReconstructionLosses as HasReconstructionLosses
 from harness.method.capabilities import PromptHost as PromptHost
 from harness.method.capabilities import RoutingVariant as RoutingVariant
 from harness.method.capabilities import TaskClassifier as TaskClassifier

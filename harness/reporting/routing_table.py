@@ -35,8 +35,8 @@ _NOTE = (
     "brackets the 95% bootstrap interval over clean images, which of fewer than 10 is too narrow. "
     "Rerouted: images whose prompts have other weights than as trained. Below input: unseen "
     "columns that end worse than they were. Best prompt: the one under which an image is restored "
-    "best, chosen with the clean image; where one router chooses for all levels, a bound on what the "
-    "choice of one prompt can give."
+    "best, chosen with the clean image; where one router chooses for all levels, a bound on what "
+    "the choice of one prompt can give."
 )
 _NOT_PROBED = "not probed: its analysis is of an older version, and its weights are not stored here"
 

@@ -24,7 +24,8 @@ def routing_variants(
     """Return PSNR of every image under each variant, and how sure the router is, by column.
 
     The best prompt stands last among the variants, as a bound on what a choice of one prompt can
-    mend where one router chooses for all levels. ``left_out`` says why there are no variants, and is empty where there are some.
+    mend where one router chooses for all levels. ``left_out`` says why there are no variants, and
+    is empty where there are some.
 
     Args:
         observer: the method.
