@@ -62,7 +62,7 @@ class ImagePairs:
             column=column,
             task=task.name,
             image=image,
-            photograph=self._clean_names[column, image],
+            photograph=self._clean_names.get((column, image), str(original.key[0])),
             degraded=_channels_last(degraded),
             clean=_channels_last(clean),
         )
