@@ -23,6 +23,7 @@ import harness
 from harness.config.errors import HarnessError, UsageError
 from harness.config.files import load_data_set
 from harness.config.run_specs import TestFiles, TestSet
+from harness.config.settings import Column
 from harness.data.on_disk.clean_names import clean_names
 from harness.evaluation.metrics import metric_facts
 from harness.planning.plan import Plan
@@ -277,7 +278,8 @@ def test_images_of_two_sets_with_one_name_have_two_clean_images() -> None:
 
 def clean_of(name: str, layout: str, image: str) -> str:
     files = TestFiles(column="c", set=name, layout=layout, images=(image,), sha256="")
-    test = TestSet.model_construct(columns=(), photographs=(), files=(files,), folder=None)
+    columns = (Column(name="c", task="t"),)
+    test = TestSet.model_construct(columns=columns, photographs=(), files=(files,), folder=None)
     return clean_names(test)["c", image]
 
 

@@ -127,8 +127,7 @@ def hold(run: Run, progress: Progress, stop: Callable[[], bool], wait: bool) -> 
         claim.check()
         raise
     finally:
-        with contextlib.suppress(OSError):
-            contender.lease.release()
+        contender.release()
 
 
 @contextmanager
@@ -144,8 +143,7 @@ def hold_stored(folder: RunFolder) -> Iterator[bool]:
         yield held
     finally:
         if held:
-            with contextlib.suppress(OSError):
-                contender.lease.release()
+            contender.release()
 
 
 def remove_dead_claims(runs: Sequence[Run]) -> None:
@@ -159,7 +157,7 @@ def remove_dead_claims(runs: Sequence[Run]) -> None:
         contender = _Contender.of(run.folder)
         with contextlib.suppress(HarnessError, OSError):
             if contender.acquired():
-                contender.lease.release()
+                contender.release()
 
 
 @dataclass
@@ -201,6 +199,11 @@ class _Contender:
         except OSError as error:
             raise HarnessError(not_written(self.path, error)) from error
         return True
+
+    def release(self) -> None:
+        """Give the claim back; one that cannot be removed ends by itself."""
+        with contextlib.suppress(OSError):
+            self.lease.release()
 
     def _remove_empty(self) -> None:
         """Remove the claim of a process that was killed before it wrote its name into it.

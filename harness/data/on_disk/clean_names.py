@@ -22,12 +22,10 @@ def clean_names(test: TestSet) -> dict[tuple[str, str], str]:
     image, and images of two data sets are not, though they have one name.
     """
     names: dict[tuple[str, str], str] = {}
-    for column in test.columns:
-        for photograph in test.photographs:
-            for draw in range(column.draws):
-                names[column.name, f"{photograph.name}#{draw}"] = photograph.name
-        if test.folder is not None:
-            names |= {(column.name, image): image for image in test.folder.images}
+    for column, images in test.images_by_column().items():
+        for image in images:
+            # A photograph is called by its name and the draw.
+            names[column, image] = image.rpartition("#")[0] if test.photographs else image
     for files in test.files:
         name_of = _namer(load_data_set(files.set), files.layout)
         names |= {(files.column, image): name_of(image) for image in files.images}

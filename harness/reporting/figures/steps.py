@@ -80,10 +80,10 @@ def draw(asked: FigureRequest) -> Figure:
     for place, column in zip(axes, columns, strict=False):
         for position, (label, lengths) in enumerate(by_method.items()):
             of_line = [_series(lengths[seed], column) for seed in shared if seed in lengths]
-            of_range = [
-                {steps: value for steps, value in series.items() if seed in at_length[int(steps)]}
-                for seed, series in _all_series(lengths, column)
-            ]
+            of_range = []
+            for seed, by_steps in lengths.items():
+                shown = {steps: by_steps[steps] for steps in by_steps if seed in at_length[steps]}
+                of_range.append(_series(shown, column))
             draw_band(place, of_line, position, plain(label), of_range)
         place.set_title(plain(labels[column]))
         place.grid(visible=True)
@@ -215,11 +215,6 @@ def _means(folder: RunFolder, plan: Plan, score: ScoreSpec) -> dict[str, float]:
     if means.keys() >= set(shown):
         means[AVERAGE] = sum(means[name] for name in shown) / len(shown)
     return means
-
-
-def _all_series(lengths: Lengths, column: str) -> list[tuple[int, dict[float, float]]]:
-    """Return the values of each seed."""
-    return [(seed, _series(by_steps, column)) for seed, by_steps in lengths.items()]
 
 
 def _series(by_steps: Mapping[int, Mapping[str, float]], column: str) -> dict[float, float]:
